@@ -1,0 +1,34 @@
+"""Continual self-supervised learning for Avalanche.
+
+The names below are imported when first used: Avalanche and torch take seconds to load.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avalanche_ssl.checks import check_method as check_method
+    from avalanche_ssl.evaluation import ProbePlugin as ProbePlugin
+    from avalanche_ssl.method import Method as Method
+    from avalanche_ssl.recipe import Recipe as Recipe
+    from avalanche_ssl.schedule import Schedule as Schedule
+    from avalanche_ssl.strategy import SelfSupervised as SelfSupervised
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Method": "method",
+    "ProbePlugin": "evaluation",
+    "Recipe": "recipe",
+    "Schedule": "schedule",
+    "SelfSupervised": "strategy",
+    "check_method": "checks",
+}
+
+__all__ = ["Method", "ProbePlugin", "Recipe", "Schedule", "SelfSupervised", "check_method"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"avalanche_ssl.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'avalanche_ssl' has no attribute '{name}'")

@@ -1,0 +1,154 @@
+"""How do the colours of a batch change, each image by its own amount?
+
+Functions of float images (B, C, H, W) in [0, 1], C 3 (RGB) or 1 (gray), and of parameters (B,), one an image.
+Each equals `torchvision.transforms.v2.functional` on float images with the same parameter, up to rounding.
+Nothing here loops over images, waits for the device or writes into its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+GRAY = (0.2989, 0.587, 0.114)
+"""Weights of red, green, blue in gray: ITU-R BT.601, rounded as in torchvision (the sum is 0.9999)."""
+
+LAB_MEAN, LAB_STD = (50.0, 6.025, -6.6895), (50.0, 92.208, 101.1675)
+"""Middle and half range of L, a, b over the sRGB colours: they map to [-1, 1] (CMC, Tian et al. 2020)."""
+
+XYZ = (
+    (0.412453 / 0.95047, 0.357580 / 0.95047, 0.180423 / 0.95047),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334 / 1.08883, 0.119193 / 1.08883, 0.950227 / 1.08883),
+)
+"""Linear sRGB to XYZ, each row divided by the white point D65 (0.95047, 1, 1.08883)."""
+
+
+def to_float(x: Tensor) -> Tensor:
+    """Bring uint8 images in 0..255 to float32 in [0, 1]; float images pass through.
+
+    Raises:
+        ValueError: any other type.
+    """
+    if x.dtype == torch.uint8:
+        return x.to(torch.float32).div_(255)
+    if not x.is_floating_point():
+        raise ValueError(f"images are uint8 or float in [0, 1], not {x.dtype}: convert with .to(torch.uint8)")
+    return x
+
+
+def per_image(parameter: Tensor) -> Tensor:
+    """(B,) as (B, 1, 1, 1), to broadcast against images."""
+    return parameter.view(-1, 1, 1, 1)
+
+
+def brightness(x: Tensor, factor: Tensor) -> Tensor:
+    """Scale by `factor` (B,) >= 0, cut to [0, 1]: 0 is black, 1 leaves the image."""
+    return (x * per_image(factor)).clamp_(0, 1)
+
+
+def contrast(x: Tensor, factor: Tensor) -> Tensor:
+    """Blend each image with its mean gray value by `factor` (B,) >= 0, cut to [0, 1]: 1 leaves the image."""
+    mean = _luma(x.mean(dim=(2, 3), keepdim=True))
+    return (x * per_image(factor)).add_(mean * per_image(1 - factor)).clamp_(0, 1)
+
+
+def saturation(x: Tensor, factor: Tensor) -> Tensor:
+    """Blend each pixel with its gray value by `factor` (B,) >= 0, cut to [0, 1]: 1 leaves the image."""
+    if x.shape[1] == 1:
+        return x
+    return (x * per_image(factor)).add_(_luma(x).mul_(per_image(1 - factor))).clamp_(0, 1)
+
+
+def hue(x: Tensor, shift: Tensor) -> Tensor:
+    """Turn the hue of HSV by `shift` (B,) in [-0.5, 0.5] turns; saturation and value stay.
+
+    The way back from HSV is in closed form. With M the largest channel, R the range of the channels and h the
+    hue in turns, a channel is `M - R * clip(2 - |6k - 2|, 0, 1)`, where `k = (h + n) mod 1` and n is 5/6 for
+    red, 3/6 for green, 1/6 for blue.
+    """
+    if x.shape[1] == 1:
+        return x
+    red, green, blue = x.unbind(1)
+    upper, lower = torch.maximum(green, blue), torch.minimum(green, blue)
+    largest, smallest = torch.maximum(red, upper), torch.minimum(red, lower)
+    span = largest - smallest
+    # The angle from red, 0 to 3 sixths of a turn, times span: one formula for every order of the channels.
+    # The hue is this angle towards green, or its negative towards blue. A gray pixel has span 0 and stays.
+    angle = (upper - red).add_(span).add_((lower - red).clamp_(min=0))
+    turn = angle.div_((6 * span).clamp_(min=1e-12)).copysign_(green - blue)
+    # One whole turn more makes k positive, so that its fraction is k mod 1.
+    channel = (11 - 2 * torch.arange(3, device=x.device, dtype=x.dtype)) / 6
+    k = (turn.unsqueeze(1) + (per_image(shift) + channel.view(1, 3, 1, 1))).frac_()
+    weight = k.sub_(1 / 3).abs_().mul_(-6).add_(2).clamp_(0, 1)
+    return weight.mul_(-span.unsqueeze(1)).add_(largest.unsqueeze(1))
+
+
+def grayscale(x: Tensor) -> Tensor:
+    """Each pixel's gray value, in as many channels as came in."""
+    return x if x.shape[1] == 1 else _luma(x).expand_as(x).contiguous()
+
+
+def solarize(x: Tensor, threshold: float = 0.5) -> Tensor:
+    """Invert the values at or above `threshold`."""
+    return torch.lerp(1 - x, x, _above(threshold - x, 0))
+
+
+def normalize(x: Tensor, mean: float | Sequence[float], std: float | Sequence[float]) -> Tensor:
+    """`(x - mean) / std`, with one number for all channels or one for each.
+
+    Raises:
+        ValueError: as many numbers as the images have channels are needed.
+    """
+    return (x - _channels(mean, x, "mean")).div_(_channels(std, x, "std"))
+
+
+def rgb_to_lab(x: Tensor) -> Tensor:
+    """sRGB in [0, 1] to CIE Lab (D65, 2 degrees): L in [0, 100], a in [-86.2, 98.3], b in [-107.9, 94.5].
+
+    IEC 61966-2-1 (sRGB) and CIE 15 (Lab) with the constants of `skimage.color.rgb2lab` and kornia. The linear
+    light is a sum of planes, not a matrix product: autocast or TF32 would round a product to 8 or 11 bits.
+
+    Raises:
+        ValueError: gray images have no chrominance.
+    """
+    if x.shape[1] != 3:
+        raise ValueError(f"Lab needs RGB (B, 3, H, W), not {tuple(x.shape)}: expand gray to three channels")
+    linear = torch.lerp(x / 12.92, ((x + 0.055) / 1.055).pow_(2.4), _above(x, 0.04045))
+    light = torch.stack([_weighted(linear, row) for row in XYZ], dim=1)
+    fx, fy, fz = torch.lerp(light * 7.787 + 16 / 116, light.pow(1 / 3), _above(light, 0.008856)).unbind(1)
+    return torch.stack((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)), dim=1)
+
+
+def lab_views(x: Tensor) -> tuple[Tensor, Tensor]:
+    """RGB in [0, 1] to luminance L (B, 1, H, W) and chrominance ab (B, 2, H, W) in [-1, 1]: CMC's views."""
+    lab = normalize(rgb_to_lab(x), LAB_MEAN, LAB_STD)
+    return lab[:, :1].contiguous(), lab[:, 1:].contiguous()
+
+
+def _above(x: Tensor, threshold: float) -> Tensor:
+    """1.0 where x > threshold, else 0.0: with `lerp`, a `torch.where` that does not branch at each pixel."""
+    return (x - threshold).sign_().clamp_(min=0)
+
+
+def _weighted(x: Tensor, weights: tuple[float, float, float]) -> Tensor:
+    """Weighted sum of the channels, (B, 3, H, W) to (B, H, W)."""
+    first, second, third = x.unbind(1)
+    return (first * weights[0]).add_(second, alpha=weights[1]).add_(third, alpha=weights[2])
+
+
+def _luma(x: Tensor) -> Tensor:
+    """Gray values (B, 1, H, W), in memory of their own."""
+    return x.clone() if x.shape[1] == 1 else _weighted(x, GRAY).unsqueeze(1)
+
+
+def _channels(value: float | Sequence[float], x: Tensor, name: str) -> Tensor | float:
+    """One number as it is; one number a channel as a tensor that broadcasts against `x`."""
+    if isinstance(value, (int, float)):
+        return value
+    channels = x.shape[1]
+    if len(value) != channels:
+        raise ValueError(f"{name} has {len(value)} numbers, images {channels} channels: give 1 or {channels}")
+    return torch.tensor(value, dtype=x.dtype).to(x.device, non_blocking=True).view(1, -1, 1, 1)

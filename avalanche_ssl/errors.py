@@ -1,0 +1,22 @@
+"""How does the package tell a user about a mistake?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UsageError(ValueError):
+    """An expected mistake of the user: one line that names the value and the remedy.
+
+    Command lines print it without a traceback and exit with status 2.
+    """
+
+
+def nearest(kind: str, value: object, known: Iterable[object]) -> UsageError:
+    """The error for an unknown name: `no strategy 'cmx': did you mean 'cmc'? (cmc, moco)`."""
+    names = [str(name) for name in known]
+    lowered = {name.lower(): name for name in names}
+    close = get_close_matches(str(value).lower(), lowered, n=1, cutoff=0.5)
+    hint = f": did you mean '{lowered[close[0]]}'?" if close else ": choose one"
+    return UsageError(f"no {kind} '{value}'{hint} ({', '.join(names) or 'none'})")

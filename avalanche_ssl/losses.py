@@ -1,0 +1,103 @@
+"""Contrastive losses as functions of tensors. All rows are unit vectors unless said otherwise; values in nats.
+
+`contrast` scores each query against its key and the negatives; `info_nce` and `nce` are the two ways to learn
+from such scores, so every method with negatives (MoCo, CMC, PIRL) is one of each.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def unit(x: Tensor) -> Tensor:
+    """Rows of length one, in float32 even under autocast; (..., D) to (..., D)."""
+    return F.normalize(x.double() if x.dtype == torch.float64 else x.float(), dim=-1)
+
+
+def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Similarities of each query to its key (column 0) and to the negatives.
+
+    Args:
+        query: (B, D).
+        key: (B, D).
+        negatives: (K, D) shared by all queries, or (B, K, D).
+        valid: (K,) or (B, K) bool, which negatives count; the others score -inf. None: all.
+
+    Returns:
+        Scores (B, 1 + K), not divided by the temperature.
+    """
+    positive = (query * key).sum(1, keepdim=True)
+    negative = query @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bkd->bk", query, negatives)
+    if valid is not None:
+        negative = negative.masked_fill(~valid, -math.inf)
+    return torch.cat([positive, negative], dim=1)
+
+
+def info_nce(scores: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of telling the key (column 0) from the negatives: CPC (arXiv:1807.03748) eq. 4, MoCo eq. 1.
+
+    Args:
+        scores: (B, 1 + K) similarities from `contrast`.
+        temperature: scores are divided by it.
+
+    Returns:
+        Scalar, mean over queries.
+    """
+    return F.cross_entropy(scores / temperature, scores.new_zeros(len(scores), dtype=torch.long))
+
+
+def nce(scores: Tensor, temperature: float, log_z: Tensor) -> Tensor:
+    """Noise-contrastive estimation: K + 1 binary decisions "key or noise" for each query.
+
+    Gutmann & Hyvarinen 2010; CMC (arXiv:1906.05849) eq. 11 with noise uniform over the n stored rows: a row has
+    probability exp(s/T) / (n z), z the mean of exp(s/T), and is the key with odds exp(s/T - log z) to K. The
+    number n cancels, so a growing memory changes nothing.
+
+    Args:
+        scores: (B, 1 + K) similarities from `contrast`; -inf is left out.
+        temperature: scores are divided by it.
+        log_z: 0-d, log of the mean of exp(s/T), see `log_mean_exp`; a constant, not learned.
+
+    Returns:
+        Scalar: sum over the candidates, mean over queries.
+    """
+    count = torch.isfinite(scores[:, 1:]).sum(1, keepdim=True)
+    odds = scores / temperature - log_z - count.clamp(min=1).log()
+    return -(F.logsigmoid(odds[:, 0]) + F.logsigmoid(-odds[:, 1:]).sum(1)).mean()
+
+
+def log_mean_exp(scores: Tensor, temperature: float) -> Tensor:
+    """log of the mean of exp(scores / temperature) over the finite entries; 0-d. NCE's normaliser."""
+    count = torch.isfinite(scores).sum()
+    return torch.logsumexp(scores.flatten() / temperature, dim=0) - count.log()
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """SimCLR's loss (arXiv:2002.05709 eq. 1): of the 2B - 1 other embeddings, find the other view of the image.
+
+    Args:
+        first: (B, D) embeddings of one view.
+        second: (B, D) embeddings of the other.
+        temperature: similarities are divided by it.
+
+    Returns:
+        Scalar, mean over the 2B anchors (SimCLR's TensorFlow code returns twice this).
+    """
+    z = torch.cat([first, second])
+    scores = (z @ z.T / temperature).fill_diagonal_(-math.inf)
+    return F.cross_entropy(scores, torch.arange(len(z), device=z.device).roll(len(first)))
+
+
+def pair_info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """In-batch InfoNCE in both directions, summed: L(V1, V2) of CMC (arXiv:1906.05849 eq. 4) with N = B.
+
+    Args:
+        first: (B, D) embeddings of one view.
+        second: (B, D) embeddings of the other.
+        temperature: similarities are divided by it.
+    """
+    scores = first @ second.T / temperature
+    labels = torch.arange(len(first), device=first.device)
+    return F.cross_entropy(scores, labels) + F.cross_entropy(scores.T, labels)

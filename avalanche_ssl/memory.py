@@ -1,0 +1,227 @@
+"""What methods remember: a queue of the newest rows, a bank with a row an image, a slow copy of a network.
+
+All state lives in parameters and persistent buffers of fixed shape, and is written without waiting for the
+device, in time that does not depend on the size of the memory.
+"""
+
+import copy
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.losses import unit
+
+
+class Queue(nn.Module):
+    """The newest `size` rows, overwritten in a ring (MoCo, arXiv:1911.05722 sec. 3.2; SwAV's queue).
+
+    Starts with random unit rows, as MoCo does, so that losses see `size` negatives from the first step.
+
+    Args:
+        size: rows kept; bounds the memory at any stream length.
+        dim: length D of a row.
+    """
+
+    rows: Tensor
+    pushed: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        if size < 1 or dim < 1:
+            raise ValueError(f"a queue needs size and dim of at least 1, not {size} and {dim}")
+        self.register_buffer("rows", unit(torch.randn(size, dim)))
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def push(self, rows: Tensor) -> None:
+        """Write rows (B, D) over the oldest ones; of more than `size` rows the last `size` stay."""
+        size = len(self.rows)
+        slots = (self.pushed + torch.arange(len(rows), device=rows.device)) % size
+        self.rows.index_copy_(0, slots[-size:], rows[-size:].to(self.rows.dtype))
+        self.pushed += len(rows)
+
+    def ages(self) -> Tensor:
+        """How many rows were pushed after each row, (size,) long; -1 for rows never written."""
+        size = len(self.rows)
+        age = (self.pushed - 1 - torch.arange(size, device=self.rows.device)) % size
+        return torch.where(age < self.pushed, age, -1)
+
+
+class MemoryBank(nn.Module):
+    """One row an image, found by the image's content: CMC's and PIRL's memory (Wu et al., arXiv:1805.01978).
+
+    A row is born with the first embedding of its image and then follows it as an exponential moving average,
+    re-normalised. Births fill the slots in a ring: exact while the stream's distinct images fit into
+    `capacity`; beyond that the oldest born leave first. Images are found through a hash table of fixed size
+    whose stale entries need no deletion, since an entry counts only if its slot still holds the image's id.
+
+    Args:
+        capacity: images remembered at most.
+        shape: shape of a row, (D,) or (V, D) for V views; unit length along the last dimension.
+        momentum: weight of the old row in an update.
+    """
+
+    rows: Tensor
+    ids: Tensor
+    born: Tensor
+    recognised: Tensor
+    table: Tensor
+
+    WAYS = 16
+    """Entries of a bucket. At two images a bucket on average, more than 16 meet once in 10^10 buckets; an image
+    that finds its bucket full is treated as new each time."""
+
+    def __init__(self, capacity: int, *shape: int, momentum: float = 0.5) -> None:
+        super().__init__()
+        if capacity < 1 or not shape:
+            raise ValueError(f"a bank needs a capacity of at least 1 and a row shape, not {capacity}, {shape}")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum {momentum} of the bank is not in [0, 1)")
+        self.momentum = momentum
+        self.register_buffer("rows", torch.zeros(capacity, *shape))
+        self.register_buffer("ids", torch.zeros(capacity, dtype=torch.long))
+        self.register_buffer("born", torch.zeros((), dtype=torch.long))
+        self.register_buffer("recognised", torch.zeros((), dtype=torch.long))
+        self.register_buffer("table", torch.full((capacity // 2 | 1, self.WAYS), -1, dtype=torch.long))
+
+    def find(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Slots (B,) long of images by their ids (B,) long, and which of them are known, (B,) bool."""
+        entries = self.table[self._bucket(ids)]  # (B, WAYS)
+        match = self._holds(entries) & (self.ids[entries] == ids[:, None])
+        slots = entries.gather(1, match.byte().argmax(1, keepdim=True)).squeeze(1)
+        return slots.clamp(min=0), match.any(1)
+
+    def read(self, ids: Tensor, fresh: Tensor) -> Tensor:
+        """Rows of images by ids (B,); of images not known yet, their `fresh` row (B, ...)."""
+        slots, known = self.find(ids)
+        return torch.where(known.view(-1, *[1] * (fresh.ndim - 1)), self.rows[slots], fresh.detach())
+
+    def negatives(
+        self, ids: Tensor, count: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw rows as negatives for the images `ids`.
+
+        Only written rows are drawn, none twice, each with equal probability: one from each of `count` equal
+        parts of the ring, or all of them while fewer are written. They are shared by all anchors.
+
+        Args:
+            ids: (B,) ids of the anchors.
+            count: K, how many.
+            generator: source of randomness.
+
+        Returns:
+            Slots (K,) of the rows, and (B, K) bool: False where a row is not written or is the anchor's own.
+        """
+        device = self.rows.device
+        source = generator.device if generator else device
+        written = self.born.clamp(max=len(self.ids))
+        part = torch.arange(count, device=device)
+        draw = torch.rand(count, generator=generator, device=source, dtype=torch.float64).to(device)
+        spread = ((part + draw) * written / count).long()
+        slots = torch.where(written <= count, part, spread).clamp(max=len(self.ids) - 1)
+        own = self.ids[slots] == ids[:, None]
+        return slots, (part < written) & ~own
+
+    @torch.no_grad()
+    def write(self, ids: Tensor, rows: Tensor) -> None:
+        """Follow the embeddings `rows` (B, ...) of the images `ids` (B,); of a repeated image the first counts."""
+        size = len(self.ids)
+        ids, rows = ids[-size:], unit(rows.detach()[-size:])
+        first, _ = _group(ids)
+        old, known = self.find(ids)
+        newborn = ~known & (first == torch.arange(len(ids), device=ids.device))
+        births = newborn.cumsum(0)
+        slots = torch.where(known, old, (self.born + births - 1) % size)
+        mixed = unit(self.momentum * self.rows[old] + (1 - self.momentum) * rows)
+        rows = torch.where(known.view(-1, *[1] * (rows.ndim - 1)), mixed, rows)
+        self._enter(ids, slots, newborn, first)
+        # Where images of the batch meet in one slot, all write what its owner writes: a repeated image what its
+        # first occurrence does, an image whose row is just being overwritten what the newborn does.
+        turn = (old - self.born) % size
+        owner = torch.searchsorted(births, turn + 1).clamp(max=len(ids) - 1)
+        source = torch.where(known & (turn < births[-1]), owner, first)
+        self.rows[slots[source]] = rows[source].to(self.rows.dtype)
+        self.ids[slots[source]] = ids[source]
+        self.born += births[-1]
+        self.recognised += known.sum()
+
+    def _enter(self, ids: Tensor, slots: Tensor, newborn: Tensor, first: Tensor) -> None:
+        """Note the slots of newborn images in free entries of their buckets; known images rewrite their own."""
+        bucket = self._bucket(ids)
+        entries = self.table[bucket]  # (B, WAYS)
+        mine = self._holds(entries) & (self.ids[entries] == ids[:, None])
+        free = ~self._holds(entries) | (self._bucket(self.ids[entries]) != bucket[:, None])
+        others = -1 - torch.arange(len(ids), device=ids.device)  # a group of its own for each image that is known
+        rank = _group(torch.where(newborn, bucket, others))[1]
+        take = torch.where(newborn[:, None], free & (free.cumsum(1) == rank[:, None] + 1), mine)
+        entry = bucket * self.WAYS + take.byte().argmax(1)  # the bucket's first entry if none is free
+        self.table.view(-1)[entry[first]] = slots[first]
+
+    def _holds(self, entries: Tensor) -> Tensor:
+        return (entries >= 0) & (entries < self.born)
+
+    def _bucket(self, ids: Tensor) -> Tensor:
+        return ids % len(self.table)  # an odd number, so that all bits of the id count
+
+
+class Momentum(nn.Module):
+    """A slow copy of a network: parameters follow as an exponential moving average, without gradients.
+
+    Buffers are deliberately not averaged: batch-norm statistics of the copy come from its own forwards in train
+    mode, as in MoCo's and BYOL's code (averaging them with a momentum near 1 would leave them at their start).
+
+    Args:
+        network: what is copied; call `follow` with it after each step.
+        momentum: m of ``slow = m * slow + (1 - m) * network`` (MoCo eq. 2, BYOL eq. 1).
+    """
+
+    def __init__(self, network: nn.Module, momentum: float) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum {momentum} of the slow copy is not in [0, 1]")
+        self.momentum = momentum
+        self.copy = copy.deepcopy(network).requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.copy(x)
+        return out
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module) -> None:
+        """Move the slow parameters towards those of `network` by ``1 - momentum``."""
+        torch._foreach_lerp_(list(self.copy.parameters()), list(network.parameters()), 1 - self.momentum)
+
+
+def content_ids(x: Tensor) -> Tensor:
+    """64-bit identity of raw images (B, ...) from their content; (B,) long.
+
+    An exact integer dot product of the bytes with fixed random odd numbers, wrapping at 2^64: the same for the
+    same pixels in any experience, process or replay buffer, without dataset indices.
+    """
+    data = x.contiguous().view(len(x), -1).view(torch.uint8)
+    return (data * _weights(data.shape[1], data.device)).sum(1)
+
+
+@lru_cache(maxsize=8)
+def _weights(count: int, device: torch.device) -> Tensor:
+    """Odd 64-bit numbers from splitmix64 (Steele et al. 2014) of 1, 2, ..., count."""
+    with np.errstate(over="ignore"):
+        z = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = (z ^ (z >> np.uint64(31))) | np.uint64(1)
+    return torch.from_numpy(z.view(np.int64)).to(device)
+
+
+def _group(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """For each of (B,) keys: the position of its first occurrence, and how many equal keys stand before it."""
+    ordered, order = torch.sort(keys, stable=True)
+    start = torch.searchsorted(ordered, ordered)
+    rank = torch.arange(len(keys), device=keys.device) - start
+    first, before = torch.empty_like(order), torch.empty_like(order)
+    first[order] = order[start]
+    before[order] = rank
+    return first, before

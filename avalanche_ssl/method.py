@@ -1,0 +1,73 @@
+"""The contract that every self-supervised method keeps.
+
+Three rules make "state persists across experiences" true by construction:
+
+1. Everything a method remembers is a parameter or a persistent buffer, registered in ``__init__`` with its
+   final shape; counters are 0-d long tensors. So ``state_dict()`` is the whole memory.
+2. ``views``, ``embed`` and ``loss`` write nothing (batch-norm statistics aside); ``update`` is the only writer.
+3. Something may be non-persistent only if ``prepare`` recomputes it.
+
+`avalanche_ssl.checks.check_method` turns them into checks for any method, ours or yours.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.augment import Augment
+
+Views = dict[str, Tensor]
+"""Named random views of a batch; row i of every tensor belongs to image i."""
+
+Outputs = dict[str, Tensor]
+"""Named embeddings and what the loss needs beside them; row i of every tensor belongs to image i."""
+
+
+class Method(nn.Module):
+    """What learns: an encoder, heads, and everything the method must remember.
+
+    Subclasses write `views`, `embed`, `loss` and, if they remember anything, `update`. Images come raw: uint8
+    (B, C, H, W), or float in [0, 1].
+
+    Args:
+        encoder: what is learned and what probes read; (B, C, H, W) to (B, out_features).
+        augment: how random views are made; its `plain` is the deterministic view that `represent` uses.
+    """
+
+    generator: torch.Generator | None = None
+    """Source of randomness of views and sampling; the strategy sets its own. None: torch's global one."""
+
+    def __init__(self, encoder: nn.Module, augment: Augment) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.augment = augment
+
+    def represent(self, x: Tensor) -> Tensor:
+        """Features (B, D) of raw images (B, C, H, W), for probes: no random views, nothing remembered."""
+        features: Tensor = self.encoder(self.augment.plain(x))
+        return features
+
+    def views(self, x: Tensor) -> Views:
+        """Random views of raw images (B, C, H, W), as named tensors with B rows."""
+        raise NotImplementedError(f"{type(self).__name__} must define views(x)")
+
+    def embed(self, views: Views) -> Outputs:
+        """Embeddings of the views, as named tensors with B rows."""
+        raise NotImplementedError(f"{type(self).__name__} must define embed(views)")
+
+    def forward(self, x: Tensor) -> Outputs:
+        """`embed(views(x))`: what data parallelism wraps and what Avalanche's EWC, AGEM, ... call."""
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            views = self.views(x)
+        return self.embed(views)
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Scalar to minimise; reads the memory and writes nothing."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss(outputs)")
+
+    def update(self, outputs: Outputs) -> None:
+        """Write to the memory; called once after each optimiser step, with the outputs of that step."""
+
+    def prepare(self, batches: Iterable[Tensor]) -> None:
+        """Look at the experience's raw images (B, C, H, W) before an epoch, for methods that cluster it."""

@@ -1,0 +1,156 @@
+"""CMC (Tian et al. 2020, arXiv:1906.05849): colour channels of an image, each with its own encoder, agree."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.color import lab_views, to_float
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import contrast, info_nce, log_mean_exp, nce, pair_info_nce, unit
+from avalanche_ssl.memory import MemoryBank, content_ids
+from avalanche_ssl.method import Method, Outputs, Views
+
+CHANNELS = {"l": 1, "ab": 2, "edges": 2}
+"""Views of an image with their channels: Lab's lightness, its two colours, gradients of lightness."""
+
+
+class CMC(Method):
+    """Contrastive multiview coding of Lab colour: lightness against colour, and optionally edges.
+
+    Every pair of views is contrasted in both directions. With the memory bank, the anchor of one view looks
+    for the bank row of the *other* view of its image among rows of other images, as the official code does;
+    the bank is written after the step. With ``negatives="batch"`` the pair is contrasted inside the batch and
+    nothing is kept.
+
+    Args:
+        encoder: builds an encoder; called once a view, with its share of the width.
+        views: names from `CHANNELS`, at least two; the first is the core view.
+        graph: "core" contrasts the first view with each other one, "full" all pairs (paper sec. 3.4).
+        negatives: "bank" or "batch".
+        objective: "info_nce" (softmax) or "nce" (binary, paper sec. 3.3), with the bank only.
+        dim: length of an embedding.
+        hidden: width of a head's hidden layer, 0 for the paper's linear head.
+        temperature: similarities are divided by it.
+        capacity: images the bank holds; the oldest leave first.
+        count: K, negatives drawn a step from the bank, shared by the batch.
+        bank_momentum: weight of a row's past.
+        augment: how the image is cropped and flipped before it is split into views.
+    """
+
+    encoder: nn.ModuleDict
+    mean_exp: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        views: tuple[str, ...] = ("l", "ab"),
+        graph: Literal["core", "full"] = "full",
+        negatives: Literal["bank", "batch"] = "bank",
+        objective: Literal["info_nce", "nce"] = "info_nce",
+        dim: int = 128,
+        hidden: int = 0,
+        temperature: float = 0.07,
+        capacity: int = 65536,
+        count: int = 4096,
+        bank_momentum: float = 0.5,
+        augment: Augment = Augment(),
+    ) -> None:
+        unknown = [v for v in views if v not in CHANNELS]
+        if unknown or len(views) < 2 or len(set(views)) < len(views):
+            raise ValueError(f"views {views} of CMC: give two or more of {', '.join(CHANNELS)}")
+        if objective == "nce" and negatives == "batch":
+            raise ValueError("objective 'nce' needs negatives='bank': in the batch give 'info_nce'")
+        encoders = {v: encoder(CHANNELS[v], scale=1 / len(views)) for v in views}
+        super().__init__(nn.ModuleDict(encoders), augment)
+        self.names = tuple(views)
+        self.objective = objective
+        self.temperature = temperature
+        self.count = count
+        self.pairs = list(combinations(range(len(views)), 2))
+        if graph == "core":
+            self.pairs = [pair for pair in self.pairs if pair[0] == 0]
+        layers = 2 if hidden else 1
+        heads = {v: mlp(e.out_features, hidden, dim, layers) for v, e in encoders.items()}
+        self.heads = nn.ModuleDict(heads)
+        self.bank: MemoryBank | None = None
+        if negatives == "bank":
+            self.bank = MemoryBank(capacity, len(views), dim, momentum=bank_momentum)
+        self.register_buffer("mean_exp", torch.zeros(len(views), len(views)))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def represent(self, x: Tensor) -> Tensor:
+        """Features of all views' encoders, concatenated as in the paper's evaluation: (B, sum of widths)."""
+        views = self._split(to_float(x))
+        return torch.cat([self.encoder[v](views[v]) for v in self.names], dim=1)
+
+    def views(self, x: Tensor) -> Views:
+        """The colour channels of one random view, and the identity of each image if there is a bank."""
+        views = self._split(self.augment.rgb(x, self.generator))
+        return views | {"ids": content_ids(x)} if self.bank else views
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit embeddings (B, dim) of each view from its own encoder."""
+        outputs = {v: unit(self.heads[v](self.encoder[v](views[v]))) for v in self.names}
+        return outputs | {"ids": views["ids"]} if self.bank else outputs
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Sum over the pairs of views and both directions."""
+        z = [outputs[v] for v in self.names]
+        if self.bank:
+            losses = [self._objective(scores, i, j) for i, j, scores in self._scores(outputs)]
+        else:
+            losses = [pair_info_nce(z[i], z[j], self.temperature) for i, j in self.pairs]
+        return torch.stack(losses).sum()
+
+    def update(self, outputs: Outputs) -> None:
+        """Write each view's embedding to its own rows of the bank."""
+        if not self.bank:
+            return
+        self.bank.write(outputs["ids"], torch.stack([outputs[v] for v in self.names], dim=1))
+        if self.objective == "nce":
+            self._follow_normaliser(outputs)
+
+    def _scores(self, outputs: Outputs) -> Iterator[tuple[int, int, Tensor]]:
+        """Anchors of view i against the bank's rows of view j, in both directions of each pair."""
+        assert self.bank
+        z = torch.stack([outputs[v] for v in self.names], dim=1)  # (B, V, D)
+        keys = self.bank.read(outputs["ids"], z)
+        slots, valid = self.bank.negatives(outputs["ids"], self.count, self.generator)
+        rows = self.bank.rows[slots]  # (K, V, D)
+        for pair in self.pairs:
+            for i, j in (pair, pair[::-1]):
+                yield i, j, contrast(z[:, i], keys[:, j], rows[:, j], valid)
+
+    def _objective(self, scores: Tensor, i: int, j: int) -> Tensor:
+        if self.objective == "info_nce":
+            return info_nce(scores, self.temperature)
+        fresh = log_mean_exp(scores.detach(), self.temperature)
+        return nce(scores, self.temperature, torch.where(self.steps > 0, self.mean_exp[i, j].log(), fresh))
+
+    @torch.no_grad()
+    def _follow_normaliser(self, outputs: Outputs) -> None:
+        """NCE's Z as a running mean, not the first batch's for life: one untypical batch would decide it."""
+        self.steps += 1
+        weight = (1 / self.steps).clamp(min=0.01)
+        for i, j, scores in self._scores({k: v.detach() for k, v in outputs.items()}):
+            self.mean_exp[i, j].lerp_(log_mean_exp(scores, self.temperature).exp(), weight)
+
+    def _split(self, rgb: Tensor) -> Views:
+        lightness, colour = lab_views(rgb)
+        views = {"l": lightness, "ab": colour}
+        if "edges" in self.names:
+            views["edges"] = _gradients(lightness)
+        return {v: views[v] for v in self.names}
+
+
+def _gradients(x: Tensor) -> Tensor:
+    """Horizontal and vertical Sobel derivatives of (B, 1, H, W), scaled to [-1, 1]; (B, 2, H, W)."""
+    kernel = x.new_tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8
+    padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    return F.conv2d(padded, torch.stack([kernel, kernel.T])[:, None])

@@ -1,0 +1,83 @@
+"""MoCo v1, v2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297): a queue of keys."""
+
+from torch import Tensor, nn
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import contrast, info_nce, unit
+from avalanche_ssl.memory import Momentum, Queue
+from avalanche_ssl.method import Method, Outputs, Views
+
+
+class MoCo(Method):
+    """Momentum contrast: find the key of a query among a queue of older keys.
+
+    Remembers the slow key encoder with its head, and the queue. v1: ``hidden=0, temperature=0.07``; v2
+    (default): a head with one hidden layer. Keys are pushed once a step, after the loss, so no query meets
+    its own key among the negatives. Batch norm is not shuffled: on one device shuffling changes nothing.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of a key.
+        hidden: width of the head's hidden layer; -1 for the encoder's own (v2), 0 for a linear head (v1).
+        queue_size: keys kept. The paper's 65,536 would outlive many experiences; 4,096 is where its effect
+            saturates at CIFAR's size.
+        momentum: of the key encoder. 0.999 in the paper; 0.99 for short streams.
+        temperature: of InfoNCE.
+        symmetric: use each view as query and as key; the two losses are summed.
+        augment: how views are made.
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 128,
+        hidden: int = -1,
+        queue_size: int = 4096,
+        momentum: float = 0.99,
+        temperature: float = 0.1,
+        symmetric: bool = False,
+        augment: Augment = Augment(),
+    ) -> None:
+        network = encoder()
+        super().__init__(network, augment)
+        self.temperature = temperature
+        self.symmetric = symmetric
+        features = network.out_features
+        width = features if hidden < 0 else hidden
+        self.head = mlp(features, width, dim, norm=False) if width else nn.Linear(features, dim)
+        self.slow = Momentum(self.fast(), momentum)
+        self.queue = Queue(queue_size, dim)
+
+    def fast(self) -> nn.Sequential:
+        """The query encoder with its head, which the slow copy follows."""
+        return nn.Sequential(self.encoder, self.head)
+
+    def views(self, x: Tensor) -> Views:
+        """Two random views."""
+        return {name: self.augment(x, self.generator) for name in ("first", "second")}
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit queries (B, dim) of the first view, slow keys of the second, without gradient."""
+        fast = self.fast()
+        outputs = {"query": unit(fast(views["first"])), "key": unit(self.slow(views["second"]))}
+        if self.symmetric:
+            outputs |= {"query2": unit(fast(views["second"])), "key2": unit(self.slow(views["first"]))}
+        return outputs
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """InfoNCE of each query's key against the queue as it was before this step."""
+        loss = self._contrast(outputs["query"], outputs["key"])
+        if self.symmetric:
+            loss = loss + self._contrast(outputs["query2"], outputs["key2"])
+        return loss
+
+    def update(self, outputs: Outputs) -> None:
+        """Move the slow copy towards the encoder, and push the keys."""
+        self.slow.follow(self.fast())
+        self.queue.push(outputs["key"])
+        if self.symmetric:
+            self.queue.push(outputs["key2"])
+
+    def _contrast(self, query: Tensor, key: Tensor) -> Tensor:
+        return info_nce(contrast(query, key, self.queue.rows), self.temperature)

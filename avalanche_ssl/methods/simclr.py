@@ -1,0 +1,49 @@
+"""SimCLR (Chen et al. 2020, arXiv:2002.05709): two views of an image agree, all others of the batch repel."""
+
+import torch
+from torch import Tensor
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import nt_xent, unit
+from avalanche_ssl.method import Method, Outputs, Views
+
+
+class SimCLR(Method):
+    """A simple framework for contrastive learning; remembers nothing beside its weights.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of an embedding.
+        hidden: width of the projection head; 0 for the encoder's own.
+        temperature: of NT-Xent. 0.5 is the paper's for CIFAR (appendix B.9).
+        augment: how views are made.
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 128,
+        hidden: int = 0,
+        temperature: float = 0.5,
+        augment: Augment = Augment(),
+    ) -> None:
+        network = encoder()
+        super().__init__(network, augment)
+        self.temperature = temperature
+        features = network.out_features
+        self.head = mlp(features, hidden or features, dim, last_norm=True)
+
+    def views(self, x: Tensor) -> Views:
+        """Two random views."""
+        return {name: self.augment(x, self.generator) for name in ("first", "second")}
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit embeddings (B, dim) of both views, from one forward: batch norm sees 2B, as in the paper."""
+        both = torch.cat([views["first"], views["second"]])
+        first, second = unit(self.head(self.encoder(both))).chunk(2)
+        return {"first": first, "second": second}
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """NT-Xent, mean over the 2B embeddings."""
+        return nt_xent(outputs["first"], outputs["second"], self.temperature)

@@ -1,0 +1,77 @@
+"""Which sums over labelled features determine a linear probe? They add up over experiences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Labelled = tuple[Tensor, Tensor]
+"""Features (N, D) and labels (N,), negative where unknown."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Float64 sums over labelled features; adding two pools their data.
+
+    The scatter is about the mean, pooled by the formula of Chan, Golub & LeVeque (1979), because
+    sum(x x') - n mean mean' loses the digits of a feature whose mean is large against its standard deviation.
+    """
+
+    counts: Tensor  # (C,) samples of each class
+    sums: Tensor  # (C, D) sum of the features of each class
+    scatter: Tensor  # (D, D) sum of (x - mean)(x - mean)'
+
+    @classmethod
+    def of(cls, features: Tensor, labels: Tensor, n_classes: int, chunk: int = 16384) -> Moments:
+        """Moments of features (N, D) with labels (N,); samples with a negative label are ignored."""
+        features, labels = labelled(features, labels, n_classes)
+        parts = zip(torch.split(features, chunk), torch.split(labels, chunk), strict=True)
+        return reduce(add, (cls._of_chunk(x.double(), y, n_classes) for x, y in parts))
+
+    @classmethod
+    def _of_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> Moments:
+        one_hot = F.one_hot(y, n_classes).double()
+        centred = x - x.sum(0) / max(len(x), 1)
+        return cls(one_hot.sum(0), one_hot.T @ x, centred.T @ centred)
+
+    def __add__(self, other: Moments) -> Moments:
+        n, m, gap = self.n, other.n, self.mean - other.mean
+        between = n * m / max(n + m, 1) * torch.outer(gap, gap)
+        return Moments(
+            self.counts + other.counts, self.sums + other.sums, self.scatter + other.scatter + between
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean feature (D,); zero without samples."""
+        return self.sums.sum(0) / max(self.n, 1)
+
+
+def labelled(features: Tensor, labels: Tensor, n_classes: int) -> Labelled:
+    """The rows with a label (>= 0), checked: finite features (N, D), labels (N,) below n_classes."""
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"need features (N, D) and labels (N,), got {tuple(features.shape)} and {tuple(labels.shape)}"
+        )
+    known = labels >= 0
+    if not known.all():
+        features, labels = features[known], labels[known]
+    if len(labels) and int(labels.max()) >= n_classes:
+        raise ValueError(f"label {int(labels.max())} is not among {n_classes} classes (0 to {n_classes - 1})")
+    broken = int((~features.isfinite().all(1)).sum())
+    if broken:
+        raise ValueError(
+            f"{broken} of {len(features)} images have NaN or infinite features: the encoder has diverged "
+            "(try a lower learning rate or gradient clipping)"
+        )
+    return features, labels.long()

@@ -1,0 +1,106 @@
+"""What a run has found, for people: summary, tables, CSV and picture of the accuracy matrix."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avalanche_ssl import metrics
+
+Matrix = NDArray[np.float64]
+
+EXPLAIN = {
+    "average accuracy": "mean of the last row of the matrix",
+    "anytime accuracy": "mean over the stream of the average accuracy on experiences seen so far",
+    "forgetting": "mean drop from the best to the last accuracy of an experience",
+    "backward transfer": "mean change from just after learning an experience to the end",
+    "untrained accuracy": "average accuracy of the encoder before any training",
+    "forward transfer": "mean gain over the untrained encoder on an experience just before it is learnt",
+}
+
+
+def summary(matrix: Matrix, untrained: Matrix) -> dict[str, float]:
+    """The metrics of an accuracy matrix R (T, T) beside the untrained encoder's accuracies (T,)."""
+    return {
+        "average accuracy": metrics.average_accuracy(matrix),
+        "anytime accuracy": metrics.average_anytime_accuracy(matrix),
+        "forgetting": metrics.forgetting(matrix),
+        "backward transfer": metrics.backward_transfer(matrix),
+        "forward transfer": metrics.forward_transfer(matrix, untrained),
+        "untrained accuracy": float(np.mean(untrained)),
+    }
+
+
+def percent(value: float) -> str:
+    """Accuracy in per cent with one decimal; a dash where it is not defined."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+
+
+def matrix_table(matrix: Matrix, untrained: Matrix) -> str:
+    """The matrix in per cent, a row for the untrained encoder and one for each experience learnt."""
+    width = max(6, len(str(len(matrix))) + 3)
+    head = "learnt".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in range(len(matrix))) + "   mean"
+    lines = [head]
+    for name, row in [("untrained", untrained), *((f"{t + 1}", row) for t, row in enumerate(matrix))]:
+        mean = "-" if np.isnan(row).all() else percent(float(np.nanmean(row)))
+        lines.append(name.ljust(10) + "".join(percent(v).rjust(width) for v in row) + mean.rjust(7))
+    return "\n".join(lines)
+
+
+def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str) -> None:
+    """All accuracies, one a line: trained, evaluated, probe, scope, accuracy."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["trained", "evaluated", "probe", "scope", "accuracy"])
+        for trained, row in enumerate(rows):
+            for scope, accuracies in row.items():
+                for j, accuracy in enumerate(accuracies):
+                    if not np.isnan(accuracy):
+                        table.writerow([trained, j + 1, probe, scope, f"{accuracy:.6f}"])
+
+
+def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matrix) -> None:
+    """A picture of the "all" matrix, and of the mean accuracy of each scope over the stream.
+
+    Args:
+        path: PNG to write.
+        title: what was run.
+        matrices: R (T, T) by scope.
+        untrained: accuracies (T,) of the untrained encoder with the "all" probe.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    figure.suptitle(title)
+    table = 100 * np.vstack([untrained, matrices["all"]])
+    experiences = len(untrained)
+    image = left.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+    left.set_xticks(range(experiences), [str(j + 1) for j in range(experiences)])
+    left.set_yticks(range(experiences + 1), ["untrained", *(str(t + 1) for t in range(experiences))])
+    left.set(xlabel="tested on experience", ylabel="learnt up to experience", title="accuracy, probe on all classes (%)")
+    if experiences <= 12:
+        for (t, j), value in np.ndenumerate(table):
+            if not np.isnan(value):
+                left.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "black")
+    figure.colorbar(image, ax=left, fraction=0.046)
+    steps = np.arange(1, experiences + 1)
+    labels = {
+        "task": "task: probe on one experience's classes",
+        "seen": "seen: probe on the classes so far",
+        "all": "all: probe on all classes",
+    }
+    for scope, colour in [("task", "tab:green"), ("seen", "tab:orange"), ("all", "tab:blue")]:
+        if scope in matrices and not np.isnan(matrices[scope]).all():
+            mean = [100 * np.nanmean(r) if not np.isnan(r).all() else np.nan for r in matrices[scope]]
+            right.plot(steps, mean, "o-", color=colour, label=labels[scope])
+    right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
+    right.set_xticks(steps if experiences <= 20 else steps[:: experiences // 10])
+    right.set(xlabel="experiences learnt", ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
+    right.grid(alpha=0.3)
+    right.legend(fontsize="small")
+    figure.savefig(path, dpi=120)

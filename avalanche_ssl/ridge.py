@@ -1,0 +1,176 @@
+"""Which ridge classifier fits these features best? Closed form, from sums that add up over experiences.
+
+Lambda is chosen on a held-out part of the training data; then the probe is fitted on everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.moments import Labelled, Moments, labelled
+
+GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
+DEFAULT_L2 = 1.0  # where no class has a second sample to choose lambda with; scikit-learn's default
+
+
+class LinearProbe(nn.Module):
+    """Logits (B, C) = (features - mean) @ weight' + bias.
+
+    Computed in the precision of its buffers: float64 as fitted, float32 after `.float()`. The mean is kept
+    apart from the bias: folded in, float32 would lose features of large mean and small spread. A class
+    without a training sample has the logit -inf, so it is never predicted.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, mean: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)  # (C, D)
+        self.register_buffer("bias", bias)  # (C,)
+        self.register_buffer("mean", mean)  # (D,)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, D) -> logits (B, C)."""
+        return F.linear(features.to(self.weight.dtype) - self.mean, self.weight, self.bias)
+
+
+def ridge(moments: Moments, l2: float) -> LinearProbe:
+    """Minimise ||(x - mean)/std W + b - Y||^2 + l2 ||W||^2, Y = +1 for the class and -1 elsewhere; b is free.
+
+    The same as scikit-learn's `RidgeClassifier(alpha=l2)` behind a `StandardScaler`.
+
+    Raises:
+        ValueError: l2 is not positive, or no sample has a label.
+    """
+    if not l2 > 0:
+        raise ValueError(f"l2 must be positive, got {l2}")
+    problem = _Normal.of(moments)
+    damped = problem.gram + l2 * torch.eye(len(problem.gram), dtype=torch.float64, device=problem.gram.device)
+    solution = torch.cholesky_solve(problem.cross, torch.linalg.cholesky(damped))  # (D, present classes)
+    weight = torch.zeros_like(moments.sums)
+    bias = torch.full_like(moments.counts, -torch.inf)
+    weight[problem.classes] = (solution / problem.std[:, None]).T
+    bias[problem.classes] = problem.intercept
+    return LinearProbe(weight, bias, moments.mean)
+
+
+def select_l2(fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[float] = GRID) -> float:
+    """The l2 of `grid` whose ridge probe on `fit` is most accurate on held-out samples; largest of equals.
+
+    One eigendecomposition serves the whole grid: (V diag(e) V' + l2 I)^-1 = V diag(1 / (e + l2)) V'.
+    """
+    problem = _Normal.of(fit)
+    eigenvalues, basis = torch.linalg.eigh(problem.gram)
+    rotated = (features.double() - fit.mean) / problem.std @ basis  # (N, D)
+    cross = basis.T @ problem.cross
+
+    def correct(l2: float) -> int:
+        logits = rotated @ (cross / (eigenvalues + l2)[:, None]) + problem.intercept
+        return int((problem.classes[logits.argmax(1)] == labels).sum())
+
+    return max(grid, key=lambda l2: (correct(l2), l2))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled training data of one experience: a part to fit on, a held-out part to choose lambda with."""
+
+    fit: Moments
+    held_out: Moments
+    features: Tensor  # (H, D) of the held-out part
+    labels: Tensor  # (H,)
+
+    @classmethod
+    def of(
+        cls,
+        features: Tensor,
+        labels: Tensor,
+        n_classes: int,
+        held_out: float = 0.1,
+        max_held_out: int = 5000,
+        seed: int = 0,
+    ) -> Split:
+        """Hold out a fraction of every class, the same for the same seed; samples without label are ignored.
+
+        A class with two samples or more gives one at least and keeps one at least.
+        """
+        if not 0 < held_out < 1:
+            raise ValueError(f"held_out is a fraction between 0 and 1, got {held_out}")
+        features, labels = labelled(features, labels, n_classes)
+        fraction = min(held_out, max_held_out / max(len(labels), 1))
+        out = _hold_out(labels.cpu(), fraction, seed).to(labels.device)
+        held_features, held_labels = features[out], labels[out]
+        fit = Moments.of(features[~out], labels[~out], n_classes)
+        return cls(fit, Moments.of(held_features, held_labels, n_classes), held_features, held_labels)
+
+
+def fit_splits(splits: Sequence[Split], grid: Sequence[float] = GRID) -> LinearProbe:
+    """Ridge probe on the pooled data of the splits, lambda chosen on their held-out parts."""
+    fit = reduce(add, (split.fit for split in splits))
+    held_out = reduce(add, (split.held_out for split in splits))
+    if not held_out.n:
+        return ridge(fit, DEFAULT_L2)
+    features, labels = torch.cat([s.features for s in splits]), torch.cat([s.labels for s in splits])
+    return ridge(fit + held_out, select_l2(fit, features, labels, grid))
+
+
+def fit_ridge(
+    experiences: Sequence[Labelled],
+    n_classes: int,
+    held_out: float = 0.1,
+    max_held_out: int = 5000,
+    seed: int = 0,
+    grid: Sequence[float] = GRID,
+) -> LinearProbe:
+    """Ridge probe on the pooled experiences, whose samples with a negative label are ignored.
+
+    Lambda is chosen on the fraction `held_out` of each, about `max_held_out` samples in all at most.
+    """
+    share = max_held_out // max(len(experiences), 1)
+    return fit_splits([Split.of(x, y, n_classes, held_out, share, seed) for x, y in experiences], grid)
+
+
+def _hold_out(labels: Tensor, fraction: float, seed: int) -> Tensor:
+    """Mask (N,) of `fraction` of every class, rounded down; at least one where a class has two or more."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    order = order[labels[order].argsort(stable=True)]  # class after class, shuffled within each
+    counts = labels.bincount()
+    quota = (counts.double() * fraction).long().clamp(min=1) * (counts > 1)
+    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]  # place within the class
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    mask[order] = rank < quota[labels[order]]
+    return mask
+
+
+@dataclass(frozen=True)
+class _Normal:
+    """Normal equations (gram + l2 I) W = cross on standardised features, for the classes with a sample."""
+
+    gram: Tensor  # (D, D)
+    cross: Tensor  # (D, c)
+    intercept: Tensor  # (c,)
+    std: Tensor  # (D,)
+    classes: Tensor  # (c,) their labels
+
+    @classmethod
+    def of(cls, moments: Moments) -> _Normal:
+        n, mean = moments.n, moments.mean
+        if not n:
+            raise ValueError("no labelled sample to fit a probe on: every label is negative (unlabelled)")
+        variance, eps = moments.scatter.diagonal() / n, torch.finfo(torch.float64).eps
+        rounding = n * eps * variance + (n * eps * mean) ** 2  # the bound of scikit-learn's StandardScaler
+        std = variance.sqrt().where(variance > rounding, 1.0)
+        classes = moments.counts.nonzero().flatten()
+        counts, sums = moments.counts[classes], moments.sums[classes]
+        # x is centred, so x'(Y - mean Y) = x'Y = 2 x' one_hot
+        cross = 2 * (sums - counts[:, None] * mean).T / std[:, None]
+        return cls(moments.scatter / torch.outer(std, std), cross, 2 * counts / n - 1, std, classes)

@@ -1,0 +1,123 @@
+"""Settings as data: read, check and change the arguments of a dataclass or callable by their declared types."""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from avalanche_ssl.errors import UsageError, nearest
+
+
+def plain(value: Any) -> Any:
+    """A setting as YAML writes it: dataclasses become mappings, tuples lists, paths strings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def arguments(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Type and value of each argument that has one, of a callable or a `partial` of it; the rest are left out."""
+    bound = inspect.signature(function).parameters
+    inner: Any = function.func if isinstance(function, partial) else function
+    inner = inner.__init__ if isinstance(inner, type) else inner
+    # without the return type, which may be a name that only type checkers import
+    declared = types.SimpleNamespace(__annotations__={k: v for k, v in inner.__annotations__.items() if k != "return"})
+    hints = get_type_hints(declared, inner.__globals__)
+    return {n: (hints.get(n, Any), p.default) for n, p in bound.items() if p.default is not p.empty}
+
+
+def convert(value: Any, kind: Any, name: str) -> Any:
+    """`value`, as YAML reads it, as the declared type `kind`; so "1e-4" becomes a float.
+
+    Raises:
+        UsageError: the value does not fit; the message gives name, value and what would.
+    """
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _first_that_fits(value, args, name)
+    if origin is Literal:
+        if value not in args:
+            raise nearest(f"value for '{name}'", value, args)
+        return value
+    if origin is tuple:
+        return _tuple(value, args, name)
+    if origin is Sequence:
+        return _tuple(value, (*args, ...), name)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(value, kind, name)
+    if kind is types.NoneType and value is None:
+        return None
+    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise UsageError(f"setting '{name}' is {value!r}: give {_words(kind)}")
+
+
+def changed(current: Any, changes: Mapping[str, Any], name: str = "") -> Any:
+    """A copy of a dataclass instance with some fields changed; nested ones as mappings or by dotted names."""
+    kinds = get_type_hints(type(current))
+    fields = {f.name: getattr(current, f.name) for f in dataclasses.fields(current)}
+    for key, value in changes.items():
+        head, _, rest = key.partition(".")
+        if head not in fields:
+            raise nearest("setting", f"{name}{key}", [f"{name}{field}" for field in fields])
+        fields[head] = change(fields[head], {rest: value} if rest else value, kinds[head], f"{name}{head}")
+    return _construct(type(current), fields, name)
+
+
+def change(current: Any, value: Any, kind: Any, name: str) -> Any:
+    """The new value of one setting: mappings change fields of a dataclass, anything else replaces it."""
+    if dataclasses.is_dataclass(current) and isinstance(value, Mapping):
+        return changed(current, value, f"{name}.")
+    return convert(value, kind, name)
+
+
+def _first_that_fits(value: Any, kinds: tuple[Any, ...], name: str) -> Any:
+    for kind in kinds:
+        try:
+            return convert(value, kind, name)
+        except UsageError:
+            continue
+    raise UsageError(f"setting '{name}' is {value!r}: give {' or '.join(_words(k) for k in kinds)}")
+
+
+def _tuple(value: Any, args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    many = len(args) == 2 and args[1] is Ellipsis
+    if not isinstance(value, list | tuple) or not (many or len(value) == len(args)):
+        count = "" if many else f"{len(args)} "
+        raise UsageError(f"setting '{name}' is {value!r}: give a list of {count}values, e.g. [{_words(args[0])}, ...]")
+    kinds = [args[0]] * len(value) if many else args
+    return tuple(convert(v, k, name) for v, k in zip(value, kinds, strict=True))
+
+
+def _dataclass(value: Any, kind: type[Any], name: str) -> Any:
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, Mapping):
+        return changed(kind(), value, f"{name}.")
+    raise UsageError(f"setting '{name}' is {value!r}: give {name}.KEY=VALUE for one of its settings")
+
+
+def _construct(kind: type[Any], fields: dict[str, Any], name: str) -> Any:
+    try:
+        return kind(**fields)
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"{name.rstrip('.') or 'settings'}: {error}") from error
+
+
+def _words(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", types.NoneType: "null"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))

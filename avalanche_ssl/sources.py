@@ -1,0 +1,260 @@
+"""Where do the raw images of a dataset lie?
+
+Avalanche wraps a dataset in subsets and concatenations without end. Here they are walked down to the
+datasets that hold the images, so that whole batches can be gathered from an array, or images decoded
+without a transform.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import ConcatDataset, Subset
+from torchvision.transforms.functional import pil_to_tensor
+
+from avalanche_ssl.errors import UsageError
+
+Batch = tuple[Tensor, Tensor, Tensor]
+Indices = NDArray[np.int64]
+
+
+@dataclass
+class Arrays:
+    """The fast path: position i of the dataset is `leaves[leaf[i]][index[i]]`, an image (H, W, C) of uint8.
+
+    `y` and `t` are class and task labels (N,), -1 and 0 where the dataset has none.
+    """
+
+    leaves: list[NDArray[np.uint8]]
+    leaf: Indices
+    index: Indices
+    y: Tensor
+    t: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, positions: Tensor) -> Batch:
+        """The images (B, C, H, W) at `positions` (B,), with their labels."""
+        rows = positions.numpy()
+        leaf, index = self.leaf[rows], self.index[rows]
+        if len(self.leaves) == 1:
+            images = self.leaves[0][index]
+        else:
+            images = np.empty((len(rows), *self.leaves[0].shape[1:]), np.uint8)
+            for number, array in enumerate(self.leaves):
+                images[leaf == number] = array[index[leaf == number]]
+        x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        return x, self.y[positions], self.t[positions]
+
+
+@dataclass
+class Items:
+    """The general path: position i of the dataset is item `index[i]` of `leaves[leaf[i]]`."""
+
+    leaves: list[Any]
+    leaf: Indices
+    index: Indices
+    y: Tensor | None
+    t: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, positions: Tensor) -> Batch:
+        """As `Arrays.batch`; tensors of other types than uint8 pass through."""
+        items = [self._item(position) for position in positions.tolist()]
+        shapes = sorted({tuple(x.shape) for x, _ in items})
+        if len(shapes) > 1:
+            raise UsageError(
+                f"images of one batch differ in shape (C, H, W), {shapes[0]} and {shapes[-1]}: "
+                "resize them in the dataset, or in a transform and keep it with transforms=True"
+            )
+        y = torch.tensor([y for _, y in items]) if self.y is None else self.y[positions]
+        t = torch.zeros_like(y) if self.t is None else self.t[positions]
+        return torch.stack([x for x, _ in items]), y, t
+
+    def _item(self, position: int) -> tuple[Tensor, int]:
+        leaf, index = self.leaves[self.leaf[position]], int(self.index[position])
+        try:
+            item = leaf[index]
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(f"cannot read image {index} of {type(leaf).__name__} ({reason})") from error
+        x, y = (item[0], item[1] if len(item) > 1 else -1) if isinstance(item, tuple | list) else (item, -1)
+        return image_tensor(x), int(y) if _is_label(y) else -1
+
+
+def source(dataset: Any, transforms: bool = False) -> Arrays | Items:
+    """The fast path if there is one, else the general path, which can keep the dataset's own `transforms`."""
+    arrays = None if transforms else resolve(dataset)
+    return _general(dataset, transforms) if arrays is None else arrays
+
+
+def resolve(dataset: Any) -> Arrays | None:
+    """The fast path of a dataset, or None unless all its images lie in arrays of one shape."""
+    try:
+        leaves, leaf, index = _walk(dataset)
+    except (AttributeError, TypeError, IndexError):  # Avalanche's private attributes are not what they were
+        return None
+    arrays = [_array(node, index[leaf == number]) for number, node in enumerate(leaves)]
+    found = [array for array in arrays if array is not None]
+    if not found or len(found) < len(arrays) or len({array.shape[1:] for array in found}) > 1:
+        return None
+    y, t = _labels(dataset, leaves, leaf, index)
+    y = torch.full((len(index),), -1) if y is None else y
+    return Arrays(found, leaf, index, y, torch.zeros_like(y) if t is None else t)
+
+
+def _general(dataset: Any, transforms: bool) -> Items:
+    n = len(dataset)
+    whole: list[Any] = [dataset]
+    try:
+        leaves, leaf, index = _walk(dataset)
+    except (AttributeError, TypeError, IndexError):
+        leaves, leaf, index = whole, np.zeros(n, np.int64), np.arange(n)
+    y, t = _labels(dataset, leaves, leaf, index)
+    if transforms:
+        return Items(whole, np.zeros(n, np.int64), np.arange(n), y, t)
+    return Items([_untransformed(node) for node in leaves], leaf, index, y, t)
+
+
+def image_tensor(x: Any) -> Tensor:
+    """An item's image as (C, H, W): PIL images are decoded to uint8, arrays are (H, W) or (H, W, C)."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, Image.Image):
+        decoded: Tensor = pil_to_tensor(x if x.mode in ("L", "RGB") else x.convert("RGB"))
+        return decoded
+    if isinstance(x, np.ndarray) and x.ndim in (2, 3):
+        return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(x).transpose(2, 0, 1)))
+    raise UsageError(
+        f"the dataset gives {type(x).__name__} where one image is needed: give a PIL image or a tensor"
+    )
+
+
+def _walk(dataset: Any) -> tuple[list[Any], Indices, Indices]:
+    """The datasets below all subsets and concatenations, and each position's leaf and index there."""
+    leaves: list[Any] = []
+    leaf, index = np.empty(len(dataset), np.int64), np.empty(len(dataset), np.int64)
+
+    def descend(node: Any, positions: Indices, here: Indices) -> None:
+        """`positions` of the whole are items `here` of `node`."""
+        node = getattr(node, "_flat_data", node)
+        if isinstance(node, Subset):
+            descend(node.dataset, positions, _take(node.indices, here))
+        elif isinstance(node, ConcatDataset):
+            spread(node.datasets, positions, here)
+        elif hasattr(node, "_datasets") and hasattr(node, "_indices"):  # Avalanche's FlatData
+            spread(node._datasets, positions, here if node._indices is None else _take(node._indices, here))
+        else:
+            number = next((i for i, known in enumerate(leaves) if known is node), len(leaves))
+            if number == len(leaves):
+                leaves.append(node)
+            leaf[positions], index[positions] = number, here
+
+    def spread(children: Sequence[Any], positions: Indices, here: Indices) -> None:
+        ends = np.cumsum([len(child) for child in children])
+        owner = np.searchsorted(ends, here, side="right")
+        for number in np.unique(owner):
+            mine = owner == number
+            descend(children[number], positions[mine], here[mine] - (ends[number] - len(children[number])))
+
+    everything = np.arange(len(dataset))
+    descend(dataset, everything, everything)
+    return leaves, leaf, index
+
+
+def _take(values: Any, here: Indices) -> NDArray[Any]:
+    """`values[here]`, without copying a long list for a few of its values."""
+    if isinstance(values, np.ndarray | Tensor):
+        return np.asarray(values)[here]
+    if len(here) * 4 < len(values) or not isinstance(values, list | tuple):
+        return np.asarray([values[i] for i in here.tolist()])
+    return np.asarray(values)[here]
+
+
+def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
+    """`leaf.data` as (N, H, W, C), if its items are just that: the first one used is compared."""
+    data = getattr(leaf, "data", None)
+    if isinstance(data, Tensor) and data.device.type == "cpu":
+        data = data.numpy()
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim not in (3, 4):
+        return None
+    if len(data) != len(leaf) or len(used) == 0:
+        return None
+    if data.ndim == 3:
+        data = data[..., None]
+    elif data.shape[1] <= 4 < data.shape[3]:  # (N, C, H, W), as in SVHN and STL-10
+        data = data.transpose(0, 2, 3, 1)
+    try:
+        item = _untransformed(leaf)[int(used[0])]
+        x = image_tensor(item[0] if isinstance(item, tuple | list) else item)
+    except Exception:  # whatever a stranger's dataset does without its transform
+        return None
+    return data if np.array_equal(x.permute(1, 2, 0).numpy(), data[used[0]]) else None
+
+
+def _untransformed(leaf: Any) -> Any:
+    """A shallow copy whose transforms do nothing."""
+    names = [
+        name
+        for name in ("transform", "target_transform", "transforms")
+        if name in getattr(leaf, "__dict__", ())
+    ]
+    if names:
+        leaf = copy.copy(leaf)
+        for name in names:
+            setattr(leaf, name, _unchanged)
+    return leaf
+
+
+def _unchanged(*values: Any) -> Any:
+    """Stands for `transform(image)` and for `transforms(image, target)`."""
+    return values if len(values) > 1 else values[0]
+
+
+def _labels(
+    dataset: Any, leaves: list[Any], leaf: Indices, index: Indices
+) -> tuple[Tensor | None, Tensor | None]:
+    """Class and task labels (N,); None where the dataset has none, or none that are whole numbers."""
+    y = _attribute(dataset, "targets")
+    t = _attribute(dataset, "targets_task_labels")
+    parts = [_attribute(node, "targets") for node in leaves] if y is None else []
+    if parts and all(part is not None for part in parts):
+        y = np.empty(len(index), np.int64)
+        for number, part in enumerate(parts):
+            assert part is not None
+            y[leaf == number] = part[index[leaf == number]]
+    return None if y is None else torch.as_tensor(y), None if t is None else torch.as_tensor(t)
+
+
+def _attribute(dataset: Any, name: str) -> Indices | None:
+    """The whole numbers of an Avalanche `DataAttribute`, or of a sequence."""
+    attribute = getattr(dataset, name, None)
+    n = len(dataset)
+    if attribute is None or len(attribute) != n or n == 0 or not _is_label(attribute[0]):
+        return None
+    flat = getattr(attribute, "_data", attribute)
+    if hasattr(flat, "_constant_value"):
+        return np.full(n, flat._constant_value)
+    try:
+        leaves, leaf, index = _walk(flat)
+        values = np.empty(n, np.int64)
+        for number, node in enumerate(leaves):
+            values[leaf == number] = _take(node, index[leaf == number])
+    except (AttributeError, TypeError, IndexError):
+        values = np.asarray([int(value) for value in attribute])
+    return values
+
+
+def _is_label(y: Any) -> bool:
+    return isinstance(y, int | np.integer) or (isinstance(y, Tensor) and y.numel() == 1)

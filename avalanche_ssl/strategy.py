@@ -1,0 +1,260 @@
+"""The one Avalanche template that trains every method: `SelfSupervised`."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from avalanche.benchmarks import DatasetExperience
+from avalanche.core import SupervisedPlugin
+from avalanche.training import plugins as avalanche_plugins
+from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.templates.base_sgd import BaseSGDTemplate
+from avalanche.training.templates.observation_type import BatchObservation
+from avalanche.training.templates.problem_type import SupervisedProblem
+from avalanche.training.templates.update_type import SGDUpdate
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.loader import RawLoader, from_replay
+from avalanche_ssl.memory import MemoryBank
+from avalanche_ssl.method import Method, Outputs
+from avalanche_ssl.schedule import Schedule
+
+NEEDS_LOGITS = (
+    "BiCPlugin CoPEPlugin CWRStarPlugin FeatureDistillationPlugin GenerativeReplayPlugin GSS_greedyPlugin "
+    "LFLPlugin LwFPlugin MASPlugin MIRPlugin RARPlugin"
+).split()
+"""Avalanche's plugins that read class logits, single tensors or labelled heads, which a method does not have."""
+
+TRAIN_ACCURACIES = ("MinibatchAccuracy", "EpochAccuracy", "RunningEpochAccuracy")
+"""Avalanche's metrics that score class logits while training."""
+
+
+class SelfSupervised(
+    BatchObservation,  # type: ignore[misc]
+    SupervisedProblem,  # type: ignore[misc]
+    SGDUpdate,  # type: ignore[misc]
+    BaseSGDTemplate,  # type: ignore[misc]
+):
+    """A method packaged as an Avalanche training strategy: raw images in, embeddings in `mb_output`, no labels.
+
+    Each step is Avalanche's: forward makes views and embeddings in one batched call on the device, criterion is the
+    method's loss, and after the optimiser step `Method.update` writes to the memory. Plugins therefore find raw
+    images in `mb_x`, a dict of embeddings in `mb_output`, and may add to `loss` in `before_backward`. The optimiser
+    keeps its state and its parameter groups across experiences. `eval` gives the logits of the probe that
+    `ProbePlugin` fitted, so Avalanche's own metrics and loggers work unmodified.
+
+    Args:
+        model: the method.
+        optimizer: holds every trainable parameter of the method, in any groups.
+        train_mb_size: images a step. The last partial batch of an epoch is dropped, except when the whole
+            experience is smaller than one batch.
+        train_epochs: passes over an experience.
+        eval_mb_size: images a batch in evaluation.
+        device: where the method lives.
+        plugins: Avalanche's or ours; those that need class logits are refused.
+        evaluator: Avalanche's evaluation plugin; None logs nothing.
+        eval_every: as in Avalanche; -1 evaluates only on request.
+        schedule: of the learning rate within an experience; the base rates are the optimiser's.
+        clip: largest norm of the gradient; None leaves it alone.
+        precision: "fp32", or "bf16" for embeddings under autocast with losses in fp32.
+        transforms: True keeps the per-sample transforms of the stream. By default they are skipped and views are
+            made from raw pixels, in batches on the device.
+        seed: of the views, of sampling, and of the order of images.
+
+    Raises:
+        UsageError: the model is no `Method`, a parameter is missing from the optimiser, a plugin or metric needs
+            class logits in training, or `eval` is called without a probe.
+    """
+
+    PLUGIN_CLASS = SupervisedPlugin
+
+    def __init__(
+        self,
+        *,
+        model: Method,
+        optimizer: torch.optim.Optimizer,
+        train_mb_size: int = 128,
+        train_epochs: int = 1,
+        eval_mb_size: int = 512,
+        device: str | torch.device = "cpu",
+        plugins: Sequence[Any] | None = None,
+        evaluator: EvaluationPlugin | Callable[[], EvaluationPlugin] | None = None,
+        eval_every: int = -1,
+        schedule: Schedule = Schedule(),
+        clip: float | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        transforms: bool = False,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        _check_model(model, optimizer)
+        _check_plugins(plugins or ())
+        if precision not in ("fp32", "bf16"):
+            raise UsageError(f"precision '{precision}' is not known: give 'fp32' or 'bf16'")
+        super().__init__(
+            model=model,
+            optimizer=optimizer,
+            train_mb_size=train_mb_size,
+            train_epochs=train_epochs,
+            eval_mb_size=eval_mb_size,
+            device=device,
+            plugins=plugins,
+            evaluator=evaluator,
+            eval_every=eval_every,
+            **kwargs,
+        )
+        _check_metrics(self.evaluator)
+        self._criterion = self._loss_without_labels
+        self.schedule = schedule
+        self.clip = clip
+        self.precision = precision
+        self.transforms = transforms
+        self.view_generator = torch.Generator(self.device).manual_seed(seed)
+        self.order_generator = torch.Generator().manual_seed(seed)
+        self._step = self._steps = self._recognised = 0
+        self.probe: Callable[[Tensor], Tensor] | None = None
+        """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
+        model.generator = self.view_generator
+        model.to(self.device, memory_format=torch.channels_last)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    # -- model and optimiser -------------------------------------------------------------------------------------
+
+    def check_model_and_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:
+        """Leave the optimiser as the user made it; Avalanche would refill and reset it (its groups, its state)."""
+        self.model = self.model_adaptation()
+        if reset_optimizer_state:
+            self.optimizer.state.clear()
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def make_train_dataloader(self, num_workers: int = 0, shuffle: bool = True, **kwargs: Any) -> None:
+        """Raw batches of the experience; `train(..., num_workers=2)` decodes in worker processes where needed."""
+        self.dataloader = RawLoader(
+            [self.adapted_dataset],
+            [self.train_mb_size],
+            shuffle=shuffle,
+            generator=self.order_generator,
+            drop_last=True,
+            num_workers=num_workers,
+            transforms=self.transforms,
+        )
+
+    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
+        """Raw batches of a test experience, in order."""
+        self.dataloader = RawLoader(
+            [self.adapted_dataset],
+            [self.eval_mb_size],
+            shuffle=False,
+            drop_last=False,
+            num_workers=num_workers,
+            transforms=self.transforms,
+        )
+
+    def _before_training_exp(self, **kwargs: Any) -> None:
+        super()._before_training_exp(**kwargs)
+        replay = from_replay(self.dataloader, generator=self.order_generator, transforms=self.transforms)
+        if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
+            self.dataloader = replay
+        self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
+
+    # -- one step ------------------------------------------------------------------------------------------------
+
+    def forward(self) -> Outputs | Tensor:
+        """Embeddings of random views in training, logits of the probe in evaluation."""
+        if not self.is_training:
+            if self.probe is None:
+                raise UsageError("eval() needs a fitted probe: add ProbePlugin(benchmark) to the strategy's plugins")
+            return self.probe(self.model.represent(self.mb_x))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            outputs: Outputs = self.model(self.mb_x)
+        return {name: t.float() if t.is_floating_point() else t for name, t in outputs.items()}
+
+    def criterion(self) -> Tensor:
+        """The method's loss in training, cross-entropy of the probe's logits in evaluation."""
+        if self.is_training:
+            return self._loss_without_labels(self.mb_output)
+        return F.cross_entropy(self.mb_output, self.mb_y)
+
+    def _loss_without_labels(self, outputs: Outputs, labels: Tensor | None = None) -> Tensor:
+        """What plugins such as EWC and AGEM call as `strategy._criterion(outputs, labels)`."""
+        loss: Tensor = self.model.loss(outputs)
+        return loss
+
+    def _before_training_epoch(self, **kwargs: Any) -> None:
+        super()._before_training_epoch(**kwargs)
+        self.model.prepare(self._images())
+        self._recognised = _recognised(self.model)
+
+    def _images(self) -> Iterator[Tensor]:
+        """The experience's raw images in order, for methods that look at all of it before an epoch."""
+        data, size = [self.adapted_dataset], [self.train_mb_size]
+        for x, *_ in RawLoader(data, size, shuffle=False, drop_last=False, transforms=self.transforms):
+            yield x.to(self.device)
+
+    def _after_training_epoch(self, **kwargs: Any) -> None:
+        if self.clock.train_exp_epochs > 0 and self._recognised and _recognised(self.model) == self._recognised:
+            warnings.warn(
+                "no image of a repeated epoch was recognised by the memory bank: the stream's images change "
+                "from epoch to epoch (pass raw images and leave augmentation to the method), or its experience "
+                "is larger than the bank (raise its capacity)",
+                stacklevel=2,
+            )
+        super()._after_training_epoch(**kwargs)
+
+    def _before_training_iteration(self, **kwargs: Any) -> None:
+        factor = self.schedule.factor(self._step, self._steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        super()._before_training_iteration(**kwargs)
+
+    def _before_update(self, **kwargs: Any) -> None:
+        super()._before_update(**kwargs)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+
+    def _after_update(self, **kwargs: Any) -> None:
+        self.model.update({name: t.detach() for name, t in self.mb_output.items()})
+        self._step += 1
+        super()._after_update(**kwargs)
+
+
+def _recognised(model: nn.Module) -> int:
+    """How often the banks of a method have met an image again."""
+    return sum(int(m.recognised) for m in model.modules() if isinstance(m, MemoryBank))
+
+
+def _check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    if not isinstance(model, Method):
+        raise UsageError(
+            f"the model is a {type(model).__name__}, not a Method: wrap the network in one, e.g. SimCLR(encoder)"
+        )
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
+    if missing:
+        raise UsageError(
+            f"the optimizer holds no {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: "
+            "give it all model.parameters(), in as many groups as you like"
+        )
+
+
+def _check_plugins(plugins: Sequence[Any]) -> None:
+    for plugin in plugins:
+        if type(plugin).__name__ in NEEDS_LOGITS and hasattr(avalanche_plugins, type(plugin).__name__):
+            raise UsageError(
+                f"{type(plugin).__name__} needs class logits, which a self-supervised method does not have: "
+                "use ReplayPlugin, EWCPlugin, SynapticIntelligencePlugin or AGEMPlugin"
+            )
+
+
+def _check_metrics(evaluator: EvaluationPlugin) -> None:
+    for metric in evaluator.metrics:
+        if type(metric).__name__ in TRAIN_ACCURACIES:
+            raise UsageError(
+                f"{type(metric).__name__} needs class logits while training, which are not defined without labels: "
+                "use accuracy_metrics(experience=True, stream=True), which score the probe"
+            )

@@ -1,0 +1,44 @@
+"""How are CIFAR-10 and CIFAR-100 read?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.datasets import default_dataset_location
+from torchvision import datasets
+from torchvision.transforms import PILToTensor
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams.build import assemble, class_groups, of_classes
+
+Name = Literal["CIFAR10", "CIFAR100"]
+
+
+def by_class(
+    name: Name, experiences: int, data: str | Path | None, seed: int, class_order: Sequence[int] | None
+) -> CLScenario:
+    """Each experience brings new classes."""
+    groups = class_groups(10 if name == "CIFAR10" else 100, experiences, seed, class_order)
+    root = Path(data if data is not None else default_dataset_location(name.lower()))
+    train, test = _load(name, root, train=True), _load(name, root, train=False)
+    parts = of_classes(train.targets, groups), of_classes(test.targets, groups)
+    return assemble(train, parts[0], test, parts[1], train.classes)
+
+
+def _load(name: Name, root: Path, train: bool) -> datasets.CIFAR10:
+    """Read what is there; download only what is absent."""
+    kind = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}[name]
+    try:
+        return kind(str(root), train, PILToTensor())
+    except RuntimeError:  # torchvision: not found or corrupted
+        pass
+    try:
+        return kind(str(root), train, PILToTensor(), download=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise UsageError(
+            f"no {name} in '{root}' and no download ({' '.join(str(error).split())}): "
+            f"put {kind.filename} there, or give its folder with data"
+        ) from error
