@@ -236,6 +236,4 @@ def _is_range(value: tuple[float, float], most: float = inf) -> bool:
 def _check_images(x: Tensor) -> None:
     if x.ndim != 4 or x.shape[1] not in (1, 3):
         shape = tuple(x.shape)
-        raise ValueError(
-            f"images are (B, 3, H, W) or (B, 1, H, W), not {shape}: move channels to dimension 1"
-        )
+        raise ValueError(f"images are (B, 3, H, W) or (B, 1, H, W), not {shape}: move channels to dimension 1")

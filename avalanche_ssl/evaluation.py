@@ -21,7 +21,8 @@ Matrix = NDArray[np.float64]
 class Log(Protocol):
     """Where events go, see `avalanche_ssl.log.JsonLog`."""
 
-    def __call__(self, event: str, **fields: Any) -> None: ...
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Note an event."""
 
 
 class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]

@@ -166,4 +166,4 @@ def _resample(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
     with torch.autocast(x.device.type, enabled=False):  # bf16 would leave 8 bits of each pixel
         wide = torch.bmm(x.reshape(batch, channels * height, width), columns.to(x.dtype).transpose(1, 2))
-        return rows.to(x.dtype).unsqueeze(1) @ wide.view(batch, channels, height, -1)
+        return rows.to(x.dtype).unsqueeze(1) @ wide.view(batch, channels, height, columns.shape[1])

@@ -47,12 +47,8 @@ class RawLoader:
         transforms: bool = False,
     ) -> None:
         if len(datasets) != len(batch_sizes) or not datasets or min(batch_sizes) < 1:
-            raise UsageError(
-                f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}"
-            )
-        filled = [
-            (source(d, transforms), size) for d, size in zip(datasets, batch_sizes, strict=True) if len(d)
-        ]
+            raise UsageError(f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}")
+        filled = [(source(d, transforms), size) for d, size in zip(datasets, batch_sizes, strict=True) if len(d)]
         self.sources = _Joined([s for s, _ in filled] if len(datasets[0]) else [])
         self.batch_sizes = [min(size, len(s)) for s, size in filled]
         self.shuffle = shuffle
@@ -100,9 +96,7 @@ class RawLoader:
         chunks: list[Tensor] = []
         while len(chunks) < n_batches:
             order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
-            chunks += [
-                chunk for chunk in torch.split(order, size) if len(chunk) == size or not self.drop_last
-            ]
+            chunks += [chunk for chunk in torch.split(order, size) if len(chunk) == size or not self.drop_last]
         return chunks[:n_batches]
 
     def _seed(self) -> int:

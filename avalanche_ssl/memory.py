@@ -186,6 +186,7 @@ class Momentum(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
+        """The slow network's output, without gradients."""
         out: Tensor = self.copy(x)
         return out
 

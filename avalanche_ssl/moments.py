@@ -42,9 +42,7 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         n, m, gap = self.n, other.n, self.mean - other.mean
         between = n * m / max(n + m, 1) * torch.outer(gap, gap)
-        return Moments(
-            self.counts + other.counts, self.sums + other.sums, self.scatter + other.scatter + between
-        )
+        return Moments(self.counts + other.counts, self.sums + other.sums, self.scatter + other.scatter + between)
 
     @property
     def n(self) -> int:
@@ -60,9 +58,7 @@ class Moments:
 def labelled(features: Tensor, labels: Tensor, n_classes: int) -> Labelled:
     """The rows with a label (>= 0), checked: finite features (N, D), labels (N,) below n_classes."""
     if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"need features (N, D) and labels (N,), got {tuple(features.shape)} and {tuple(labels.shape)}"
-        )
+        raise ValueError(f"need features (N, D) and labels (N,), got {tuple(features.shape)} and {tuple(labels.shape)}")
     known = labels >= 0
     if not known.all():
         features, labels = features[known], labels[known]

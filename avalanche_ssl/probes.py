@@ -130,9 +130,7 @@ def probe_accuracies(probes: Probes, test: Sequence[Labelled]) -> dict[str, NDAr
     Row t of the accuracy matrix, for probes of an encoder that was trained on t experiences.
     """
     return {
-        scope: np.array(
-            [accuracy(p, x, y) if p else float("nan") for p, (x, y) in zip(row, test, strict=True)]
-        )
+        scope: np.array([accuracy(p, x, y) if p else float("nan") for p, (x, y) in zip(row, test, strict=True)])
         for scope, row in probes.items()
     }
 

@@ -24,7 +24,7 @@ def arguments(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Type and value of each argument that has one, of a callable or a `partial` of it; the rest are left out."""
     bound = inspect.signature(function).parameters
     inner: Any = function.func if isinstance(function, partial) else function
-    inner = inner.__init__ if isinstance(inner, type) else inner
+    inner = vars(inner)["__init__"] if isinstance(inner, type) else inner
     # without the return type, which may be a name that only type checkers import
     declared = types.SimpleNamespace(__annotations__={k: v for k, v in inner.__annotations__.items() if k != "return"})
     hints = get_type_hints(declared, inner.__globals__)
@@ -50,7 +50,7 @@ def convert(value: Any, kind: Any, name: str) -> Any:
         return _tuple(value, args, name)
     if origin is Sequence:
         return _tuple(value, (*args, ...), name)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _dataclass(value, kind, name)
     if kind is types.NoneType and value is None:
         return None

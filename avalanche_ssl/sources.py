@@ -136,9 +136,7 @@ def image_tensor(x: Any) -> Tensor:
         return decoded
     if isinstance(x, np.ndarray) and x.ndim in (2, 3):
         return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(x).transpose(2, 0, 1)))
-    raise UsageError(
-        f"the dataset gives {type(x).__name__} where one image is needed: give a PIL image or a tensor"
-    )
+    raise UsageError(f"the dataset gives {type(x).__name__} where one image is needed: give a PIL image or a tensor")
 
 
 def _walk(dataset: Any) -> tuple[list[Any], Indices, Indices]:
@@ -205,11 +203,7 @@ def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
 
 def _untransformed(leaf: Any) -> Any:
     """A shallow copy whose transforms do nothing."""
-    names = [
-        name
-        for name in ("transform", "target_transform", "transforms")
-        if name in getattr(leaf, "__dict__", ())
-    ]
+    names = [name for name in ("transform", "target_transform", "transforms") if name in getattr(leaf, "__dict__", ())]
     if names:
         leaf = copy.copy(leaf)
         for name in names:
@@ -222,9 +216,7 @@ def _unchanged(*values: Any) -> Any:
     return values if len(values) > 1 else values[0]
 
 
-def _labels(
-    dataset: Any, leaves: list[Any], leaf: Indices, index: Indices
-) -> tuple[Tensor | None, Tensor | None]:
+def _labels(dataset: Any, leaves: list[Any], leaf: Indices, index: Indices) -> tuple[Tensor | None, Tensor | None]:
     """Class and task labels (N,); None where the dataset has none, or none that are whole numbers."""
     y = _attribute(dataset, "targets")
     t = _attribute(dataset, "targets_task_labels")

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import torch
 from avalanche.benchmarks import DatasetExperience
 from avalanche.core import SupervisedPlugin
+from avalanche.evaluation.metrics.accuracy import EpochAccuracy, MinibatchAccuracy, RunningEpochAccuracy
 from avalanche.training import plugins as avalanche_plugins
-from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.plugins import EvaluationPlugin, LRSchedulerPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
 from avalanche.training.templates.observation_type import BatchObservation
 from avalanche.training.templates.problem_type import SupervisedProblem
@@ -23,12 +24,21 @@ from avalanche_ssl.method import Method, Outputs
 from avalanche_ssl.schedule import Schedule
 
 NEEDS_LOGITS = (
-    "BiCPlugin CoPEPlugin CWRStarPlugin FeatureDistillationPlugin GenerativeReplayPlugin GSS_greedyPlugin "
-    "LFLPlugin LwFPlugin MASPlugin MIRPlugin RARPlugin"
-).split()
+    avalanche_plugins.BiCPlugin,
+    avalanche_plugins.CoPEPlugin,
+    avalanche_plugins.CWRStarPlugin,
+    avalanche_plugins.FeatureDistillationPlugin,
+    avalanche_plugins.GenerativeReplayPlugin,
+    avalanche_plugins.GSS_greedyPlugin,
+    avalanche_plugins.LFLPlugin,
+    avalanche_plugins.LwFPlugin,
+    avalanche_plugins.MASPlugin,
+    avalanche_plugins.MIRPlugin,
+    avalanche_plugins.RARPlugin,
+)
 """Avalanche's plugins that read class logits, single tensors or labelled heads, which a method does not have."""
 
-TRAIN_ACCURACIES = ("MinibatchAccuracy", "EpochAccuracy", "RunningEpochAccuracy")
+TRAIN_ACCURACIES = (MinibatchAccuracy, EpochAccuracy, RunningEpochAccuracy)
 """Avalanche's metrics that score class logits while training."""
 
 
@@ -102,7 +112,7 @@ class SelfSupervised(
             eval_mb_size=eval_mb_size,
             device=device,
             plugins=plugins,
-            evaluator=evaluator,
+            evaluator=evaluator or _silent,
             eval_every=eval_every,
             **kwargs,
         )
@@ -114,11 +124,12 @@ class SelfSupervised(
         self.transforms = transforms
         self.view_generator = torch.Generator(self.device).manual_seed(seed)
         self.order_generator = torch.Generator().manual_seed(seed)
-        self._step = self._steps = self._recognised = 0
+        self._step = self._steps = 0
+        self._recognised: int | None = None
         self.probe: Callable[[Tensor], Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
         model.generator = self.view_generator
-        model.to(self.device, memory_format=torch.channels_last)
+        model.to(self.device)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
@@ -197,7 +208,8 @@ class SelfSupervised(
             yield x.to(self.device)
 
     def _after_training_epoch(self, **kwargs: Any) -> None:
-        if self.clock.train_exp_epochs > 0 and self._recognised and _recognised(self.model) == self._recognised:
+        repeated = self.clock.train_exp_epochs > 0
+        if repeated and self._recognised is not None and _recognised(self.model) == self._recognised:
             warnings.warn(
                 "no image of a repeated epoch was recognised by the memory bank: the stream's images change "
                 "from epoch to epoch (pass raw images and leave augmentation to the method), or its experience "
@@ -223,9 +235,17 @@ class SelfSupervised(
         super()._after_update(**kwargs)
 
 
-def _recognised(model: nn.Module) -> int:
-    """How often the banks of a method have met an image again."""
-    return sum(int(m.recognised) for m in model.modules() if isinstance(m, MemoryBank))
+def _silent() -> EvaluationPlugin:
+    """No metrics and no loggers, without Avalanche's warning that nothing will be logged: that is what was asked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return EvaluationPlugin()
+
+
+def _recognised(model: nn.Module) -> int | None:
+    """How often the memory banks of a method have met an image again; None if it has no bank."""
+    banks = [m for m in model.modules() if isinstance(m, MemoryBank)]
+    return sum(int(bank.recognised) for bank in banks) if banks else None
 
 
 def _check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -244,7 +264,9 @@ def _check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 def _check_plugins(plugins: Sequence[Any]) -> None:
     for plugin in plugins:
-        if type(plugin).__name__ in NEEDS_LOGITS and hasattr(avalanche_plugins, type(plugin).__name__):
+        if isinstance(plugin, LRSchedulerPlugin):
+            raise UsageError("LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=Schedule(...)")
+        if isinstance(plugin, NEEDS_LOGITS):
             raise UsageError(
                 f"{type(plugin).__name__} needs class logits, which a self-supervised method does not have: "
                 "use ReplayPlugin, EWCPlugin, SynapticIntelligencePlugin or AGEMPlugin"
@@ -253,7 +275,7 @@ def _check_plugins(plugins: Sequence[Any]) -> None:
 
 def _check_metrics(evaluator: EvaluationPlugin) -> None:
     for metric in evaluator.metrics:
-        if type(metric).__name__ in TRAIN_ACCURACIES:
+        if isinstance(metric, TRAIN_ACCURACIES):
             raise UsageError(
                 f"{type(metric).__name__} needs class logits while training, which are not defined without labels: "
                 "use accuracy_metrics(experience=True, stream=True), which score the probe"

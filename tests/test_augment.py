@@ -1,9 +1,10 @@
 """Views against torchvision's functional, image by image, and the laws of their random parameters.
 
-Tolerances: both sides round float32 in another order, so they agree to a few 1e-6 (values are in [0, 1]). Hue divides by
-the range of the channels and is multiplied by it again, which keeps it at that; wider bounds are explained where used.
+Tolerances: both sides round float32 in another order, so values in [0, 1] agree to a few 1e-6. Hue divides by
+the range of the channels and multiplies by it again, which keeps it there. Wider bounds are explained where used.
 """
 
+import contextlib
 import dataclasses
 import math
 
@@ -26,7 +27,7 @@ def seeded(seed=0):
 
 
 def images(n=24, height=32, width=32, channels=3, seed=0):
-    """Noise, smooth colours, 8-bit levels with many ties between channels, grays, and pure black and white."""
+    """Noise, smooth colours, few levels with many ties between channels, grays, pure black and white."""
     generator = seeded(seed)
     x = torch.rand(n, channels, height, width, generator=generator)
     coarse = torch.rand(n, channels, 3, 3, generator=generator)
@@ -71,7 +72,7 @@ def test_colour_operations_equal_torchvision(name, shape, channels):
 
 @pytest.mark.parametrize("shift", [-0.5, -1 / 3, -1 / 6, 0.0, 1 / 6, 1 / 3, 0.5])
 def test_hue_equals_torchvision_at_the_corners_of_the_colour_circle(shift):
-    # Sectors meet here and the two sides may round into different ones; hue is continuous, so the values still agree.
+    # Sectors meet here and both sides may round into different ones; hue is continuous, so values still agree.
     levels = torch.tensor([0.0, 1e-3, 0.5, 1.0])
     x = torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 8, 8)
     close(color.hue(x, torch.tensor([shift])), tv.adjust_hue(x, shift))
@@ -86,9 +87,7 @@ def test_gray_and_solarize_equal_torchvision(shape):
             close(color.solarize(x, threshold), tv.solarize(x, threshold), 0)
 
 
-@pytest.mark.parametrize(
-    ("shape", "kernel"), [((32, 32), 3), ((17, 40), 9), ((40, 24), 23), ((5, 3), 5)], ids=str
-)
+@pytest.mark.parametrize(("shape", "kernel"), [((32, 32), 3), ((17, 40), 9), ((40, 24), 23), ((5, 3), 5)], ids=str)
 def test_blur_equals_torchvision(shape, kernel):
     x = images(24, *shape)
     sigma = uniform((24,), 0.1, 3.0, seeded(1))
@@ -134,9 +133,7 @@ def test_crop_equals_torchvision(shape, size, interpolation):
     x, boxes = images(n, *shape), random_crops(n, *shape)
     flip = torch.rand(n, generator=seeded(2)) < 0.5
     theirs = one_by_one(lambda *row: torchvision_crop(*row, size, interpolation), x, *boxes, flip)
-    close(
-        resized_crop(x, *boxes, size, flip, interpolation), theirs, 1e-5 if max(*shape, *size) < 64 else 5e-5
-    )
+    close(resized_crop(x, *boxes, size, flip, interpolation), theirs, 1e-5 if max(*shape, *size) < 64 else 5e-5)
 
 
 def test_crop_of_the_whole_image_is_the_image():
@@ -157,7 +154,7 @@ def naive_lab(red, green, blue):
 
 def test_lab_equals_the_formula_pixel_by_pixel():
     # Differences of cube roots times 500: 1e-3 is 1e-5 of the range.
-    levels = torch.tensor([0.0, 0.02, 0.0404, 0.0405, 0.1, 0.5, 0.8, 1.0])
+    levels = torch.tensor([0.0, 0.02, 0.0404, 0.0405, 0.05, 0.5, 0.8, 1.0])
     pixels = torch.cartesian_prod(levels, levels, levels)
     lab = color.rgb_to_lab(pixels.T.reshape(1, 3, 32, 16))
     slow = torch.tensor([naive_lab(*pixel) for pixel in pixels.tolist()])
@@ -410,9 +407,7 @@ def test_a_view_is_square_and_in_range(shape):
 def test_rgb_is_the_view_before_normalisation():
     augment = Augment(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
     x = images()
-    assert torch.equal(
-        color.normalize(augment.rgb(x, seeded()), augment.mean, augment.std), augment(x, seeded())
-    )
+    assert torch.equal(color.normalize(augment.rgb(x, seeded()), augment.mean, augment.std), augment(x, seeded()))
 
 
 def test_plain_only_normalises():
@@ -467,6 +462,18 @@ def test_wrong_shapes_are_refused(shape):
 def test_wrong_types_are_refused():
     with pytest.raises(ValueError, match=r"images are uint8 or float in \[0, 1\], not torch.int64"):
         Augment()(torch.zeros(2, 3, 8, 8, dtype=torch.long))
+
+
+def test_a_device_never_has_to_be_waited_for(monkeypatch):
+    # Meta tensors have shapes but no values: whatever would read a value from a device fails on them.
+    monkeypatch.setattr("torch.autocast", lambda *args, **kwargs: contextlib.nullcontext())  # knows no meta
+    augment = Augment(blur=0.5, solarize=0.2, interpolation="bicubic", mean=(0.4, 0.5, 0.6))
+    raw = torch.empty(8, 3, 40, 36, dtype=torch.uint8, device="meta")
+    for generator in (None, seeded()):
+        assert augment(raw, generator).shape == (8, 3, 32, 32)
+        assert color.lab_views(augment.rgb(raw, generator))[1].shape == (8, 2, 32, 32)
+    with pytest.raises(RuntimeError):
+        augment.draw(raw).flip.any().item()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -142,8 +142,5 @@ def test_wrong_options_are_one_line(options: dict[str, object]) -> None:
 
 
 def test_nearest() -> None:
-    assert (
-        str(nearest("strategy", "cmx", ["cmc", "moco"]))
-        == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
-    )
+    assert str(nearest("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
     assert str(nearest("norm", "zzz", ["batch"])) == "no norm 'zzz': choose one (batch)"

@@ -182,9 +182,7 @@ def test_both_paths_give_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("workers", [0, 2])
 def test_files_are_decoded_by_any_number_of_processes(tmp_path: Path, workers: int) -> None:
     data = Pictures(30).data
-    dataset = as_classification_dataset_of(
-        Files(tmp_path, data, transform=RANDOM), [i % 5 for i in range(30)]
-    )
+    dataset = as_classification_dataset_of(Files(tmp_path, data, transform=RANDOM), [i % 5 for i in range(30)])
     reference = ArrayDataset(data, [i % 5 for i in range(30)])
     loader, arrays = (
         RawLoader([d], [8], shuffle=True, generator=torch.Generator().manual_seed(0), num_workers=workers)
@@ -359,9 +357,7 @@ def test_memory_is_cycled(size: int, expected: int) -> None:
     memory_size = {3: 4, 9: 20, 0: 4}[size]
     part = memory if size else Subset(memory, [])
     generator = torch.Generator().manual_seed(0)
-    labels = [
-        y.tolist() for _, y, _ in RawLoader([data, part], [8, memory_size], shuffle=True, generator=generator)
-    ]
+    labels = [y.tolist() for _, y, _ in RawLoader([data, part], [8, memory_size], shuffle=True, generator=generator)]
     assert len(labels) == 4
     assert len({y for batch in labels for y in batch[:8]}) == 32
     for batch in labels:
@@ -380,9 +376,7 @@ def test_an_epoch_is_a_permutation_and_epochs_differ() -> None:
 
 def test_replay_loader_becomes_raw() -> None:
     data, memory = nc()[1], buffers()[0]
-    loader = ReplayDataLoader(
-        data, memory, batch_size=6, batch_size_mem=5, shuffle=True, oversample_small_tasks=True
-    )
+    loader = ReplayDataLoader(data, memory, batch_size=6, batch_size_mem=5, shuffle=True, oversample_small_tasks=True)
     raw_loader = from_replay(loader, generator=torch.Generator().manual_seed(0))
     assert raw_loader is not None
     assert raw_loader.is_fast

@@ -58,10 +58,7 @@ def test_names_are_read_without_torch() -> None:
 
 
 def test_every_benchmark_has_a_line_of_help() -> None:
-    assert all(
-        (build.__doc__ or "").split("\n")[0].endswith((".", "labels."))
-        for build in streams.BENCHMARKS.values()
-    )
+    assert all((build.__doc__ or "").split("\n")[0].endswith((".", "labels.")) for build in streams.BENCHMARKS.values())
 
 
 # -- digits --------------------------------------------------------------------------------------------------
@@ -122,9 +119,7 @@ def test_digits_domain() -> None:
     benchmark = streams.digits_domain()
     check(benchmark)
     assert [classes(e) for e in benchmark.train_stream] == [set(range(10))] * 2
-    flower, china = (
-        images(e.dataset).float().mean((0, 2, 3)) for e in reversed(list(benchmark.train_stream))
-    )
+    flower, china = (images(e.dataset).float().mean((0, 2, 3)) for e in reversed(list(benchmark.train_stream)))
     assert flower[0] - flower[2] > china[0] - china[2]
     with pytest.raises(UsageError, match="two photographs into 3"):
         streams.digits_domain(3)
@@ -199,9 +194,7 @@ def test_cifar(
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     benchmark = build(3, data=tmp_path, class_order=list(range(n_classes)))
     check(benchmark)
-    assert [len(classes(e)) for e in benchmark.train_stream] == [
-        len(p) for p in np.array_split(range(n_classes), 3)
-    ]
+    assert [len(classes(e)) for e in benchmark.train_stream] == [len(p) for p in np.array_split(range(n_classes), 3)]
     assert benchmark.class_names[3] == "class 3"
     name = kind.train_list[0][0]
     data = pickle.loads((tmp_path / kind.base_folder / name).read_bytes())["data"]
@@ -213,9 +206,7 @@ def test_cifar_that_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytes
         raise URLError("no\nnetwork")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", no_network)
-    with pytest.raises(
-        UsageError, match=r"no CIFAR10 in '.*no network.*put cifar-10-python.tar.gz there"
-    ) as error:
+    with pytest.raises(UsageError, match=r"no CIFAR10 in '.*no network.*put cifar-10-python.tar.gz there") as error:
         streams.split_cifar10(data=tmp_path)
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="10 classes into 20"):
@@ -262,9 +253,7 @@ def test_folder_pixels(tmp_path: Path) -> None:
     wide = np.zeros((8, 24, 3), np.uint8)
     wide[:, 8:16] = 200  # the centre
     palette = Image.fromarray(exact).convert("P")
-    turned = Image.fromarray(
-        np.vstack([np.full((16, 16, 3), 250, np.uint8), np.zeros((16, 16, 3), np.uint8)])
-    )
+    turned = Image.fromarray(np.vstack([np.full((16, 16, 3), 250, np.uint8), np.zeros((16, 16, 3), np.uint8)]))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise
     for split in ("train", "test"):
@@ -348,13 +337,20 @@ def remove_folder(path: str) -> Callable[[Path], None]:
         (lambda root: None, {"incremental": "clas"}, r"did you mean 'class'\?"),
     ],
 )
-def test_folder_names_mistakes(
-    pets: Path, act: Callable[[Path], None], options: dict[str, Any], message: str
-) -> None:
+def test_folder_names_mistakes(pets: Path, act: Callable[[Path], None], options: dict[str, Any], message: str) -> None:
     act(pets)
     with pytest.raises(UsageError, match=message) as error:
         streams.folder(pets, **{"experiences": 3, **options})
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_without_permission(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(UsageError, match=r"cannot read '.*train' \(Permission denied\): give a readable folder"):
+        streams.folder(pets)
 
 
 def test_no_such_folder(tmp_path: Path) -> None:

@@ -71,9 +71,7 @@ def class_groups(
 ) -> list[Indices]:
     """The classes of each experience. A remainder goes to the first experiences, one class each."""
     if not 1 <= experiences <= n_classes:
-        raise UsageError(
-            f"cannot split {n_classes} classes into {experiences} experiences: give 1 to {n_classes}"
-        )
+        raise UsageError(f"cannot split {n_classes} classes into {experiences} experiences: give 1 to {n_classes}")
     if class_order is None:
         order = np.random.default_rng(seed).permutation(n_classes)
     elif sorted(class_order) == list(range(n_classes)):
@@ -95,8 +93,7 @@ def equal_parts(targets: Sequence[int], experiences: int, seed: int, kind: str) 
     """Random parts whose sizes, and whose numbers of images of any class, differ by at most one."""
     if not 1 <= experiences <= len(targets):
         raise UsageError(
-            f"cannot split {len(targets)} {kind} images into {experiences} experiences: "
-            f"give 1 to {len(targets)}"
+            f"cannot split {len(targets)} {kind} images into {experiences} experiences: give 1 to {len(targets)}"
         )
     order = np.random.default_rng(seed).permutation(len(targets))
     order = order[np.argsort(np.asarray(targets)[order], kind="stable")]

@@ -32,9 +32,7 @@ def by_class(experiences: int, seed: int, composites: int) -> CLScenario:
 def by_photograph(experiences: int, seed: int, composites: int) -> CLScenario:
     """Each experience brings all digits over a new photograph."""
     if experiences != 2:
-        raise UsageError(
-            f"cannot split two photographs into {experiences} experiences: give 2, or split-digits"
-        )
+        raise UsageError(f"cannot split two photographs into {experiences} experiences: give 2, or split-digits")
     train, test = _build(seed, composites)
     parts = _halves(train), _halves(test)
     return assemble(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])

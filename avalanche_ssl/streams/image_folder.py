@@ -19,6 +19,7 @@ from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.streams.build import ArrayDataset, assemble, class_groups, equal_parts, of_classes
 
 CHUNK = 64  # images that a thread decodes at a time
+TINY = 8192  # bytes of a file
 
 
 @dataclass
@@ -38,12 +39,10 @@ def build(
         raise nearest("kind of increment", incremental, ("class", "data"))
     if size < 1:
         raise UsageError(f"cannot resize images to size={size}: give 1 or more")
-    if not data.is_dir():
-        raise UsageError(f"no folder '{data}': give one that holds train/CLASS/* and test/CLASS/*")
-    train = _scan(data / "train")
-    test = _scan(data / "test") if (data / "test").is_dir() or train.classes else None
-    if test is not None:
-        _check_classes(data, train, test)
+    try:
+        train, test = _scan_both(data)
+    except OSError as error:
+        raise UsageError(f"cannot read '{error.filename}' ({error.strerror}): give a readable folder") from error
     if incremental == "class":
         if not train.classes:
             raise UsageError(f"the images of '{data / 'train'}' have no classes: choose incremental=data")
@@ -61,6 +60,17 @@ def build(
         test_parts,
         train.classes or None,
     )
+
+
+def _scan_both(data: Path) -> tuple[Files, Files | None]:
+    if not data.is_dir():
+        raise UsageError(f"no folder '{data}': give one that holds train/CLASS/* and test/CLASS/*")
+    train = _scan(data / "train")
+    if not train.classes and not (data / "test").is_dir():
+        return train, None
+    test = _scan(data / "test")
+    _check_classes(data, train, test)
+    return train, test
 
 
 def _scan(root: Path) -> Files:
@@ -92,9 +102,7 @@ def _is_image(path: Path) -> bool:
 def _check_classes(data: Path, train: Files, test: Files) -> None:
     if bool(train.classes) != bool(test.classes):
         flat, other = ("test", "train") if train.classes else ("train", "test")
-        raise UsageError(
-            f"'{data / flat}' has no class folders but '{data / other}' has: sort it into classes"
-        )
+        raise UsageError(f"'{data / flat}' has no class folders but '{data / other}' has: sort it into classes")
     for name in train.classes:
         if name not in test.classes:
             raise UsageError(f"class '{name}' has no test image: add some to '{data / 'test' / name}'")
@@ -126,7 +134,10 @@ def decode(paths: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
             images[first + offset] = np.asarray(_read(path, size))
         return len(chunk)
 
-    with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc=f"decode {name}", unit="image") as bar:
+    with (
+        ThreadPoolExecutor(_threads(paths)) as pool,
+        tqdm(total=len(paths), desc=f"decode {name}", unit="image") as bar,
+    ):
         jobs = [pool.submit(fill, first) for first in range(0, len(paths), CHUNK)]
         try:
             for job in as_completed(jobs):
@@ -135,6 +146,12 @@ def decode(paths: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return images
+
+
+def _threads(paths: Sequence[Path]) -> int | None:
+    """One for tiny files, on which threads only fight for the GIL; else Python's choice."""
+    sample = paths[:: max(1, len(paths) // 100)]
+    return 1 if sum(path.stat().st_size for path in sample) < TINY * len(sample) else None
 
 
 def _read(path: Path, size: int) -> Image.Image:

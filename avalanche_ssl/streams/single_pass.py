@@ -22,9 +22,7 @@ def cut(
     return split_online_stream(
         [stream] if isinstance(stream, CLExperience) else stream,
         batch_size,
-        experience_split_strategy=partial(
-            _mini_batches, seed=seed, access_task_boundaries=access_task_boundaries
-        ),
+        experience_split_strategy=partial(_mini_batches, seed=seed, access_task_boundaries=access_task_boundaries),
     )
 
 

@@ -1,0 +1,150 @@
+"""How fast are the parts of the package? Prints small tables: `python benchmarks/throughput.py --augment`."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+BATCH, REPEATS = 256, 7
+
+
+def main() -> None:
+    """Run the chosen benchmarks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--augment", action="store_true", help="views: ours against torchvision's PIL pipeline")
+    chosen = parser.parse_args()
+    if not chosen.augment:
+        parser.error("nothing chosen: give --augment")
+    augment()
+
+
+def augment() -> None:
+    """Two SimCLR views of 32x32 images on one thread, image by image with PIL and batched; then each operation."""
+    import torch
+
+    torch.set_num_threads(1)
+    raw = smooth_images(BATCH)
+    per_image, batched = pil_pipeline(raw), batched_pipeline(raw)
+    interleaved = [(seconds(per_image), seconds(batched)) for _ in range(REPEATS)]
+    pil, ours = ([1e6 * pair[side] / BATCH for pair in interleaved] for side in (0, 1))
+    print(f"two SimCLR views of a 32x32 image, one thread, batch {BATCH}, {REPEATS} alternating repetitions")
+    print(versions())
+    print(f"{'':32}{'median':>9}{'min':>9}{'max':>9}")
+    show("torchvision on PIL, us/image", pil)
+    show("avalanche_ssl, us/image", ours)
+    show("times faster", [slow / fast for slow, fast in zip(pil, ours, strict=True)])
+    print(f"\n{'one operation, us/image':32}{'median':>9}{'min':>9}{'max':>9}")
+    for name, operation in operations(raw).items():
+        show(name, [1e6 * seconds(operation) / BATCH for _ in range(REPEATS)])
+
+
+def smooth_images(count: int) -> Any:
+    """Photograph-like images (count, 3, 32, 32) uint8: smooth colours with a little noise."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    smooth = interpolate(coarse, (32, 32), mode="bilinear")
+    noise = torch.randn(count, 3, 32, 32, generator=generator)
+    return (255 * smooth + 5 * noise).clamp(0, 255).to(torch.uint8)
+
+
+def pil_pipeline(raw: Any) -> Callable[[], object]:
+    """Two views of each image by torchvision's PIL transforms, stacked into batches; decoding is not counted."""
+    import torch
+    from torchvision import transforms
+    from torchvision.transforms.functional import to_pil_image
+
+    view = transforms.Compose(
+        [
+            transforms.RandomResizedCrop(32, scale=(0.2, 1.0)),
+            transforms.RandomHorizontalFlip(),
+            transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            transforms.RandomGrayscale(0.2),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5] * 3, [0.25] * 3),
+        ]
+    )
+    images = [to_pil_image(image) for image in raw]
+    return lambda: [torch.stack([view(image) for image in images]) for _ in range(2)]
+
+
+def batched_pipeline(raw: Any) -> Callable[[], object]:
+    """The same two views by `Augment`, whose defaults are these settings."""
+    import torch
+
+    from avalanche_ssl.augment import Augment
+
+    view, generator = Augment(), torch.Generator().manual_seed(0)
+    return lambda: [view(raw, generator) for _ in range(2)]
+
+
+def operations(raw: Any) -> dict[str, Callable[[], object]]:
+    """Every operation on the whole batch, in blocks as `Augment` works on the CPU."""
+    import torch
+
+    from avalanche_ssl import color, geometry
+    from avalanche_ssl.augment import BLOCK, Augment
+
+    block = BLOCK // (3 * 32 * 32)
+    x, generator = color.to_float(raw), torch.Generator().manual_seed(0)
+    factor = geometry.uniform((BATCH,), 0.6, 1.4, generator)
+    boxes = geometry.random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator)
+
+    def blocks(operation: Callable[..., object], *parameters: Any) -> Callable[[], object]:
+        pieces = list(zip(*(values.split(block) for values in (x, *parameters)), strict=True))
+        return lambda: [operation(*piece) for piece in pieces]
+
+    return {
+        "draw all parameters": lambda: Augment().draw(raw, generator),
+        "to_float": lambda: [color.to_float(part) for part in raw.split(block)],
+        "resized_crop bilinear": blocks(partial(geometry.resized_crop, size=32), *boxes),
+        "resized_crop bicubic": blocks(partial(geometry.resized_crop, size=32, interpolation="bicubic"), *boxes),
+        "brightness": blocks(color.brightness, factor),
+        "contrast": blocks(color.contrast, factor),
+        "saturation": blocks(color.saturation, factor),
+        "hue": blocks(color.hue, factor - 1),
+        "grayscale": blocks(color.grayscale),
+        "solarize": blocks(color.solarize),
+        "gaussian_blur, kernel 3": blocks(partial(geometry.gaussian_blur, kernel=3), factor),
+        "normalize": blocks(partial(color.normalize, mean=0.5, std=0.25)),
+        "lab_views": blocks(color.lab_views),
+    }
+
+
+def seconds(operation: Callable[[], object]) -> float:
+    """Seconds of one call: the mean over calls that last 50 ms or more, after one that is not counted."""
+    operation()
+    calls, start = 0, time.perf_counter()
+    while calls == 0 or time.perf_counter() - start < 0.05:
+        operation()
+        calls += 1
+    return (time.perf_counter() - start) / calls
+
+
+def show(name: str, values: list[float]) -> None:
+    """One row: median, min, max."""
+    print(f"{name:32}{statistics.median(values):9.1f}{min(values):9.1f}{max(values):9.1f}")
+
+
+def versions() -> str:
+    """What the figures depend on."""
+    import platform
+
+    import PIL
+    import torch
+    import torchvision
+
+    python = platform.python_version()
+    return (
+        f"python {python}, torch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()
