@@ -136,7 +136,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def _fit(self, strategy: Any, seen: int) -> Probes:
         train = self._features(strategy, self.train)
         probes = ridge_probes(train, self.n_classes, min(seen, len(train)), self.scopes, seed=self.seed)
-        strategy.probe = (probes.get("all") or ridge_probes(train, self.n_classes, 0, ["all"], seed=self.seed)["all"])[0]
+        strategy.probe = (probes.get("all") or ridge_probes(train, self.n_classes, 0, ["all"], seed=self.seed)["all"])[
+            0
+        ]
         strategy.probe.to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
         return probes

@@ -63,14 +63,14 @@ def nce(scores: Tensor, temperature: float, log_z: Tensor) -> Tensor:
     Returns:
         Scalar: sum over the candidates, mean over queries.
     """
-    count = torch.isfinite(scores[:, 1:]).sum(1, keepdim=True)
+    count = torch.isfinite(scores[:, 1:]).sum(1, keepdim=True, dtype=scores.dtype)
     odds = scores / temperature - log_z - count.clamp(min=1).log()
     return -(F.logsigmoid(odds[:, 0]) + F.logsigmoid(-odds[:, 1:]).sum(1)).mean()
 
 
 def log_mean_exp(scores: Tensor, temperature: float) -> Tensor:
     """log of the mean of exp(scores / temperature) over the finite entries; 0-d. NCE's normaliser."""
-    count = torch.isfinite(scores).sum()
+    count = torch.isfinite(scores).sum(dtype=scores.dtype)
     return torch.logsumexp(scores.flatten() / temperature, dim=0) - count.log()
 
 

@@ -98,9 +98,7 @@ class MemoryBank(nn.Module):
         slots, known = self.find(ids)
         return torch.where(known.view(-1, *[1] * (fresh.ndim - 1)), self.rows[slots], fresh.detach())
 
-    def negatives(
-        self, ids: Tensor, count: int, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def negatives(self, ids: Tensor, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw rows as negatives for the images `ids`.
 
         Only written rows are drawn, none twice, each with equal probability: one from each of `count` equal

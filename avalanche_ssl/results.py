@@ -82,7 +82,9 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
     image = left.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
     left.set_xticks(range(experiences), [str(j + 1) for j in range(experiences)])
     left.set_yticks(range(experiences + 1), ["untrained", *(str(t + 1) for t in range(experiences))])
-    left.set(xlabel="tested on experience", ylabel="learnt up to experience", title="accuracy, probe on all classes (%)")
+    left.set(
+        xlabel="tested on experience", ylabel="learnt up to experience", title="accuracy, probe on all classes (%)"
+    )
     if experiences <= 12:
         for (t, j), value in np.ndenumerate(table):
             if not np.isnan(value):

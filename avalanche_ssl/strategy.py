@@ -265,7 +265,9 @@ def _check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 def _check_plugins(plugins: Sequence[Any]) -> None:
     for plugin in plugins:
         if isinstance(plugin, LRSchedulerPlugin):
-            raise UsageError("LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=Schedule(...)")
+            raise UsageError(
+                "LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=Schedule(...)"
+            )
         if isinstance(plugin, NEEDS_LOGITS):
             raise UsageError(
                 f"{type(plugin).__name__} needs class logits, which a self-supervised method does not have: "

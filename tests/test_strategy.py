@@ -141,14 +141,17 @@ def test_groups_state_and_frozen_copies_survive(digits):
     optimizer = SGD([{"params": rest, "lr": 0.1}, {"params": head, "lr": 0.01, "weight_decay": 0.1}], momentum=0.9)
     strategy = make(model, optimizer=optimizer)
     kept = []
-    strategy.plugins.insert(0, Spy(before_training_epoch=lambda s: kept.append(copy.deepcopy(s.optimizer.state_dict()))))
+    strategy.plugins.insert(
+        0, Spy(before_training_epoch=lambda s: kept.append(copy.deepcopy(s.optimizer.state_dict())))
+    )
     learn(strategy, digits, experiences=1)
     after = copy.deepcopy(optimizer.state_dict())
     strategy.train(digits.train_stream[1], eval_streams=[])
     assert [len(g["params"]) for g in optimizer.param_groups] == [len(rest), len(head)]
     assert optimizer.param_groups[1]["weight_decay"] == 0.1
     assert all(
-        torch.equal(after["state"][i]["momentum_buffer"], kept[1]["state"][i]["momentum_buffer"]) for i in after["state"]
+        torch.equal(after["state"][i]["momentum_buffer"], kept[1]["state"][i]["momentum_buffer"])
+        for i in after["state"]
     )
     assert all(not p.requires_grad and p.grad is None for p in model.slow.parameters())
 
@@ -340,7 +343,14 @@ def test_plugins_work_unmodified_and_leave_the_memory_alone(digits, build, plugi
 
 @pytest.mark.parametrize(
     "plugin",
-    [av.LwFPlugin(1, 2), av.CoPEPlugin(10, 8, 10), av.BiCPlugin(10), av.LFLPlugin(0.1), av.MASPlugin(), av.RARPlugin(10)],
+    [
+        av.LwFPlugin(1, 2),
+        av.CoPEPlugin(10, 8, 10),
+        av.BiCPlugin(10),
+        av.LFLPlugin(0.1),
+        av.MASPlugin(),
+        av.RARPlugin(10),
+    ],
     ids=lambda p: type(p).__name__,
 )
 def test_plugins_that_need_logits_are_refused(plugin):

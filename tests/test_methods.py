@@ -1,0 +1,407 @@
+"""The mechanism of each method: what it compares, what it remembers, and when it writes it."""
+
+import copy
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.checks import textured
+from avalanche_ssl.encoders import smallconv
+from avalanche_ssl.losses import log_mean_exp, nt_xent, pair_info_nce, unit
+from avalanche_ssl.methods import CMC, MoCo, SimCLR
+
+tiny = partial(smallconv, width=8)
+THREE = ("l", "ab", "edges")
+
+
+def seeded(method, seed=0):
+    method.generator = torch.Generator().manual_seed(seed)
+    return method
+
+
+def moco(**kwargs):
+    torch.manual_seed(0)
+    return seeded(MoCo(tiny, **{"dim": 16, "queue_size": 24, "momentum": 0.9} | kwargs))
+
+
+def cmc(**kwargs):
+    torch.manual_seed(0)
+    return seeded(CMC(tiny, **{"dim": 16, "capacity": 32, "count": 32} | kwargs))
+
+
+def step(method, images, optimizer):
+    """One training step; the detached outputs and the loss."""
+    outputs = method(images)
+    loss = method.loss(outputs)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    outputs = {name: rows.detach() for name, rows in outputs.items()}
+    method.update(outputs)
+    return outputs, loss.item()
+
+
+def sgd(method, lr=0.05):
+    return torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=lr, momentum=0.9)
+
+
+def cross_entropy(query, key, rows, temperature):
+    """InfoNCE of MoCo eq. 1, one query at a time."""
+    losses = []
+    for q, k in zip(query, key):
+        scores = torch.stack([q @ k, *(q @ row for row in rows)]) / temperature
+        losses.append(scores.logsumexp(0) - scores[0])
+    return torch.stack(losses).mean()
+
+
+# -- SimCLR ----------------------------------------------------------------------------------------------------
+
+
+def test_simclr_contrasts_its_two_views():
+    torch.manual_seed(0)
+    method = seeded(SimCLR(tiny, dim=16, temperature=0.3))
+    outputs = method(textured(8))
+    assert torch.equal(method.loss(outputs), nt_xent(outputs["first"], outputs["second"], 0.3))
+    assert all(torch.allclose(rows.norm(dim=1), torch.ones(8)) for rows in outputs.values())
+
+
+def test_simclr_embeds_both_views_in_one_forward():
+    method, batches = SimCLR(tiny, dim=16), []
+    method.encoder.register_forward_hook(lambda module, inputs, features: batches.append(len(features)))
+    method(textured(8))
+    assert batches == [16]
+
+
+def test_simclr_remembers_nothing():
+    norms = ("running_mean", "running_var", "num_batches_tracked")
+    assert all(name.endswith(norms) for name, _ in SimCLR(tiny).named_buffers())
+
+
+# -- MoCo ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_moco_queue_holds_the_keys_of_the_last_steps(symmetric):
+    method = moco(symmetric=symmetric, queue_size=40)
+    optimizer, keys = sgd(method), []
+    for _ in range(4):
+        outputs, _ = step(method, textured(8), optimizer)
+        keys += [outputs["key"], outputs["key2"]] if symmetric else [outputs["key"]]
+    keys = torch.cat(keys)[-40:]
+    oldest_first = method.queue.ages().argsort(descending=True)[: len(keys)]
+    assert torch.equal(method.queue.rows[oldest_first], keys)
+    assert method.queue.pushed == (64 if symmetric else 32)
+
+
+def test_moco_keys_of_a_step_take_the_next_slots():
+    method = moco(queue_size=10)
+    optimizer = sgd(method)
+    step(method, textured(8), optimizer)
+    outputs, _ = step(method, textured(5), optimizer)
+    assert torch.equal(method.queue.rows[[8, 9, 0, 1, 2]], outputs["key"])
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_moco_loss_is_against_the_queue_before_the_step(symmetric):
+    method = moco(symmetric=symmetric, temperature=0.2)
+    optimizer = sgd(method)
+    for _ in range(3):
+        old = method.queue.rows.clone()
+        outputs, loss = step(method, textured(8), optimizer)
+        expected = cross_entropy(outputs["query"], outputs["key"], old, 0.2)
+        if symmetric:
+            expected = expected + cross_entropy(outputs["query2"], outputs["key2"], old, 0.2)
+        assert loss == pytest.approx(expected.item(), rel=1e-5)
+        assert not torch.equal(method.queue.rows, old)
+
+
+def test_moco_own_key_is_never_a_negative():
+    """Queries equal to their keys, and a queue of the opposite: any own key in the queue would cost ln 2."""
+    method = moco(queue_size=8, temperature=0.05)
+    row = unit(torch.ones(1, 16)).expand(8, 16)
+    method.queue.push(-row)
+    outputs = {"query": row, "key": row}
+    assert method.loss(outputs) < 1e-6
+    method.update(outputs)
+    assert method.loss(outputs).item() == pytest.approx(math.log(9))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.999, 1.0])
+def test_moco_slow_copy_moves_towards_the_updated_encoder(momentum):
+    method = moco(momentum=momentum)
+    optimizer = sgd(method)
+    for _ in range(3):
+        slow = [p.clone() for p in method.slow.copy.parameters()]
+        step(method, textured(8), optimizer)
+        fast = list(method.fast().parameters())
+        for old, new, target in zip(slow, method.slow.copy.parameters(), fast):
+            assert torch.allclose(new, momentum * old + (1 - momentum) * target, atol=1e-7)
+    if momentum == 0:
+        assert all(torch.equal(a, b) for a, b in zip(method.slow.copy.parameters(), fast))
+
+
+def test_moco_slow_copy_starts_equal_and_shares_nothing():
+    method = moco()
+    for fast, slow in zip(method.fast().parameters(), method.slow.copy.parameters()):
+        assert torch.equal(fast, slow) and fast.data_ptr() != slow.data_ptr()
+        assert fast.requires_grad and not slow.requires_grad
+
+
+def test_moco_keys_and_queue_have_no_gradient():
+    method = moco(symmetric=True)
+    outputs = method(textured(8))
+    assert not outputs["key"].requires_grad and not outputs["key2"].requires_grad
+    method.loss(outputs).backward()
+    assert all(p.grad is None for p in method.slow.parameters())
+    assert not method.queue.rows.requires_grad
+
+
+def test_moco_gradient_survives_a_push():
+    method = moco()
+    loss = method.loss(method(textured(8)))
+    with pytest.raises(RuntimeError, match="inplace"):  # why `update` comes after the optimiser step
+        method.queue.push(torch.zeros(8, 16))
+        loss.backward()
+
+
+def test_moco_slow_batch_norm_keeps_its_own_statistics():
+    method = moco(momentum=1.0)
+    step(method, textured(8), sgd(method))
+    fast, slow = (next(m for m in n.modules() if isinstance(m, nn.BatchNorm2d)) for n in (method.fast(), method.slow))
+    assert slow.num_batches_tracked == 1 and not torch.equal(fast.running_mean, slow.running_mean)
+    assert slow.running_mean.abs().sum() > 0
+
+
+def test_moco_heads_of_both_versions():
+    first, second = moco(hidden=0), moco()
+    assert isinstance(first.head, nn.Linear)
+    assert [type(layer) for layer in second.head] == [nn.Linear, nn.ReLU, nn.Linear]
+    assert second.head[0].weight.shape == (64, 64) and second.head[2].weight.shape == (16, 64)
+
+
+def test_moco_represents_with_the_fast_encoder():
+    method = moco().eval()
+    for parameter in method.slow.parameters():
+        parameter.zero_()
+    images = textured(8)
+    assert torch.equal(method.represent(images), method.encoder(method.augment.plain(images)))
+    assert method.represent(images).count_nonzero() > 0
+
+
+# -- CMC -------------------------------------------------------------------------------------------------------
+
+
+def test_cmc_views_are_lab_in_the_range_of_one():
+    method = cmc(views=THREE, augment=Augment(jitter=0, gray=0))
+    views = method.views(textured(16))
+    assert {name: views[name].shape[1:] for name in THREE} == {
+        "l": (1, 32, 32),
+        "ab": (2, 32, 32),
+        "edges": (2, 32, 32),
+    }
+    for name in THREE:
+        assert views[name].abs().max() <= 1
+    assert views["l"].std() > 0.1 and views["ab"].std() > 0.02
+
+
+def test_cmc_views_of_gray_black_and_white():
+    method = cmc(augment=Augment(jitter=0, gray=0))
+    levels = torch.tensor([0, 128, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 32, 32).contiguous()
+    views = method.views(levels)
+    lightness = 50 * views["l"].mean((1, 2, 3)) + 50
+    assert torch.allclose(lightness, torch.tensor([0.0, 53.585, 100.0]), atol=0.01)
+    a, b = 92.208 * views["ab"][:, 0] + 6.025, 101.1675 * views["ab"][:, 1] - 6.6895
+    assert a.abs().max() < 0.02 and b.abs().max() < 0.02
+
+
+def test_cmc_edges_are_derivatives_of_lightness():
+    method = cmc(views=("l", "edges"), augment=Augment(scale=(1, 1), ratio=(1, 1), flip=0, jitter=0, gray=0))
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).expand(1, 3, 32, 32).contiguous()
+    views = method.views(ramp)
+    x, y = views["edges"][0, :, 1:-1, 1:-1]
+    slope = (views["l"][0, 0, 1:-1, 2:] - views["l"][0, 0, 1:-1, :-2]) / 2
+    assert torch.allclose(x.abs(), slope.abs(), atol=1e-6) and y.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("views", [("l", "ab"), THREE])
+def test_cmc_features_are_those_of_all_views(views):
+    method = cmc(views=views).eval()
+    features = method.represent(textured(8))
+    widths = [method.encoder[v].out_features for v in views]
+    assert features.shape == (8, sum(widths))
+    assert all(part.count_nonzero() > 0 for part in features.split(widths, dim=1))
+    assert [method.encoder[v].in_channels for v in views] == [1, 2, 2][: len(views)]
+
+
+def test_cmc_bank_holds_each_view_in_its_own_row():
+    method, images = cmc(bank_momentum=0.25), textured(8)
+    optimizer = sgd(method)
+    first, _ = step(method, images, optimizer)
+    fresh = torch.stack([first["l"], first["ab"]], 1)
+    assert torch.allclose(method.bank.read(first["ids"], torch.zeros(8, 2, 16)), fresh, atol=1e-6)
+    second, _ = step(method, images.flip(0), optimizer)
+    now = torch.stack([second["l"], second["ab"]], 1)
+    followed = unit(0.25 * fresh.flip(0) + 0.75 * now)
+    assert torch.allclose(method.bank.read(second["ids"], torch.zeros(8, 2, 16)), followed, atol=1e-6)
+    assert method.bank.born == 8 and method.bank.recognised == 8
+
+
+@pytest.mark.parametrize("other", ["l", "ab"])
+def test_cmc_bank_rows_of_a_view_depend_on_that_view_only(other):
+    a = cmc()
+    b = copy.deepcopy(a)
+    outputs = {name: rows.detach() for name, rows in a(textured(8)).items()}
+    a.update(outputs)
+    b.update(outputs | {other: unit(torch.randn(8, 16))})
+    same = {"l": 1, "ab": 0}[other]
+    assert torch.equal(a.bank.rows[:, same], b.bank.rows[:, same])
+    assert not torch.equal(a.bank.rows[:, 1 - same], b.bank.rows[:, 1 - same])
+
+
+def cmc_reference(method, outputs, bank, known):
+    """CMC's bank loss written out: anchor of view i, key and negatives the rows of view j, for each ordered pair.
+
+    `bank` is a dict from image id to {view: row}; every row is a negative of every other image.
+    """
+    total = torch.zeros(())
+    for i in method.names:
+        for j in method.names:
+            if i == j or (method.core and method.names[0] not in (i, j)):
+                continue
+            losses = []
+            for b, image in enumerate(outputs["ids"].tolist()):
+                key = bank[image][j] if known else outputs[j][b].detach()
+                negatives = [rows[j] for other, rows in bank.items() if other != image]
+                scores = torch.stack([outputs[i][b] @ row for row in [key, *negatives]]) / method.temperature
+                losses.append(scores.logsumexp(0) - scores[0])
+            total = total + torch.stack(losses).mean()
+    return total
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("views, graph", [(("l", "ab"), "full"), (THREE, "core"), (THREE, "full")])
+def test_cmc_anchor_looks_for_the_row_of_the_other_view(views, graph, known):
+    """Value and gradient against a loop: keys come from the bank, of an unknown image from its fresh other view."""
+    method = cmc(views=views, graph=graph)
+    method.core = graph == "core"
+    old = {name: rows.detach() for name, rows in method(textured(8)).items()}
+    method.update(old)
+    bank = {image: {v: old[v][b] for v in views} for b, image in enumerate(old["ids"].tolist())}
+    outputs = method(textured(8) if known else textured(16)[8:])
+    leaves = {v: outputs[v].detach().requires_grad_() for v in views}
+    ours = method.loss(leaves | {"ids": outputs["ids"]})
+    theirs = cmc_reference(method, leaves | {"ids": outputs["ids"]}, bank, known)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    gradients = (torch.autograd.grad(loss, list(leaves.values())) for loss in (ours, theirs))
+    for a, b in zip(*gradients):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_cmc_finds_rows_by_the_image_not_by_its_place():
+    method, images = cmc(), textured(16)
+    outputs = {name: rows.detach() for name, rows in method(images).items()}
+    method.update(outputs)
+    order = torch.tensor([5, 0, 11, 3])
+    again = method(images[order])
+    rows = method.bank.read(again["ids"], torch.zeros(4, 2, 16))
+    assert torch.allclose(rows[:, 0], outputs["l"][order], atol=1e-6)
+
+
+@pytest.mark.parametrize("views, graph, pairs", [(("l", "ab"), "core", 1), (THREE, "core", 2), (THREE, "full", 3)])
+def test_cmc_in_the_batch_sums_over_the_pairs(views, graph, pairs):
+    method = cmc(views=views, graph=graph, negatives="batch")
+    outputs = method(textured(8))
+    core, *others = (outputs[v] for v in views)
+    contrasted = [(core, other) for other in others] + ([tuple(others)] if graph == "full" and len(others) > 1 else [])
+    assert len(contrasted) == len(method.pairs) == pairs
+    expected = sum(pair_info_nce(a, b, 0.07) for a, b in contrasted)
+    assert torch.allclose(method.loss(outputs), expected)
+    assert "ids" not in outputs and method.bank is None
+
+
+def test_cmc_in_the_batch_remembers_nothing():
+    method = cmc(negatives="batch")
+    before = {name: buffer.clone() for name, buffer in method.named_buffers() if "running" not in name}
+    method.update({name: rows.detach() for name, rows in method(textured(8)).items()})
+    buffers = dict(method.named_buffers())
+    assert all(torch.equal(buffers[name], buffer) for name, buffer in before.items() if "num_batches" not in name)
+
+
+def test_cmc_nce_normaliser_is_a_running_mean_and_persists():
+    method, images = cmc(objective="nce"), textured(16)
+    optimizer, means = sgd(method), []
+    for t in range(3):
+        outputs, _ = step(method, images, optimizer)
+        rows = method.bank.read(outputs["ids"], torch.zeros(16, 2, 16))
+        scores = outputs["l"] @ rows[:, 1].T / 0.07  # the bank holds just these images: key and all negatives
+        means.append(scores.exp().mean().item())
+        assert method.steps == t + 1
+    assert method.mean_exp[0, 1].item() == pytest.approx(sum(means) / 3, rel=1e-4)
+    assert method.mean_exp.diagonal().count_nonzero() == 0
+    fresh = cmc(objective="nce")
+    fresh.load_state_dict(method.state_dict())
+    assert torch.equal(fresh.mean_exp, method.mean_exp) and fresh.steps == 3
+    outputs = method(images)
+    assert torch.equal(seeded(method).loss(outputs), seeded(fresh).loss(outputs))
+
+
+def test_cmc_nce_uses_the_remembered_normaliser():
+    method, images = cmc(objective="nce"), textured(16)
+    step(method, images, sgd(method))
+    outputs = method(images)
+    rows, total = method.bank.read(outputs["ids"], torch.zeros(16, 2, 16)), 0.0
+    for i, j, name in ((0, 1, "l"), (1, 0, "ab")):
+        odds = outputs[name] @ rows[:, j].T / 0.07 - method.mean_exp[i, j].log() - math.log(15)
+        own = torch.eye(16, dtype=torch.bool)
+        total += -(F.logsigmoid(odds[own]).sum() + F.logsigmoid(-odds[~own]).sum()).item() / 16
+    assert method.loss(outputs).item() == pytest.approx(total, rel=1e-4)
+    assert log_mean_exp(outputs["l"] @ rows[:, 1].T, 0.07).isfinite()
+
+
+@pytest.mark.parametrize("views", [("l",), ("l", "l"), ("l", "l", "ab"), ("l", "rgb")])
+def test_cmc_refuses_views_it_cannot_split(views):
+    with pytest.raises(ValueError, match="give two or more of l, ab, edges"):
+        cmc(views=views)
+
+
+def test_cmc_refuses_nce_in_the_batch():
+    with pytest.raises(ValueError, match="needs negatives='bank'"):
+        cmc(objective="nce", negatives="batch")
+
+
+# -- every method learns ---------------------------------------------------------------------------------------
+
+
+GENTLE = Augment(scale=(0.7, 1), flip=0, jitter=0, gray=0)
+
+
+@pytest.mark.parametrize(
+    "build, names",
+    [
+        (lambda: SimCLR(tiny, dim=32, augment=GENTLE), ("first", "second")),
+        (lambda: MoCo(tiny, dim=32, queue_size=128, momentum=0.9, augment=GENTLE), ("query", "key")),
+        (lambda: CMC(tiny, dim=32, negatives="batch", temperature=0.1, augment=GENTLE), ("l", "ab")),
+        (lambda: CMC(tiny, dim=32, capacity=64, count=64, temperature=0.1, augment=GENTLE), ("l", "ab")),
+    ],
+    ids=["simclr", "moco", "cmc in the batch", "cmc"],
+)
+def test_views_of_an_image_come_to_agree(build, names):
+    torch.manual_seed(0)
+    method, images = seeded(build()), textured(64)
+
+    def found():
+        """Share of images whose other view is found among the 64."""
+        with torch.no_grad():
+            outputs = seeded(method, 1)(images)
+        first, second = (outputs[name] for name in names)
+        return ((first @ second.T).argmax(1) == torch.arange(64)).float().mean().item()
+
+    before, optimizer = found(), sgd(method, 0.03)
+    for seed in range(80):
+        step(seeded(method, 2 + seed), images, optimizer)
+    assert found() > before + 0.1
