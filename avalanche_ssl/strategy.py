@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
-from avalanche.benchmarks import DatasetExperience
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metrics.accuracy import EpochAccuracy, MinibatchAccuracy, RunningEpochAccuracy
 from avalanche.training import plugins as avalanche_plugins
@@ -172,6 +171,7 @@ class SelfSupervised(
         if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
             self.dataloader = replay
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
+        self._unalias_synaptic_intelligence()
 
     # -- one step ------------------------------------------------------------------------------------------------
 
@@ -223,6 +223,18 @@ class SelfSupervised(
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         super()._before_training_iteration(**kwargs)
+        self._unalias_synaptic_intelligence()
+
+    def _unalias_synaptic_intelligence(self) -> None:
+        """Give Avalanche's SI its own copies of the weights it remembers.
+
+        On the CPU, Avalanche 0.6.0 stores `param.detach().cpu().flatten()`, which is the weight itself and moves
+        along with it: the path integral and the penalty are zero, without a word.
+        """
+        for plugin in self.plugins if self.device.type == "cpu" else ():
+            if isinstance(plugin, avalanche_plugins.SynapticIntelligencePlugin):
+                for kept in (*plugin.ewc_data[0].values(), *plugin.syn_data["old_theta"].values()):
+                    kept.data = kept.data.clone()
 
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
@@ -236,7 +248,7 @@ class SelfSupervised(
 
 
 def _silent() -> EvaluationPlugin:
-    """No metrics and no loggers, without Avalanche's warning that nothing will be logged: that is what was asked for."""
+    """No metrics, no loggers, and no warning of Avalanche's that nothing will be logged: it was asked for."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return EvaluationPlugin()

@@ -1,22 +1,12 @@
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads fight over small tensors
-os.environ.setdefault("MPLBACKEND", "Agg")
-
-import warnings
 from functools import partial
 
 import pytest
 import torch
 
-torch.set_num_threads(1)
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Avalanche's imports warn about optional packages
-    import avalanche  # noqa: F401
-
 from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.streams import split_digits
+
+torch.set_num_threads(1)  # two threads fight over small tensors
 
 tiny = partial(smallconv, width=4)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from avalanche_ssl.memory import MemoryBank, Momentum, Queue, content_ids
 from avalanche_ssl.losses import unit
+from avalanche_ssl.memory import MemoryBank, Momentum, Queue, content_ids
 
 
 def rows(n, dim=4, seed=0):

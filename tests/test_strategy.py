@@ -300,7 +300,6 @@ def test_images_that_change_from_epoch_to_epoch_are_reported(digits):
 # -- Avalanche's plugins ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("policy", [ReservoirSamplingBuffer, ExperienceBalancedBuffer])
 def test_replay_mixes_raw_images_of_earlier_experiences(digits, policy):
     sizes, images = [], []
