@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -131,7 +132,7 @@ def only_update_writes(method: Method, images: Tensor) -> None:
         outputs = method.embed(views)
         _unchanged(before, _held(method, statistics=not mode), "embed changed", remedy)
         for result in (outputs, _detached(method(images[:5]))):  # as plugins do that evaluate the loss once more
-            method.loss(result)
+            _loss(method, result)
             _unchanged(before, _held(method, statistics=not mode), "loss changed", remedy)
 
 
@@ -145,7 +146,7 @@ def inputs_are_left_alone(method: Method, images: Tensor) -> None:
         _require(equal(x, given), "views writes into the images it is given: copy before in-place operations")
     _watched("embed", method.embed, views)
     outputs = method.embed(views)
-    _watched("loss", method.loss, outputs)
+    _watched("loss", partial(_loss, method), outputs)
     outputs = _detached(outputs)
     _watched("update", method.update, outputs)
     before = tensors(method)
@@ -209,7 +210,7 @@ def loss_is_a_finite_scalar(method: Method, images: Tensor) -> None:
     """The loss is 0-d, float32, finite and has a gradient, with an empty memory as later."""
     optimizer = _optimizer(method)
     for _ in range(3):
-        loss = method.loss(method(images))
+        loss = _loss(method, method(images))
         _require(loss.ndim == 0, f"the loss has shape {tuple(loss.shape)}: reduce it to a 0-d tensor")
         _require(loss.dtype == torch.float32, f"the loss is {loss.dtype}: compute it in float32")
         _require(loss.isfinite(), f"the loss is {loss.item()}")
@@ -221,7 +222,7 @@ def gradient_reaches_the_encoder(method: Method, images: Tensor) -> None:
     """After some steps, every trainable parameter of the encoder gets a gradient, and each part one that is not 0."""
     _train(method, _optimizer(method), [images, images])
     method.zero_grad()
-    method.loss(method(images)).backward()  # type: ignore[no-untyped-call]
+    _loss(method, method(images)).backward()  # type: ignore[no-untyped-call]
     trainable = {name: p for name, p in method.encoder.named_parameters() if p.requires_grad}
     _require(trainable, "the encoder has no trainable parameter")
     for name, parameter in trainable.items():
@@ -285,7 +286,7 @@ def randomness_comes_from_the_generator(method: Method, images: Tensor) -> None:
     twin, remedy = _trial(method), "draw with generator=self.generator, from no other source"
     calls: dict[str, Callable[[Method], Snapshot]] = {
         "views": lambda model: {**model.views(images)},
-        "loss": lambda model: {"loss": model.loss(outputs)},
+        "loss": lambda model: {"loss": _loss(model, outputs)},
         "update": lambda model: model.update(outputs) or tensors(model),  # type: ignore[func-returns-value]
     }
     for name, call in calls.items():
@@ -395,7 +396,7 @@ def _train(method: Method, optimizer: torch.optim.Optimizer, batches: Iterable[T
     losses = []
     for images in batches:
         outputs = method(images)
-        loss = method.loss(outputs)
+        loss = _loss(method, outputs)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -404,10 +405,18 @@ def _train(method: Method, optimizer: torch.optim.Optimizer, batches: Iterable[T
     return losses
 
 
+def _loss(method: Method, outputs: Outputs) -> Tensor:
+    """The loss; that of a method which reads labels with some."""
+    if method.reads_labels:
+        rows = next(iter(outputs.values()))
+        outputs = outputs | {"labels": torch.arange(len(rows), device=rows.device) % method.reads_labels}
+    return method.loss(outputs)
+
+
 def _visited(method: Method, images: Tensor) -> Method:
     """The method itself, after a step that moves the trainable parameters without a gradient."""
     outputs = method(images)
-    method.loss(outputs)
+    _loss(method, outputs)
     with torch.no_grad():
         for parameter in method.parameters():
             parameter.add_(0.01 * parameter.requires_grad)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from avalanche_ssl.errors import UsageError, nearest
@@ -44,7 +46,7 @@ class EncoderFactory(Protocol):
     """Builds an encoder. `scale` multiplies every width, so that views can share one budget (CMC)."""
 
     def __call__(self, in_channels: int = 3, *, scale: float = 1.0, norm: str = "batch") -> Encoder:
-        """An encoder of images with `in_channels` channels; `norm` is batch, group, layer or none."""
+        """An encoder of images with `in_channels` channels; `norm` is batch, split, group, layer or none."""
 
 
 class Norm(Protocol):
@@ -71,7 +73,67 @@ def _no_norm(channels: int, /) -> nn.Module:
     return nn.Identity()
 
 
-NORMS: dict[str, Norm] = {"batch": _batch_norm, "group": _group_norm, "layer": _layer_norm, "none": _no_norm}
+class SplitBatchNorm(nn.BatchNorm2d):
+    """Batch norm with statistics of its own for each of some groups of the batch, as if on as many devices.
+
+    MoCo's CIFAR-10 demo has 8 groups: a query cannot tell its key by statistics that they share. The groups are
+    consecutive images, differ by at most one in size, and hold 8 images or more: a small batch has fewer groups.
+    Running statistics follow the mean of the groups'; in eval mode this is batch norm.
+
+    Args:
+        channels: C of (B, C, H, W).
+        groups: G, at most so many groups.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    interleaved = False
+    """Group image i by i modulo G instead: other company than in consecutive groups, so that keys need no shuffling."""
+
+    def __init__(self, channels: int, groups: int = 8) -> None:
+        super().__init__(channels)
+        if groups < 1:
+            raise UsageError(f"batch norm cannot be split into {groups} groups: give 1 or more")
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised maps (B, C, H, W)."""
+        groups = min(self.groups, len(x) // 8)
+        if not self.training or groups < 2:
+            return super().forward(x)
+        if not self.interleaved:
+            return torch.cat(self._normalised(x.tensor_split(groups)))
+        order = torch.arange(len(x), device=x.device)
+        order = torch.cat([order[i::groups] for i in range(groups)])
+        back = torch.empty_like(order).scatter_(0, order, torch.arange(len(x), device=x.device))
+        return torch.cat(self._normalised([x[i::groups] for i in range(groups)]))[back]
+
+    def _normalised(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Each part by its own statistics; the running ones follow their mean."""
+        means, variances = (s.expand(len(parts), -1).clone() for s in (self.running_mean, self.running_var))
+        normalised = [
+            F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
+            for part, mean, variance in zip(parts, means, variances, strict=True)
+        ]
+        with torch.no_grad():
+            self.running_mean.copy_(means.mean(0))
+            self.running_var.copy_(variances.mean(0))
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        return normalised
+
+
+def _split_batch_norm(channels: int, /) -> nn.Module:
+    return SplitBatchNorm(channels)
+
+
+NORMS: dict[str, Norm] = {
+    "batch": _batch_norm,
+    "split": _split_batch_norm,
+    "group": _group_norm,
+    "layer": _layer_norm,
+    "none": _no_norm,
+}
 
 
 def smallconv(in_channels: int = 3, *, scale: float = 1.0, norm: str = "batch", width: int = 32) -> Encoder:
@@ -173,10 +235,12 @@ def mlp(
     layers: int = 2,
     norm: bool = True,
     last_norm: bool = False,
+    last_affine: bool = True,
 ) -> nn.Sequential:
     """A projection or prediction head: (B, in_features) -> (B, out_features).
 
-    Linear, BatchNorm (if `norm`), ReLU, ... and a last Linear, followed by BatchNorm if `last_norm`.
+    Linear, BatchNorm (if `norm`), ReLU, ... and a last Linear, followed by BatchNorm if `last_norm`,
+    with its scale and shift if `last_affine`.
     A Linear has a bias only where no BatchNorm follows.
     """
     if layers < 1:
@@ -188,7 +252,7 @@ def mlp(
         head += [nn.ReLU(inplace=True)]
         in_features = hidden
     head += [nn.Linear(in_features, out_features, bias=not last_norm)]
-    head += [nn.BatchNorm1d(out_features)] if last_norm else []
+    head += [nn.BatchNorm1d(out_features, affine=last_affine)] if last_norm else []
     return nn.Sequential(*head)
 
 

@@ -10,7 +10,7 @@ from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metric_results import MetricValue
 from numpy.typing import NDArray
 
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
 from avalanche_ssl.probes import SCOPES, Probes, features, probe_accuracies, ridge_probes
@@ -45,7 +45,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         seed: of the held-out part that chooses the ridge's strength.
 
     Raises:
-        UsageError: the streams differ in length or have no label.
+        UsageError: the streams differ in length or have no label, or a scope is not known.
     """
 
     def __init__(
@@ -64,9 +64,12 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             raise UsageError(
                 f"{len(self.train)} training but {len(self.test)} test experiences: a probe needs the test data of each"
             )
+        if not all(any(np.any(np.asarray(d.targets) >= 0) for d in part) for part in (self.train, self.test)):
+            raise UsageError("the stream has no labels to fit and score a probe on: run it without ProbePlugin")
+        for scope in scopes:
+            if scope not in SCOPES:
+                raise nearest("scope", scope, SCOPES)
         self.n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in self.train + self.test)
-        if not self.n_classes:
-            raise UsageError("the stream has no labels to fit a probe on: run it without ProbePlugin")
         self.scopes, self.log, self.batch_size, self.seed = tuple(scopes), log, batch_size, seed
         self.rows: list[dict[str, Matrix]] = []
         """Accuracies (T,) by scope: of the untrained encoder, then after each experience."""
@@ -136,9 +139,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def _fit(self, strategy: Any, seen: int) -> Probes:
         train = self._features(strategy, self.train)
         probes = ridge_probes(train, self.n_classes, min(seen, len(train)), self.scopes, seed=self.seed)
-        strategy.probe = (probes.get("all") or ridge_probes(train, self.n_classes, 0, ["all"], seed=self.seed)["all"])[
-            0
-        ]
+        whole = probes if "all" in probes else ridge_probes(train, self.n_classes, 0, ["all"], seed=self.seed)
+        strategy.probe = whole["all"][0]
         strategy.probe.to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
         return probes
@@ -154,7 +156,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def _publish(self, strategy: Any, scope: str, j: int, accuracy: float) -> None:
         name = f"Probe_ridge_{scope}/eval_phase/test_stream/Exp{j:03d}"
         strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
-        if self.log:
+        if self.log is not None:
             self.log(
                 "probe",
                 trained=self.trained,

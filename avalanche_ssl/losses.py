@@ -35,6 +35,12 @@ def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None
     return torch.cat([positive, negative], dim=1)
 
 
+def contrast_in_batch(query: Tensor, key: Tensor) -> Tensor:
+    """`contrast` with the keys of the other images as negatives, (B, D) and (B, D) to (B, 1 + B); N = B."""
+    others = ~torch.eye(len(key), dtype=torch.bool, device=key.device)
+    return contrast(query, key, key, others)
+
+
 def info_nce(scores: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of telling the key (column 0) from the negatives: CPC (arXiv:1807.03748) eq. 4, MoCo eq. 1.
 
@@ -66,6 +72,23 @@ def nce(scores: Tensor, temperature: float, log_z: Tensor) -> Tensor:
     count = torch.isfinite(scores[:, 1:]).sum(1, keepdim=True, dtype=scores.dtype)
     odds = scores / temperature - log_z - count.clamp(min=1).log()
     return -(F.logsigmoid(odds[:, 0]) + F.logsigmoid(-odds[:, 1:]).sum(1)).mean()
+
+
+def softmax_nce(scores: Tensor, temperature: float) -> Tensor:
+    """PIRL's loss (arXiv:1912.01991 eq. 4 and 5): -log h(key) - the sum over negatives of log(1 - h(negative)).
+
+    h(i) = e_i / (e_i + the sum of e over the negatives), e = exp(s/T), so no normaliser has to be known.
+
+    Args:
+        scores: (B, 1 + K) similarities from `contrast`; -inf is left out.
+        temperature: scores are divided by it.
+
+    Returns:
+        Scalar: sum over the candidates, mean over queries; 0 for queries without negatives.
+    """
+    logits = scores / temperature
+    noise = torch.logsumexp(logits[:, 1:], dim=1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)
+    return (F.softplus(noise - logits[:, :1]) + F.softplus(logits[:, 1:] - noise).sum(1, keepdim=True)).mean()
 
 
 def log_mean_exp(scores: Tensor, temperature: float) -> Tensor:

@@ -11,6 +11,7 @@ Three rules make "state persists across experiences" true by construction:
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,17 @@ Views = dict[str, Tensor]
 
 Outputs = dict[str, Tensor]
 """Named embeddings and what the loss needs beside them; row i of every tensor belongs to image i."""
+
+
+class Contrast(NamedTuple):
+    """A choice among candidates, as InfoNCE poses it, see `Method.contrasts`."""
+
+    scores: Tensor
+    """(B, N), the positive in column 0; -inf is no candidate."""
+    temperature: float
+    """The scores are divided by it."""
+    cosine: bool = True
+    """Whether the scores are cosines, and so at most 1 apart from 0."""
 
 
 class Method(nn.Module):
@@ -37,6 +49,13 @@ class Method(nn.Module):
 
     generator: torch.Generator | None = None
     """Source of randomness of views and sampling; the strategy sets its own. None: torch's global one."""
+
+    reads_labels: int = 0
+    """How many classes' labels `loss` reads, as ``outputs["labels"]`` (B,) in 0, ..., n - 1, which the strategy then
+    adds. 0: none, as every method but the supervised reference."""
+
+    pair: tuple[str, str] | None = None
+    """Names of two outputs whose rows should agree, to watch alignment and collapse. None: the method has none."""
 
     def __init__(self, encoder: nn.Module, augment: Augment) -> None:
         super().__init__()
@@ -68,6 +87,13 @@ class Method(nn.Module):
 
     def update(self, outputs: Outputs) -> None:
         """Write to the memory; called once after each optimiser step, with the outputs of that step."""
+
+    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+        """InfoNCE's choices by name, for the bound log N - L of the mutual information; {} where none is defined.
+
+        Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.vitals`.
+        """
+        return {}
 
     def prepare(self, batches: Iterable[Tensor]) -> None:
         """Look at the experience's raw images (B, C, H, W) before an epoch, for methods that cluster it."""

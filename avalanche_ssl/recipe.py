@@ -2,6 +2,10 @@
 
 import dataclasses
 import importlib.util
+import math
+import sys
+import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,11 +17,19 @@ import yaml
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.method import Method
+from avalanche_ssl.optim import LARS
 from avalanche_ssl.schedule import Schedule
 from avalanche_ssl.settings import arguments, change, plain
 
 if TYPE_CHECKING:
     from avalanche_ssl.strategy import SelfSupervised
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "lars": LARS,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,31 +44,44 @@ class Recipe:
         encoder: name of an encoder, see `avalanche_ssl.encoders.ENCODERS`.
         batch_size: images a step.
         epochs: passes over each experience.
-        optimizer: "sgd" (momentum 0.9), "adam" or "adamw".
+        optimizer: "sgd" (momentum 0.9), "adam", "adamw" or "lars" (large batches).
         lr: base learning rate, which `schedule` multiplies.
         weight_decay: of weights; biases and normalisation layers have none.
         schedule: of the learning rate within an experience.
         clip: largest norm of the gradient, or None.
+
+    Raises:
+        UsageError: a value is out of its range, or the method is an instance or names an argument like a field here.
     """
 
     method: Callable[..., Method]
     encoder: str = "smallconv"
     batch_size: int = 128
     epochs: int = 5
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw", "lars"] = "sgd"
     lr: float = 0.06
     weight_decay: float = 5e-4
     schedule: Schedule = Schedule()
     clip: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.method, Method) or not callable(self.method):
+            raise UsageError(
+                "the method of a recipe is the class, or a partial of it: Recipe(MoCo), not Recipe(MoCo(...))"
+            )
+        clash = (arguments(self.method).keys() & {f.name for f in dataclasses.fields(self)}) - {"encoder"}
+        if clash:
+            raise UsageError(f"argument '{min(clash)}' of the method is a setting of every recipe: choose another name")
         for name in ("batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
-        if self.lr <= 0 or self.weight_decay < 0:
-            raise UsageError(f"lr {self.lr} must be above 0 and weight_decay {self.weight_decay} not below")
-        if self.encoder not in ENCODERS:
-            raise nearest("encoder", self.encoder, ENCODERS)
+        if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
+        if self.clip is not None and not self.clip > 0:
+            raise UsageError(f"setting 'clip' is {self.clip}: give a number above 0, or null")
+        for name, known in (("encoder", ENCODERS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise nearest(name, getattr(self, name), known)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -74,17 +99,19 @@ class Recipe:
         """
         recipe = self
         for name, value in changes.items():
-            recipe = recipe._changed(name, value)
+            recipe = recipe._changed(str(name), value)
         return recipe
 
     def build_method(self) -> Method:
         """The method with freshly initialised weights, from torch's global random state."""
         try:
-            return self.method(ENCODERS[self.encoder])
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Initializing zero-element")  # of a layer without outputs
+                return self.method(ENCODERS[self.encoder])
         except UsageError:
             raise
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        except (ValueError, RuntimeError, UserWarning) as error:  # torch: sizes below 0 or beyond the memory
+            raise UsageError(f"these settings build no method: {' '.join(str(error).split())}") from error
 
     def build(self, *, seed: int = 0, **settings: Any) -> "SelfSupervised":
         """The strategy: method, optimiser and loop.
@@ -130,19 +157,15 @@ class Recipe:
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        groups = [g for g in groups if g["params"]]
-        if self.optimizer == "sgd":
-            return torch.optim.SGD(groups, lr=self.lr, momentum=0.9)
-        if self.optimizer == "adam":
-            return torch.optim.Adam(groups, lr=self.lr)
-        return torch.optim.AdamW(groups, lr=self.lr)
+        return OPTIMIZERS[self.optimizer]([g for g in groups if g["params"]], lr=self.lr)
 
 
 def load_recipe(strategy: str, folder: Path) -> Recipe:
     """The recipe of a strategy: a name in `folder`, or a path to a Python file of yours that defines `recipe`.
 
     Raises:
-        UsageError: no such name (the nearest is proposed), no such file, or a file without a recipe.
+        UsageError: no such name (the nearest is proposed), no such file, a file without a recipe, or one that
+            cannot be run: the message names the line.
     """
     path = Path(strategy) if strategy.endswith(".py") else folder / f"{strategy}.py"
     if not path.is_file():
@@ -153,11 +176,30 @@ def load_recipe(strategy: str, folder: Path) -> Recipe:
     spec = importlib.util.spec_from_file_location(f"avalanche_ssl_recipe_{path.stem.replace('-', '_')}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # where dataclasses, type hints and pickle look for the names of the file
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        raise UsageError(f"{path}{_line(error, module.__file__)}: {_summary(error)}") from error
     recipe = getattr(module, "recipe", None)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{path} defines no `recipe = Recipe(...)`: add one")
     return recipe
+
+
+def _line(error: Exception, file: str | None) -> str:
+    """Where in the file an error comes from, e.g. ", line 3"."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if isinstance(error, SyntaxError) and error.filename == file:
+        lines.append(error.lineno)
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _summary(error: Exception) -> str:
+    """Kind and message in one line; of our own errors the message alone."""
+    message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return message if isinstance(error, UsageError) else f"{type(error).__name__}: {message}"
 
 
 def recipe_names(folder: Path) -> list[str]:
@@ -178,6 +220,6 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"setting '{pair}' has no value: give --set name=value")
         try:
             settings[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: no such date
             raise UsageError(f"setting '{pair}' is not YAML: {str(error).splitlines()[0]}") from error
     return settings

@@ -80,8 +80,9 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
     table = 100 * np.vstack([untrained, matrices["all"]])
     experiences = len(untrained)
     image = left.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-    left.set_xticks(range(experiences), [str(j + 1) for j in range(experiences)])
-    left.set_yticks(range(experiences + 1), ["untrained", *(str(t + 1) for t in range(experiences))])
+    every = 1 + (experiences - 1) // 20  # as many numbers as fit
+    left.set_xticks(range(0, experiences, every), [str(j + 1) for j in range(0, experiences, every)])
+    left.set_yticks(range(0, experiences + 1, every), ["untrained", *map(str, range(1, experiences + 1))][::every])
     left.set(
         xlabel="tested on experience", ylabel="learnt up to experience", title="accuracy, probe on all classes (%)"
     )
@@ -101,7 +102,7 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
             mean = [100 * np.nanmean(r) if not np.isnan(r).all() else np.nan for r in matrices[scope]]
             right.plot(steps, mean, "o-", color=colour, label=labels[scope])
     right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
-    right.set_xticks(steps if experiences <= 20 else steps[:: experiences // 10])
+    right.set_xticks(steps[::every])
     right.set(xlabel="experiences learnt", ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
     right.grid(alpha=0.3)
     right.legend(fontsize="small")

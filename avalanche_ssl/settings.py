@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,15 +21,36 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def is_plain(value: Any) -> bool:
+    """Can YAML write the value, see `plain`, and read it back?"""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return all(is_plain(getattr(value, f.name)) for f in dataclasses.fields(value))
+    if isinstance(value, tuple | list):
+        return all(is_plain(v) for v in value)
+    return value is None or isinstance(value, bool | int | float | str | Path)
+
+
 def arguments(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
-    """Type and value of each argument that has one, of a callable or a `partial` of it; the rest are left out."""
+    """Type and value of each argument that has a plain value, of a callable or a `partial` of it.
+
+    Arguments without a value, and with one that YAML cannot write (a function, a module), are left out.
+
+    Raises:
+        UsageError: a declared type is a name that only type checkers import.
+    """
     bound = inspect.signature(function).parameters
     inner: Any = function.func if isinstance(function, partial) else function
-    inner = vars(inner)["__init__"] if isinstance(inner, type) else inner
+    inner = inspect.getattr_static(inner, "__init__") if isinstance(inner, type) else inner  # maybe a parent's
     # without the return type, which may be a name that only type checkers import
     declared = types.SimpleNamespace(__annotations__={k: v for k, v in inner.__annotations__.items() if k != "return"})
-    hints = get_type_hints(declared, inner.__globals__)
-    return {n: (hints.get(n, Any), p.default) for n, p in bound.items() if p.default is not p.empty}
+    try:
+        hints = get_type_hints(declared, inner.__globals__)
+    except NameError as error:
+        raise UsageError(
+            f"the types of {inner.__qualname__}'s arguments: {error}; import it without TYPE_CHECKING"
+        ) from error
+    valued = {n: p.default for n, p in bound.items() if p.default is not p.empty}
+    return {n: (hints.get(n, Any), value) for n, value in valued.items() if is_plain(value)}
 
 
 def convert(value: Any, kind: Any, name: str) -> Any:
@@ -48,18 +70,18 @@ def convert(value: Any, kind: Any, name: str) -> Any:
         return value
     if origin is tuple:
         return _tuple(value, args, name)
-    if origin is Sequence:
-        return _tuple(value, (*args, ...), name)
+    if origin in (Sequence, list):
+        values = _tuple(value, (*args, ...), name)
+        return list(values) if origin is list else values
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _dataclass(value, kind, name)
     if kind is types.NoneType and value is None:
         return None
-    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+    if kind is float:
+        return _number(value, name)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if isinstance(value, origin or kind) and not (kind is int and isinstance(value, bool)):
         return value
     raise UsageError(f"setting '{name}' is {value!r}: give {_words(kind)}")
 
@@ -69,7 +91,7 @@ def changed(current: Any, changes: Mapping[str, Any], name: str = "") -> Any:
     kinds = get_type_hints(type(current))
     fields = {f.name: getattr(current, f.name) for f in dataclasses.fields(current)}
     for key, value in changes.items():
-        head, _, rest = key.partition(".")
+        head, _, rest = str(key).partition(".")
         if head not in fields:
             raise nearest("setting", f"{name}{key}", [f"{name}{field}" for field in fields])
         fields[head] = change(fields[head], {rest: value} if rest else value, kinds[head], f"{name}{head}")
@@ -90,6 +112,17 @@ def _first_that_fits(value: Any, kinds: tuple[Any, ...], name: str) -> Any:
         except UsageError:
             continue
     raise UsageError(f"setting '{name}' is {value!r}: give {' or '.join(_words(k) for k in kinds)}")
+
+
+def _number(value: Any, name: str) -> float:
+    """YAML reads 1e-4 as a string. No setting means anything as NaN, which every check of a range would let through."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isnan(number):
+        raise UsageError(f"setting '{name}' is {value!r}: give {_words(float)}")
+    return number
 
 
 def _tuple(value: Any, args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
@@ -120,4 +153,6 @@ def _construct(kind: type[Any], fields: dict[str, Any], name: str) -> Any:
 
 def _words(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", types.NoneType: "null"}
+    if get_origin(kind) in (tuple, list, Sequence):
+        return "a list"
     return names.get(kind, getattr(kind, "__name__", str(kind)))

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metrics.accuracy import EpochAccuracy, MinibatchAccuracy, RunningEpochAccuracy
@@ -116,7 +117,7 @@ class SelfSupervised(
             **kwargs,
         )
         _check_metrics(self.evaluator)
-        self._criterion = self._loss_without_labels
+        self._criterion = self._loss
         self.schedule = schedule
         self.clip = clip
         self.precision = precision
@@ -170,6 +171,7 @@ class SelfSupervised(
         replay = from_replay(self.dataloader, generator=self.order_generator, transforms=self.transforms)
         if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
             self.dataloader = replay
+        _check_labels(self.model, self.adapted_dataset)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._unalias_synaptic_intelligence()
 
@@ -188,12 +190,15 @@ class SelfSupervised(
     def criterion(self) -> Tensor:
         """The method's loss in training, cross-entropy of the probe's logits in evaluation."""
         if self.is_training:
-            return self._loss_without_labels(self.mb_output)
+            return self._loss(self.mb_output, self.mb_y)
         return F.cross_entropy(self.mb_output, self.mb_y)
 
-    def _loss_without_labels(self, outputs: Outputs, labels: Tensor | None = None) -> Tensor:
-        """What plugins such as EWC and AGEM call as `strategy._criterion(outputs, labels)`."""
-        loss: Tensor = self.model.loss(outputs)
+    def _loss(self, outputs: Outputs, labels: Tensor) -> Tensor:
+        """What plugins such as EWC and AGEM call as `strategy._criterion(outputs, labels)`.
+
+        The labels go no further, except to a method that declares that it reads them.
+        """
+        loss: Tensor = self.model.loss(outputs | {"labels": labels} if self.model.reads_labels else outputs)
         return loss
 
     def _before_training_epoch(self, **kwargs: Any) -> None:
@@ -272,6 +277,18 @@ def _check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
             f"the optimizer holds no {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: "
             "give it all model.parameters(), in as many groups as you like"
         )
+
+
+def _check_labels(model: Method, dataset: Any) -> None:
+    """A method that reads labels needs some, and classes for them all."""
+    if model.reads_labels:
+        labels = np.asarray(dataset.targets)
+        wrong = labels[(labels < 0) | (labels >= model.reads_labels)]
+        if len(wrong):
+            raise UsageError(
+                f"{type(model).__name__} reads labels 0 to {model.reads_labels - 1}, and the experience has "
+                f"{int(wrong[0])}: give it more classes (--set classes=...), or a stream that is labelled"
+            )
 
 
 def _check_plugins(plugins: Sequence[Any]) -> None:

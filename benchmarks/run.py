@@ -11,8 +11,9 @@ import inspect
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.streams import BENCHMARKS
@@ -31,26 +32,44 @@ DEFAULTS: dict[str, Any] = {
     "settings": {},
 }
 """What `config.yaml` holds and `--config` takes."""
+KINDS: dict[str, Any] = {
+    "strategy": str,
+    "benchmark": str,
+    "data": str | None,
+    "online": int,
+    "seed": int,
+    "device": str,
+    "precision": str,
+    "workers": int,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, like all the others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see --help")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a command; expected mistakes print one line and give exit status 2."""
-    options = _parser().parse_args(arguments)
+    """Run as a command; expected mistakes print one line and give exit status 2, an interruption 130."""
     try:
+        options = _parser().parse_args(arguments)
         if options.list:
             _print_list()
         else:
             _run(options)
     except UsageError as error:
-        print(f"run.py: {error}", file=sys.stderr)
+        print("run.py:", *str(error).splitlines(), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("run.py: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _Parser(prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--strategy", metavar="NAME|PATH", help="what learns: see --list, or a Python file that defines `recipe`")
     add("--benchmark", metavar="NAME", help="the stream: see --list (split-digits)")
@@ -76,37 +95,36 @@ def _print_list() -> None:
     """Names with the first line of their documentation, read without importing anything heavy."""
     print("strategies (--strategy):")
     for path in sorted(STRATEGIES.glob("[!_]*.py")):
-        print(f"  {path.stem:<16} {(ast.get_docstring(ast.parse(path.read_text())) or '').splitlines()[0]}")
+        print(f"  {path.stem:<16} {_first_line(ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))))}")
     print("streams (--benchmark; their options with --stream KEY=VALUE):")
     for name, builder in BENCHMARKS.items():
-        print(f"  {name:<16} {(builder.__doc__ or '').splitlines()[0]}")
+        print(f"  {name:<16} {_first_line(builder.__doc__)}")
         print(f"  {'':<16}   {', '.join(p for p in inspect.signature(builder).parameters)}")
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]
 
 
 def _run(options: argparse.Namespace) -> None:
     start = time.perf_counter()
+    warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
     config = _config(options)
-    if config["benchmark"] not in BENCHMARKS:
-        raise nearest("benchmark", config["benchmark"], BENCHMARKS)
     out = Path(options.out or f"runs/{Path(config['strategy']).stem}-{config['benchmark']}-s{config['seed']}")
     _check_out(out, options.overwrite)
-
-    from avalanche_ssl.recipe import load_recipe
-
-    recipe = load_recipe(config["strategy"], STRATEGIES).override(config["settings"])
-    if config["online"]:
-        recipe = recipe.override({"epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0})
-    device, precision = _device(config["device"]), config["precision"]
+    config["stream"] = _stream(config)
+    config["device"], config["precision"] = _machine(config["device"], config["precision"])
+    recipe = _recipe(options, config)
     config["settings"] = recipe.settings
-    benchmark = _benchmark(config)
+    recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
 
     from training import train
 
-    train(recipe, benchmark, config, device, precision, out, start)
+    train(recipe, _benchmark(config), config, out, start)
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
-    """Defaults, then --config, then the command line."""
+    """Defaults, then --config, then the command line; checked, but for `settings`, which are those of --config."""
     from avalanche_ssl.recipe import parse_settings
     from avalanche_ssl.settings import convert
 
@@ -114,21 +132,22 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     if options.config:
         config |= _read_config(Path(options.config))
     given = {name: value for name in DEFAULTS if (value := getattr(options, name, None)) is not None}
-    given["stream"] = config["stream"] | parse_settings(options.stream)
-    given["settings"] = config["settings"] | parse_settings(options.set)
+    config |= given | {"stream": config["stream"] | parse_settings(options.stream)}
     if options.experiences is not None:
-        given["stream"]["experiences"] = options.experiences
-    for name in ("epochs", "encoder"):
-        if getattr(options, name) is not None:
-            given["settings"][name] = getattr(options, name)
-    config |= given
+        config["stream"]["experiences"] = options.experiences
+    if "data" in config["stream"]:
+        config["data"] = config["stream"].pop("data")
     if not config["strategy"]:
         raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
-    kinds = {"seed": int, "online": int, "workers": int, "strategy": str, "benchmark": str}
-    for name, kind in kinds.items():
+    for name, kind in KINDS.items():
         config[name] = convert(config[name], kind, name)
-        if kind is int and config[name] < 0:
+        if kind is int and not 0 <= config[name] < 2**63:
             raise UsageError(f"{name} is {config[name]}: give 0 or more")
+    if config["benchmark"] not in BENCHMARKS:
+        raise nearest("benchmark", config["benchmark"], BENCHMARKS)
+    for name in ("strategy", "data"):  # so that config.yaml can be used from any folder
+        if config[name] is not None and (name == "data" or config[name].endswith(".py")):
+            config[name] = str(Path(config[name]).expanduser().absolute())
     return config
 
 
@@ -137,8 +156,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read --config {path}: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or no such date
+        raise UsageError(f"cannot read --config {path}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise UsageError(f"--config {path} holds no settings: give the config.yaml of a run")
     for key in config:
@@ -152,47 +171,87 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _check_out(out: Path, overwrite: bool) -> None:
     """Refuse to write over another run, and find out now whether the folder can be written."""
-    if (out / "log.jsonl").exists() and not overwrite:
-        raise UsageError(f"{out} already holds a run: give another --out, or --overwrite to replace it")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: give a folder")
-    parent = next(p for p in (out, *out.absolute().parents) if p.exists())
-    if not os.access(parent, os.W_OK):
+    try:
+        if (out / "log.jsonl").exists() and not overwrite:
+            raise UsageError(f"{out} already holds a run: give another --out, or --overwrite to replace it")
+        parent = next(p for p in (out, *out.absolute().parents) if p.exists())
+    except OSError as error:
+        raise UsageError(f"cannot write to {out} ({error.strerror}): give another --out") from error
+    if not parent.is_dir():
+        raise UsageError(f"{parent} is a file: give another --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"no permission to write in {parent}: give another --out")
 
 
-def _device(name: str) -> Any:
+def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
+    """The strategy's recipe, changed by --config and then by the command line.
+
+    A stream cut into mini-batches brings settings of its own: each mini-batch is one step at a constant rate. They
+    come where the cutting was asked for, so that what is given later, or beside it, wins.
+    """
+    from avalanche_ssl.recipe import load_recipe, parse_settings
+
+    size = config["online"]
+    online = {"batch_size": size, "epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0} if size else {}
+    flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
+    recipe = load_recipe(config["strategy"], STRATEGIES)
+    if options.online is None:
+        recipe = recipe.override(online).override(config["settings"])
+    else:
+        recipe = recipe.override(config["settings"]).override(online)
+    return recipe.override(parse_settings(options.set) | flags)
+
+
+def _machine(device: str, precision: str) -> tuple[str, str]:
+    """Device and precision, chosen where the user left it to us."""
     import torch
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.split(":")[0] not in ("cpu", "cuda"):
-        raise nearest("device", name, ["auto", "cpu", "cuda"])
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"device '{name}': torch finds no CUDA device here; give --device cpu")
+    from avalanche_ssl.precision import fastest_precision
+
+    cuda = torch.cuda.device_count()
+    if device == "auto":
+        device = "cuda" if cuda else "cpu"
     try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device '{name}' is not known: give auto, cpu or cuda") from error
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise nearest("device", device, ["auto", "cpu", "cuda"]) from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise nearest("device", device, ["auto", "cpu", "cuda"])
+    if chosen.type == "cuda" and (chosen.index or 0) >= cuda:
+        raise UsageError(f"device '{device}': torch finds {cuda} CUDA devices here; give another, or cpu")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise nearest("precision", precision, ["auto", "fp32", "bf16"])
+    return device, fastest_precision(chosen) if precision == "auto" else precision
+
+
+def _stream(config: dict[str, Any]) -> dict[str, Any]:
+    """All options of the stream but `data`, checked against what its builder declares."""
+    from avalanche_ssl.settings import arguments, convert, plain
+
+    name, builder = config["benchmark"], BENCHMARKS[config["benchmark"]]
+    data = inspect.signature(builder).parameters.get("data")
+    if data is None and config["data"] is not None:
+        raise UsageError(f"benchmark '{name}' needs no --data: leave it out")
+    if data is not None and data.default is data.empty and config["data"] is None:
+        raise UsageError(f"benchmark '{name}' needs --data DIR")
+    typed = {option: kind_and_value for option, kind_and_value in arguments(builder).items() if option != "data"}
+    options = {option: value for option, (_, value) in typed.items()}
+    for option, value in config["stream"].items():
+        if option not in typed:
+            raise nearest(f"option of {name}", option, typed)
+        options[option] = plain(convert(value, typed[option][0], option))
+    return options
 
 
 def _benchmark(config: dict[str, Any]) -> Any:
-    """The stream, built with the options that its builder declares."""
-    from avalanche_ssl.settings import arguments, convert
-
-    builder = BENCHMARKS[config["benchmark"]]
-    options = dict(config["stream"])
-    accepted = inspect.signature(builder).parameters
-    if config["data"] is not None:
-        options["data"] = config["data"]
-    for name in options:
-        if name not in accepted:
-            raise nearest(f"option of {config['benchmark']}", name, accepted)
-    for name, p in accepted.items():
-        if p.default is p.empty and name not in options:
-            raise UsageError(f"benchmark '{config['benchmark']}' needs --{name} DIR")
-    kinds = {name: kind for name, (kind, _) in arguments(builder).items()}
-    return builder(**{n: convert(v, kinds[n], n) if n in kinds else v for n, v in options.items()})
+    """The stream."""
+    options = config["stream"] | ({} if config["data"] is None else {"data": config["data"]})
+    try:
+        return BENCHMARKS[config["benchmark"]](**options)
+    except UsageError:
+        raise
+    except (ValueError, MemoryError) as error:  # e.g. of numpy, about a seed or a size
+        raise UsageError(f"these options make no stream: {error}") from error
 
 
 if __name__ == "__main__":

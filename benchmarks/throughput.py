@@ -1,4 +1,4 @@
-"""How fast are the parts of the package? Prints small tables: `python benchmarks/throughput.py --augment`."""
+"""How fast are the parts of the package? Prints small tables: `python benchmarks/throughput.py --augment --memory`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from functools import partial
 from typing import Any
 
 BATCH, REPEATS = 256, 7
+DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
 
 
 def main() -> None:
     """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--augment", action="store_true", help="views: ours against torchvision's PIL pipeline")
+    parser.add_argument("--memory", action="store_true", help="queue and bank of growing size: write and read a batch")
     chosen = parser.parse_args()
-    if not chosen.augment:
-        parser.error("nothing chosen: give --augment")
-    augment()
+    if not (chosen.augment or chosen.memory):
+        parser.error("nothing chosen: give --augment or --memory")
+    if chosen.augment:
+        augment()
+    if chosen.memory:
+        memory()
 
 
 def augment() -> None:
@@ -115,6 +120,58 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
         "normalize": blocks(partial(color.normalize, mean=0.5, std=0.25)),
         "lab_views": blocks(color.lab_views),
     }
+
+
+def memory() -> None:
+    """Microseconds to write and to read a batch, for a full queue and a full bank of each size, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    print(f"batch {BATCH}, dim {DIM}, {NEGATIVES} negatives, one thread, {REPEATS} repetitions")
+    print(versions())
+    table: dict[str, str] = {}
+    for size in SIZES:
+        for name, operation in memory_operations(size).items():
+            times = [1e6 * seconds(operation) for _ in range(REPEATS)]
+            cell = f"{statistics.median(times):,.0f} ({min(times):,.0f}-{max(times):,.0f})"
+            table[name] = table.get(name, f"{name:32}") + f"{cell:>24}"
+    print(f"{'us/batch, median (min-max)':32}" + "".join(f"{f'{size:,} rows':>24}" for size in SIZES))
+    print("\n".join(table.values()))
+
+
+def memory_operations(size: int) -> dict[str, Callable[[], object]]:
+    """What a step does to a full memory of `size` rows, at other rows each time, as in training."""
+    import torch
+
+    from avalanche_ssl.losses import unit
+    from avalanche_ssl.memory import MemoryBank, Queue
+
+    generator = torch.Generator().manual_seed(0)
+    rows = unit(torch.randn(BATCH, DIM, generator=generator))
+    queue, bank = Queue(size, DIM), MemoryBank(size, DIM)
+    for ids in torch.arange(size).split(4096):  # an id stands for an image; neighbours fall into different buckets
+        bank.write(_scattered(ids), rows[ids % BATCH])
+    newborn = iter(range(size, 2**62, BATCH))
+
+    def some() -> Any:
+        return _scattered(torch.randint(int(bank.born) - size, int(bank.born), (BATCH,), generator=generator))
+
+    def negatives() -> object:
+        slots, valid = bank.negatives(some(), NEGATIVES, generator)
+        return bank.rows[slots], valid
+
+    return {
+        "queue: push": lambda: queue.push(rows),
+        "bank: write images it knows": lambda: bank.write(some(), rows),
+        "bank: write new images": lambda: bank.write(_scattered(torch.arange(BATCH) + next(newborn)), rows),
+        "bank: find and read": lambda: bank.read(some(), rows),
+        "bank: draw and read negatives": negatives,
+    }
+
+
+def _scattered(numbers: Any) -> Any:
+    """Ids as random as those of images: the numbers times an odd one, wrapping at 2^64."""
+    return numbers * -7046029254386353131
 
 
 def seconds(operation: Callable[[], object]) -> float:

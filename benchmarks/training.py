@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 import avalanche_ssl
 from avalanche_ssl import results
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.log import JsonLog
-from avalanche_ssl.precision import fastest_precision
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.streams import online
+from avalanche_ssl.vitals import Vitals
 
 FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png")
 
@@ -30,29 +30,30 @@ def train(
     recipe: Recipe,
     benchmark: Any,
     config: dict[str, Any],
-    device: torch.device,
-    precision: str,
     out: Path,
     start: float,
 ) -> None:
-    """Learn the whole stream and leave config.yaml, log.jsonl, accuracy.csv and accuracy.png in `out`."""
-    if precision not in ("auto", "fp32", "bf16"):
-        raise nearest("precision", precision, ["auto", "fp32", "bf16"])
-    if precision == "auto":
-        precision = fastest_precision(device)
+    """Learn the whole stream and leave config.yaml, log.jsonl, accuracy.csv and accuracy.png in `out`.
+
+    A stream without labels cannot be probed: of it, config.yaml and log.jsonl are left.
+    """
     log = JsonLog(out / "log.jsonl")
-    probe = ProbePlugin(benchmark, log=log) if len(benchmark.test_stream) else None
+    probe = ProbePlugin(benchmark, log=log) if benchmark.class_names else None
     progress = Progress(len(benchmark.train_stream))
-    plugins = [progress, probe] if probe else [progress]
+    vitals = Vitals(benchmark, log=log)
+    plugins = [progress, vitals, probe] if probe else [progress, vitals]
+    device, precision = config["device"], config["precision"]
     strategy = recipe.build(seed=config["seed"], device=device, precision=precision, plugins=plugins)
 
     _open(out, config)
-    name = f"{config['strategy']} on {config['benchmark']}, seed {config['seed']}"
-    log("run", name=name, config=config, device=str(device), precision=precision, versions=_versions())
+    name = f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}"
+    log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
     print(f"{name} ({device}, {precision}, {recipe.encoder}) -> {out}")
     if probe:
         probe.measure(strategy)
         print(f"untrained encoder: all {results.percent(float(np.mean(probe.untrained('all'))))} %")
+    else:
+        print("the stream has no labels: nothing to probe, watch the loss")
     for experience in benchmark.train_stream:
         part = online(experience, config["online"], seed=config["seed"]) if config["online"] else experience
         with progress.watch(len(experience.dataset) * recipe.epochs):
@@ -119,6 +120,14 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         now = time.perf_counter()
         self._here_seconds += now - self._since
         self._since = now
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Stop a run that has diverged, before the probes fail on it."""
+        if not torch.isfinite(self._loss):
+            raise UsageError(
+                f"the loss of experience {self.learnt} is not finite: lower lr ({strategy.optimizer.defaults['lr']}), "
+                "raise temperature, or clip the gradient with --set clip=1"
+            )
 
     def line(self, probe: ProbePlugin | None) -> str:
         """A row of the table: what the latest experience cost and what the probes say after it."""

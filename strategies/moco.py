@@ -1,6 +1,22 @@
-"""MoCo v2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297): a queue of slowly encoded keys."""
+"""MoCo v2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297): a queue of slow keys.
 
+python benchmarks/run.py --strategy moco
+
+Made for short streams: an experience here has some 350 steps, where the paper has millions. So Adam instead of SGD,
+a queue of 1,024 keys (half an experience), a key encoder that follows within ten steps (momentum 0.9), batch norm in
+the head, and milder crops.
+"""
+
+from functools import partial
+
+from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipe import Recipe
 
-recipe = Recipe(MoCo)
+recipe = Recipe(
+    partial(MoCo, head_norm=True, queue_size=1024, momentum=0.9, temperature=0.1, augment=Augment(scale=(0.5, 1.0))),
+    optimizer="adam",
+    lr=0.001,
+    batch_size=64,
+    epochs=12,
+)

@@ -17,7 +17,21 @@ from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.losses import contrast, info_nce, unit
 from avalanche_ssl.method import Method
-from avalanche_ssl.methods import CMC, MoCo, SimCLR
+from avalanche_ssl.methods import (
+    BYOL,
+    CMC,
+    CPC,
+    PIRL,
+    BarlowTwins,
+    DeepCluster,
+    MoCo,
+    MoCoV3,
+    SimCLR,
+    SimSiam,
+    Supervised,
+    SwAV,
+    VICReg,
+)
 
 tiny = partial(smallconv, width=8)
 SMALL_MOCO = {"dim": 16, "queue_size": 24}
@@ -35,7 +49,18 @@ SOUND = {
     "cmc with a hidden layer": lambda: CMC(tiny, hidden=16, **SMALL_CMC),
     "cmc core": lambda: CMC(tiny, views=THREE, graph="core", **SMALL_CMC),
     "cmc full nce": lambda: CMC(tiny, views=THREE, objective="nce", **SMALL_CMC),
+    "cpc": lambda: CPC(tiny, dim=16, hidden=16, blocks=2),
+    "pirl": lambda: PIRL(tiny, dim=16, capacity=24, count=12),
     "cmc core in the batch": lambda: CMC(tiny, views=THREE, graph="core", negatives="batch", **SMALL_CMC),
+    "deepcluster": lambda: DeepCluster(tiny, dim=16, clusters=4, capacity=24),
+    "swav": lambda: SwAV(tiny, dim=16, prototypes=12, freeze=2),
+    "byol": lambda: BYOL(tiny, dim=16, hidden=32),
+    "simsiam": lambda: SimSiam(tiny, dim=16, hidden=8),
+    "barlow": lambda: BarlowTwins(tiny, dim=16),
+    "vicreg": lambda: VICReg(tiny, dim=16),
+    "moco v3": lambda: MoCoV3(tiny, dim=16, hidden=32),
+    "moco split": lambda: MoCo(tiny, split_norm=True, **SMALL_MOCO),
+    "supervised": lambda: Supervised(tiny, classes=4),
 }
 
 

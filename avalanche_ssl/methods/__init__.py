@@ -1,7 +1,31 @@
 """The methods, one file each."""
 
+from avalanche_ssl.methods.barlow import BarlowTwins
+from avalanche_ssl.methods.byol import BYOL
 from avalanche_ssl.methods.cmc import CMC
+from avalanche_ssl.methods.cpc import CPC
+from avalanche_ssl.methods.deepcluster import DeepCluster
 from avalanche_ssl.methods.moco import MoCo
+from avalanche_ssl.methods.mocov3 import MoCoV3
+from avalanche_ssl.methods.pirl import PIRL
 from avalanche_ssl.methods.simclr import SimCLR
+from avalanche_ssl.methods.simsiam import SimSiam
+from avalanche_ssl.methods.supervised import Supervised
+from avalanche_ssl.methods.swav import SwAV
+from avalanche_ssl.methods.vicreg import VICReg
 
-__all__ = ["CMC", "MoCo", "SimCLR"]
+__all__ = [
+    "BYOL",
+    "CMC",
+    "CPC",
+    "PIRL",
+    "BarlowTwins",
+    "DeepCluster",
+    "MoCo",
+    "MoCoV3",
+    "SimCLR",
+    "SimSiam",
+    "Supervised",
+    "SwAV",
+    "VICReg",
+]

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.color import lab_views, to_float
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.losses import contrast, info_nce, log_mean_exp, nce, pair_info_nce, unit
+from avalanche_ssl.losses import contrast, contrast_in_batch, info_nce, log_mean_exp, nce, pair_info_nce, unit
 from avalanche_ssl.memory import MemoryBank, content_ids
-from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.method import Contrast, Method, Outputs, Views
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
 """Views of an image with their channels: Lab's lightness, its two colours, gradients of lightness."""
@@ -69,6 +69,7 @@ class CMC(Method):
         encoders = {v: encoder(CHANNELS[v], scale=1 / len(views)) for v in views}
         super().__init__(nn.ModuleDict(encoders), augment)
         self.names = tuple(views)
+        self.pair = (views[0], views[1])
         self.objective = objective
         self.temperature = temperature
         self.count = count
@@ -108,6 +109,11 @@ class CMC(Method):
             losses = [pair_info_nce(z[i], z[j], self.temperature) for i, j in self.pairs]
         return torch.stack(losses).sum()
 
+    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+        """Each pair of views in both directions, against the bank or in the batch; InfoNCE even where NCE is learnt."""
+        scores = self._scores(outputs) if self.bank else self._scores_in_batch(outputs)
+        return {f"{self.names[i]} to {self.names[j]}": Contrast(s, self.temperature) for i, j, s in scores}
+
     def update(self, outputs: Outputs) -> None:
         """Write each view's embedding to its own rows of the bank."""
         if not self.bank:
@@ -126,6 +132,11 @@ class CMC(Method):
         for pair in self.pairs:
             for i, j in (pair, pair[::-1]):
                 yield i, j, contrast(z[:, i], keys[:, j], rows[:, j], valid)
+
+    def _scores_in_batch(self, outputs: Outputs) -> Iterator[tuple[int, int, Tensor]]:
+        for pair in self.pairs:
+            for i, j in (pair, pair[::-1]):
+                yield i, j, contrast_in_batch(outputs[self.names[i]], outputs[self.names[j]])
 
     def _objective(self, scores: Tensor, i: int, j: int) -> Tensor:
         if self.objective == "info_nce":

@@ -1,12 +1,13 @@
 """MoCo v1, v2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297): a queue of keys."""
 
+import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.augment import Augment
-from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.encoders import EncoderFactory, SplitBatchNorm, mlp
 from avalanche_ssl.losses import contrast, info_nce, unit
 from avalanche_ssl.memory import Momentum, Queue
-from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.method import Contrast, Method, Outputs, Views
 
 
 class MoCo(Method):
@@ -14,39 +15,51 @@ class MoCo(Method):
 
     Remembers the slow key encoder with its head, and the queue. v1: ``hidden=0, temperature=0.07``; v2
     (default): a head with one hidden layer. Keys are pushed once a step, after the loss, so no query meets
-    its own key among the negatives. Batch norm is not shuffled: on one device shuffling changes nothing.
+    its own key among the negatives. Batch norm is not shuffled: on one device shuffling changes nothing; `split_norm`
+    has its effect.
 
     Args:
         encoder: builds the encoder.
         dim: length of a key.
         hidden: width of the head's hidden layer; -1 for the encoder's own (v2), 0 for a linear head (v1).
+        head_norm: batch norm in the head, also at its end. The paper has none; without it the embeddings of a fresh
+            network are nearly parallel (cosine 0.8), which a short stream does not suffice to unlearn.
         queue_size: keys kept. The paper's 65,536 would outlive many experiences; 4,096 is where its effect
             saturates at CIFAR's size.
         momentum: of the key encoder. 0.999 in the paper; 0.99 for short streams.
         temperature: of InfoNCE.
         symmetric: use each view as query and as key; the two losses are summed.
+        split_norm: batch norm in groups of the batch, other groups for keys than for queries, so that a query cannot
+            tell its key by statistics that they share, see `avalanche_ssl.encoders.SplitBatchNorm`.
         augment: how views are made.
     """
+
+    pair = ("query", "key")
 
     def __init__(
         self,
         encoder: EncoderFactory,
         dim: int = 128,
         hidden: int = -1,
+        head_norm: bool = False,
         queue_size: int = 4096,
         momentum: float = 0.99,
         temperature: float = 0.1,
         symmetric: bool = False,
+        split_norm: bool = False,
         augment: Augment = Augment(),
     ) -> None:
-        network = encoder()
+        network = encoder(norm="split") if split_norm else encoder()
         super().__init__(network, augment)
         self.temperature = temperature
         self.symmetric = symmetric
         features = network.out_features
         width = features if hidden < 0 else hidden
-        self.head = mlp(features, width, dim, norm=False) if width else nn.Linear(features, dim)
+        self.head = mlp(features, width, dim, norm=head_norm, last_norm=head_norm) if width else nn.Linear(features, dim)
         self.slow = Momentum(self.fast(), momentum)
+        for module in self.slow.modules():
+            if isinstance(module, SplitBatchNorm):
+                module.interleaved = True
         self.queue = Queue(queue_size, dim)
 
     def fast(self) -> nn.Sequential:
@@ -67,10 +80,16 @@ class MoCo(Method):
 
     def loss(self, outputs: Outputs) -> Tensor:
         """InfoNCE of each query's key against the queue as it was before this step."""
-        loss = self._contrast(outputs["query"], outputs["key"])
+        losses = [info_nce(c.scores, c.temperature) for c in self.contrasts(outputs).values()]
+        return torch.stack(losses).sum()
+
+    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+        """Each query against its key and the queue, N = queue_size + 1; old keys make it easier than it looks."""
+        rows = self.queue.rows
+        scores = {"first to second": Contrast(contrast(outputs["query"], outputs["key"], rows), self.temperature)}
         if self.symmetric:
-            loss = loss + self._contrast(outputs["query2"], outputs["key2"])
-        return loss
+            scores["second to first"] = Contrast(contrast(outputs["query2"], outputs["key2"], rows), self.temperature)
+        return scores
 
     def update(self, outputs: Outputs) -> None:
         """Move the slow copy towards the encoder, and push the keys."""
@@ -78,6 +97,3 @@ class MoCo(Method):
         self.queue.push(outputs["key"])
         if self.symmetric:
             self.queue.push(outputs["key2"])
-
-    def _contrast(self, query: Tensor, key: Tensor) -> Tensor:
-        return info_nce(contrast(query, key, self.queue.rows), self.temperature)

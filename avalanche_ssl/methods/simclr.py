@@ -5,8 +5,8 @@ from torch import Tensor
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.losses import nt_xent, unit
-from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.losses import contrast, nt_xent, unit
+from avalanche_ssl.method import Contrast, Method, Outputs, Views
 
 
 class SimCLR(Method):
@@ -19,6 +19,8 @@ class SimCLR(Method):
         temperature: of NT-Xent. 0.5 is the paper's for CIFAR (appendix B.9).
         augment: how views are made.
     """
+
+    pair = ("first", "second")
 
     def __init__(
         self,
@@ -47,3 +49,11 @@ class SimCLR(Method):
     def loss(self, outputs: Outputs) -> Tensor:
         """NT-Xent, mean over the 2B embeddings."""
         return nt_xent(outputs["first"], outputs["second"], self.temperature)
+
+    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+        """Each of the 2B embeddings against the 2B - 1 others; rows beyond B are the second view's."""
+        z = torch.cat([outputs["first"], outputs["second"]])
+        own = torch.eye(len(z), dtype=torch.bool, device=z.device)
+        partner = own.roll(len(z) // 2, 0)
+        scores = contrast(z, torch.cat([outputs["second"], outputs["first"]]), z, ~(own | partner))
+        return {"first and second": Contrast(scores, self.temperature)}

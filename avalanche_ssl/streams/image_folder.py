@@ -144,6 +144,7 @@ def decode(paths: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
                 bar.update(job.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            bar.leave = False  # what is said next stands alone
             raise
     return images
 

@@ -1,0 +1,72 @@
+"""Losses that make two views agree without negatives, as functions of raw embeddings (B, D)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avalanche_ssl.losses import unit
+
+
+def mean_cosine(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean cosine of the rows of two (B, D) tensors; no gradient reaches `target` (the stop-gradient); 0-d."""
+    return (unit(prediction) * unit(target.detach())).sum(1).mean()
+
+
+def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared distance of unit rows, 2 - 2 cos: BYOL (arXiv:2006.07733) eq. 2, one direction; 0-d."""
+    return 2 - 2 * mean_cosine(prediction, target)
+
+
+def barlow_loss(first: Tensor, second: Tensor, weight: float) -> Tensor:
+    """Squared distance of the cross-correlation to the identity: Barlow Twins (arXiv:2103.03230) eq. 1, 2.
+
+    Args:
+        first: (B, D) embeddings of one view, any scale.
+        second: (B, D) of the other.
+        weight: lambda, of the D (D - 1) entries beside the diagonal.
+
+    Returns:
+        Scalar, the sum over the entries.
+    """
+    a, b = (_standard(z) for z in (first, second))
+    correlation = a.T @ b / len(a)
+    diagonal = correlation.diagonal()
+    return (1 - diagonal).square().sum() + weight * off_diagonal(correlation)
+
+
+def vicreg_loss(
+    first: Tensor, second: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0
+) -> Tensor:
+    """Invariance, variance and covariance: VICReg (arXiv:2105.04906) eq. 6.
+
+    The scale is that of the authors' code, which the published weights belong to: the invariance is a mean over
+    dimensions too, and the variance a mean over the two views, where the paper writes sums.
+
+    Args:
+        first: (B, D) embeddings of one view, any scale.
+        second: (B, D) of the other.
+        invariance: weight lambda of the mean squared difference of the views.
+        variance: weight mu of the hinge that keeps each dimension's standard deviation above 1.
+        covariance: weight nu of the squared covariances of different dimensions, divided by D.
+
+    Returns:
+        Scalar.
+    """
+    spread = [F.relu(1 - (z.var(0) + 1e-4).sqrt()).mean() / 2 for z in (first, second)]
+    tangle = [off_diagonal(_covariance(z)) / z.shape[1] for z in (first, second)]
+    return invariance * F.mse_loss(first, second) + variance * sum(spread) + covariance * torch.stack(tangle).sum()
+
+
+def off_diagonal(matrix: Tensor) -> Tensor:
+    """Sum of the squared entries beside the diagonal; 0-d."""
+    return (matrix - matrix.diagonal().diag()).square().sum()
+
+
+def _covariance(z: Tensor) -> Tensor:
+    centred = z - z.mean(0)
+    return centred.T @ centred / (len(z) - 1)
+
+
+def _standard(z: Tensor) -> Tensor:
+    """Each dimension with mean 0 and variance 1 over the batch, as batch norm does it."""
+    return (z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt()

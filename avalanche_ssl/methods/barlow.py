@@ -1,0 +1,49 @@
+"""Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): two views' dimensions correlate one to one."""
+
+from torch import Tensor
+
+from avalanche_ssl.agreement import barlow_loss
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.method import Method, Outputs, Views
+
+
+class BarlowTwins(Method):
+    """Redundancy reduction: the cross-correlation of two views' embeddings becomes the identity.
+
+    Remembers nothing beside its weights.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 for some hundred features.
+        layers: of the projection head.
+        weight: lambda, of the entries beside the diagonal.
+        augment: how views are made.
+    """
+
+    pair = ("first", "second")
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 512,
+        layers: int = 3,
+        weight: float = 0.005,
+        augment: Augment = Augment(),
+    ) -> None:
+        network = encoder()
+        super().__init__(network, augment)
+        self.weight = weight
+        self.head = mlp(network.out_features, dim, dim, layers)
+
+    def views(self, x: Tensor) -> Views:
+        """Two random views."""
+        return {name: self.augment(x, self.generator) for name in ("first", "second")}
+
+    def embed(self, views: Views) -> Outputs:
+        """Embeddings (B, dim) of both views, each from its own forward."""
+        return {name: self.head(self.encoder(views[name])) for name in ("first", "second")}
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Squared distance of the cross-correlation to the identity (eq. 1)."""
+        return barlow_loss(outputs["first"], outputs["second"], self.weight)

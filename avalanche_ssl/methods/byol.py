@@ -1,0 +1,79 @@
+"""BYOL (Grill et al. 2020, arXiv:2006.07733): predict the slow network's view of the same image, no negatives."""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from avalanche_ssl.agreement import byol_loss
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.memory import Momentum
+from avalanche_ssl.method import Method, Outputs, Views
+
+
+class BYOL(Method):
+    """Bootstrap your own latent: a predictor makes one view's projection like the slow copy's of the other view.
+
+    Remembers the slow encoder with its projection head. It moves after the optimiser step. Its momentum is constant
+    by default: the paper's schedule rises to 1 over a training of known length, and would leave the target frozen
+    for every later experience. With ``momentum_steps`` it rises and starts again.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of a projection.
+        hidden: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
+        momentum: of the slow copy. 0.996 in the paper; 0.99 for short streams.
+        momentum_steps: steps over which the momentum rises along half a cosine before it starts again, best those of
+            an experience; 0 for a constant momentum.
+        momentum_final: what it rises to.
+        solarize: probability in the second view only (the paper's second set of augmentations).
+        augment: how views are made.
+    """
+
+    pair = ("prediction", "target")
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 256,
+        hidden: int = 512,
+        momentum: float = 0.99,
+        momentum_steps: int = 0,
+        momentum_final: float = 0.999,
+        solarize: float = 0.2,
+        augment: Augment = Augment(),
+    ) -> None:
+        network = encoder()
+        super().__init__(network, augment)
+        self.second_augment = replace(augment, solarize=solarize)
+        self.head = mlp(network.out_features, hidden, dim)
+        self.predictor = mlp(dim, hidden, dim)
+        self.slow = Momentum(self.fast(), momentum, momentum_steps, momentum_final)
+
+    def fast(self) -> nn.Sequential:
+        """The encoder with its projection head, which the slow copy follows; without the predictor."""
+        return nn.Sequential(self.encoder, self.head)
+
+    def views(self, x: Tensor) -> Views:
+        """Two random views, solarised at times in the second."""
+        return {"first": self.augment(x, self.generator), "second": self.second_augment(x, self.generator)}
+
+    def embed(self, views: Views) -> Outputs:
+        """Predictions (B, dim) of each view and the slow targets (B, dim) of the other, without gradient."""
+        fast = nn.Sequential(self.fast(), self.predictor)
+        return {
+            "prediction": fast(views["first"]),
+            "target": self.slow(views["second"]),
+            "prediction2": fast(views["second"]),
+            "target2": self.slow(views["first"]),
+        }
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """2 - 2 cos of prediction and target, summed over both directions (eq. 2)."""
+        return byol_loss(outputs["prediction"], outputs["target"]) + byol_loss(
+            outputs["prediction2"], outputs["target2"]
+        )
+
+    def update(self, outputs: Outputs) -> None:
+        """Move the slow copy towards the encoder as it is after the step."""
+        self.slow.follow(self.fast())

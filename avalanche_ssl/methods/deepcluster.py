@@ -1,0 +1,146 @@
+"""DeepCluster v1 (arXiv:1807.05520) and v2 (arXiv:2006.09882, appendix D): predict the cluster of an image."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.clustering import Clusters, cluster_prediction
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import unit
+from avalanche_ssl.memory import MemoryBank, content_ids
+from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.probes import untouched
+
+
+class DeepCluster(Method):
+    """Cluster the images, then learn to tell from a random view which cluster its image is in.
+
+    Version 2 clusters the projections of two crops, several times, and compares a view with the centroids, which
+    are frozen prototypes. Version 1 clusters whitened features of the encoder, learns a linear classifier of the
+    clusters from one view, draws it anew at each clustering, and lets all clusters count the same.
+
+    Remembers a bank of embeddings by image content, and the centroids. With ``clustering="epoch"`` the experience
+    is clustered before each of its epochs: all its images are embedded, and k-means starts from the last centroids,
+    also across experiences. An image is in the cluster of its row of the bank, which is from the clustering or from
+    the image's last visit since (a replayed image was not in the clustering); one without a row is in the cluster
+    nearest to its views. With ``clustering="online"`` centroids follow every batch instead, large clusters are
+    handicapped, and neither a boundary nor a second epoch is needed. Of N images at most N / 10 clusters are made.
+
+    Args:
+        encoder: builds the encoder.
+        version: 1 or 2.
+        clustering: "epoch" or "online".
+        clusters: K of each clustering; 3,000 and 10,000 in the papers, for ImageNet.
+        heads: clusterings.
+        dim: length of a projection (version 2).
+        hidden: width of the projection head; 0 for the encoder's own.
+        temperature: of the softmax over centroids (version 2); online also the weight of the clusters' sizes.
+        iterations: of k-means.
+        capacity: images the bank holds; should be no fewer than an experience has.
+        redraw: version 1 draws its classifier anew at each clustering, as in the paper. The optimiser's memory of
+            it stays.
+        augment: how views are made.
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        version: Literal[1, 2] = 2,
+        clustering: Literal["epoch", "online"] = "epoch",
+        clusters: int = 128,
+        heads: int = 3,
+        dim: int = 128,
+        hidden: int = 0,
+        temperature: float = 0.1,
+        iterations: int = 10,
+        capacity: int = 65536,
+        redraw: bool = True,
+        augment: Augment = Augment(),
+    ) -> None:
+        if not temperature > 0 or iterations < 1:
+            raise ValueError(f"temperature {temperature} must be above 0, iterations {iterations} at least 1")
+        network = encoder()
+        super().__init__(network, augment)
+        self.pair = ("first", "second") if version == 2 else None
+        self.names = self.pair or ("first",)
+        self.online = clustering == "online"
+        self.redraw = redraw and version == 1
+        self.temperature, self.iterations = temperature, iterations
+        features = network.out_features
+        self.classifier: nn.Linear | None = None
+        self.head: nn.Module = nn.Identity()
+        if version == 2:
+            self.head = mlp(features, hidden or features, dim)
+        else:
+            dim = features
+            self.classifier = nn.Linear(features, heads * clusters)
+        self.bank = MemoryBank(capacity, len(self.names), dim, momentum=0)
+        self.clusters = Clusters(
+            heads, clusters, len(self.names), dim, whiten=version == 1, balance=temperature * self.online
+        )
+
+    def views(self, x: Tensor) -> Views:
+        """One random view (version 1) or two, and the identity of each image."""
+        return {v: self.augment(x, self.generator) for v in self.names} | {"ids": content_ids(x)}
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit projections (B, dim) of the views, in version 1 the encoder's features; from one forward."""
+        rows = self.head(self.encoder(torch.cat([views[v] for v in self.names])))
+        rows = rows if self.classifier else unit(rows)
+        return dict(zip(self.names, rows.chunk(len(self.names)), strict=True)) | {"ids": views["ids"]}
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Cross-entropy of the images' clusters, mean over views and clusterings."""
+        labels = self.assignments(outputs)
+        weight = 1 / self.clusters.sizes.clamp(min=1) if self.classifier else None
+        losses = [cluster_prediction(self._scores(outputs[v]), labels, weight) for v in self.names]
+        return torch.stack(losses).mean()
+
+    def assignments(self, outputs: Outputs) -> Tensor:
+        """The cluster (B, heads) long of each image, by its row of the bank or else by its embedding."""
+        return self.clusters.assign(self.bank.read(outputs["ids"], self._rows(outputs)))
+
+    def update(self, outputs: Outputs) -> None:
+        """Write the embeddings to the bank; online, move the centroids towards them."""
+        rows = self._rows(outputs)
+        if self.online:
+            self.clusters.follow(rows, self.generator)
+        self.bank.write(outputs["ids"], rows)
+
+    @torch.no_grad()
+    def prepare(self, batches: Iterable[Tensor]) -> None:
+        """Embed the images of the experience as they are, and cluster them."""
+        if self.online:
+            return
+        ids, rows = [], []
+        with untouched(self):
+            for x in batches:
+                z = self.head(self.represent(x))
+                ids.append(content_ids(x))
+                rows.append(unit(z)[:, None].expand(-1, len(self.names), -1))  # the same for each crop
+        if not rows:
+            return
+        for some, row in zip(ids, rows, strict=True):
+            self.bank.write(some, row)
+        self.clusters.fit(torch.cat(rows), self.iterations, self.generator)
+        if self.redraw and self.classifier:
+            weight = self.classifier.weight
+            source = self.generator.device if self.generator else weight.device
+            weight.copy_(0.01 * torch.randn(weight.shape, generator=self.generator, device=source))
+            self.classifier.bias.zero_()
+
+    def _rows(self, outputs: Outputs) -> Tensor:
+        """Unit embeddings (B, V, D), without gradient."""
+        return unit(torch.stack([outputs[v].detach() for v in self.names], dim=1))
+
+    def _scores(self, z: Tensor) -> Tensor:
+        """Logits (B, H, K) of the clusters for embeddings (B, D)."""
+        centroids = self.clusters.centroids
+        if self.classifier:
+            scores = self.classifier(z).unflatten(1, centroids.shape[:2])
+        else:
+            scores = torch.einsum("bd,hkd->bhk", z, centroids) / self.temperature
+        return self.clusters.mask(scores)

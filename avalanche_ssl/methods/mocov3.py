@@ -1,0 +1,88 @@
+"""MoCo v3 (Chen et al. 2021, arXiv:2104.02057): the keys of the batch instead of a queue, and a predictor."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import contrast_in_batch, info_nce, unit
+from avalanche_ssl.memory import Momentum
+from avalanche_ssl.method import Contrast, Method, Outputs, Views
+
+
+class MoCoV3(Method):
+    """Momentum contrast without a queue: a predicted query finds its slow key among those of the batch.
+
+    Remembers the slow key encoder with its projection head; it moves after the optimiser step.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of a key.
+        hidden: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
+        layers: of the projection head: 2 for ResNets, 3 for ViT.
+        temperature: of InfoNCE. 1.0 in the paper for ResNet-50 at a batch of 4096, 0.2 for ViT and CIFAR.
+        momentum: of the slow copy, constant by default: see `BYOL`.
+        momentum_steps: steps over which the momentum rises before it starts again; 0 for a constant momentum.
+        momentum_final: what it rises to.
+        solarize: probability in the second view only, as in BYOL.
+        augment: how views are made.
+    """
+
+    pair = ("query", "key")
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 256,
+        hidden: int = 512,
+        layers: int = 2,
+        temperature: float = 0.2,
+        momentum: float = 0.99,
+        momentum_steps: int = 0,
+        momentum_final: float = 0.999,
+        solarize: float = 0.2,
+        augment: Augment = Augment(),
+    ) -> None:
+        network = encoder()
+        super().__init__(network, augment)
+        self.second_augment = replace(augment, solarize=solarize)
+        self.temperature = temperature
+        self.head = mlp(network.out_features, hidden, dim, layers, last_norm=True, last_affine=False)
+        self.predictor = mlp(dim, hidden, dim, last_norm=True, last_affine=False)
+        self.slow = Momentum(self.fast(), momentum, momentum_steps, momentum_final)
+
+    def fast(self) -> nn.Sequential:
+        """The encoder with its projection head, which the slow copy follows; without the predictor."""
+        return nn.Sequential(self.encoder, self.head)
+
+    def views(self, x: Tensor) -> Views:
+        """Two random views, solarised at times in the second."""
+        return {"first": self.augment(x, self.generator), "second": self.second_augment(x, self.generator)}
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit queries (B, dim) of each view and the slow unit keys (B, dim) of the other, without gradient."""
+        fast = nn.Sequential(self.fast(), self.predictor)
+        return {
+            "query": unit(fast(views["first"])),
+            "key": unit(self.slow(views["second"])),
+            "query2": unit(fast(views["second"])),
+            "key2": unit(self.slow(views["first"])),
+        }
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """2 tau InfoNCE, summed over both directions (algorithm 1)."""
+        losses = [info_nce(c.scores, c.temperature) for c in self.contrasts(outputs).values()]
+        return 2 * self.temperature * torch.stack(losses).sum()
+
+    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+        """Each query against its key and the batch's other keys, N = B."""
+        return {
+            "first to second": Contrast(contrast_in_batch(outputs["query"], outputs["key"]), self.temperature),
+            "second to first": Contrast(contrast_in_batch(outputs["query2"], outputs["key2"]), self.temperature),
+        }
+
+    def update(self, outputs: Outputs) -> None:
+        """Move the slow copy towards the encoder."""
+        self.slow.follow(self.fast())

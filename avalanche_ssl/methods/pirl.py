@@ -1,0 +1,169 @@
+"""PIRL (Misra & van der Maaten 2020, arXiv:1912.01991): an image and its jigsaw puzzle, or its rotation, agree."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.color import normalize
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import contrast, info_nce, log_mean_exp, nce, softmax_nce, unit
+from avalanche_ssl.memory import MemoryBank, content_ids
+from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.patches import frozen_buffers, jigsaw, random_turns
+
+ANCHORS = ("transformed", "image")
+"""What looks for the image's row in the bank: g(v_{I^t}) and f(v_I), eq. 5."""
+
+
+class PIRL(Method):
+    """Pretext-invariant representations: a memory bank of images is what their transformed versions must find.
+
+    Remembers a bank with a row an image, written with the embedding of the *untransformed* image only. Both the
+    transformed and the untransformed image look for that row among rows of other images:
+    ``weight * L(bank, transformed) + (1 - weight) * L(bank, image)`` (eq. 5). The first time an image is seen its
+    row is its present embedding, without gradient.
+
+    Batch norm: the transformed images have a forward of their own, normalised by their own batch, and leave the
+    running statistics alone, which therefore are those of whole, upright images as `represent` reads them.
+
+    Args:
+        encoder: builds the encoder.
+        pretext: "jigsaw", "rotation", or "both": the puzzle of the rotated image.
+        objective: "info_nce" (softmax); "paper" (eq. 4 and 5 to the letter: softmax, and the sum over negatives of
+            log(1 - h)); or "nce" (binary, with a normaliser Z, as the authors' code).
+        weight: lambda, of the transformed image's term.
+        dim: length of an embedding, also of a patch's before the patches are joined.
+        hidden: width of a head's hidden layer, 0 for the paper's linear heads.
+        head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a
+            fresh encoder are nearly all the same, and those of a fast one leave the bank's old rows behind together,
+            so that old rows are told apart without learning anything about images.
+        temperature: similarities are divided by it.
+        capacity: images the bank holds; the oldest leave first.
+        count: K, negatives drawn a step from the bank, shared by the batch.
+        bank_momentum: weight of a row's past.
+        cells: cells of the puzzle a side.
+        cell: pixels of a cell a side; the image is resized to ``cells * cell``.
+        patch: pixels of a patch a side, taken from a random place in its cell.
+        augment: how the untransformed view is made.
+        transform: how the image is cropped, mirrored and coloured for the pretext; each patch has colours of its own.
+    """
+
+    pair = ANCHORS
+    mean_exp: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        pretext: Literal["jigsaw", "rotation", "both"] = "jigsaw",
+        objective: Literal["info_nce", "paper", "nce"] = "info_nce",
+        weight: float = 0.5,
+        dim: int = 128,
+        hidden: int = 0,
+        head_norm: bool = False,
+        temperature: float = 0.07,
+        capacity: int = 65536,
+        count: int = 4096,
+        bank_momentum: float = 0.5,
+        cells: int = 3,
+        cell: int = 11,
+        patch: int = 8,
+        augment: Augment = Augment(),
+        transform: Augment = Augment(scale=(0.6, 1.0)),
+    ) -> None:
+        if not 0 <= weight <= 1:
+            raise ValueError(f"weight {weight} of the transformed image is not in [0, 1]")
+        if cells < 1 or not 1 <= patch <= cell:
+            raise ValueError(f"{cells} cells of {cell} pixels, patch {patch}: give at least 1 cell, and patch <= cell")
+        network = encoder()
+        super().__init__(network, augment)
+        self.pretext = pretext
+        self.objective = objective
+        self.weight = weight
+        self.temperature = temperature
+        self.count = count
+        self.cells, self.cell, self.patch = cells, cell, patch
+        self.transform = transform
+        features = network.out_features
+        rotation = pretext == "rotation"
+        layers = 2 if hidden else 1
+        head = partial(mlp, hidden=hidden, out_features=dim, layers=layers, norm=head_norm, last_norm=head_norm)
+        self.head = head(features)
+        self.patch_head = nn.Identity() if rotation else nn.Linear(features, dim)
+        self.transformed_head = head(features if rotation else cells**2 * dim)
+        self.bank = MemoryBank(capacity, dim, momentum=bank_momentum)
+        self.register_buffer("mean_exp", torch.zeros(len(ANCHORS)))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def views(self, x: Tensor) -> Views:
+        """A random view, another that is transformed, and the identity of each image.
+
+        The transformed view is (B, C, H, W) for rotation, and (B, cells^2, C, patch, patch) for a puzzle.
+        """
+        transformed = self._rotated(x) if self.pretext == "rotation" else self._puzzle(x)
+        return {"image": self.augment(x, self.generator), "transformed": transformed, "ids": content_ids(x)}
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit embeddings (B, dim) of the image, f(v_I), and of the transformed image, g(v_{I^t})."""
+        image = unit(self.head(self.encoder(views["image"])))
+        with frozen_buffers(self.encoder):
+            features = self.encoder(views["transformed"].flatten(0, -4))  # patches in their random order
+        transformed = unit(self.transformed_head(self.patch_head(features).view(len(image), -1)))
+        return {"image": image, "transformed": transformed, "ids": views["ids"]}
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Eq. 5: the mix of both terms."""
+        transformed, image = (self._objective(s, i) for i, s in enumerate(self._scores(outputs)))
+        return self.weight * transformed + (1 - self.weight) * image
+
+    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+        """Both anchors against the bank; "image" is about the image and its own past."""
+        scores = zip(ANCHORS, self._scores(outputs), strict=True)
+        return {f"{name} to bank": Contrast(s, self.temperature) for name, s in scores}
+
+    def update(self, outputs: Outputs) -> None:
+        """Write the untransformed image's embedding, and nothing of the transformed one."""
+        if self.objective == "nce":
+            self._follow_normaliser(outputs)
+        self.bank.write(outputs["ids"], outputs["image"])
+
+    def _puzzle(self, x: Tensor) -> Tensor:
+        """Crop to the canvas, cut, and colour each patch by itself."""
+        shape = replace(self.transform, jitter=0.0, gray=0.0, blur=0.0, solarize=0.0)
+        canvas = shape.rgb(x, self.generator, self.cells * self.cell)
+        if self.pretext == "both":
+            canvas = random_turns(canvas, self.generator)
+        patches = jigsaw(canvas, self.cells, self.patch, self.generator)
+        color = replace(self.transform, scale=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0)
+        return color(patches.flatten(0, 1), self.generator, self.patch).view_as(patches)
+
+    def _rotated(self, x: Tensor) -> Tensor:
+        view = random_turns(self.transform.rgb(x, self.generator), self.generator)
+        return normalize(view, self.transform.mean, self.transform.std)
+
+    def _scores(self, outputs: Outputs) -> list[Tensor]:
+        """Each of `ANCHORS` against the image's row (column 0) and the rows of other images: (B, 1 + K)."""
+        key = self.bank.read(outputs["ids"], outputs["image"])
+        slots, valid = self.bank.negatives(outputs["ids"], self.count, self.generator)
+        rows = self.bank.rows[slots]  # (K, D)
+        return [contrast(outputs[name], key, rows, valid) for name in ANCHORS]
+
+    def _objective(self, scores: Tensor, anchor: int) -> Tensor:
+        if self.objective == "info_nce":
+            return info_nce(scores, self.temperature)
+        if self.objective == "paper":
+            return softmax_nce(scores, self.temperature)
+        fresh = log_mean_exp(scores.detach(), self.temperature)
+        return nce(scores, self.temperature, torch.where(self.steps > 0, self.mean_exp[anchor].log(), fresh))
+
+    @torch.no_grad()
+    def _follow_normaliser(self, outputs: Outputs) -> None:
+        """NCE's Z as a running mean, not the first batch's for life: one untypical batch would decide it."""
+        self.steps += 1
+        weight = (1 / self.steps).clamp(min=0.01)
+        fresh = torch.stack([log_mean_exp(scores, self.temperature).exp() for scores in self._scores(outputs)])
+        self.mean_exp.lerp_(fresh, weight)

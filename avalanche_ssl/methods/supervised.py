@@ -1,0 +1,49 @@
+"""Supervised cross-entropy, the reference that READS LABELS: not self-supervised, same encoder, loop and probes."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.method import Method, Outputs, Views
+
+
+class Supervised(Method):
+    """Cross-entropy on labels, learnt from the same stream: what self-supervised methods are compared with.
+
+    The one method that declares `reads_labels`: the strategy then adds the labels to what `loss` is given. Views and
+    embeddings stay without labels. One linear head for all classes of the stream, made at the start.
+
+    Args:
+        encoder: builds the encoder.
+        classes: of the whole stream; more than it has do no harm.
+        augment: how views are made. Crops and mirroring as usual with labels, without colour.
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        classes: int = 100,
+        augment: Augment = Augment(scale=(0.5, 1.0), jitter=0.0, gray=0.0),
+    ) -> None:
+        if classes < 2:
+            raise ValueError(f"a supervised head needs 2 classes or more, not {classes}")
+        network = encoder()
+        super().__init__(network, augment)
+        self.reads_labels = classes
+        self.head = nn.Linear(network.out_features, classes)
+
+    def views(self, x: Tensor) -> Views:
+        """One random view."""
+        return {"view": self.augment(x, self.generator)}
+
+    def embed(self, views: Views) -> Outputs:
+        """Logits (B, classes)."""
+        return {"logits": self.head(self.encoder(views["view"]))}
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Cross-entropy of the logits with the labels, which the strategy adds."""
+        if "labels" not in outputs:
+            raise UsageError('the supervised loss needs outputs["labels"] (B,): train with SelfSupervised, or add them')
+        return F.cross_entropy(outputs["logits"], outputs["labels"])

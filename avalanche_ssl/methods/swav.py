@@ -1,0 +1,136 @@
+"""SwAV (Caron et al. 2020, arXiv:2006.09882): predict the cluster of one crop from the other crops of its image."""
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.clustering import Prototypes, sinkhorn, swapped_prediction
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.losses import unit
+from avalanche_ssl.memory import Queue
+from avalanche_ssl.method import Method, Outputs, Views
+
+LARGE = ("first", "second")
+"""The large crops of an image: those whose codes are computed."""
+
+
+class SwAV(Method):
+    """Swapping assignments between views: online clustering with codes that use all prototypes equally.
+
+    Remembers the prototypes, the count of steps that freezes them, and a queue for each large crop. At an
+    experience's boundary nothing happens: prototypes and queue are kept, prototypes are frozen only at the
+    beginning of the stream, and the queue's rows of the past experience are gone after queue_size / batch_size
+    steps. So it needs no boundary. A queue much longer than an experience would let old images claim a share of
+    the prototypes.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of an embedding.
+        hidden: width of the projection head; 0 for the encoder's own.
+        prototypes: K. The paper's 3,000 are for ImageNet; codes need a batch (with queue) of some K images.
+        temperature: of the predictions.
+        epsilon: of the codes; the smaller, the sharper. A loss that stays at log K asks for a smaller one.
+        iterations: of Sinkhorn's algorithm.
+        codes: "soft", or "hard" for the best prototype only (paper sec. 3.1, worse there).
+        queue_size: embeddings of past batches, for each large crop, that take part in computing codes; used as
+            soon as it is full. 0 for none, as in the paper's large batches.
+        freeze: steps at the beginning of the stream in which prototypes do not move.
+        small_crops: further crops of an image, which only predict (multi-crop); 6 in the paper.
+        small_size: their height and width in pixels.
+        small_scale: their share of the image's area.
+        augment: how crops are made; its scale and size are those of the large crops.
+    """
+
+    pair = LARGE
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 128,
+        hidden: int = 0,
+        prototypes: int = 128,
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        iterations: int = 3,
+        codes: Literal["soft", "hard"] = "soft",
+        queue_size: int = 0,
+        freeze: int = 100,
+        small_crops: int = 0,
+        small_size: int = 16,
+        small_scale: tuple[float, float] = (0.05, 0.2),
+        augment: Augment = Augment(),
+    ) -> None:
+        if queue_size < 0 or small_crops < 0 or iterations < 1:
+            found = f"queue_size {queue_size}, small_crops {small_crops}, iterations {iterations}"
+            raise ValueError(f"{found} of SwAV: give 0, 0 and 1 or more")
+        if not temperature > 0 or not epsilon > 0:
+            raise ValueError(f"temperature {temperature} and epsilon {epsilon} of SwAV must be above 0")
+        network = encoder()
+        super().__init__(network, augment)
+        self.small = replace(augment, size=small_size, scale=small_scale)
+        self.small_crops = small_crops
+        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+        self.hard = codes == "hard"
+        features = network.out_features
+        self.head = mlp(features, hidden or features, dim)
+        self.prototypes = Prototypes(prototypes, dim, freeze)
+        self.queues = nn.ModuleList(Queue(queue_size, dim) for _ in (LARGE if queue_size else ()))
+
+    def views(self, x: Tensor) -> Views:
+        """Two large crops (B, C, H, W) and, if any, the small ones (B, n, C, h, w)."""
+        views = {crop: self.augment(x, self.generator) for crop in LARGE}
+        if self.small_crops:
+            crops = [self.small(x, self.generator) for _ in range(self.small_crops)]
+            views["small"] = torch.stack(crops, dim=1)
+        return views
+
+    def embed(self, views: Views) -> Outputs:
+        """Unit embeddings (B, dim), of small crops (B, n, dim); crops of a size share batch statistics."""
+        features = [self.encoder(torch.cat([views[crop] for crop in LARGE]))]
+        if self.small_crops:
+            features.append(self.encoder(views["small"].flatten(0, 1)))
+        rows = unit(self.head(torch.cat(features)))
+        batch = len(views["first"])
+        outputs = {"first": rows[:batch], "second": rows[batch : 2 * batch]}
+        if self.small_crops:
+            outputs["small"] = rows[2 * batch :].view(batch, self.small_crops, -1)
+        return outputs
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """Every crop predicts the codes of the large crops other than itself, mean over the pairs."""
+        z = [outputs[crop][:, None] for crop in LARGE] + ([outputs["small"]] if self.small_crops else [])
+        scores = self.prototypes(torch.cat(z, dim=1))  # (B, V, K)
+        codes = [self._codes(scores[:, crop].detach(), crop) for crop in range(len(LARGE))]
+        return swapped_prediction(scores, torch.stack(codes, dim=1), self.temperature)
+
+    def assignments(self, outputs: Outputs) -> Tensor:
+        """The best prototype (B, 2) long of both large crops, to watch how many are in use."""
+        return torch.stack([self.prototypes(outputs[crop]).argmax(1) for crop in LARGE], dim=1)
+
+    def update(self, outputs: Outputs) -> None:
+        """Normalise the prototypes, or keep them while frozen; push the large crops, each to its own queue."""
+        self.prototypes.settle()
+        if self.queues:
+            for number, crop in enumerate(LARGE):
+                self._queue(number).push(outputs[crop])
+
+    def _queue(self, crop: int) -> Queue:
+        queue = self.queues[crop]
+        assert isinstance(queue, Queue)
+        return queue
+
+    @torch.no_grad()
+    def _codes(self, scores: Tensor, crop: int) -> Tensor:
+        """Codes (B, K) of one large crop, computed together with its queue when that is full."""
+        batch, valid = len(scores), None
+        if self.queues:
+            queue = self._queue(crop)
+            full = (queue.pushed >= len(queue.rows)).expand(len(queue.rows))
+            valid = torch.cat([full.new_ones(batch), full])
+            scores = torch.cat([scores, self.prototypes(queue.rows)])
+        codes = sinkhorn(scores, self.epsilon, self.iterations, valid)[:batch]
+        return F.one_hot(codes.argmax(1), codes.shape[1]).to(codes.dtype) if self.hard else codes

@@ -1,0 +1,51 @@
+"""VICReg (Bardes et al. 2022, arXiv:2105.04906): views agree, every dimension varies, and no two vary together."""
+
+from torch import Tensor
+
+from avalanche_ssl.agreement import vicreg_loss
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.method import Method, Outputs, Views
+
+
+class VICReg(Method):
+    """Variance-invariance-covariance regularisation; remembers nothing beside its weights.
+
+    Args:
+        encoder: builds the encoder.
+        dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 for some hundred features.
+        layers: of the projection head.
+        invariance: weight of the views' mean squared difference.
+        variance: weight of the hinge on the standard deviations.
+        covariance: weight of the squared covariances.
+        augment: how views are made.
+    """
+
+    pair = ("first", "second")
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        dim: int = 512,
+        layers: int = 3,
+        invariance: float = 25.0,
+        variance: float = 25.0,
+        covariance: float = 1.0,
+        augment: Augment = Augment(),
+    ) -> None:
+        network = encoder()
+        super().__init__(network, augment)
+        self.weights = (invariance, variance, covariance)
+        self.head = mlp(network.out_features, dim, dim, layers)
+
+    def views(self, x: Tensor) -> Views:
+        """Two random views."""
+        return {name: self.augment(x, self.generator) for name in ("first", "second")}
+
+    def embed(self, views: Views) -> Outputs:
+        """Embeddings (B, dim) of both views, each from its own forward."""
+        return {name: self.head(self.encoder(views[name])) for name in ("first", "second")}
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """The three weighted terms (eq. 6)."""
+        return vicreg_loss(outputs["first"], outputs["second"], *self.weights)

@@ -1,0 +1,210 @@
+"""Is the representation alive? Measured without labels after each experience: `Vitals`.
+
+Spread, rank, agreement of views, drift of old features, age of the memory, and the mutual-information bound of
+InfoNCE. They warn of a collapse and tell runs of one method apart; they do not rank methods.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.benchmarks import CLScenario, OnlineCLExperience
+from avalanche.core import SupervisedPlugin
+from torch import Tensor
+
+from avalanche_ssl import metrics
+from avalanche_ssl.evaluation import Log
+from avalanche_ssl.loader import RawLoader
+from avalanche_ssl.losses import info_nce
+from avalanche_ssl.memory import MemoryBank, Queue
+from avalanche_ssl.method import Contrast, Method, Outputs
+from avalanche_ssl.probes import features, untouched
+
+COLLAPSED = 0.2
+"""Share of the healthy standard deviation 1 / sqrt(D) of unit features below which they have collapsed."""
+
+
+class Vitals(SupervisedPlugin):  # type: ignore[misc]
+    """Label-free health of the representation after each experience, as one `vitals` event.
+
+    Measured on a fixed sample of the experience's training images, in eval mode and with a generator of its own:
+    training goes on as if nothing had been measured. Fields of the event, where the method defines them:
+
+    - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.metrics`;
+    - ``drift_cka``: CKA of the first experience's features now with those right after it was learnt;
+    - ``embedding_std``, ``alignment``, ``uniformity``: of the two outputs that `Method.pair` names;
+    - ``bounds``: see `bound`, of each of `Method.contrasts`, mean over batches of the training's size;
+    - ``memory``: for each queue and bank its `rows`, how many are `written`, and which share of these is `stale`,
+      from earlier experiences.
+
+    A collapse of the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
+
+    Args:
+        benchmark: its train_stream, learnt in that order.
+        log: called with the event.
+        images: of the sample of an experience.
+        pairs: how many of these are embedded, too, in two views.
+        seed: of sample and views.
+    """
+
+    def __init__(
+        self, benchmark: CLScenario, *, log: Log | None = None, images: int = 2048, pairs: int = 512, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.sizes = [len(e.dataset) for e in benchmark.train_stream]
+        self.samples = [_sample(e.dataset, images, seed) for e in benchmark.train_stream]
+        self.log, self.pairs, self.seed = log, pairs, seed
+        self.events: list[dict[str, Any]] = []
+        """Fields of every event so far."""
+        self.first: Tensor | None = None
+        """Features of the first experience's sample when it had just been learnt."""
+        self._part = 0
+        self._before: dict[str, int] = {}
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Note how much was written to the memory so far."""
+        if not self._part:
+            self._before = {name: int(_written(m)) for name, m in _memories(strategy.model)}
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Measure, if an experience of the benchmark is complete."""
+        self._part += len(strategy.experience.dataset)
+        is_part = isinstance(strategy.experience, OnlineCLExperience)
+        t = len(self.events)
+        if t < len(self.sizes) and not (is_part and self._part < self.sizes[t]):
+            self._part = 0
+            self.measure(strategy)
+
+    def measure(self, strategy: Any) -> dict[str, Any]:
+        """Measure on the sample of the next experience; the fields, which go to `events` and the log."""
+        t, model = len(self.events), strategy.model
+        now = self._features(strategy, self.samples[t])
+        event: dict[str, Any] = {"trained": t + 1, "images": len(now), "dim": now.shape[1]}
+        if len(now) > 1:
+            event |= {"feature_std": metrics.feature_std(now), "rankme": metrics.rankme(now)}
+        if self.first is None:
+            self.first = now
+        else:
+            event["drift_cka"] = metrics.linear_cka(self.first, self._features(strategy, self.samples[0]))
+        event |= self._agreement(strategy, self.samples[t])
+        event["memory"] = {name: _age(m, self._before.get(name, 0)) for name, m in _memories(model)}
+        self.events.append(event)
+        if self.log:
+            self.log("vitals", **event)
+        _warn_of_collapse(event, type(model).__name__)
+        return event
+
+    def _features(self, strategy: Any, sample: Any) -> Tensor:
+        batches = RawLoader([sample], [512], shuffle=False, drop_last=False, transforms=strategy.transforms)
+        return features(strategy.model, batches, strategy.device)[0]
+
+    def _agreement(self, strategy: Any, sample: Any) -> dict[str, Any]:
+        """What two views of an image have in common."""
+        model: Method = strategy.model
+        sample = sample.subset(list(range(min(self.pairs, len(sample)))))
+        batches = RawLoader([sample], [strategy.train_mb_size], shuffle=False, transforms=strategy.transforms)
+        rows: list[tuple[Tensor, Tensor]] = []
+        found: list[dict[str, Contrast]] = []
+        with _aside(model, strategy.device, self.seed):
+            for x, *_ in batches if len(batches) else ():
+                outputs: Outputs = model(x.to(strategy.device))
+                found.append(model.contrasts(outputs))
+                if model.pair:
+                    first, second = (outputs[name].float().cpu() for name in model.pair)
+                    rows.append((first, second))
+        event: dict[str, Any] = {}
+        if rows:
+            first, second = (torch.cat(z) for z in zip(*rows, strict=True))
+            event["embedding_dim"] = first.shape[1]
+            event["embedding_std"] = metrics.feature_std(first)
+            event["alignment"] = metrics.alignment(first, second)
+            event["uniformity"] = metrics.uniformity(first)
+        if found and found[0]:
+            event["bounds"] = {name: bound([batch[name] for batch in found]) for name in found[0]}
+        return event
+
+
+def bound(batches: Sequence[Contrast]) -> dict[str, float]:
+    """The lower bound log N - L, in nats, of the mutual information of two views (CPC, arXiv:1807.03748, eq. 12).
+
+    L is the mean InfoNCE over the batches, also of a method that learns by NCE. The bound says little near its
+    ceiling, and values of another N or temperature cannot be compared with it. With negatives of one class, or of
+    earlier experiences, it is only approximate.
+
+    Returns:
+        ``bound``; N as ``candidates``; ``temperature``; ``ceiling``, see below; ``saturation``, the share of log N;
+        ``top1``, how often the positive has the largest score.
+    """
+    candidates = float(torch.cat([c.scores.isfinite().sum(1) for c in batches]).double().mean())
+    loss = float(torch.stack([info_nce(c.scores.double(), c.temperature) for c in batches]).mean())
+    top1 = float(torch.cat([(c.scores[:, :1] > c.scores[:, 1:]).all(1) for c in batches]).double().mean())
+    value, most = math.log(candidates) - loss, math.log(candidates)
+    return {
+        "bound": value,
+        "candidates": candidates,
+        "temperature": batches[0].temperature,
+        "ceiling": ceiling(candidates, batches[0].temperature) if batches[0].cosine else most,
+        "saturation": value / most if most > 0 else math.nan,
+        "top1": top1,
+    }
+
+
+def ceiling(candidates: float, temperature: float) -> float:
+    """What log N - L can reach with cosines as scores: positives at 1, negatives as far apart as a simplex allows.
+
+    About the smaller of log N and 1 / temperature.
+    """
+    others = candidates - 1
+    if others <= 0:
+        return 0.0
+    return math.log(candidates) - math.log1p(others * math.exp(-(1 + 1 / others) / temperature))
+
+
+def _sample(dataset: Any, images: int, seed: int) -> Any:
+    order = np.random.default_rng(seed).permutation(len(dataset))[:images]
+    return dataset.subset(sorted(order.tolist()) if len(order) == len(dataset) else order.tolist())
+
+
+@contextmanager
+def _aside(model: Method, device: torch.device, seed: int) -> Iterator[None]:
+    """Eval mode without gradients and with a generator of its own; everything is restored."""
+    own = model.generator
+    model.generator = torch.Generator(device).manual_seed(seed)
+    try:
+        with untouched(model):
+            yield
+    finally:
+        model.generator = own
+
+
+def _memories(model: Method) -> list[tuple[str, Queue | MemoryBank]]:
+    return [(name, m) for name, m in model.named_modules() if isinstance(m, Queue | MemoryBank)]
+
+
+def _written(memory: Queue | MemoryBank) -> Tensor:
+    """How many rows were ever new in a memory."""
+    return memory.pushed if isinstance(memory, Queue) else memory.born
+
+
+def _age(memory: Queue | MemoryBank, before: int) -> dict[str, float]:
+    """Of a ring: its size, what is written, and the share of that which is older than `before` rows."""
+    size, count = len(memory.rows), int(_written(memory))
+    written = min(size, count)
+    stale = max(0, written - (count - before))
+    return {"rows": size, "written": written, "stale": stale / written if written else math.nan}
+
+
+def _warn_of_collapse(event: dict[str, Any], name: str) -> None:
+    healthy = 1 / math.sqrt(event["dim"])
+    std = event.get("feature_std", healthy)
+    if std < COLLAPSED * healthy:
+        warnings.warn(
+            f"{name} has COLLAPSED after experience {event['trained']}: the standard deviation of its unit features is "
+            f"{std:.2g}, where {healthy:.2g} is healthy; all images look alike to it. Lower lr, or look at "
+            "temperature, momentum and batch_size",
+            stacklevel=2,
+        )

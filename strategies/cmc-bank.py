@@ -1,0 +1,21 @@
+"""CMC with the paper's memory bank (Tian et al. 2020, arXiv:1906.05849 sec. 3.3): negatives from all images seen.
+
+python benchmarks/run.py --strategy cmc-bank
+
+Positives are the bank's row of the other view, an average over the visits of earlier epochs. In a stream of a few
+epochs that is slow: README has the figures beside `cmc`, which contrasts inside the batch.
+"""
+
+from functools import partial
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.methods import CMC
+from avalanche_ssl.recipe import Recipe
+
+recipe = Recipe(
+    partial(CMC, hidden=128, temperature=0.1, count=1024, augment=Augment(scale=(0.8, 1.0), jitter=0.0, gray=0.0)),
+    optimizer="adam",
+    lr=0.003,
+    batch_size=64,
+    epochs=10,
+)

@@ -1,0 +1,204 @@
+"""Health of the representation: what it says, that it disturbs nothing, and the mutual-information bound."""
+
+import json
+import math
+import warnings
+
+import pytest
+import torch
+from conftest import tiny
+from torch.optim import SGD
+
+from avalanche_ssl import SelfSupervised
+from avalanche_ssl.checks import textured
+from avalanche_ssl.log import JsonLog
+from avalanche_ssl.losses import contrast_in_batch, info_nce, nt_xent
+from avalanche_ssl.method import Contrast
+from avalanche_ssl.methods import BYOL, CMC, BarlowTwins, MoCo, MoCoV3, SimCLR, Supervised
+from avalanche_ssl.streams import online
+from avalanche_ssl.vitals import Vitals, bound, ceiling
+
+METHODS = {
+    "simclr": lambda: SimCLR(tiny, dim=8),
+    "moco": lambda: MoCo(tiny, dim=8, queue_size=64),
+    "moco symmetric": lambda: MoCo(tiny, dim=8, queue_size=64, symmetric=True),
+    "moco v3": lambda: MoCoV3(tiny, dim=8, hidden=16),
+    "cmc": lambda: CMC(tiny, dim=8, capacity=512, count=64),
+    "cmc nce": lambda: CMC(tiny, dim=8, capacity=512, count=64, objective="nce"),
+    "cmc in the batch": lambda: CMC(tiny, dim=8, negatives="batch"),
+    "byol": lambda: BYOL(tiny, dim=8, hidden=16),
+    "barlow": lambda: BarlowTwins(tiny, dim=8),
+    "supervised": lambda: Supervised(tiny, classes=10),
+}
+BOUNDS = {
+    "simclr": {"first and second": 63},
+    "moco": {"first to second": 65},
+    "moco symmetric": {"first to second": 65, "second to first": 65},
+    "moco v3": {"first to second": 32, "second to first": 32},
+    "cmc in the batch": {"l to ab": 32, "ab to l": 32},
+}
+
+
+def learn(name, digits, plugins=(), experiences=2, part=lambda e: e, log=None, lr=0.05, **settings):
+    torch.manual_seed(0)
+    model = METHODS[name]()
+    optimizer = SGD(model.parameters(), lr=lr, momentum=0.9)
+    strategy = SelfSupervised(model=model, optimizer=optimizer, train_mb_size=32, plugins=list(plugins), **settings)
+    for experience in list(digits.train_stream)[:experiences]:
+        strategy.train(part(experience), eval_streams=[])
+    return strategy
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_measuring_changes_nothing(digits, name):
+    alone, watched = learn(name, digits), learn(name, digits, [Vitals(digits, images=64, pairs=64)])
+    for (key, a), b in zip(alone.model.state_dict().items(), watched.model.state_dict().values()):
+        assert torch.equal(a, b), key
+    assert torch.equal(alone.view_generator.get_state(), watched.view_generator.get_state())
+    assert watched.model.generator is watched.view_generator
+    assert all(m.training for m in watched.model.modules())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_event_tells_what_the_method_defines(digits, tmp_path, name):
+    log = JsonLog(tmp_path / "log.jsonl")
+    vitals = Vitals(digits, images=100, pairs=64, log=log)
+    learn(name, digits, [vitals])
+    first, second = map(json.loads, log.path.read_text(encoding="utf-8").splitlines())
+    assert [e.pop("event") for e in (first, second)] == ["vitals", "vitals"]
+    assert [(e["trained"], e["images"]) for e in (first, second)] == [(1, 100), (2, 100)]
+    assert "drift_cka" not in first and 0 < second["drift_cka"] <= 1
+    assert 1 <= second["rankme"] <= second["dim"] and second["feature_std"] > 0
+    assert ("alignment" in second) == (name != "supervised")
+    assert {n: b["candidates"] for n, b in second.get("bounds", {}).items()} == BOUNDS.get(name, {}) or "cmc" in name
+    for each in second.get("bounds", {}).values():
+        assert each["bound"] <= each["ceiling"] <= math.log(each["candidates"]) + 1e-9
+        assert each["saturation"] == pytest.approx(each["bound"] / math.log(each["candidates"]))
+        assert 0 <= each["top1"] <= 1
+    memory = {"moco": {"queue"}, "moco symmetric": {"queue"}, "cmc": {"bank"}, "cmc nce": {"bank"}}
+    assert set(second["memory"]) == memory.get(name, set())
+
+
+def test_the_sample_and_the_views_are_the_same_each_time(digits):
+    first, second = (Vitals(digits, images=64, pairs=64) for _ in range(2))
+    strategy = learn("simclr", digits, [first], experiences=1)
+    assert second.measure(strategy) == first.events[0]
+    assert Vitals(digits, images=64, pairs=64, seed=1).measure(strategy) != first.events[0]
+
+
+def test_a_method_that_learns_by_nce_has_the_bound_of_info_nce(digits):
+    vitals = Vitals(digits, images=64, pairs=64)
+    strategy = learn("cmc nce", digits, [vitals], experiences=1)
+    assert set(vitals.events[0]["bounds"]) == {"l to ab", "ab to l"}
+    outputs = strategy.model(textured(16))
+    contrasts = strategy.model.contrasts(outputs)
+    assert all(c.scores.shape == (16, 65) and c.temperature == 0.07 for c in contrasts.values())
+
+
+@pytest.mark.parametrize("name, share", [("simclr", 1.0), ("moco", 1.0), ("moco symmetric", 1.0), ("moco v3", 0.4)])
+def test_contrasts_are_those_of_the_loss(name, share):
+    torch.manual_seed(0)
+    method = METHODS[name]()
+    method.generator = torch.Generator().manual_seed(0)
+    outputs = method(textured(16))
+    losses = [info_nce(c.scores, c.temperature) for c in method.contrasts(outputs).values()]
+    assert torch.allclose(share * torch.stack(losses).sum(), method.loss(outputs), rtol=1e-5)
+    if name == "simclr":
+        (contrasts,) = method.contrasts(outputs).values()
+        assert contrasts.scores.shape == (32, 33) and contrasts.scores.isfinite().sum(1).eq(31).all()
+        assert torch.allclose(nt_xent(outputs["first"], outputs["second"], 0.5), losses[0])
+
+
+def test_staleness_counts_rows_of_earlier_experiences(digits):
+    vitals = Vitals(digits, images=64, pairs=64)
+    torch.manual_seed(0)
+    model = MoCo(tiny, dim=8, queue_size=1024)
+    strategy = SelfSupervised(
+        model=model, optimizer=SGD(model.parameters(), lr=0.05), train_mb_size=32, plugins=[vitals]
+    )
+    sizes = []
+    for experience in digits.train_stream:
+        strategy.train(experience, eval_streams=[])
+        sizes.append(32 * (len(experience.dataset) // 32))
+    ages = model.queue.ages()
+    last = vitals.events[-1]["memory"]["queue"]
+    assert last == {"rows": 1024, "written": 1024, "stale": pytest.approx((ages >= sizes[-1]).float().mean().item())}
+    first = vitals.events[0]["memory"]["queue"]
+    assert first == {"rows": 1024, "written": min(1024, sizes[0]), "stale": 0}
+
+
+def test_online_parts_count_towards_their_experience(digits):
+    vitals = Vitals(digits, images=64, pairs=64)
+    learn("moco", digits, [vitals], part=lambda e: online(e, 32, seed=0))
+    assert [e["trained"] for e in vitals.events] == [1, 2]
+    assert vitals.events[1]["memory"]["queue"]["stale"] == 0, "64 rows are overwritten within an experience"
+
+
+def test_a_collapse_is_a_loud_warning(digits):
+    class Same(SimCLR):
+        def represent(self, x):
+            return torch.ones(len(x), 8) + 1e-4 * torch.rand(len(x), 8, generator=torch.Generator().manual_seed(0))
+
+    strategy = learn("simclr", digits, experiences=0)
+    strategy.model = Same(tiny, dim=8)
+    with pytest.warns(UserWarning, match=r"Same has COLLAPSED after experience 1: .* 0\.35 is healthy"):
+        event = Vitals(digits, images=64, pairs=64).measure(strategy)
+    assert event["rankme"] == pytest.approx(1, abs=0.05)
+
+
+def test_no_warning_where_nothing_has_collapsed(digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learn("simclr", digits, [Vitals(digits, images=64, pairs=64)])
+
+
+def test_no_drift_where_nothing_is_learnt(digits):
+    vitals = Vitals(digits, images=64, pairs=64)
+    strategy = learn("barlow", digits, experiences=0)
+    vitals.measure(strategy)
+    assert vitals.measure(strategy)["drift_cka"] == pytest.approx(1, abs=1e-6)
+
+
+# -- the bound -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho, known", [(0.8, {64: 4.16, 512: 6.07}), (0.5, {64: 2.36, 512: 2.93})])
+@pytest.mark.parametrize("count", [64, 512])
+def test_the_bound_of_correlated_gaussians(rho, known, count):
+    """With the optimal critic it comes to min(log N, true information): methods.md section 7.1; d = 20."""
+    generator, dim, batches = torch.Generator().manual_seed(0), 20, []
+    for _ in range(2048 // count * 4):
+        x, noise = torch.randn(2, count, dim, generator=generator, dtype=torch.float64)
+        y = rho * x + math.sqrt(1 - rho**2) * noise
+        density = -torch.cdist(y, rho * x).square() / (2 * (1 - rho**2))  # log p(y | x) up to what x does not change
+        scores = torch.cat([density.T.diagonal()[:, None], density.T.masked_fill(torch.eye(count) > 0, -math.inf)], 1)
+        scores[:, 1:] += y.square().sum(1) / 2  # over p(y)
+        scores[:, 0] += y.square().sum(1) / 2
+        batches.append(Contrast(scores, 1.0, cosine=False))
+    found = bound(batches)
+    truth = -dim / 2 * math.log(1 - rho**2)
+    assert found["candidates"] == count and found["ceiling"] == pytest.approx(math.log(count))
+    assert found["bound"] == pytest.approx(known[count], abs=0.2)
+    assert found["bound"] <= min(truth, math.log(count)) + 0.05
+
+
+@pytest.mark.parametrize(
+    "candidates, temperature, value",
+    [(511, 0.5, 1.99), (511, 0.2, 4.75), (4097, 0.1, 8.15), (4097, 0.07, 8.315)],
+)
+def test_the_ceiling_of_the_temperature(candidates, temperature, value):
+    assert ceiling(candidates, temperature) == pytest.approx(value, abs=0.01)
+    assert ceiling(candidates, temperature) < math.log(candidates)
+
+
+def test_a_simplex_of_perfect_pairs_reaches_the_ceiling():
+    z = torch.eye(8, dtype=torch.float64) - 1 / 8
+    z = z / z.norm(dim=1, keepdim=True)
+    found = bound([Contrast(contrast_in_batch(z, z), 0.5)])
+    assert found["bound"] == pytest.approx(found["ceiling"], rel=1e-9) and found["top1"] == 1
+
+
+def test_no_candidates_no_information():
+    row = torch.ones(2, 1)
+    found = bound([Contrast(row, 0.5)])
+    assert found["bound"] == 0 and found["ceiling"] == 0 and math.isnan(found["saturation"])
