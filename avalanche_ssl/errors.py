@@ -20,3 +20,14 @@ def nearest(kind: str, value: object, known: Iterable[object]) -> UsageError:
     close = get_close_matches(str(value).lower(), lowered, n=1, cutoff=0.5)
     hint = f": did you mean '{lowered[close[0]]}'?" if close else ": choose one"
     return UsageError(f"no {kind} '{value}'{hint} ({', '.join(names) or 'none'})")
+
+
+def require_positive(**settings: float) -> None:
+    """Refuse settings that are not above 0.
+
+    Raises:
+        UsageError: names the first such setting and its value.
+    """
+    for name, value in settings.items():
+        if not value > 0:
+            raise UsageError(f"setting '{name}' is {value}: give a number above 0")

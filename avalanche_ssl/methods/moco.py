@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, SplitBatchNorm, mlp
+from avalanche_ssl.errors import require_positive
 from avalanche_ssl.losses import contrast, info_nce, unit
 from avalanche_ssl.memory import Momentum, Queue
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
@@ -50,12 +51,15 @@ class MoCo(Method):
         augment: Augment = Augment(),
     ) -> None:
         network = encoder(norm="split") if split_norm else encoder()
+        require_positive(dim=dim, temperature=temperature)
         super().__init__(network, augment)
         self.temperature = temperature
         self.symmetric = symmetric
         features = network.out_features
         width = features if hidden < 0 else hidden
-        self.head = mlp(features, width, dim, norm=head_norm, last_norm=head_norm) if width else nn.Linear(features, dim)
+        self.head = (
+            mlp(features, width, dim, norm=head_norm, last_norm=head_norm) if width else nn.Linear(features, dim)
+        )
         self.slow = Momentum(self.fast(), momentum)
         for module in self.slow.modules():
             if isinstance(module, SplitBatchNorm):
