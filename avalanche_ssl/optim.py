@@ -14,8 +14,9 @@ class LARS(Optimizer):
     """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), SGD with momentum at heart.
 
     Each weight's gradient, weight decay included, is multiplied by its trust ratio
-    ``trust * |w| / (|g| + decay * |w|)`` before it enters the momentum. Parameters of one dimension (biases, normalisation) are excluded, as in SimCLR and
-    BYOL: they get plain momentum and no weight decay. The ratio is computed on the device, without waiting for it.
+    ``trust * |w| / (|g| + decay * |w|)`` before it enters the momentum. Parameters of one dimension (biases,
+    normalisation) are excluded, as in SimCLR and BYOL: they get plain momentum and no weight decay. The ratio is
+    computed on the device, without waiting for it.
 
     Args:
         params: as for any optimiser of torch.

@@ -1,4 +1,4 @@
-"""Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): two views' dimensions correlate one to one.
+"""Draft. Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): two views' dimensions correlate one to one.
 
 python benchmarks/run.py --strategy barlow
 

@@ -1,4 +1,4 @@
-"""BYOL (Grill et al. 2020, arXiv:2006.07733): predict the slow network's view of the same image.
+"""Draft. BYOL (Grill et al. 2020, arXiv:2006.07733): predict the slow network's view of the same image.
 
 python benchmarks/run.py --strategy byol
 

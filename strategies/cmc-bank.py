@@ -1,9 +1,10 @@
-"""CMC with the paper's memory bank (Tian et al. 2020, arXiv:1906.05849 sec. 3.3): negatives from all images seen.
+"""Draft. CMC with the memory bank (Tian et al. 2020, arXiv:1906.05849 sec. 3.3): negatives from all images seen.
 
 python benchmarks/run.py --strategy cmc-bank
 
 Positives are the bank's row of the other view, an average over the visits of earlier epochs. In a stream of a few
-epochs that is slow: README has the figures beside `cmc`, which contrasts inside the batch.
+epochs that is slow: in trials of five the probe stayed within two points of the untrained encoder, where `cmc`, which
+contrasts inside the batch, gained nine.
 """
 
 from functools import partial

@@ -1,6 +1,13 @@
-"""DeepCluster v2 (arXiv:1807.05520; arXiv:2006.09882, appendix D): predict an image's cluster from two views."""
+"""Draft. DeepCluster v2 (arXiv:1807.05520; 2006.09882, appendix D): predict an image's cluster from two views.
+
+python benchmarks/run.py --strategy deepcluster
+
+Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. 64 clusters, not 3,000.
+"""
+
+from functools import partial
 
 from avalanche_ssl.methods import DeepCluster
 from avalanche_ssl.recipe import Recipe
 
-recipe = Recipe(DeepCluster)
+recipe = Recipe(partial(DeepCluster, clusters=64), optimizer="adam", lr=0.003, batch_size=64)

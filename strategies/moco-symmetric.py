@@ -1,4 +1,4 @@
-"""MoCo v2, symmetric (arXiv:1911.05722, the authors' CIFAR-10 demo): each view is query and key; batch norm is split.
+"""Draft. MoCo v2, symmetric (arXiv:1911.05722, the authors' CIFAR-10 demo): each view is query and key.
 
 python benchmarks/run.py --strategy moco-symmetric
 

@@ -1,4 +1,4 @@
-"""MoCo v1 (He et al. 2020, arXiv:1911.05722): a queue of slowly encoded keys, a linear head.
+"""Draft. MoCo v1 (He et al. 2020, arXiv:1911.05722): a queue of slowly encoded keys, a linear head.
 
 python benchmarks/run.py --strategy moco-v1
 

@@ -1,4 +1,4 @@
-"""MoCo v3 (Chen et al. 2021, arXiv:2104.02057): keys of the batch instead of a queue, and a predictor.
+"""Draft. MoCo v3 (Chen et al. 2021, arXiv:2104.02057): keys of the batch instead of a queue, and a predictor.
 
 python benchmarks/run.py --strategy moco-v3
 

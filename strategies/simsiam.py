@@ -1,4 +1,4 @@
-"""SimSiam (Chen & He 2021, arXiv:2011.10566): BYOL without a slow network, the gradient stopped instead.
+"""Draft. SimSiam (Chen & He 2021, arXiv:2011.10566): BYOL without a slow network, the gradient stopped instead.
 
 python benchmarks/run.py --strategy simsiam
 

@@ -1,4 +1,4 @@
-"""Supervised cross-entropy, the reference that READS LABELS: same encoder, loop and probes, not self-supervised.
+"""Draft. Supervised cross-entropy, the reference that READS LABELS: same encoder, loop and probes, not self-supervised.
 
 python benchmarks/run.py --strategy supervised
 

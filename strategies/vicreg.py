@@ -1,4 +1,4 @@
-"""VICReg (Bardes et al. 2022, arXiv:2105.04906): views agree, dimensions vary, and no two vary together.
+"""Draft. VICReg (Bardes et al. 2022, arXiv:2105.04906): views agree, dimensions vary, and no two vary together.
 
 python benchmarks/run.py --strategy vicreg
 

@@ -494,3 +494,9 @@ def test_views_of_an_image_come_to_agree(name, names):
     for seed in range(80):
         step(seeded(method, 2 + seed), images, optimizer)
     assert found() > before + 0.1
+
+
+@pytest.mark.parametrize("name", ["byol", "simsiam", "barlow", "vicreg", "moco v3"])
+def test_sizes_of_0_are_refused(name):
+    with pytest.raises(UsageError, match="dim"):
+        make(name, dim=0)

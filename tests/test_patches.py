@@ -648,6 +648,7 @@ VARIANTS = {
     "pirl paper": lambda: PIRL(tiny, objective="paper", **SMALL_PIRL),
     "pirl rotation": lambda: PIRL(tiny, pretext="rotation", **SMALL_PIRL),
     "pirl both, hidden layers": lambda: PIRL(tiny, pretext="both", hidden=16, **SMALL_PIRL),
+    "pirl with norm in the heads": lambda: PIRL(tiny, hidden=16, head_norm=True, **SMALL_PIRL),
     "pirl with other patches": lambda: PIRL(tiny, cells=2, cell=16, patch=12, **SMALL_PIRL),
     "cpc": lambda: CPC(tiny, **SMALL_CPC),
     "cpc v1": lambda: CPC(tiny, norm="none", **SMALL_CPC),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from avalanche_ssl.agreement import byol_loss
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.errors import require_positive
 from avalanche_ssl.memory import Momentum
 from avalanche_ssl.method import Method, Outputs, Views
 
@@ -22,6 +23,8 @@ class BYOL(Method):
         encoder: builds the encoder.
         dim: length of a projection.
         hidden: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
+        head_norm: batch norm at the end of the projection, too, as in MoCo v3. The paper has none; without it the
+            projections of a fresh network are nearly parallel, which a short stream does not suffice to unlearn.
         momentum: of the slow copy. 0.996 in the paper; 0.99 for short streams.
         momentum_steps: steps over which the momentum rises along half a cosine before it starts again, best those of
             an experience; 0 for a constant momentum.
@@ -37,6 +40,7 @@ class BYOL(Method):
         encoder: EncoderFactory,
         dim: int = 256,
         hidden: int = 512,
+        head_norm: bool = False,
         momentum: float = 0.99,
         momentum_steps: int = 0,
         momentum_final: float = 0.999,
@@ -44,9 +48,10 @@ class BYOL(Method):
         augment: Augment = Augment(),
     ) -> None:
         network = encoder()
+        require_positive(dim=dim, hidden=hidden)
         super().__init__(network, augment)
         self.second_augment = replace(augment, solarize=solarize)
-        self.head = mlp(network.out_features, hidden, dim)
+        self.head = mlp(network.out_features, hidden, dim, last_norm=head_norm, last_affine=False)
         self.predictor = mlp(dim, hidden, dim)
         self.slow = Momentum(self.fast(), momentum, momentum_steps, momentum_final)
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from avalanche_ssl.agreement import mean_cosine
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.errors import require_positive
 from avalanche_ssl.method import Method, Outputs, Views
 
 
@@ -30,6 +31,7 @@ class SimSiam(Method):
         augment: Augment = Augment(),
     ) -> None:
         network = encoder()
+        require_positive(dim=dim, hidden=hidden, layers=layers)
         super().__init__(network, augment)
         self.head = mlp(network.out_features, dim, dim, layers, last_norm=True, last_affine=False)
         self.predictor = mlp(dim, hidden, dim)

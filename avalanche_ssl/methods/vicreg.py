@@ -5,6 +5,7 @@ from torch import Tensor
 from avalanche_ssl.agreement import vicreg_loss
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.errors import require_positive
 from avalanche_ssl.method import Method, Outputs, Views
 
 
@@ -34,6 +35,7 @@ class VICReg(Method):
         augment: Augment = Augment(),
     ) -> None:
         network = encoder()
+        require_positive(dim=dim, layers=layers)
         super().__init__(network, augment)
         self.weights = (invariance, variance, covariance)
         self.head = mlp(network.out_features, dim, dim, layers)

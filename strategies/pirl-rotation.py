@@ -1,0 +1,28 @@
+"""Draft. PIRL, rotation (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its rotated version.
+
+python benchmarks/run.py --strategy pirl-rotation
+
+Settings as in `pirl`, and for the same reasons.
+"""
+
+from functools import partial
+
+from avalanche_ssl.augment import Augment
+from avalanche_ssl.methods import PIRL
+from avalanche_ssl.recipe import Recipe
+
+recipe = Recipe(
+    partial(
+        PIRL,
+        pretext="rotation",
+        hidden=256,
+        head_norm=True,
+        temperature=0.1,
+        count=1024,
+        augment=Augment(scale=(0.5, 1.0)),
+    ),
+    optimizer="adam",
+    lr=0.001,
+    batch_size=64,
+    epochs=6,
+)
