@@ -28,6 +28,7 @@ GENTLE = Augment(scale=(0.7, 1), flip=0, jitter=0, gray=0)
 MAKE = {
     "byol": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32} | s),
     "byol scheduled": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32, "momentum_steps": 3} | s),
+    "byol with a norm at the end": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32, "head_norm": True} | s),
     "simsiam": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden": 8} | s),
     "simsiam of 3 layers": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden": 8, "layers": 3} | s),
     "barlow": lambda **s: BarlowTwins(tiny, **{"dim": 16} | s),

@@ -109,8 +109,11 @@ def test_wrong_settings_are_refused_in_one_line(changes: Any, message: str) -> N
         (CMC, {"negatives": "batch", "objective": "nce"}, "objective 'nce' needs negatives='bank'"),
         (MoCo, {"queue_size": 0}, "size and dim of at least 1"),
         (MoCo, {"momentum": 2}, "not in [0, 1]"),
-        (SimCLR, {"dim": -1}, "negative dimension"),
-        (SimCLR, {"dim": 0}, "these settings build no method"),
+        (SimCLR, {"hidden": -1}, "negative dimension"),
+        (SimCLR, {"dim": 0}, "setting 'dim' is 0: give a number above 0"),
+        (SimCLR, {"temperature": -0.1}, "setting 'temperature' is -0.1"),
+        (MoCo, {"temperature": 0}, "setting 'temperature' is 0.0"),
+        (CMC, {"count": 0}, "setting 'count' is 0"),
     ],
 )
 def test_settings_that_build_no_method_are_refused_in_one_line(method: Any, changes: Any, message: str) -> None:

@@ -39,8 +39,7 @@ class PIRL(Method):
         dim: length of an embedding, also of a patch's before the patches are joined.
         hidden: width of a head's hidden layer, 0 for the paper's linear heads.
         head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a
-            fresh encoder are nearly all the same, and those of a fast one leave the bank's old rows behind together,
-            so that old rows are told apart without learning anything about images.
+            fresh encoder are nearly all the same.
         temperature: similarities are divided by it.
         capacity: images the bank holds; the oldest leave first.
         count: K, negatives drawn a step from the bank, shared by the batch.
