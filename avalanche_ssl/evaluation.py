@@ -109,9 +109,14 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Count images, each pass and replayed ones included."""
         self.images += len(strategy.mb_x)
 
+    def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """Stop the clock before anybody evaluates."""
+        now = time.perf_counter()
+        self.train_seconds += now - self._since
+        self._since = now
+
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Probe, if an experience of the benchmark is complete."""
-        self.train_seconds += time.perf_counter() - self._since
         if isinstance(strategy.experience, OnlineCLExperience):
             self._part += len(strategy.experience.dataset)
             if self.trained < len(self.train) and self._part < len(self.train[self.trained]):

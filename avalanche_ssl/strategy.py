@@ -4,12 +4,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from avalanche.core import SupervisedPlugin
-from avalanche.evaluation.metrics.accuracy import EpochAccuracy, MinibatchAccuracy, RunningEpochAccuracy
 from avalanche.training import plugins as avalanche_plugins
-from avalanche.training.plugins import EvaluationPlugin, LRSchedulerPlugin
+from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
 from avalanche.training.templates.observation_type import BatchObservation
 from avalanche.training.templates.problem_type import SupervisedProblem
@@ -17,29 +15,12 @@ from avalanche.training.templates.update_type import SGDUpdate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avalanche_ssl.compatibility import check_labels, check_metrics, check_model, check_plugins
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory import MemoryBank
 from avalanche_ssl.method import Method, Outputs
 from avalanche_ssl.schedule import Schedule
-
-NEEDS_LOGITS = (
-    avalanche_plugins.BiCPlugin,
-    avalanche_plugins.CoPEPlugin,
-    avalanche_plugins.CWRStarPlugin,
-    avalanche_plugins.FeatureDistillationPlugin,
-    avalanche_plugins.GenerativeReplayPlugin,
-    avalanche_plugins.GSS_greedyPlugin,
-    avalanche_plugins.LFLPlugin,
-    avalanche_plugins.LwFPlugin,
-    avalanche_plugins.MASPlugin,
-    avalanche_plugins.MIRPlugin,
-    avalanche_plugins.RARPlugin,
-)
-"""Avalanche's plugins that read class logits, single tensors or labelled heads, which a method does not have."""
-
-TRAIN_ACCURACIES = (MinibatchAccuracy, EpochAccuracy, RunningEpochAccuracy)
-"""Avalanche's metrics that score class logits while training."""
 
 
 class SelfSupervised(
@@ -100,8 +81,8 @@ class SelfSupervised(
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        _check_model(model, optimizer)
-        _check_plugins(plugins or ())
+        check_model(model, optimizer)
+        check_plugins(plugins or ())
         if precision not in ("fp32", "bf16"):
             raise UsageError(f"precision '{precision}' is not known: give 'fp32' or 'bf16'")
         super().__init__(
@@ -116,7 +97,7 @@ class SelfSupervised(
             eval_every=eval_every,
             **kwargs,
         )
-        _check_metrics(self.evaluator)
+        check_metrics(self.evaluator)
         self._criterion = self._loss
         self.schedule = schedule
         self.clip = clip
@@ -171,7 +152,7 @@ class SelfSupervised(
         replay = from_replay(self.dataloader, generator=self.order_generator, transforms=self.transforms)
         if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
             self.dataloader = replay
-        _check_labels(self.model, self.adapted_dataset)
+        check_labels(self.model, self.adapted_dataset)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._unalias_synaptic_intelligence()
 
@@ -263,51 +244,3 @@ def _recognised(model: nn.Module) -> int | None:
     """How often the memory banks of a method have met an image again; None if it has no bank."""
     banks = [m for m in model.modules() if isinstance(m, MemoryBank)]
     return sum(int(bank.recognised) for bank in banks) if banks else None
-
-
-def _check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    if not isinstance(model, Method):
-        raise UsageError(
-            f"the model is a {type(model).__name__}, not a Method: wrap the network in one, e.g. SimCLR(encoder)"
-        )
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    missing = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
-    if missing:
-        raise UsageError(
-            f"the optimizer holds no {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: "
-            "give it all model.parameters(), in as many groups as you like"
-        )
-
-
-def _check_labels(model: Method, dataset: Any) -> None:
-    """A method that reads labels needs some, and classes for them all."""
-    if model.reads_labels:
-        labels = np.asarray(dataset.targets)
-        wrong = labels[(labels < 0) | (labels >= model.reads_labels)]
-        if len(wrong):
-            raise UsageError(
-                f"{type(model).__name__} reads labels 0 to {model.reads_labels - 1}, and the experience has "
-                f"{int(wrong[0])}: give it more classes (--set classes=...), or a stream that is labelled"
-            )
-
-
-def _check_plugins(plugins: Sequence[Any]) -> None:
-    for plugin in plugins:
-        if isinstance(plugin, LRSchedulerPlugin):
-            raise UsageError(
-                "LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=Schedule(...)"
-            )
-        if isinstance(plugin, NEEDS_LOGITS):
-            raise UsageError(
-                f"{type(plugin).__name__} needs class logits, which a self-supervised method does not have: "
-                "use ReplayPlugin, EWCPlugin, SynapticIntelligencePlugin or AGEMPlugin"
-            )
-
-
-def _check_metrics(evaluator: EvaluationPlugin) -> None:
-    for metric in evaluator.metrics:
-        if isinstance(metric, TRAIN_ACCURACIES):
-            raise UsageError(
-                f"{type(metric).__name__} needs class logits while training, which are not defined without labels: "
-                "use accuracy_metrics(experience=True, stream=True), which score the probe"
-            )
