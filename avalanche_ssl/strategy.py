@@ -85,7 +85,9 @@ class SelfSupervised(
         check_plugins(plugins or ())
         if precision not in ("fp32", "bf16"):
             raise UsageError(f"precision '{precision}' is not known: give 'fp32' or 'bf16'")
-        super().__init__(
+        # Named instead of super(): before Python 3.11 the protocols among the bases swallow the arguments.
+        BaseSGDTemplate.__init__(
+            self,
             model=model,
             optimizer=optimizer,
             train_mb_size=train_mb_size,
