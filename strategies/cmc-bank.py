@@ -2,7 +2,7 @@
 
 python benchmarks/run.py --strategy cmc-bank
 
-Positives are the bank's row of the other view, an average over the visits of earlier epochs. Eight trials with other
+Positives are the bank's row of the other view, an average over the visits of earlier epochs. Nine trials with other
 settings (seed 0, untrained 57.4) ended between 48.4 and 59.2, below the untrained encoder in all but one; these very
 settings have not been measured. `cmc` contrasts inside the batch.
 """
