@@ -36,6 +36,15 @@ class Contrast(NamedTuple):
     """Whether the scores are cosines, and so at most 1 apart from 0."""
 
 
+class Assignment(NamedTuple):
+    """Which clusters or prototypes images belong to, see `Method.assignments`."""
+
+    labels: Tensor
+    """(B, H) long, in each of H clusterings."""
+    clusters: int
+    """K, so many there are in a clustering."""
+
+
 class Method(nn.Module):
     """What learns: an encoder, heads, and everything the method must remember.
 
@@ -94,6 +103,13 @@ class Method(nn.Module):
         Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.vitals`.
         """
         return {}
+
+    def assignments(self, outputs: Outputs) -> Assignment | None:
+        """The clusters or prototypes of the images, to watch how many are in use; None where there are none.
+
+        Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.vitals`.
+        """
+        return None
 
     def prepare(self, batches: Iterable[Tensor]) -> None:
         """Look at the experience's raw images (B, C, H, W) before an epoch, for methods that cluster it."""

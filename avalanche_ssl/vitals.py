@@ -17,11 +17,12 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
 from avalanche_ssl import metrics
+from avalanche_ssl.clustering import perplexity
 from avalanche_ssl.evaluation import Log
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.losses import info_nce
 from avalanche_ssl.memory import MemoryBank, Queue
-from avalanche_ssl.method import Contrast, Method, Outputs
+from avalanche_ssl.method import Assignment, Contrast, Method, Outputs
 from avalanche_ssl.probes import features, untouched
 
 COLLAPSED = 0.2
@@ -38,6 +39,8 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
     - ``drift_cka``: CKA of the first experience's features now with those right after it was learnt;
     - ``embedding_std``, ``alignment``, ``uniformity``: of the two outputs that `Method.pair` names;
     - ``bounds``: see `bound`, of each of `Method.contrasts`, mean over batches of the training's size;
+    - ``clusters``: of `Method.assignments`, how many there are, how many are in use by these images, and the
+      perplexity of their sizes (the number in use if all were equally large), means over the clusterings;
     - ``memory``: for each queue and bank its `rows`, how many are `written`, and which share of these is `stale`,
       from earlier experiences.
 
@@ -109,10 +112,13 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         batches = RawLoader([sample], [strategy.train_mb_size], shuffle=False, transforms=strategy.transforms)
         rows: list[tuple[Tensor, Tensor]] = []
         found: list[dict[str, Contrast]] = []
+        assigned: list[Assignment] = []
         with _aside(model, strategy.device, self.seed):
             for x, *_ in batches if len(batches) else ():
                 outputs: Outputs = model(x.to(strategy.device))
                 found.append(model.contrasts(outputs))
+                if (assignment := model.assignments(outputs)) is not None:
+                    assigned.append(assignment)
                 if model.pair:
                     first, second = (outputs[name].float().cpu() for name in model.pair)
                     rows.append((first, second))
@@ -123,6 +129,8 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
             event["embedding_std"] = metrics.feature_std(first)
             event["alignment"] = metrics.alignment(first, second)
             event["uniformity"] = metrics.uniformity(first)
+        if assigned:
+            event["clusters"] = usage(assigned)
         if found and found[0]:
             event["bounds"] = {name: bound([batch[name] for batch in found]) for name in found[0]}
         return event
@@ -151,6 +159,19 @@ def bound(batches: Sequence[Contrast]) -> dict[str, float]:
         "saturation": value / most if most > 0 else math.nan,
         "top1": top1,
     }
+
+
+def usage(batches: Sequence[Assignment]) -> dict[str, float]:
+    """How many clusters images use.
+
+    Returns:
+        ``clusters``, K; ``used``, those with any image; ``perplexity``, exp of the entropy of the sizes, K when
+        all are equally large and 1 when all images are in one. The latter two are means over the clusterings.
+    """
+    labels, count = torch.cat([batch.labels for batch in batches]), batches[0].clusters
+    sizes = torch.stack([each.bincount(minlength=count) for each in labels.T])
+    used = float((sizes > 0).sum(1).double().mean())
+    return {"clusters": count, "used": used, "perplexity": float(perplexity(sizes).mean())}
 
 
 def ceiling(candidates: float, temperature: float) -> float:

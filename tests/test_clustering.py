@@ -447,7 +447,8 @@ def test_swav_uses_its_prototypes_after_training():
     optimizer = torch.optim.Adam(method.parameters(), lr=0.003)
     for _ in range(15):
         step(method, images, optimizer)
-    best = method.assignments(method(images))
+    best, count = method.assignments(method(images))
+    assert count == 8
     assert best.shape == (64, 2) and perplexity(best.flatten().bincount(minlength=8)) > 4
 
 

@@ -13,10 +13,10 @@ from avalanche_ssl import SelfSupervised
 from avalanche_ssl.checks import textured
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.losses import contrast_in_batch, info_nce, nt_xent
-from avalanche_ssl.method import Contrast
-from avalanche_ssl.methods import BYOL, CMC, BarlowTwins, MoCo, MoCoV3, SimCLR, Supervised
+from avalanche_ssl.method import Assignment, Contrast
+from avalanche_ssl.methods import BYOL, CMC, BarlowTwins, DeepCluster, MoCo, MoCoV3, SimCLR, Supervised, SwAV
 from avalanche_ssl.streams import online
-from avalanche_ssl.vitals import Vitals, bound, ceiling
+from avalanche_ssl.vitals import Vitals, bound, ceiling, usage
 
 METHODS = {
     "simclr": lambda: SimCLR(tiny, dim=8),
@@ -28,6 +28,8 @@ METHODS = {
     "cmc in the batch": lambda: CMC(tiny, dim=8, negatives="batch"),
     "byol": lambda: BYOL(tiny, dim=8, hidden=16),
     "barlow": lambda: BarlowTwins(tiny, dim=8),
+    "swav": lambda: SwAV(tiny, dim=8, prototypes=16),
+    "deepcluster": lambda: DeepCluster(tiny, dim=8, clusters=8, heads=2),
     "supervised": lambda: Supervised(tiny, classes=10),
 }
 BOUNDS = {
@@ -75,8 +77,23 @@ def test_an_event_tells_what_the_method_defines(digits, tmp_path, name):
         assert each["bound"] <= each["ceiling"] <= math.log(each["candidates"]) + 1e-9
         assert each["saturation"] == pytest.approx(each["bound"] / math.log(each["candidates"]))
         assert 0 <= each["top1"] <= 1
-    memory = {"moco": {"queue"}, "moco symmetric": {"queue"}, "cmc": {"bank"}, "cmc nce": {"bank"}}
+    memory = {
+        "moco": {"queue"},
+        "moco symmetric": {"queue"},
+        "cmc": {"bank"},
+        "cmc nce": {"bank"},
+        "deepcluster": {"bank"},
+    }
     assert set(second["memory"]) == memory.get(name, set())
+    clusters = {"swav": 16, "deepcluster": 8}
+    assert second.get("clusters", {}).get("clusters") == clusters.get(name)
+    if name in clusters:
+        assert 1 <= second["clusters"]["perplexity"] <= second["clusters"]["used"] + 1e-4 <= clusters[name] + 1e-4
+
+
+def test_usage_of_clusters_by_hand():
+    batches = [Assignment(torch.tensor([[0, 3], [0, 3]]), 4), Assignment(torch.tensor([[1, 3], [1, 3]]), 4)]
+    assert usage(batches) == {"clusters": 4, "used": 1.5, "perplexity": pytest.approx((2 + 1) / 2)}
 
 
 def test_the_sample_and_the_views_are_the_same_each_time(digits):

@@ -11,7 +11,7 @@ from avalanche_ssl.clustering import Clusters, cluster_prediction
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.losses import unit
 from avalanche_ssl.memory import MemoryBank, content_ids
-from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.method import Assignment, Method, Outputs, Views
 from avalanche_ssl.probes import untouched
 
 
@@ -94,14 +94,15 @@ class DeepCluster(Method):
 
     def loss(self, outputs: Outputs) -> Tensor:
         """Cross-entropy of the images' clusters, mean over views and clusterings."""
-        labels = self.assignments(outputs)
+        labels = self.assignments(outputs).labels
         weight = 1 / self.clusters.sizes.clamp(min=1) if self.classifier else None
         losses = [cluster_prediction(self._scores(outputs[v]), labels, weight) for v in self.names]
         return torch.stack(losses).mean()
 
-    def assignments(self, outputs: Outputs) -> Tensor:
-        """The cluster (B, heads) long of each image, by its row of the bank or else by its embedding."""
-        return self.clusters.assign(self.bank.read(outputs["ids"], self._rows(outputs)))
+    def assignments(self, outputs: Outputs) -> Assignment:
+        """The cluster of each image in each clustering, by its row of the bank or else by its embedding."""
+        labels = self.clusters.assign(self.bank.read(outputs["ids"], self._rows(outputs)))
+        return Assignment(labels, self.clusters.sizes.shape[1])
 
     def update(self, outputs: Outputs) -> None:
         """Write the embeddings to the bank; online, move the centroids towards them."""

@@ -12,7 +12,7 @@ from avalanche_ssl.clustering import Prototypes, sinkhorn, swapped_prediction
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.losses import unit
 from avalanche_ssl.memory import Queue
-from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.method import Assignment, Method, Outputs, Views
 
 LARGE = ("first", "second")
 """The large crops of an image: those whose codes are computed."""
@@ -107,9 +107,10 @@ class SwAV(Method):
         codes = [self._codes(scores[:, crop].detach(), crop) for crop in range(len(LARGE))]
         return swapped_prediction(scores, torch.stack(codes, dim=1), self.temperature)
 
-    def assignments(self, outputs: Outputs) -> Tensor:
-        """The best prototype (B, 2) long of both large crops, to watch how many are in use."""
-        return torch.stack([self.prototypes(outputs[crop]).argmax(1) for crop in LARGE], dim=1)
+    def assignments(self, outputs: Outputs) -> Assignment:
+        """The best prototype of both large crops."""
+        best = [self.prototypes(outputs[crop]).argmax(1) for crop in LARGE]
+        return Assignment(torch.stack(best, dim=1), len(self.prototypes.weight))
 
     def update(self, outputs: Outputs) -> None:
         """Normalise the prototypes, or keep them while frozen; push the large crops, each to its own queue."""

@@ -1,0 +1,153 @@
+"""Does every recipe carry over what it remembers, from experience to experience and through a file?"""
+
+import copy
+import io
+from pathlib import Path
+
+import avalanche.training.plugins as av
+import numpy as np
+import pytest
+import torch
+from conftest import tiny
+
+from avalanche_ssl.checks import textured
+from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.recipe import load_recipe, recipe_names
+from avalanche_ssl.snapshots import STATISTICS
+from avalanche_ssl.streams.build import ArrayDataset, assemble
+
+STRATEGIES = Path(__file__).parent.parent / "strategies"
+SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "dim": 16, "freeze": 2}
+WEIGHTS = ("",)
+"""All of the state: methods that remember nothing else."""
+MEMORY = {
+    "barlow": WEIGHTS,
+    "byol": ("slow.",),
+    "cmc": WEIGHTS,
+    "cmc-bank": ("bank.",),
+    "cpc": WEIGHTS,
+    "cpc-v2": WEIGHTS,
+    "deepcluster": ("bank.", "clusters."),
+    "deepcluster-v1": ("bank.", "clusters.", "classifier."),
+    "moco": ("queue.", "slow."),
+    "moco-symmetric": ("queue.", "slow."),
+    "moco-v1": ("queue.", "slow."),
+    "moco-v3": ("slow.",),
+    "pirl": ("bank.",),
+    "pirl-rotation": ("bank.",),
+    "simclr": WEIGHTS,
+    "simsiam": WEIGHTS,
+    "supervised": WEIGHTS,
+    "swav": ("prototypes.", "queues."),
+    "swav-multicrop": ("prototypes.", "queues."),
+    "vicreg": WEIGHTS,
+}
+"""What each recipe remembers, as beginnings of names in its `state_dict`."""
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """Two experiences of 96 textures."""
+    images = textured(192).permute(0, 2, 3, 1).numpy()
+    data, parts = ArrayDataset(images, np.arange(192) % 2), np.arange(192).reshape(2, 96)
+    return assemble(data, list(parts), data, list(parts), ["even", "odd"]).train_stream
+
+
+def build(name, seed=0):
+    recipe = load_recipe(name, STRATEGIES)
+    small = {k: v for k, v in SMALL.items() if k in recipe.settings}
+    return recipe.override(small).build(seed=seed)
+
+
+def state(strategy):
+    return {name: entry.clone() for name, entry in strategy.model.state_dict().items()}
+
+
+def part(entries, prefixes):
+    return {name: entry for name, entry in entries.items() if name.startswith(prefixes)}
+
+
+def differing(first, second):
+    return {name for name in first if not torch.equal(first[name], second[name])}
+
+
+def test_every_recipe_says_what_it_remembers():
+    assert list(MEMORY) == sorted(MEMORY) == recipe_names(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_the_memory_named_is_all_there_is(name):
+    """Apart from encoder, heads and predictors, which the gradient moves, the memory is the whole state."""
+    strategy = build(name)
+    trained = {n for n, p in strategy.model.named_parameters() if p.requires_grad}
+    rest = {n for n in state(strategy) if n not in trained and not n.endswith(STATISTICS)}
+    remembered = part(dict.fromkeys(rest), MEMORY[name]).keys()
+    assert rest - remembered <= {"mean_exp", "steps"}  # NCE's normaliser, unused by these objectives
+    assert all(part(dict.fromkeys(state(strategy)), (prefix,)) for prefix in MEMORY[name])
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_experience_2_starts_from_what_experience_1_left_and_needs_it(name, stream):
+    strategy = build(name)
+    untrained = part(state(strategy), MEMORY[name])
+    strategy.train(stream[0], eval_streams=[])
+    left = part(state(strategy), MEMORY[name])
+    assert differing(left, untrained)
+    forgetful = copy.deepcopy(strategy)
+    forgetful.model.load_state_dict(untrained, strict=False)
+
+    class Look(av.SupervisedPlugin):
+        def before_training_exp(self, strategy, **kwargs):
+            self.found = part(state(strategy), MEMORY[name])
+
+    look = Look()
+    strategy.plugins.append(look)
+    for one in (strategy, forgetful):
+        one.train(stream[1], eval_streams=[])
+    assert look.found.keys() == left.keys() and not differing(look.found, left)
+    encoders = (part(state(one), ("encoder.",)) for one in (strategy, forgetful))
+    assert differing(*encoders)
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_reloaded_from_a_file_in_mid_training_it_continues_bit_for_bit(name, stream):
+    strategy, other = build(name), build(name, seed=1)
+    strategy.train(stream[0], eval_streams=[])
+    images = textured(64, seed=5)
+    strategy.model.prepare(images.split(32))
+    step(strategy, images[:32])
+    file = io.BytesIO()
+    torch.save(
+        {
+            "model": strategy.model.state_dict(),
+            "optimizer": strategy.optimizer.state_dict(),
+            "views": strategy.view_generator.get_state(),
+        },
+        file,
+    )
+    file.seek(0)
+    kept = torch.load(file, weights_only=True)
+    other.model.load_state_dict(kept["model"])
+    other.optimizer.load_state_dict(kept["optimizer"])
+    other.view_generator.set_state(kept["views"])
+    for one in (strategy, other):
+        for _ in range(2):
+            step(one, images[32:])
+    assert not differing(state(strategy), state(other))
+    assert torch.equal(strategy.view_generator.get_state(), other.view_generator.get_state())
+
+
+def step(strategy, images):
+    """One step as the strategy makes it."""
+    model = strategy.model.train()
+    outputs = model(images)
+    labels = {"labels": torch.arange(len(images)) % 2} if model.reads_labels else {}
+    strategy.optimizer.zero_grad()
+    model.loss(outputs | labels).backward()
+    strategy.optimizer.step()
+    model.update({name: t.detach() for name, t in outputs.items()})
