@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf
 
 
 class UsageError(ValueError):
@@ -31,3 +32,15 @@ def require_positive(**settings: float) -> None:
     for name, value in settings.items():
         if not value > 0:
             raise UsageError(f"setting '{name}' is {value}: give a number above 0")
+
+
+def require_range(low: float, high: float = inf, **settings: float) -> None:
+    """Refuse settings that are not in [low, high].
+
+    Raises:
+        UsageError: names the first such setting and its value.
+    """
+    for name, value in settings.items():
+        if not low <= value <= high:
+            kept = f"{low:g} or more" if high == inf else f"a number from {low:g} to {high:g}"
+            raise UsageError(f"setting '{name}' is {value}: give {kept}")

@@ -109,7 +109,7 @@ def test_wrong_settings_are_refused_in_one_line(changes: Any, message: str) -> N
         (CMC, {"negatives": "batch", "objective": "nce"}, "objective 'nce' needs negatives='bank'"),
         (MoCo, {"queue_size": 0}, "size and dim of at least 1"),
         (MoCo, {"momentum": 2}, "not in [0, 1]"),
-        (SimCLR, {"hidden": -1}, "negative dimension"),
+        (SimCLR, {"hidden": -1}, "setting 'hidden' is -1"),
         (SimCLR, {"dim": 0}, "setting 'dim' is 0: give a number above 0"),
         (SimCLR, {"temperature": -0.1}, "setting 'temperature' is -0.1"),
         (MoCo, {"temperature": 0}, "setting 'temperature' is 0.0"),
@@ -215,6 +215,17 @@ def test_every_strategy_keeps_the_contract(name: str) -> None:
     assert same(Recipe(recipe.method).override(yaml.safe_load(yaml.safe_dump(recipe.settings))), recipe)
     small = {"capacity": 256, "queue_size": 256, "count": 64, "dim": 16}
     check_method(recipe.override({k: v for k, v in small.items() if k in recipe.settings}).build_method())
+
+
+@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+def test_every_strategy_refuses_numbers_below_0_in_one_line(name: str) -> None:
+    recipe = load_recipe(name, STRATEGIES)
+    numbers = [k for k, v in recipe.settings.items() if isinstance(v, int | float) and not isinstance(v, bool)]
+    assert len(numbers) > 3
+    for setting in numbers:
+        with pytest.raises(UsageError, match="-2") as error:
+            recipe.override({setting: -2}).build_method()
+        assert "\n" not in str(error.value), setting
 
 
 def test_every_method_has_a_strategy() -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 from avalanche_ssl.agreement import barlow_loss
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.method import Method, Outputs, Views
 
 
@@ -34,6 +34,7 @@ class BarlowTwins(Method):
     ) -> None:
         network = encoder()
         require_positive(dim=dim, layers=layers)
+        require_range(0, weight=weight)
         super().__init__(network, augment)
         self.weight = weight
         self.head = mlp(network.out_features, dim, dim, layers)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from avalanche_ssl.agreement import byol_loss
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.memory import Momentum
 from avalanche_ssl.method import Method, Outputs, Views
 
@@ -49,6 +49,7 @@ class BYOL(Method):
     ) -> None:
         network = encoder()
         require_positive(dim=dim, hidden=hidden)
+        require_range(0, 1, momentum=momentum, momentum_final=momentum_final)
         super().__init__(network, augment)
         self.second_augment = replace(augment, solarize=solarize)
         self.head = mlp(network.out_features, hidden, dim, last_norm=head_norm, last_affine=False)

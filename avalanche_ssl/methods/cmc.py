@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.color import lab_views, to_float
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import contrast, contrast_in_batch, info_nce, log_mean_exp, nce, pair_info_nce, unit
 from avalanche_ssl.memory import MemoryBank, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
@@ -68,7 +68,9 @@ class CMC(Method):
         if objective == "nce" and negatives == "batch":
             raise ValueError("objective 'nce' needs negatives='bank': in the batch give 'info_nce'")
         encoders = {v: encoder(CHANNELS[v], scale=1 / len(views)) for v in views}
-        require_positive(dim=dim, temperature=temperature, count=count)
+        require_positive(dim=dim, temperature=temperature, count=count, capacity=capacity)
+        require_range(0, hidden=hidden)
+        require_range(0, 1, bank_momentum=bank_momentum)
         super().__init__(nn.ModuleDict(encoders), augment)
         self.names = tuple(views)
         self.pair = (views[0], views[1])

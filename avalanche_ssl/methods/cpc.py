@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import contrast, info_nce
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 from avalanche_ssl.patches import drop_colors, grid
@@ -68,6 +69,9 @@ class CPC(Method):
         augment: Augment = Augment(),
     ) -> None:
         _check_grid(augment.size, patch, stride, offsets)
+        require_positive(dim=dim, hidden=hidden, scale=scale)
+        require_range(0, blocks=blocks, count=count)
+        require_range(0, 1, color_drop=color_drop)
         network = encoder(norm=norm)
         if any(isinstance(module, _BatchNorm) for module in network.modules()):
             raise ValueError("the encoder of CPC has batch norm, through which patches see each other: norm='layer'")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.clustering import Clusters, cluster_prediction
 from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import unit
 from avalanche_ssl.memory import MemoryBank, content_ids
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
@@ -60,8 +61,9 @@ class DeepCluster(Method):
         redraw: bool = True,
         augment: Augment = Augment(),
     ) -> None:
-        if not temperature > 0 or iterations < 1:
-            raise ValueError(f"temperature {temperature} must be above 0, iterations {iterations} at least 1")
+        require_positive(temperature=temperature, iterations=iterations, dim=dim, heads=heads)
+        require_range(2, clusters=clusters)
+        require_range(0, hidden=hidden)
         network = encoder()
         super().__init__(network, augment)
         self.pair = ("first", "second") if version == 2 else None

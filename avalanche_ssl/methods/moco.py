@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, SplitBatchNorm, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import contrast, info_nce, unit
 from avalanche_ssl.memory import Momentum, Queue
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
@@ -52,6 +52,7 @@ class MoCo(Method):
     ) -> None:
         network = encoder(norm="split") if split_norm else encoder()
         require_positive(dim=dim, temperature=temperature)
+        require_range(-1, hidden=hidden)
         super().__init__(network, augment)
         self.temperature = temperature
         self.symmetric = symmetric

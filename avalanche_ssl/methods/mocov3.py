@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import contrast_in_batch, info_nce, unit
 from avalanche_ssl.memory import Momentum
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
@@ -48,6 +48,7 @@ class MoCoV3(Method):
     ) -> None:
         network = encoder()
         require_positive(dim=dim, hidden=hidden, layers=layers, temperature=temperature)
+        require_range(0, 1, momentum=momentum, momentum_final=momentum_final)
         super().__init__(network, augment)
         self.second_augment = replace(augment, solarize=solarize)
         self.temperature = temperature

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.color import normalize
 from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.losses import contrast, info_nce, log_mean_exp, nce, softmax_nce, unit
 from avalanche_ssl.memory import MemoryBank, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
@@ -74,10 +75,11 @@ class PIRL(Method):
         augment: Augment = Augment(),
         transform: Augment = Augment(scale=(0.6, 1.0)),
     ) -> None:
-        if not 0 <= weight <= 1:
-            raise ValueError(f"weight {weight} of the transformed image is not in [0, 1]")
+        require_positive(dim=dim, temperature=temperature, count=count)
+        require_range(0, 1, weight=weight)
+        require_range(0, hidden=hidden)
         if cells < 1 or not 1 <= patch <= cell:
-            raise ValueError(f"{cells} cells of {cell} pixels, patch {patch}: give at least 1 cell, and patch <= cell")
+            raise UsageError(f"{cells} cells of {cell} pixels, patch {patch}: give at least 1 cell, and patch <= cell")
         network = encoder()
         super().__init__(network, augment)
         self.pretext = pretext

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import contrast, nt_xent, unit
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 
@@ -33,6 +33,7 @@ class SimCLR(Method):
     ) -> None:
         network = encoder()
         require_positive(dim=dim, temperature=temperature)
+        require_range(0, hidden=hidden)
         super().__init__(network, augment)
         self.temperature = temperature
         features = network.out_features

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.clustering import Prototypes, sinkhorn, swapped_prediction
 from avalanche_ssl.encoders import EncoderFactory, mlp
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import unit
 from avalanche_ssl.memory import Queue
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
@@ -64,11 +65,8 @@ class SwAV(Method):
         small_scale: tuple[float, float] = (0.05, 0.2),
         augment: Augment = Augment(),
     ) -> None:
-        if queue_size < 0 or small_crops < 0 or iterations < 1:
-            found = f"queue_size {queue_size}, small_crops {small_crops}, iterations {iterations}"
-            raise ValueError(f"{found} of SwAV: give 0, 0 and 1 or more")
-        if not temperature > 0 or not epsilon > 0:
-            raise ValueError(f"temperature {temperature} and epsilon {epsilon} of SwAV must be above 0")
+        require_positive(dim=dim, temperature=temperature, epsilon=epsilon, iterations=iterations)
+        require_range(0, hidden=hidden, queue_size=queue_size, small_crops=small_crops, freeze=freeze)
         network = encoder()
         super().__init__(network, augment)
         self.small = replace(augment, size=small_size, scale=small_scale)

@@ -5,7 +5,7 @@ from torch import Tensor
 from avalanche_ssl.agreement import vicreg_loss
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.method import Method, Outputs, Views
 
 
@@ -36,6 +36,7 @@ class VICReg(Method):
     ) -> None:
         network = encoder()
         require_positive(dim=dim, layers=layers)
+        require_range(0, invariance=invariance, variance=variance, covariance=covariance)
         super().__init__(network, augment)
         self.weights = (invariance, variance, covariance)
         self.head = mlp(network.out_features, dim, dim, layers)
