@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 GRAY = (0.2989, 0.587, 0.114)
 """Weights of red, green, blue in gray: ITU-R BT.601, rounded as in torchvision (the sum is 0.9999)."""
@@ -126,6 +127,13 @@ def lab_views(x: Tensor) -> tuple[Tensor, Tensor]:
     """RGB in [0, 1] to luminance L (B, 1, H, W) and chrominance ab (B, 2, H, W) in [-1, 1]: CMC's views."""
     lab = normalize(rgb_to_lab(x), LAB_MEAN, LAB_STD)
     return lab[:, :1].contiguous(), lab[:, 1:].contiguous()
+
+
+def sobel(x: Tensor) -> Tensor:
+    """Horizontal and vertical Sobel derivatives of (B, 1, H, W), divided by 8; (B, 2, H, W)."""
+    kernel = x.new_tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8
+    padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    return F.conv2d(padded, torch.stack([kernel, kernel.T])[:, None])
 
 
 def _above(x: Tensor, threshold: float) -> Tensor:

@@ -424,6 +424,26 @@ def test_pirl_contrasts_are_what_the_loss_learns_from():
     assert torch.allclose(method.loss(outputs), 0.3 * losses["transformed"] + 0.7 * losses["image"])
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_pirl_negatives_of_the_batch_are_present_and_feel_the_push(known):
+    method, images = pirl(negatives="batch", weight=0.3, temperature=0.2), textured(8)
+    if known:
+        method.bank.write(method.views(images)["ids"], unit(torch.randn(8, 16)))
+    outputs = method(images)
+    image, bank = outputs["image"].detach().clone().requires_grad_(), method.bank.read(outputs["ids"], outputs["image"])
+    total = torch.zeros(())
+    for name, weight in (("transformed", 0.3), ("image", 0.7)):
+        for b in range(8):
+            anchor = image[b] if name == "image" else outputs[name][b].detach()
+            key = bank[b] @ anchor / 0.2
+            others = torch.stack([image[j] @ anchor / 0.2 for j in range(8) if j != b])
+            total = total + weight * (torch.cat([key[None], others]).logsumexp(0) - key) / 8
+    loss = method.loss({n: t.detach() for n, t in outputs.items()} | {"image": image})
+    assert loss.item() == pytest.approx(total.item(), rel=1e-5)
+    (a,), (b,) = torch.autograd.grad(loss, image), torch.autograd.grad(total, image)
+    assert torch.allclose(a, b, atol=1e-6)
+
+
 @pytest.mark.parametrize("bad", [{"weight": 1.5}, {"weight": -0.1}, {"patch": 12}, {"patch": 0}, {"cells": 0}])
 def test_pirl_refuses_impossible_settings(bad):
     with pytest.raises(ValueError, match=str(next(iter(bad.values())))):

@@ -6,10 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from avalanche_ssl.augment import Augment
-from avalanche_ssl.color import lab_views, to_float
+from avalanche_ssl.color import lab_views, sobel, to_float
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import contrast, contrast_in_batch, info_nce, log_mean_exp, nce, pair_info_nce, unit
@@ -160,12 +159,5 @@ class CMC(Method):
         lightness, colour = lab_views(rgb)
         views = {"l": lightness, "ab": colour}
         if "edges" in self.names:
-            views["edges"] = _gradients(lightness)
+            views["edges"] = sobel(lightness)
         return {v: views[v] for v in self.names}
-
-
-def _gradients(x: Tensor) -> Tensor:
-    """Horizontal and vertical Sobel derivatives of (B, 1, H, W), scaled to [-1, 1]; (B, 2, H, W)."""
-    kernel = x.new_tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8
-    padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-    return F.conv2d(padded, torch.stack([kernel, kernel.T])[:, None])

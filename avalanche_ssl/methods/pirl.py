@@ -31,9 +31,15 @@ class PIRL(Method):
     Batch norm: the transformed images have a forward of their own, normalised by their own batch, and leave the
     running statistics alone, which therefore are those of whole, upright images as `represent` reads them.
 
+    In a short stream negatives from the bank teach nothing: its rows are as old as an epoch, in which a young encoder
+    turns its space around, and to move away from where others were is no reason to spread. ``negatives="batch"``
+    takes the present embeddings of the batch's other images, which feel the push themselves; what is looked for stays
+    the image's row in the bank.
+
     Args:
         encoder: builds the encoder.
         pretext: "jigsaw", "rotation", or "both": the puzzle of the rotated image.
+        negatives: "bank" (paper), or "batch", see above.
         objective: "info_nce" (softmax); "paper" (eq. 4 and 5 to the letter: softmax, and the sum over negatives of
             log(1 - h)); or "nce" (binary, with a normaliser Z, as the authors' code).
         weight: lambda, of the transformed image's term.
@@ -43,7 +49,7 @@ class PIRL(Method):
             fresh encoder are nearly all the same.
         temperature: similarities are divided by it.
         capacity: images the bank holds; the oldest leave first.
-        count: K, negatives drawn a step from the bank, shared by the batch.
+        count: K, negatives drawn a step from the bank, shared by the batch; nothing with those of the batch.
         bank_momentum: weight of a row's past.
         cells: cells of the puzzle a side.
         cell: pixels of a cell a side; the image is resized to ``cells * cell``.
@@ -60,6 +66,7 @@ class PIRL(Method):
         self,
         encoder: EncoderFactory,
         pretext: Literal["jigsaw", "rotation", "both"] = "jigsaw",
+        negatives: Literal["bank", "batch"] = "bank",
         objective: Literal["info_nce", "paper", "nce"] = "info_nce",
         weight: float = 0.5,
         dim: int = 128,
@@ -83,6 +90,7 @@ class PIRL(Method):
         network = encoder()
         super().__init__(network, augment)
         self.pretext = pretext
+        self.in_batch = negatives == "batch"
         self.objective = objective
         self.weight = weight
         self.temperature = temperature
@@ -147,8 +155,11 @@ class PIRL(Method):
         return normalize(view, self.transform.mean, self.transform.std)
 
     def _scores(self, outputs: Outputs) -> list[Tensor]:
-        """Each of `ANCHORS` against the image's row (column 0) and the rows of other images: (B, 1 + K)."""
+        """Each of `ANCHORS` against the image's row (column 0) and other images: (B, 1 + K), or (B, 1 + B)."""
         key = self.bank.read(outputs["ids"], outputs["image"])
+        if self.in_batch:
+            other = outputs["ids"][:, None] != outputs["ids"]
+            return [contrast(outputs[name], key, outputs["image"], other) for name in ANCHORS]
         slots, valid = self.bank.negatives(outputs["ids"], self.count, self.generator)
         rows = self.bank.rows[slots]  # (K, D)
         return [contrast(outputs[name], key, rows, valid) for name in ANCHORS]
