@@ -42,7 +42,7 @@ def write(path: Path, state: State) -> None:
     """Replace the checkpoint at `path`, and keep the replaced one as `previous(path)`.
 
     Raises:
-        UsageError: the disk is full, or refuses for another reason; both earlier files are as they were.
+        UsageError: the disk is full, or refuses for another reason; what `latest` finds is as it was.
     """
     with replacing(path, keep=True) as file:
         sink = _Hashed(file)

@@ -23,95 +23,97 @@ class Watch:
     """Looks at the loss and the gradient of every step of a strategy.
 
     Args:
-        strategy: a `SelfSupervised`.
         on_nan: "stop" raises at a loss that is not finite; on a GPU, which would have to be waited for, only every
             `EVERY` steps and before a checkpoint is written. "skip" leaves such steps out, and those whose gradient
             is not finite: weights, optimiser, memory and batch-norm statistics stay as they were.
+        device: of the strategy.
     """
 
     EVERY = 16
 
-    def __init__(self, strategy: Any, on_nan: OnNan) -> None:
+    def __init__(self, on_nan: OnNan, device: torch.device) -> None:
         if on_nan not in ("stop", "skip"):
             raise nearest("value for 'on_nan'", on_nan, ("stop", "skip"))
-        self.strategy = strategy
         self.on_nan = on_nan
         self.skipped = 0
         """Steps left out so far."""
         self.skipping = False
         """Whether the present step is left out."""
         self._in_a_row = 0
-        self._bad = torch.tensor(-1, device=strategy.device)  # first step whose loss was not finite
+        self._bad = torch.tensor(-1, device=device)  # first step whose loss was not finite
         self._statistics: dict[str, Tensor] = {}
 
-    def begin(self) -> None:
+    def begin(self, strategy: Any) -> None:
         """Before the forward of a step."""
         self.skipping = False
         if self.on_nan == "skip":
-            buffers = self.strategy.model.named_buffers()
+            buffers = strategy.model.named_buffers()
             self._statistics = {n: b.clone() for n, b in buffers if n.rpartition(".")[2] in STATISTICS}
 
-    def passes(self, loss: Tensor) -> bool:
+    def passes(self, strategy: Any) -> bool:
         """May the step go on to its gradient?
 
         Raises:
             DivergedError: the loss is not finite, and `on_nan` is "stop".
         """
-        finite = torch.isfinite(loss.detach()).all()
+        finite = torch.isfinite(strategy.loss.detach()).all()
         if self.on_nan == "skip":
             if not finite:
-                self._skip()
+                self._skip(strategy)
             return not self.skipping
-        step = self.strategy.clock.train_iterations
+        step = strategy.clock.train_iterations
         self._bad = torch.where((self._bad < 0) & ~finite, step + 1, self._bad)
-        if loss.device.type == "cpu" or step % self.EVERY == 0:
-            self._check_loss()
+        if strategy.loss.device.type == "cpu" or step % self.EVERY == 0:
+            self._check_loss(strategy)
         return True
 
-    def judge_gradient(self) -> None:
+    def judge_gradient(self, strategy: Any) -> None:
         """Leave the step out if its gradient is not finite, and `on_nan` is "skip"."""
         if self.on_nan == "skip" and not self.skipping:
-            gradients = [p.grad for p in self.strategy.model.parameters() if p.grad is not None]
+            gradients = [p.grad for p in strategy.model.parameters() if p.grad is not None]
             if _all_finite(gradients):
                 self._in_a_row = 0
             else:
-                self._skip()
+                self._skip(strategy)
 
-    def check(self) -> None:
+    def check(self, strategy: Any) -> None:
         """Refuse a state that is not worth keeping.
 
         Raises:
             DivergedError: a loss was not finite, or a weight is not.
         """
-        self._check_loss()
-        weights = list(self.strategy.model.parameters())
+        self._check_loss(strategy)
+        weights = list(strategy.model.parameters())
         if not _all_finite(weights):
             bad = sum(not _all_finite([w]) for w in weights)
-            step = self.strategy.clock.train_iterations
-            raise DivergedError(f"after step {step} {bad} of {len(weights)} weights are not finite: {self._remedy()}")
+            step = strategy.clock.train_iterations
+            raise DivergedError(
+                f"after step {step} {bad} of {len(weights)} weights are not finite: {_remedy(strategy)}"
+            )
 
-    def _check_loss(self) -> None:
+    def _check_loss(self, strategy: Any) -> None:
         if self.on_nan == "stop" and int(self._bad) >= 0:
-            raise DivergedError(f"the loss of step {int(self._bad)} is not finite: {self._remedy()}")
+            raise DivergedError(f"the loss of step {int(self._bad)} is not finite: {_remedy(strategy)}")
 
-    def _skip(self) -> None:
+    def _skip(self, strategy: Any) -> None:
         """Zero gradients rather than none: Avalanche's SI reads them."""
         self.skipping = True
         self.skipped += 1
         self._in_a_row += 1
-        for name, buffer in self.strategy.model.named_buffers():
+        for name, buffer in strategy.model.named_buffers():
             if name in self._statistics:
                 buffer.copy_(self._statistics[name])
-        for parameter in self.strategy.model.parameters():
+        for parameter in strategy.model.parameters():
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)
         if self._in_a_row >= PATIENCE:
-            step = self.strategy.clock.train_iterations + 1
-            raise DivergedError(f"{PATIENCE} steps up to step {step} were not finite: {self._remedy()}")
+            step = strategy.clock.train_iterations + 1
+            raise DivergedError(f"{PATIENCE} steps up to step {step} were not finite: {_remedy(strategy)}")
 
-    def _remedy(self) -> str:
-        rate = self.strategy.optimizer.defaults.get("lr")
-        return f"lower lr ({rate}), raise temperature, or clip the gradient with --set clip=1"
+
+def _remedy(strategy: Any) -> str:
+    rate = strategy.optimizer.defaults.get("lr")
+    return f"lower lr ({rate}), raise temperature, or clip the gradient with --set clip=1"
 
 
 def explain(error: BaseException, batch_size: int) -> str | None:

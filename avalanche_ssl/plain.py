@@ -2,7 +2,8 @@
 
 Numbers, strings, tensors and their containers stay what they are. A dataset drawn from the stream becomes the
 positions of its images there. An object becomes the values of its attributes: it is restored into the object that
-stands at the same place, or, of the few classes in `REBUILT`, made anew. Everything else is refused by name.
+stands at the same place, or that a defaultdict makes there, or, of the few classes in `REBUILT`, made anew.
+Everything else is refused by name.
 """
 
 from collections import defaultdict
@@ -14,8 +15,6 @@ import numpy as np
 import torch
 from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.benchmarks.utils.utils import concat_datasets
-from avalanche.evaluation.metrics.mean import Mean
-from avalanche.evaluation.metrics.mean import Sum as MetricSum
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.utils import ParamData
 from torch import Tensor
@@ -23,8 +22,8 @@ from torch import Tensor
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.sources import _walk
 
-REBUILT: dict[str, type] = {c.__name__: c for c in (Mean, MetricSum, ParamData, ReservoirSamplingBuffer)}
-"""Avalanche's classes whose objects appear while a stream is learnt."""
+REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
+"""Avalanche's classes whose objects appear in plugins while a stream is learnt."""
 
 _CODE = (type, FunctionType, MethodType, BuiltinFunctionType)
 _KIND = "kind of object"  # marks the dicts that stand for an object
@@ -129,8 +128,10 @@ def unpack(packed: Any, stream: Stream, current: Any, name: str) -> Any:
     if _KIND in packed:
         return _SPECIAL[packed[_KIND]](packed, stream, current, name)
     held = current if isinstance(current, dict) else {}
-    entries = {k: unpack(v, stream, held.get(k), f"{name}[{k!r}]") for k, v in packed.items()}
-    return defaultdict(current.default_factory, entries) if isinstance(current, defaultdict) else entries
+    factory = held.default_factory if isinstance(held, defaultdict) else None
+    made = {k: factory() for k in packed.keys() - held.keys()} if factory else {}
+    entries = {k: unpack(v, stream, (made | held).get(k), f"{name}[{k!r}]") for k, v in packed.items()}
+    return defaultdict(factory, entries) if isinstance(held, defaultdict) else entries
 
 
 def _object(packed: dict[str, Any], stream: Stream, current: Any, name: str) -> Any:

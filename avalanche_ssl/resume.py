@@ -149,8 +149,8 @@ class Checkpoints:
         if self.log:
             self.log.rewind(state["log"])
         self.saved_at = self.strategy.clock.train_iterations
-        position = state["loader"]
-        self.strategy.enter_with(None if position is None else lambda: self._enter(state))
+        inside = state["loader"] is not None and int(state["loader"]["taken"]) >= 0
+        self.strategy.enter_with((lambda: self._enter(state)) if inside else None)
 
     def _enter(self, state: checkpoint.State) -> None:
         """Stand in the midst of the interrupted epoch: hooks that ran since have changed the state again."""
@@ -183,7 +183,7 @@ class Checkpoints:
             UsageError: the disk is full, the state is not finite, or it holds something that cannot be saved.
         """
         start = time.monotonic()
-        self.strategy.watch.check()
+        self.strategy.watch.check(self.strategy)
         state = {
             "strategy": capture(self.strategy, self.images),
             "loader": self.strategy.dataloader.position() if inside else None,

@@ -1,5 +1,6 @@
 """What is the whole state of a strategy, between two steps, and how does another one take it over?"""
 
+import copy
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -80,7 +81,7 @@ def restore(strategy: Any, state: State, stream: Stream) -> None:
         raise UsageError(f"the checkpoint is of another method or optimiser: {' '.join(reason[:2])}") from error
     strategy.load_progress(state["progress"])
     for plugin, (_, saved) in zip(strategy.plugins, state["plugins"], strict=True):
-        _load_plugin(plugin, saved, stream)
+        _load_plugin(plugin, copy.deepcopy(saved), stream)  # plugins write into their tensors
     _set_random_state(strategy, state["random"])
 
 

@@ -118,7 +118,7 @@ class SelfSupervised(
         self._recognised: int | None = None
         self._finished = 0  # experiences of this call of `train` that are learnt
         self._reenter: Callable[[], None] | None = None
-        self.watch = Watch(self, on_nan)
+        self.watch = Watch(on_nan, self.device)
         self.after_step: Callable[[], None] | None = None
         """Called when a step is complete, plugins and clock included; set by `Checkpoints`."""
         self.after_data_error: Callable[[], None] | None = None
@@ -296,7 +296,7 @@ class SelfSupervised(
             group["lr"] = group["initial_lr"] * factor
         super()._before_training_iteration(**kwargs)
         self._unalias_synaptic_intelligence()
-        self.watch.begin()
+        self.watch.begin(self)
 
     def _unalias_synaptic_intelligence(self) -> None:
         """Give Avalanche's SI its own copies of the weights it remembers.
@@ -311,7 +311,7 @@ class SelfSupervised(
 
     def backward(self) -> None:
         """The gradient of the loss, unless the step is left out."""
-        if self.watch.passes(self.loss):
+        if self.watch.passes(self):
             super().backward()
 
     def optimizer_step(self) -> None:
@@ -321,7 +321,7 @@ class SelfSupervised(
 
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
-        self.watch.judge_gradient()
+        self.watch.judge_gradient(self)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
 

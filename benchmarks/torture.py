@@ -21,6 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,14 @@ def launch(arguments: Sequence[str], place: Path, prepare: Callable[[], None] | 
     status = 70
     try:
         os.setpgid(0, 0)
-        said = os.open(place / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
+        sys.stdout = sys.stderr = (place / "said").open("w", encoding="utf-8", buffering=1)
         if prepare:
             prepare()
         status = run.main(list(arguments))
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         os._exit(status)
 
 
@@ -215,10 +215,8 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 
 def prepare_process() -> None:
     """What all runs share: one thread, so that sums have one order, the small streams, and slow imports."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure
-    import training  # noqa: F401
-
+    for module in ("matplotlib.backends.backend_agg", "matplotlib.figure", "training"):
+        import_module(module)
     torch.set_num_threads(1)
     ENCODERS["tiny"] = partial(smallconv, width=4)  # type: ignore[assignment]
     BENCHMARKS["few-digits"] = few_digits
