@@ -16,6 +16,7 @@ import pytest
 import run
 import torch
 import torture
+from avalanche.checkpointing import maybe_load_checkpoint, save_checkpoint
 from avalanche.evaluation.metrics import accuracy_metrics, forgetting_metrics, loss_metrics
 from avalanche.training import plugins as av
 from avalanche.training.storage_policy import ClassBalancedBuffer, ReservoirSamplingBuffer
@@ -24,6 +25,7 @@ from torch.optim import SGD
 from torchvision import transforms
 
 from avalanche_ssl import ProbePlugin, SelfSupervised, checkpoint, resume
+from avalanche_ssl.compatibility import allow_save_checkpoint
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
@@ -342,6 +344,19 @@ def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -
     strategy.after_step = step
     strategy.train(benchmark.train_stream[0], eval_streams=[])
     assert 4 <= spent[0] <= 0.06 * now
+
+
+def test_avalanches_own_checkpoints_work_on_request(desk: Path) -> None:
+    benchmark = torture.few_digits()
+    allow_save_checkpoint()
+    whole, broken = make(benchmark), make(benchmark)
+    whole.train(benchmark.train_stream[0], eval_streams=[])
+    save_checkpoint(whole, desk / "theirs")
+    broken, start = maybe_load_checkpoint(broken, desk / "theirs")
+    assert start == 1
+    for strategy in (whole, broken):
+        strategy.train(benchmark.train_stream[1], eval_streams=[])
+    assert not torture.compare(whole.model.state_dict(), broken.model.state_dict(), "")
 
 
 # -- run.py ------------------------------------------------------------------------------------------------------------
