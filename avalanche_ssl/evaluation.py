@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from avalanche.benchmarks import CLScenario, OnlineCLExperience
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metric_results import MetricValue
@@ -84,6 +85,21 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def trained(self) -> int:
         """How many experiences the encoder has learnt so far."""
         return max(0, len(self.rows) - 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the accuracies, and what was counted."""
+        return {
+            "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
+            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
+            "running": time.perf_counter() - self._since,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`; the probe for `eval` is fitted anew when it is needed."""
+        self.rows = [{scope: row.numpy() for scope, row in rows.items()} for rows in state["rows"]]
+        self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
+        self._since = time.perf_counter() - state["running"]
+        self._probed_at = -1
 
     def matrix(self, scope: str) -> Matrix:
         """R (T, T): row t after experience t + 1, column j the test data of experience j + 1; NaN: not measured."""

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.sources import Arrays, Batch, resolve, source
+from avalanche_ssl.sources import Arrays, Batch, DataError, resolve, source
 
 __all__ = ["RawLoader", "from_replay", "resolve"]
 
-Plan = list[list[Tensor]]  # for each batch, the positions to take from each dataset
+Plan = list["Draw"]
+
+
+class Draw(NamedTuple):
+    """One batch of an epoch."""
+
+    positions: list[Tensor]
+    """To take from each dataset."""
+    seed: int
+    """Of random transforms, so that a batch is the same whoever makes it, and whatever was made before it."""
 
 
 class RawLoader:
@@ -24,7 +36,8 @@ class RawLoader:
     y is -1 and t is 0 where a dataset has none. With several datasets a batch joins `batch_sizes[0]` images
     of the first, which sets the length of the epoch, and `batch_sizes[k]` of each other (all of it, if it
     is smaller), reshuffled whenever it runs out; no image comes twice in a batch. The order of an epoch is
-    drawn from `generator` (torch's own if None) when the epoch starts.
+    drawn from `generator` (torch's own if None) when the epoch starts. `position` says between two batches where
+    the epoch stands, and `start_at` makes the next epoch the rest of that one.
 
     Images that lie in arrays are gathered at once. All others are read one by one, by `num_workers`
     processes, with the dataset's transforms removed; both ways give the same pixels. `transforms=True`
@@ -57,6 +70,8 @@ class RawLoader:
         self.num_workers = num_workers
         self.is_fast = all(isinstance(s, Arrays) for s in self.sources.parts)
         self._epoch: Plan = []
+        self._start: Tensor | None = None  # state of the generator when the epoch was drawn
+        self._taken = self._skip = 0
         self._workers: DataLoader[Batch] | None = None
 
     def __len__(self) -> int:
@@ -72,16 +87,45 @@ class RawLoader:
             size = "a single image" if self.sources.parts else "no image"
             warnings.warn(f"an experience of {size} is skipped: it takes two to learn from", stacklevel=2)
             return
-        self._epoch[:] = self._plan()
-        seed = self._seed()
-        if self.is_fast or self.num_workers == 0:
-            for positions in self._epoch:
-                yield self.sources.batch(positions)
-            return
-        for batch in self._processes(seed):
+        self._start = self._random_state()
+        self._epoch[:] = self._plan()[self._skip :]
+        self._taken, self._skip = self._skip, 0
+        for batch in self._batches():
             if isinstance(batch, UsageError):
                 raise batch
+            self._taken += 1
             yield batch
+
+    def _batches(self) -> Iterator[Batch | UsageError]:
+        if self.is_fast or self.num_workers == 0:
+            yield from map(self.sources.batch, self._epoch)
+            return
+        try:
+            yield from self._processes()
+        except RuntimeError as error:
+            self._workers = None
+            if not is_dead_worker(error):
+                raise
+            raise DataError(dead_worker(error)) from error
+
+    def position(self) -> dict[str, Any]:
+        """Where the running epoch stands, between two batches: for `start_at` of a loader of the same data."""
+        return {"start": self._start, "taken": self._taken}
+
+    def start_at(self, position: dict[str, Any]) -> None:
+        """Draw the next epoch as the one that `position` is of, and begin where that one stood."""
+        if position["start"] is not None:
+            self._set_random_state(position["start"])
+        self._skip = int(position["taken"])
+
+    def _random_state(self) -> Tensor:
+        return torch.get_rng_state() if self.generator is None else self.generator.get_state()
+
+    def _set_random_state(self, state: Tensor) -> None:
+        if self.generator is None:
+            torch.set_rng_state(state)
+        else:
+            self.generator.set_state(state)
 
     def _plan(self) -> Plan:
         """The positions of every batch of an epoch, drawn at once."""
@@ -90,7 +134,8 @@ class RawLoader:
             self._chunks(len(part), size, n_batches)
             for part, size in zip(self.sources.parts, self.batch_sizes, strict=True)
         ]
-        return [list(row) for row in zip(*columns, strict=True)]
+        seed = self._seed()
+        return [Draw(list(row), seed + i) for i, row in enumerate(zip(*columns, strict=True))]
 
     def _chunks(self, n: int, size: int, n_batches: int) -> list[Tensor]:
         chunks: list[Tensor] = []
@@ -100,22 +145,20 @@ class RawLoader:
         return chunks[:n_batches]
 
     def _seed(self) -> int:
-        """For random transforms in worker processes; the fast path draws it too, and so stays in step."""
+        """For random transforms; the fast path draws it too, and so stays in step."""
         return int(torch.randint(2**62, (), generator=self.generator)) if self.shuffle else 0
 
-    def _processes(self, seed: int) -> DataLoader[Batch]:
+    def _processes(self) -> DataLoader[Batch | UsageError]:
         """The same processes serve all epochs: the list `_epoch` is theirs, and refilled."""
         if self._workers is None:
             self._workers = DataLoader(
                 self.sources,
-                batch_sampler=self._epoch,
+                batch_sampler=self._epoch,  # type: ignore[arg-type]
                 num_workers=self.num_workers,
                 collate_fn=_unchanged,
                 generator=torch.Generator(),
                 persistent_workers=True,
             )
-        assert self._workers.generator is not None
-        self._workers.generator.manual_seed(seed)
         return self._workers
 
 
@@ -125,8 +168,10 @@ class _Joined(torch.utils.data.Dataset[Batch]):
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
 
-    def batch(self, positions: list[Tensor]) -> Batch:
-        batches = [part.batch(rows) for part, rows in zip(self.parts, positions, strict=True)]
+    def batch(self, draw: Draw) -> Batch:
+        is_fast = all(isinstance(part, Arrays) for part in self.parts)
+        with nullcontext() if is_fast else _seeded(draw.seed):
+            batches = [part.batch(rows) for part, rows in zip(self.parts, draw.positions, strict=True)]
         if len(batches) == 1:
             only: Batch = batches[0]
             return only
@@ -136,12 +181,38 @@ class _Joined(torch.utils.data.Dataset[Batch]):
         x, y, t = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
         return x, y, t
 
-    def __getitems__(self, positions: list[Tensor]) -> Batch | UsageError:
+    def __getitems__(self, draw: Draw) -> Batch | UsageError:
         """What a worker process calls. An error travels as a value: raised, it would come as a traceback."""
         try:
-            return self.batch(positions)
+            return self.batch(draw)
         except UsageError as error:
             return error
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Global random states of this seed on the CPU; what they were is restored after."""
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+
+
+def is_dead_worker(error: RuntimeError) -> bool:
+    """Is this torch's way to say that a process of a DataLoader was killed, or ended by itself?"""
+    return "DataLoader worker (pid" in str(error)
+
+
+def dead_worker(error: RuntimeError) -> str:
+    """What to tell the user then."""
+    reason = " ".join(str(error).split()).partition(" It is possible")[0].rstrip(".")
+    return f"a loader process died ({reason}): if memory is short, give fewer --workers, which changes no result"
 
 
 def _unchanged(batch: Any) -> Any:

@@ -2,8 +2,13 @@
 
 import json
 import math
+import os
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from avalanche_ssl.errors import UsageError
 
 
 class JsonLog:
@@ -17,10 +22,49 @@ class JsonLog:
         self.path = path
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """Append one line: the event's name and its fields; numbers that are not finite become null."""
+        """Append one line: the event's name and its fields; numbers that are not finite become null.
+
+        Raises:
+            UsageError: the disk is full, or refuses for another reason; no half line is left.
+        """
         line = json.dumps({"event": event} | _finite(fields), allow_nan=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        before = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, before)
+            raise UsageError(
+                f"cannot write {self.path} ({error.strerror}): make room or get permission, then --resume"
+            ) from error
+
+    def position(self) -> dict[str, int]:
+        """How far the log has come, for `rewind`: its length in bytes and their CRC-32; forced to the disk."""
+        if not self.path.exists():
+            return {"bytes": 0, "crc32": 0}
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            content = file.read()
+        return {"bytes": len(content), "crc32": zlib.crc32(content)}
+
+    def rewind(self, position: dict[str, int]) -> None:
+        """Cut off what was written after `position`.
+
+        Raises:
+            UsageError: what was written before it has changed or is gone.
+        """
+        length = int(position["bytes"])
+        content = self.path.read_bytes()[:length] if self.path.exists() else b""
+        if len(content) < length or zlib.crc32(content) != position["crc32"]:
+            raise UsageError(
+                f"{self.path} is not what the checkpoint left ({length} bytes): put it back, or start anew with "
+                "--overwrite"
+            )
+        if length:
+            os.truncate(self.path, length)
+        else:
+            self.path.unlink(missing_ok=True)
 
 
 def _finite(value: Any) -> Any:

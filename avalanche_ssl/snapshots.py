@@ -100,4 +100,4 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    return tensor.detach().reshape(-1).contiguous().view(torch.uint8)
+    return tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)

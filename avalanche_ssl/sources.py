@@ -22,6 +22,11 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from avalanche_ssl.errors import UsageError
 
+
+class DataError(UsageError):
+    """The data of the next batch cannot be had: a file is gone, or a worker process died."""
+
+
 Batch = tuple[Tensor, Tensor, Tensor]
 Indices = NDArray[np.int64]
 
@@ -88,7 +93,7 @@ class Items:
             item = leaf[index]
         except OSError as error:
             reason = " ".join(str(error).split())
-            raise UsageError(f"cannot read image {index} of {type(leaf).__name__} ({reason})") from error
+            raise DataError(f"cannot read image {index} of {type(leaf).__name__} ({reason})") from error
         x, y = (item[0], item[1] if len(item) > 1 else -1) if isinstance(item, tuple | list) else (item, -1)
         return image_tensor(x), int(y) if _is_label(y) else -1
 

@@ -17,10 +17,12 @@ from torch.nn import functional as F
 
 from avalanche_ssl.compatibility import check_labels, check_metrics, check_model, check_plugins
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.faults import OnNan, Watch, explain
 from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory import MemoryBank
 from avalanche_ssl.method import Method, Outputs
 from avalanche_ssl.schedule import Schedule
+from avalanche_ssl.sources import DataError
 
 
 class SelfSupervised(
@@ -54,13 +56,17 @@ class SelfSupervised(
         transforms: True keeps the per-sample transforms of the stream. By default they are skipped and views are
             made from raw pixels, in batches on the device.
         seed: of the views, of sampling, and of the order of images.
+        on_nan: "stop" at a loss that is not finite, or "skip" the steps whose loss or gradient is not: nothing is
+            learnt from them.
 
     Raises:
         UsageError: the model is no `Method`, a parameter is missing from the optimiser, a plugin or metric needs
-            class logits in training, or `eval` is called without a probe.
+            class logits in training, or `eval` is called without a probe; in training: the loss is not finite, the
+            data are gone, or the memory does not suffice.
     """
 
     PLUGIN_CLASS = SupervisedPlugin
+    _stop_training: bool
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class SelfSupervised(
         precision: Literal["fp32", "bf16"] = "fp32",
         transforms: bool = False,
         seed: int = 0,
+        on_nan: OnNan = "stop",
         **kwargs: Any,
     ) -> None:
         check_model(model, optimizer)
@@ -109,12 +116,89 @@ class SelfSupervised(
         self.order_generator = torch.Generator().manual_seed(seed)
         self._step = self._steps = 0
         self._recognised: int | None = None
+        self._finished = 0  # experiences of this call of `train` that are learnt
+        self._reenter: Callable[[], None] | None = None
+        self.watch = Watch(on_nan, self.device)
+        self.after_step: Callable[[], None] | None = None
+        """Called when a step is complete, plugins and clock included; set by `Checkpoints`."""
+        self.after_data_error: Callable[[], None] | None = None
+        """Called between two steps when the next batch cannot be had; set by `Checkpoints`."""
         self.probe: Callable[[Tensor], Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
         model.generator = self.view_generator
         model.to(self.device)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
+
+    # -- interrupted and resumed ---------------------------------------------------------------------------------
+
+    def train(self, experiences: Any, eval_streams: Any = None, **kwargs: Any) -> Any:
+        """As Avalanche's. After a resume inside a call of `train`, the next call goes on with that one.
+
+        Give it what the interrupted call was given: experiences that are learnt already are left out.
+        """
+        self._finished = self._finished if self._reenter else 0
+        if self._finished:
+            experiences = list(experiences)[self._finished :]
+        try:
+            return super().train(experiences, eval_streams, **kwargs)
+        except (MemoryError, RuntimeError) as error:
+            message = explain(error, self.train_mb_size)
+            if message is None:
+                raise
+            raise UsageError(message) from error
+
+    def progress(self) -> dict[str, Any]:
+        """Where training stands, see `avalanche_ssl.state`."""
+        names = ("_step", "_steps", "_recognised", "_finished")
+        return {name: getattr(self, name) for name in names} | {"skipped": self.watch.skipped}
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """Stand where `progress` was taken."""
+        self.watch.skipped = progress["skipped"]
+        for name in ("_step", "_steps", "_recognised", "_finished"):
+            setattr(self, name, progress[name])
+
+    def enter_with(self, reenter: Callable[[], None] | None) -> None:
+        """What the next call of `train` does when it stands before the step that comes after the interruption."""
+        self._reenter = reenter
+
+    def _before_training(self, **kwargs: Any) -> None:
+        if self._reenter is None:
+            super()._before_training(**kwargs)
+
+    def _train_exp(self, experience: Any, eval_streams: Any = None, **kwargs: Any) -> None:
+        """Avalanche's loop over epochs; a resumed run enters it in the midst of one."""
+        reenter, self._reenter = self._reenter, None
+        if reenter:
+            reenter()
+        for _ in range(self.clock.train_exp_epochs, self.train_epochs):
+            if not reenter:
+                self._before_training_epoch(**kwargs)
+            reenter = None
+            if self._stop_training:
+                self._stop_training = False
+                break
+            self.training_epoch(**kwargs)
+            self._after_training_epoch(**kwargs)
+
+    def training_epoch(self, **kwargs: Any) -> None:
+        """Avalanche's loop over batches."""
+        try:
+            super().training_epoch(**kwargs)
+        except DataError:
+            if self.after_data_error:
+                self.after_data_error()
+            raise
+
+    def _after_training_exp(self, **kwargs: Any) -> None:
+        super()._after_training_exp(**kwargs)
+        self._finished += 1
+
+    def _after_training_iteration(self, **kwargs: Any) -> None:
+        super()._after_training_iteration(**kwargs)
+        if self.after_step:
+            self.after_step()
 
     # -- model and optimiser -------------------------------------------------------------------------------------
 
@@ -212,6 +296,7 @@ class SelfSupervised(
             group["lr"] = group["initial_lr"] * factor
         super()._before_training_iteration(**kwargs)
         self._unalias_synaptic_intelligence()
+        self.watch.begin(self)
 
     def _unalias_synaptic_intelligence(self) -> None:
         """Give Avalanche's SI its own copies of the weights it remembers.
@@ -224,13 +309,25 @@ class SelfSupervised(
                 for kept in (*plugin.ewc_data[0].values(), *plugin.syn_data["old_theta"].values()):
                     kept.data = kept.data.clone()
 
+    def backward(self) -> None:
+        """The gradient of the loss, unless the step is left out."""
+        if self.watch.passes(self):
+            super().backward()
+
+    def optimizer_step(self) -> None:
+        """Avalanche's, unless the step is left out."""
+        if not self.watch.skipping:
+            super().optimizer_step()
+
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
+        self.watch.judge_gradient(self)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
 
     def _after_update(self, **kwargs: Any) -> None:
-        self.model.update({name: t.detach() for name, t in self.mb_output.items()})
+        if not self.watch.skipping:
+            self.model.update({name: t.detach() for name, t in self.mb_output.items()})
         self._step += 1
         super()._after_update(**kwargs)
 

@@ -68,6 +68,15 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         self._part = 0
         self._before: dict[str, int] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the events, and what later ones are compared with."""
+        return {"events": self.events, "first": self.first, "part": self._part, "before": self._before}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self.events, self.first = list(state["events"]), state["first"]
+        self._part, self._before = state["part"], state["before"]
+
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Note how much was written to the memory so far."""
         if not self._part:

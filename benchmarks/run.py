@@ -3,6 +3,7 @@
 python benchmarks/run.py --strategy cmc
 python benchmarks/run.py --strategy moco --benchmark folder --data path/to/images --experiences 10
 python benchmarks/run.py --strategy path/to/mine.py --set temperature=0.2 --set lr=0.03
+python benchmarks/run.py --resume --out runs/cmc-split-digits-s0
 """
 
 import argparse
@@ -10,10 +11,9 @@ import ast
 import inspect
 import os
 import sys
-import time
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.streams import BENCHMARKS
@@ -25,10 +25,12 @@ DEFAULTS: dict[str, Any] = {
     "data": None,
     "stream": {},
     "online": 0,
+    "replay": 0,
     "seed": 0,
     "device": "auto",
     "precision": "auto",
     "workers": 0,
+    "on_nan": "stop",
     "settings": {},
 }
 """What `config.yaml` holds and `--config` takes."""
@@ -37,10 +39,12 @@ KINDS: dict[str, Any] = {
     "benchmark": str,
     "data": str | None,
     "online": int,
+    "replay": int,
     "seed": int,
     "device": str,
     "precision": str,
     "workers": int,
+    "on_nan": Literal["stop", "skip"],
 }
 
 
@@ -52,13 +56,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a command; expected mistakes print one line and give exit status 2, an interruption 130."""
+    """Run as a command; expected mistakes print one line and give exit status 2, SIGINT 130, SIGTERM 143."""
     try:
         options = _parser().parse_args(arguments)
         if options.list:
             _print_list()
         else:
-            _run(options)
+            return _run(options)
     except UsageError as error:
         print("run.py:", *str(error).splitlines(), file=sys.stderr)
         return 2
@@ -78,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, metavar="N", help="passes over each experience")
     add("--online", type=int, metavar="N", nargs="?", const=10, help="single pass in mini-batches of N images (10)")
     add("--encoder", metavar="NAME", help="smallconv, resnet9, resnet18, resnet34 or resnet50")
+    add("--replay", type=int, metavar="N", help="memory of N images that are learnt again beside new ones (0)")
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where the processor has it)")
@@ -87,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", metavar="FILE", help="start from the config.yaml of an earlier run")
     add("--out", metavar="DIR", help="where to write (runs/STRATEGY-BENCHMARK-sSEED)")
     add("--overwrite", action="store_true", help="replace a run that is there already")
+    add("--resume", action="store_true", help="continue the run in --out where it stopped; start it if there is none")
+    add("--checkpoint-every", default="10min", metavar="T", help="e.g. 500it, 30s, 10min, 2h or never (10min)")
+    add("--on-nan", choices=("stop", "skip"), help="at a step whose loss is not finite (stop)")
     add("--list", action="store_true", help="list strategies and streams")
     return parser
 
@@ -106,12 +114,15 @@ def _first_line(text: str | None) -> str:
     return (text or "").partition("\n")[0]
 
 
-def _run(options: argparse.Namespace) -> None:
-    start = time.perf_counter()
+def _run(options: argparse.Namespace) -> int:
+    """Check everything that can be checked, then train; the exit status."""
     warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
+    if options.resume and not options.config:
+        saved = _out(options, {} if options.out else _config(options)) / "config.yaml"
+        options.config = str(saved) if saved.is_file() else None
     config = _config(options)
-    out = Path(options.out or f"runs/{Path(config['strategy']).stem}-{config['benchmark']}-s{config['seed']}")
-    _check_out(out, options.overwrite)
+    out = _out(options, config)
+    _check_out(out, options.overwrite or options.resume)
     config["stream"] = _stream(config)
     config["device"], config["precision"] = _machine(config["device"], config["precision"])
     recipe = _recipe(options, config)
@@ -120,7 +131,22 @@ def _run(options: argparse.Namespace) -> None:
 
     from training import train
 
-    train(recipe, _benchmark(config), config, out, start)
+    from avalanche_ssl.resume import Interval, StoppedError
+
+    Interval.parse(options.checkpoint_every)
+    try:
+        train(recipe, _benchmark(config), config, out, every=options.checkpoint_every, resume=options.resume)
+    except StoppedError as stop:
+        print(f"run.py: {stop}, everything is saved; continue with: run.py --resume --out {out}", file=sys.stderr)
+        return 128 + stop.signal
+    return 0
+
+
+def _out(options: argparse.Namespace, config: dict[str, Any]) -> Path:
+    """The run's folder."""
+    if options.out:
+        return Path(options.out)
+    return Path(f"runs/{Path(config['strategy']).stem}-{config['benchmark']}-s{config['seed']}")
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
@@ -156,7 +182,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or no such date
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: no UTF-8, or no such date
         raise UsageError(f"cannot read --config {path}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise UsageError(f"--config {path} holds no settings: give the config.yaml of a run")

@@ -1,9 +1,11 @@
 """The main job behind run.py: learn a stream, probe, show progress, write the run's files."""
 
+import math
 import platform
+import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,25 @@ import numpy as np
 import torch
 import yaml
 from avalanche.core import SupervisedPlugin
+from avalanche.training.plugins import ReplayPlugin
+from avalanche.training.storage_policy import ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from tqdm import tqdm
 
 import avalanche_ssl
 from avalanche_ssl import results
+from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.resume import Checkpoints, locked
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
 FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png")
+SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
+DEAD = 0.001
+"""Share of the healthy standard deviation of unit features below which nothing can be learnt any more."""
 
 
 def train(
@@ -31,36 +40,83 @@ def train(
     benchmark: Any,
     config: dict[str, Any],
     out: Path,
-    start: float,
+    *,
+    every: str = "10min",
+    resume: bool = False,
 ) -> None:
-    """Learn the whole stream and leave config.yaml, log.jsonl, accuracy.csv and accuracy.png in `out`.
+    """Learn the whole stream and leave config.yaml, log.jsonl, accuracy.csv, accuracy.png and a checkpoint in `out`.
 
-    A stream without labels cannot be probed: of it, config.yaml and log.jsonl are left.
+    A stream without labels cannot be probed: of it, accuracy.csv and accuracy.png are not left.
+
+    Args:
+        recipe: what learns.
+        benchmark: the stream.
+        config: all settings; a resumed run must have the same.
+        out: the run's folder.
+        every: how often a checkpoint is written inside an experience, see `Interval.parse`.
+        resume: go on from the checkpoint in `out`, if there is one.
+
+    Raises:
+        UsageError: the run cannot go on; the message says why and where its last checkpoint is.
+        StoppedError: a signal came, and the state is saved.
     """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = ExitStack()
+        lock.enter_context(locked(out))
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
+    with lock:
+        try:
+            _train(recipe, benchmark, config, out, every, resume)
+        except OSError as error:
+            raise UsageError(f"cannot write to {out}: {error.strerror}; make room, then --resume") from error
+
+
+def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, every: str, resume: bool) -> None:
     log = JsonLog(out / "log.jsonl")
     probe = ProbePlugin(benchmark, log=log) if benchmark.class_names else None
     progress = Progress(len(benchmark.train_stream))
     vitals = Vitals(benchmark, log=log)
-    plugins = [progress, vitals, probe] if probe else [progress, vitals]
     device, precision = config["device"], config["precision"]
-    strategy = recipe.build(seed=config["seed"], device=device, precision=precision, plugins=plugins)
-
-    _open(out, config)
+    given = [progress, _replay(config), vitals, probe]
+    strategy = recipe.build(
+        seed=config["seed"],
+        device=device,
+        precision=precision,
+        on_nan=config["on_nan"],
+        plugins=[plugin for plugin in given if plugin],
+    )
+    settings = {name: value for name, value in config.items() if name != "workers"}  # they change no result
+    checkpoints = Checkpoints(
+        out / "checkpoint", strategy, benchmark.train_stream, every=every, config=settings, log=log
+    )
     name = f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}"
-    log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
+    resumed = resume and checkpoints.resume()
+    if not resumed:
+        _open(out, config)
+        log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
+        _seed(config["seed"])
     print(f"{name} ({device}, {precision}, {recipe.encoder}) -> {out}")
-    if probe:
+    if resumed:
+        print(f"resumed after {strategy.clock.train_iterations} steps, {checkpoints.done} experiences complete")
+    elif probe:
         probe.measure(strategy)
         print(f"untrained encoder: all {results.percent(float(np.mean(probe.untrained('all'))))} %")
-    else:
+    if not probe:
         print("the stream has no labels: nothing to probe, watch the loss")
-    for experience in benchmark.train_stream:
-        part = online(experience, config["online"], seed=config["seed"]) if config["online"] else experience
-        with progress.watch(len(experience.dataset) * recipe.epochs):
-            strategy.train(part, eval_streams=[], num_workers=config["workers"])
-        log("experience", **progress.last)
-        print(progress.line(probe))
-    seconds = time.perf_counter() - start
+    try:
+        with checkpoints.signals():
+            for experience in checkpoints.stream(benchmark.train_stream):
+                part = online(experience, config["online"], seed=config["seed"]) if config["online"] else experience
+                with progress.watch(len(experience.dataset) * recipe.epochs):
+                    strategy.train(part, eval_streams=[], num_workers=config["workers"])
+                log("experience", **progress.last)
+                print(progress.line(probe))
+                _check_alive(vitals)
+    except UsageError as error:
+        raise UsageError(f"{error}; {_where(checkpoints, vitals, strategy)}") from error
+    seconds = checkpoints.seconds
     log("end", images=progress.images, train_seconds=round(progress.seconds, 3), seconds=round(seconds, 3))
     if probe:
         _report(probe, out, name)
@@ -68,8 +124,52 @@ def train(
     print(f"files in {out}: {', '.join(f for f in FILES if (out / f).exists())}")
 
 
+class Replay(ReplayPlugin):  # type: ignore[misc]
+    """Avalanche's, which calls its buffer by a deprecated name, with a warning after each experience."""
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Let the buffer draw from the experience."""
+        self.storage_policy.post_adapt(strategy, strategy.experience)
+
+
+def _replay(config: dict[str, Any]) -> Replay | None:
+    """A memory of so many images: equal parts of all experiences, or, of mini-batches, a fair sample of all images."""
+    size = config["replay"]
+    kind = ReservoirSamplingBuffer if config["online"] else ExperienceBalancedBuffer
+    return Replay(mem_size=size, storage_policy=kind(size)) if size else None
+
+
+def _seed(seed: int) -> None:
+    """Of what Avalanche draws from the global random states, such as the images that a replay memory keeps."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _check_alive(vitals: Vitals) -> None:
+    """Stop a run whose features have collapsed beyond recovery: of identical features no loss has a useful gradient."""
+    event = vitals.events[-1] if vitals.events else {}
+    std = event.get("feature_std", 1.0)
+    if std < DEAD / math.sqrt(event.get("dim", 1)):
+        raise UsageError(
+            f"the features have collapsed beyond recovery after experience {event['trained']}: lower lr, or look at "
+            "temperature, momentum and batch_size"
+        )
+
+
+def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
+    """What someone wants to know of a run that was stopped by a fault."""
+    signs = ", ".join(f"{k} {v:.3g}" for k, v in vitals.events[-1].items() if k in SIGNS) if vitals.events else ""
+    health = f" after experience {len(vitals.events)}: {signs}" if signs else ": none measured yet"
+    last = f"step {checkpoints.saved_at}, {checkpoints.path}" if checkpoints.saved_at is not None else "none"
+    return f"stopped at step {strategy.clock.train_iterations + 1}; vital signs{health}; last good checkpoint: {last}"
+
+
 class Progress(SupervisedPlugin):  # type: ignore[misc]
     """A bar while an experience is learnt, and what is said of it afterwards."""
+
+    KEPT = ("learnt", "images", "seconds", "last", "_loss", "_steps", "_here", "_here_seconds")
+    _bar: Any = None
 
     def __init__(self, experiences: int) -> None:
         super().__init__()
@@ -78,6 +178,21 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         self.seconds = 0.0
         self.last: dict[str, Any] = {}
         """Fields of the latest `experience` event."""
+        self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
+        self._since = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {name: getattr(self, name) for name in self.KEPT} | {"running": time.perf_counter() - self._since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`, and move the bar, if there is one, to where it was."""
+        for name in self.KEPT:
+            setattr(self, name, state[name])
+        self._since = time.perf_counter() - state["running"]
+        if self._bar is not None:
+            self._bar.set_description(self._title())
+            self._bar.update(self._here - self._bar.n)
 
     @property
     def rate(self) -> float:
@@ -89,8 +204,8 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         """Show the progress over an experience of so many images, passes included."""
         self.learnt += 1
         self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
-        title = f"experience {self.learnt}/{self.experiences}"
-        with tqdm(total=images, desc=title, unit="img", unit_scale=True, leave=False, mininterval=0.5) as self._bar:
+        bar = tqdm(total=images, desc=self._title(), unit="img", unit_scale=True, leave=False, mininterval=0.5)
+        with bar as self._bar:
             yield
         self.images += self._here
         self.seconds += self._here_seconds
@@ -102,6 +217,9 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
             "seconds": round(self._here_seconds, 3),
             "images_per_second": round(self._here / max(self._here_seconds, 1e-9), 1),
         }
+
+    def _title(self) -> str:
+        return f"experience {self.learnt}/{self.experiences}"
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Start the clock; after the data were made ready, before the first step."""
@@ -121,14 +239,6 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         self._here_seconds += now - self._since
         self._since = now
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Stop a run that has diverged, before the probes fail on it."""
-        if not torch.isfinite(self._loss):
-            raise UsageError(
-                f"the loss of experience {self.learnt} is not finite: lower lr ({strategy.optimizer.defaults['lr']}), "
-                "raise temperature, or clip the gradient with --set clip=1"
-            )
-
     def line(self, probe: ProbePlugin | None) -> str:
         """A row of the table: what the latest experience cost and what the probes say after it."""
         last = self.last
@@ -142,14 +252,11 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
 
 
 def _open(out: Path, config: dict[str, Any]) -> None:
-    """Make the run's folder, without the files of an earlier run there, and write the configuration."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            (out / name).unlink(missing_ok=True)
-        (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
+    """Clear the run's folder of the files of an earlier run, and write the configuration."""
+    for path in [*(out / name for name in FILES), *out.glob("checkpoint*")]:
+        path.unlink(missing_ok=True)
+    with replacing(out / "config.yaml") as file:
+        file.write(yaml.safe_dump(config, sort_keys=False).encode())
 
 
 def _report(probe: ProbePlugin, out: Path, name: str) -> None:

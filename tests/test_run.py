@@ -22,7 +22,8 @@ from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.recipe import load_recipe
 
 RUN = Path(run.__file__).resolve()
-FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png"}
+KEPT = {"checkpoint", "checkpoint.previous", "lock"}
+FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png"} | KEPT
 SMALL = ["--experiences", "2", "--epochs", "1", "--stream", "size=16", "--set", "augment.size=16"]
 SMALL += ["--set", "batch_size=16", "--set", "dim=8", "--device", "cpu"]
 
@@ -243,7 +244,7 @@ def test_a_stream_without_labels_runs_to_the_end(
     for part in ("train", "test")[: 1 + test_images]:
         (data / part).symlink_to(flat / "train")
     go(data, "a", "--stream", "incremental=data")
-    assert {p.name for p in Path("a").iterdir()} == {"config.yaml", "log.jsonl"}
+    assert {p.name for p in Path("a").iterdir()} == {"config.yaml", "log.jsonl"} | KEPT
     assert not events("a", "probe")
     assert [e["trained"] for e in events("a", "experience")] == [1, 2]
     out = capsys.readouterr().out
@@ -293,7 +294,11 @@ def test_a_run_that_diverges_is_stopped(photos: Path, capsys: pytest.CaptureFixt
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     assert run.main([*given, "--set", "lr=1e30"]) == 2
     err = capsys.readouterr().err.split("\r")[-1]
-    assert err.startswith("run.py: the loss of experience 1 is not finite: lower lr (1e+30)")
+    assert err.startswith("run.py: the loss of step 2 is not finite: lower lr (1e+30)")
+    assert err.endswith(
+        "stopped at step 2; vital signs: none measured yet; last good checkpoint: step 0, a/checkpoint\n"
+    )
+    assert err.count("\n") == 1
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,171 @@
+"""How does a state reach the disk whole, and come back without running code?
+
+A checkpoint file is a line of magic, the state as `torch.save` writes it, and the SHA-256 of both. It is written
+beside its final place, forced to the disk and renamed, and the file it replaces is kept as the previous one: a
+crash at any moment leaves at least one whole file. Reading takes tensors, numbers, strings and their containers
+only; a pickle that asks for anything else is refused before any of it runs.
+"""
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from avalanche_ssl.errors import UsageError
+
+State = dict[str, Any]
+"""Names to tensors, numbers, strings, None, and dicts, lists, tuples of them."""
+
+MAGIC = b"avalanche-ssl checkpoint\n"
+VERSION = 1
+"""Of what the state holds; raised when older files can no longer be read."""
+
+_DIGEST = hashlib.sha256().digest_size
+
+
+class DamagedError(UsageError):
+    """A checkpoint file is not what was written."""
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(path.name + ".previous")
+
+
+def write(path: Path, state: State) -> None:
+    """Replace the checkpoint at `path`, and keep the replaced one as `previous(path)`.
+
+    Raises:
+        UsageError: the disk is full, or refuses for another reason; what `latest` finds is as it was.
+    """
+    with replacing(path, keep=True) as file:
+        sink = _Hashed(file)
+        sink.write(MAGIC)
+        torch.save(state | {"version": VERSION}, sink)  # type: ignore[arg-type]
+        if sink.error:
+            raise sink.error
+        file.write(sink.hash.digest())
+
+
+def read(path: Path) -> State:
+    """The state in the file at `path`, tensors on the CPU.
+
+    Raises:
+        DamagedError: the file is no checkpoint, or not whole.
+        UsageError: the file cannot be read, is of another version, or holds more than tensors and plain values.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+    body = memoryview(content)[:-_DIGEST]
+    if not content.startswith(MAGIC) or hashlib.sha256(body).digest() != content[-_DIGEST:]:
+        raise DamagedError(f"the checkpoint {path} is damaged, or none at all")
+    try:
+        state = torch.load(io.BytesIO(body[len(MAGIC) :]), map_location="cpu", weights_only=True)
+    except Exception as error:  # what the unpickler raises for a stranger's file is not documented
+        raise UsageError(
+            f"the checkpoint {path} holds more than tensors and plain values and was not loaded: "
+            "it was not written by avalanche-ssl"
+        ) from error
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != VERSION:
+        raise UsageError(f"the checkpoint {path} is of version {version}, this avalanche-ssl reads {VERSION}")
+    return {str(name): value for name, value in state.items()}
+
+
+def latest(path: Path) -> State | None:
+    """The newest state that is whole; None where none was ever written.
+
+    A damaged file is set aside as `PATH.damaged`, with a warning, and the previous one is read.
+
+    Raises:
+        UsageError: there are files but none is whole, or one is refused, see `read`.
+    """
+    damaged: list[Path] = []
+    for candidate in (path, previous(path)):
+        if not candidate.exists():
+            continue
+        try:
+            state = read(candidate)
+        except DamagedError:
+            damaged.append(candidate)
+            continue
+        for broken in damaged:
+            aside = broken.with_name(broken.name + ".damaged")
+            broken.replace(aside)
+            warnings.warn(f"the checkpoint {broken} was damaged (now {aside}): the one before it is used", stacklevel=2)
+        return state
+    if damaged:
+        names = " and ".join(str(p) for p in damaged)
+        raise DamagedError(f"no whole checkpoint: {names} damaged; restore a copy, or start anew with --overwrite")
+    return None
+
+
+@contextmanager
+def replacing(path: Path, keep: bool = False) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` when the block ends well; a crash before leaves `path` as it was.
+
+    Args:
+        path: what is replaced.
+        keep: keep the replaced file as `previous(path)`.
+
+    Raises:
+        UsageError: the disk is full, or refuses for another reason.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep and path.exists():
+            os.replace(path, previous(path))
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(
+                f"cannot write {path} ({error.strerror or error}): make room or get permission, then --resume"
+            ) from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the new names to the disk; not every system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class _Hashed:
+    """Writes to a file and hashes on the way. Keeps the first error for later: torch's writer must not see one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.hash = hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of the bytes, or none after an error."""
+        self.hash.update(data)
+        if self.error is None:
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: the file is flushed at the end."""

@@ -1,0 +1,135 @@
+"""What goes wrong in the midst of training, and what to say of it: numbers that are not finite, memory, processes."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.loader import dead_worker, is_dead_worker
+from avalanche_ssl.snapshots import STATISTICS
+
+OnNan = Literal["stop", "skip"]
+
+PATIENCE = 50
+"""Steps skipped one after the other before a run is stopped all the same."""
+
+
+class DivergedError(UsageError):
+    """The loss or the weights are not finite."""
+
+
+class Watch:
+    """Looks at the loss and the gradient of every step of a strategy.
+
+    Args:
+        on_nan: "stop" raises at a loss that is not finite; on a GPU, which would have to be waited for, only every
+            `EVERY` steps and before a checkpoint is written. "skip" leaves such steps out, and those whose gradient
+            is not finite: weights, optimiser, memory and batch-norm statistics stay as they were.
+        device: of the strategy.
+    """
+
+    EVERY = 16
+
+    def __init__(self, on_nan: OnNan, device: torch.device) -> None:
+        if on_nan not in ("stop", "skip"):
+            raise nearest("value for 'on_nan'", on_nan, ("stop", "skip"))
+        self.on_nan = on_nan
+        self.skipped = 0
+        """Steps left out so far."""
+        self.skipping = False
+        """Whether the present step is left out."""
+        self._in_a_row = 0
+        self._bad = torch.tensor(-1, device=device)  # first step whose loss was not finite
+        self._statistics: dict[str, Tensor] = {}
+
+    def begin(self, strategy: Any) -> None:
+        """Before the forward of a step."""
+        self.skipping = False
+        if self.on_nan == "skip":
+            buffers = strategy.model.named_buffers()
+            self._statistics = {n: b.clone() for n, b in buffers if n.rpartition(".")[2] in STATISTICS}
+
+    def passes(self, strategy: Any) -> bool:
+        """May the step go on to its gradient?
+
+        Raises:
+            DivergedError: the loss is not finite, and `on_nan` is "stop".
+        """
+        finite = torch.isfinite(strategy.loss.detach()).all()
+        if self.on_nan == "skip":
+            if not finite:
+                self._skip(strategy)
+            return not self.skipping
+        step = strategy.clock.train_iterations
+        self._bad = torch.where((self._bad < 0) & ~finite, step + 1, self._bad)
+        if strategy.loss.device.type == "cpu" or step % self.EVERY == 0:
+            self._check_loss(strategy)
+        return True
+
+    def judge_gradient(self, strategy: Any) -> None:
+        """Leave the step out if its gradient is not finite, and `on_nan` is "skip"."""
+        if self.on_nan == "skip" and not self.skipping:
+            gradients = [p.grad for p in strategy.model.parameters() if p.grad is not None]
+            if _all_finite(gradients):
+                self._in_a_row = 0
+            else:
+                self._skip(strategy)
+
+    def check(self, strategy: Any) -> None:
+        """Refuse a state that is not worth keeping.
+
+        Raises:
+            DivergedError: a loss was not finite, or a weight is not.
+        """
+        self._check_loss(strategy)
+        weights = list(strategy.model.parameters())
+        if not _all_finite(weights):
+            bad = sum(not _all_finite([w]) for w in weights)
+            step = strategy.clock.train_iterations
+            raise DivergedError(
+                f"after step {step} {bad} of {len(weights)} weights are not finite: {_remedy(strategy)}"
+            )
+
+    def _check_loss(self, strategy: Any) -> None:
+        if self.on_nan == "stop" and int(self._bad) >= 0:
+            raise DivergedError(f"the loss of step {int(self._bad)} is not finite: {_remedy(strategy)}")
+
+    def _skip(self, strategy: Any) -> None:
+        """Zero gradients rather than none: Avalanche's SI reads them."""
+        self.skipping = True
+        self.skipped += 1
+        self._in_a_row += 1
+        for name, buffer in strategy.model.named_buffers():
+            if name in self._statistics:
+                buffer.copy_(self._statistics[name])
+        for parameter in strategy.model.parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+        if self._in_a_row >= PATIENCE:
+            step = strategy.clock.train_iterations + 1
+            raise DivergedError(f"{PATIENCE} steps up to step {step} were not finite: {_remedy(strategy)}")
+
+
+def _remedy(strategy: Any) -> str:
+    rate = strategy.optimizer.defaults.get("lr")
+    return f"lower lr ({rate}), raise temperature, or clip the gradient with --set clip=1"
+
+
+def explain(error: BaseException, batch_size: int) -> str | None:
+    """One line for an exception of torch that has a known cause and remedy; None for any other."""
+    if isinstance(error, RuntimeError) and is_dead_worker(error):
+        return dead_worker(error)
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in signs)):
+        return (
+            f"out of memory with batches of {batch_size} images: try --set batch_size={max(2, batch_size // 2)}, a "
+            "smaller encoder or smaller images"
+        )
+    return None
+
+
+def _all_finite(tensors: list[Tensor]) -> bool:
+    """Whether every value is finite, with one wait for the device."""
+    norms = torch._foreach_norm([t.detach() for t in tensors]) if tensors else ()
+    return bool(torch.stack(list(norms)).isfinite().all()) if norms else True
