@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avalanche_ssl.fewlabels import class_ranks
 from avalanche_ssl.moments import Labelled, Moments, labelled
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
@@ -70,11 +71,11 @@ def select_l2(fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[flo
     """
     problem = _Normal.of(fit)
     eigenvalues, basis = torch.linalg.eigh(problem.gram)
-    rotated = (features.double() - fit.mean) / problem.std @ basis  # (N, D)
+    rotated = ((features.double() - fit.mean) / problem.std @ basis).float()  # (N, D)
     cross = basis.T @ problem.cross
 
     def correct(l2: float) -> int:
-        logits = rotated @ (cross / (eigenvalues + l2)[:, None]) + problem.intercept
+        logits = rotated @ (cross / (eigenvalues + l2)[:, None]).float() + problem.intercept.float()
         return int((problem.classes[logits.argmax(1)] == labels).sum())
 
     return max(grid, key=lambda l2: (correct(l2), l2))
@@ -141,14 +142,9 @@ def fit_ridge(
 
 def _hold_out(labels: Tensor, fraction: float, seed: int) -> Tensor:
     """Mask (N,) of `fraction` of every class, rounded down; at least one where a class has two or more."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    order = order[labels[order].argsort(stable=True)]  # class after class, shuffled within each
     counts = labels.bincount()
     quota = (counts.double() * fraction).long().clamp(min=1) * (counts > 1)
-    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]  # place within the class
-    mask = torch.zeros(len(labels), dtype=torch.bool)
-    mask[order] = rank < quota[labels[order]]
-    return mask
+    return class_ranks(labels, seed) < quota[labels]
 
 
 @dataclass(frozen=True)
