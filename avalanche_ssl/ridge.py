@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,8 +71,8 @@ def select_l2(fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[flo
     One eigendecomposition serves the whole grid: (V diag(e) V' + l2 I)^-1 = V diag(1 / (e + l2)) V'.
     """
     problem = _Normal.of(fit)
-    eigenvalues, basis = torch.linalg.eigh(problem.gram)
-    rotated = ((features.double() - fit.mean) / problem.std @ basis).float()  # (N, D)
+    eigenvalues, basis = _eigh(problem.gram)
+    rotated = ((features.double() - fit.mean) / problem.std).float() @ basis.float()  # (N, D)
     cross = basis.T @ problem.cross
 
     def correct(l2: float) -> int:
@@ -79,6 +80,15 @@ def select_l2(fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[flo
         return int((problem.classes[logits.argmax(1)] == labels).sum())
 
     return max(grid, key=lambda l2: (correct(l2), l2))
+
+
+def _eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (D,) and eigenvectors (D, D) of a symmetric matrix; numpy is the faster one on a CPU."""
+    if gram.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(gram)
+        return values, vectors
+    eigenvalues, basis = np.linalg.eigh(gram.numpy())
+    return torch.from_numpy(eigenvalues), torch.from_numpy(basis)
 
 
 @dataclass(frozen=True)
