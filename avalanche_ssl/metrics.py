@@ -73,7 +73,8 @@ def forward_transfer(R: ArrayLike, untrained: ArrayLike) -> float:
 def forgetting_by_experience(R: ArrayLike) -> Array:
     """max_{t<=T} (R[t, j] - R[T, j]) of each experience j < T, shape (T-1,): the terms of `forgetting`."""
     R = _square(R)
-    return np.fmax.reduce(R, axis=0)[:-1] - R[-1, :-1]
+    dropped: Array = np.fmax.reduce(R, axis=0)[:-1] - R[-1, :-1]
+    return dropped
 
 
 def knowledge_gain(R: ArrayLike) -> float:

@@ -1,6 +1,7 @@
 """The main job behind run.py: learn a stream, probe, show progress, write the run's files."""
 
 import platform
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,14 @@ import avalanche_ssl
 from avalanche_ssl import results
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.gallery import FOLDER, Gallery
+from avalanche_ssl.ledger import spent
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png")
+FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "encoder.pt")
 
 
 def train(
@@ -38,7 +41,8 @@ def train(
     A stream without labels cannot be probed: of it, config.yaml and log.jsonl are left.
     """
     log = JsonLog(out / "log.jsonl")
-    probe = ProbePlugin(benchmark, log=log) if benchmark.class_names else None
+    names = config["probes"].split(",")
+    probe = ProbePlugin(benchmark, probes=names, log=log) if benchmark.class_names else None
     progress = Progress(len(benchmark.train_stream))
     vitals = Vitals(benchmark, log=log)
     plugins = [progress, vitals, probe] if probe else [progress, vitals]
@@ -49,8 +53,10 @@ def train(
     name = f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}"
     log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
     print(f"{name} ({device}, {precision}, {recipe.encoder}) -> {out}")
-    if probe:
+    gallery = Gallery(probe.test, out) if probe else None
+    if probe and gallery:
         probe.measure(strategy)
+        gallery.save(0, probe.latest)
         print(f"untrained encoder: all {results.percent(float(np.mean(probe.untrained('all'))))} %")
     else:
         print("the stream has no labels: nothing to probe, watch the loss")
@@ -59,8 +65,12 @@ def train(
         with progress.watch(len(experience.dataset) * recipe.epochs):
             strategy.train(part, eval_streams=[], num_workers=config["workers"])
         log("experience", **progress.last)
+        if probe and gallery:
+            gallery.save(progress.learnt, probe.latest)
+        torch.save(strategy.model.encoder.state_dict(), out / "encoder.pt")
         print(progress.line(probe))
     seconds = time.perf_counter() - start
+    log("spent", **spent(strategy, progress.example, progress.images, progress.steps))
     log("end", images=progress.images, train_seconds=round(progress.seconds, 3), seconds=round(seconds, 3))
     if probe:
         _report(probe, out, name)
@@ -74,8 +84,10 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
     def __init__(self, experiences: int) -> None:
         super().__init__()
         self.experiences = experiences
-        self.learnt = self.images = 0
+        self.learnt = self.images = self.steps = 0
         self.seconds = 0.0
+        self.example: torch.Tensor | None = None
+        """Two raw images of the stream."""
         self.last: dict[str, Any] = {}
         """Fields of the latest `experience` event."""
 
@@ -93,6 +105,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         with tqdm(total=images, desc=title, unit="img", unit_scale=True, leave=False, mininterval=0.5) as self._bar:
             yield
         self.images += self._here
+        self.steps += self._steps
         self.seconds += self._here_seconds
         self.last = {
             "trained": self.learnt,
@@ -111,6 +124,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         """Move the bar; the loss is read from the device only when the bar is drawn."""
         self._loss = self._loss + strategy.loss.detach().squeeze()
         self._steps += 1
+        self.example = strategy.mb_x[:2]
         self._here += len(strategy.mb_x)
         if self._bar.update(len(strategy.mb_x)):
             self._bar.set_postfix(loss=f"{float(self._loss) / self._steps:.3f}")
@@ -137,7 +151,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
             f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
         )
         for scope, row in (probe.rows[-1] if probe else {}).items():
-            text += f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
+            text += "" if "/" in scope else f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
         return text
 
 
@@ -147,6 +161,7 @@ def _open(out: Path, config: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
         (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
@@ -155,12 +170,16 @@ def _open(out: Path, config: dict[str, Any]) -> None:
 def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     """Print the matrix and the summary; write the CSV and the picture."""
     matrix, untrained = probe.matrix("all"), probe.untrained("all")
-    print("\naccuracy (%) on the test data of each experience; ridge probe on the training data of all of them")
+    headline = probe.probes[0]
+    print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
     print(results.matrix_table(matrix, untrained))
     print()
+    if len(probe.probes) > 1:
+        print(results.protocol_table(probe))
+        print()
     for metric, value in results.summary(matrix, untrained).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
-    results.write_csv(out / "accuracy.csv", probe.rows, "ridge")
+    results.write_csv(out / "accuracy.csv", probe.rows, headline.name)
     results.draw(out / "accuracy.png", name, {s: probe.matrix(s) for s in probe.scopes}, untrained)
 
 

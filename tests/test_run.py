@@ -22,7 +22,7 @@ from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.recipe import load_recipe
 
 RUN = Path(run.__file__).resolve()
-FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png"}
+FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "encoder.pt", "embeddings"}
 SMALL = ["--experiences", "2", "--epochs", "1", "--stream", "size=16", "--set", "augment.size=16"]
 SMALL += ["--set", "batch_size=16", "--set", "dim=8", "--device", "cpu"]
 
