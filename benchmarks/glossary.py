@@ -21,7 +21,7 @@ WORDS: dict[str, str] = {
     "knowledge gain": "Mean change of an experience's accuracy by learning it: plasticity (Osiris).",
     "mean ± standard deviation": "Over the seeds, with n - 1; seeds set weights, views and the order of images.",
     "paired difference": "Mean ± standard deviation over seeds of one strategy minus another with the same seed.",
-    "feature spread": "Standard deviation of unit features over images, relative to the healthy 1 / sqrt(D); near 0 all images look alike: collapse.",
+    "feature spread": "Mean standard deviation of unit features of D dimensions over images; 1 / sqrt(D) is healthy, near 0 all images look alike: collapse.",
     "effective rank": "RankMe: how many directions the features use. Compare runs of one method and encoder only.",
     "likeness to the first": "Linear CKA of the first experience's features now with those right after it was learnt; 1 is no drift.",
     "alignment": "Mean squared distance of two views' embeddings of an image; 0 is best.",

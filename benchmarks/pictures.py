@@ -141,7 +141,7 @@ def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[s
     """Points (N, 2) coloured by class."""
     with _figure(4.6, 4.4) as (figure, axes):
         axes.set_axis_off()
-        axes.set_aspect("equal")
+        axes.set_aspect("equal", adjustable="datalim")
         for c, name in enumerate(names):
             rows = labels == c
             axes.scatter(
