@@ -141,7 +141,9 @@ def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[s
     """Points (N, 2) coloured by class."""
     with _figure(4.6, 4.4) as (figure, axes):
         axes.set_axis_off()
-        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_aspect("equal")
+        centre, reach = (points.max(0) + points.min(0)) / 2, 0.54 * float(np.ptp(points, axis=0).max())
+        axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
         for c, name in enumerate(names):
             rows = labels == c
             axes.scatter(
