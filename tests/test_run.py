@@ -243,7 +243,7 @@ def test_a_stream_without_labels_runs_to_the_end(
     for part in ("train", "test")[: 1 + test_images]:
         (data / part).symlink_to(flat / "train")
     go(data, "a", "--stream", "incremental=data")
-    assert {p.name for p in Path("a").iterdir()} == {"config.yaml", "log.jsonl"}
+    assert {p.name for p in Path("a").iterdir()} == {"config.yaml", "log.jsonl", "encoder.pt"}
     assert not events("a", "probe")
     assert [e["trained"] for e in events("a", "experience")] == [1, 2]
     out = capsys.readouterr().out
@@ -263,14 +263,14 @@ def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_finished_run_is_replaced_only_when_told(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go(photos, "a")
-    before = {p.name: p.read_bytes() for p in Path("a").iterdir()}
+    before = {p: p.read_bytes() for p in Path("a").rglob("*.*")}
     given = ["--strategy", "moco", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     capsys.readouterr()
     assert run.main(given) == 2
     refused = "run.py: a already holds a run: give another --out, or --overwrite to replace it\n"
     assert capsys.readouterr().err == refused
     assert run.main([*given, "--overwrite", "--set", "queue_size=0"]) == 2
-    assert {p.name: p.read_bytes() for p in Path("a").iterdir()} == before, "a refused run replaces nothing"
+    assert {p: p.read_bytes() for p in Path("a").rglob("*.*")} == before, "a refused run replaces nothing"
     assert run.main([*given, "--overwrite"]) == 0
     assert config("a")["strategy"] == "moco"
     assert len(events("a", "run")) == 1
