@@ -248,7 +248,7 @@ def test_a_stream_without_labels_runs_to_the_end(
     assert [e["trained"] for e in events("a", "experience")] == [1, 2]
     out = capsys.readouterr().out
     assert "no labels" in out
-    assert "files in a: config.yaml, log.jsonl\n" in out
+    assert "files in a: config.yaml, log.jsonl, encoder.pt\n" in out
 
 
 def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
