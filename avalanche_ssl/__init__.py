@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.checks import check_method as check_method
     from avalanche_ssl.evaluation import ProbePlugin as ProbePlugin
     from avalanche_ssl.method import Method as Method
+    from avalanche_ssl.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.recipe import Recipe as Recipe
     from avalanche_ssl.schedule import Schedule as Schedule
     from avalanche_ssl.strategy import SelfSupervised as SelfSupervised
@@ -23,12 +24,15 @@ _HOME = {
     "Schedule": "schedule",
     "SelfSupervised": "strategy",
     "check_method": "checks",
+    "probe_metrics": "probe_metrics",
 }
 
-__all__ = ["Method", "ProbePlugin", "Recipe", "Schedule", "SelfSupervised", "check_method"]
+__all__ = ["Method", "ProbePlugin", "Recipe", "Schedule", "SelfSupervised", "check_method", "probe_metrics"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(f"avalanche_ssl.{_HOME[name]}"), name)
+        value = getattr(import_module(f"avalanche_ssl.{_HOME[name]}"), name)
+        globals()[name] = value  # the module `probe_metrics` has taken the name of its function
+        return value
     raise AttributeError(f"module 'avalanche_ssl' has no attribute '{name}'")

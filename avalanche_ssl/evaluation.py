@@ -1,7 +1,8 @@
 """Probes after each experience, as an Avalanche plugin: `ProbePlugin` keeps the accuracy matrix and tells the log."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,13 +11,20 @@ from avalanche.benchmarks import CLScenario, OnlineCLExperience
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metric_results import MetricValue
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
-from avalanche_ssl.probes import SCOPES, Probes, features, probe_accuracies, ridge_probes
+from avalanche_ssl.probes import SCOPES, Probes, Represents, features, probe_accuracies, untouched
+from avalanche_ssl.protocols import PROBES, Probe
+from avalanche_ssl.protocols import probe as named
 
 Matrix = NDArray[np.float64]
+
+CROPS = Augment(scale=(0.08, 1.0), jitter=0.0, gray=0.0)
+"""How probes that are trained on augmented images see them: random resized crops, mirrored at random."""
 
 
 class Log(Protocol):
@@ -27,36 +35,43 @@ class Log(Protocol):
 
 
 class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
-    """Ridge probes on frozen features of the whole benchmark: once untrained, then after each experience.
+    """Probes on frozen features of the whole benchmark: once untrained, then after each experience.
 
     The encoder learns without labels; the probes are fitted on the labelled training data of the benchmark and
     scored on the test data of each experience, in three scopes from one feature pass: "all" (probe fitted on all
     experiences), "seen" (on those learnt so far), "task" (on the tested one alone). Evaluating changes nothing:
     not the weights, not the memory, no random state. Accuracies also go to Avalanche's loggers, as
-    ``Probe_ridge_SCOPE/eval_phase/test_stream/Exp00J``. In `strategy.eval` the "all" probe gives the logits.
+    ``Probe_NAME_SCOPE/eval_phase/test_stream/Exp00J``. In a `SelfSupervised` strategy's `eval` the logits are those
+    of the first probe, in the scope "all".
 
     Online sub-experiences count towards the experience they were cut from; its boundary is where its last image
     has been learnt.
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
+        probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
         log: called with a `probe` event for each accuracy.
         batch_size: images a batch when extracting features.
-        seed: of the held-out part that chooses the ridge's strength.
+        seed: of held-out parts, few labels, initial weights and batches of the probes.
+        represent: features (B, D) of a model and images (B, C, H, W), for a strategy of yours whose model has no
+            method `represent`. Images then come through the transforms of the benchmark.
 
     Raises:
-        UsageError: the streams differ in length or have no label, or a scope is not known.
+        UsageError: the streams differ in length or have no label, a scope or probe is not known, or (before
+            training) the model has no method `represent`.
     """
 
     def __init__(
         self,
         benchmark: CLScenario,
         *,
+        probes: Sequence[str | Probe] = ("ridge",),
         scopes: Sequence[str] = SCOPES,
         log: Log | None = None,
         batch_size: int = 512,
         seed: int = 0,
+        represent: Callable[[Any, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.train = [e.dataset for e in benchmark.train_stream]
@@ -70,10 +85,16 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         for scope in scopes:
             if scope not in SCOPES:
                 raise nearest("scope", scope, SCOPES)
+        self.probes = [named(name) for name in probes]
+        if len({p.name for p in self.probes}) < max(1, len(self.probes)):
+            raise UsageError(f"probes {', '.join(p.name for p in self.probes) or 'none'}: name at least one, each once")
+        self.represent = represent
         self.n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in self.train + self.test)
         self.scopes, self.log, self.batch_size, self.seed = tuple(scopes), log, batch_size, seed
         self.rows: list[dict[str, Matrix]] = []
-        """Accuracies (T,) by scope: of the untrained encoder, then after each experience."""
+        """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
+        self.latest: list[Labelled] = []
+        """Features and labels of each experience's test data as they were measured last."""
         self.images = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
@@ -101,16 +122,23 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
 
-    def matrix(self, scope: str) -> Matrix:
-        """R (T, T): row t after experience t + 1, column j the test data of experience j + 1; NaN: not measured."""
+    def key(self, probe: str, scope: str) -> str:
+        """Where `rows` keeps a probe's accuracies: under its scope for the first probe, else under "NAME/SCOPE"."""
+        return scope if probe == self.probes[0].name else f"{probe}/{scope}"
+
+    def matrix(self, scope: str, probe: str | None = None) -> Matrix:
+        """R (T, T): row t after experience t + 1, column j the test data of experience j + 1; NaN: not measured.
+
+        Of the first probe, or of the one named.
+        """
         matrix = np.full((len(self.train), len(self.train)), np.nan)
         for t, row in enumerate(self.rows[1 : len(self.train) + 1]):
-            matrix[t] = row[scope]
+            matrix[t] = row[self.key(probe or self.probes[0].name, scope)]
         return matrix
 
-    def untrained(self, scope: str) -> Matrix:
+    def untrained(self, scope: str, probe: str | None = None) -> Matrix:
         """Accuracies (T,) of the encoder before any training."""
-        return self.rows[0][scope]
+        return self.rows[0][self.key(probe or self.probes[0].name, scope)]
 
     def before_training(self, strategy: Any, **kwargs: Any) -> None:
         """Probe the untrained encoder, once."""
@@ -148,43 +176,100 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def measure(self, strategy: Any) -> None:
         """Add a row: accuracies of the present encoder. The first row is the untrained encoder's."""
         start = time.perf_counter()
-        probes = self._fit(strategy, seen=len(self.rows))
-        accuracies = probe_accuracies(probes, self._features(strategy, self.test))
-        self.rows.append({scope: accuracies[scope] for scope in self.scopes})
+        with untouched(self._model(strategy)):
+            fitted = self._fit(strategy, seen=len(self.rows))
+            self.latest = self._features(strategy, self.test)
+            found = {p.name: probe_accuracies(fitted[p.name], p.tested(self.latest)) for p in self.probes}
+        flat = [(name, scope, row) for name, by_scope in found.items() for scope, row in by_scope.items()]
+        self.rows.append({self.key(name, scope): row for name, scope, row in flat})
         self.eval_seconds += time.perf_counter() - start
-        for scope, row in accuracies.items():
+        for name, scope, row in flat:
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
-                    self._publish(strategy, scope, j, float(accuracy))
+                    self._publish(strategy, name, scope, j, float(accuracy))
 
-    def _fit(self, strategy: Any, seen: int) -> Probes:
-        train = self._features(strategy, self.train)
-        probes = ridge_probes(train, self.n_classes, min(seen, len(train)), self.scopes, seed=self.seed)
-        whole = probes if "all" in probes else ridge_probes(train, self.n_classes, 0, ["all"], seed=self.seed)
+    def _fit(self, strategy: Any, seen: int) -> dict[str, Probes]:
+        """Every probe, in its scopes among ours; the first one's "all" goes to the strategy."""
+        with untouched(self._model(strategy)):
+            train = self._features(strategy, self.train)
+
+            def again(epoch: int) -> list[Tensor]:
+                generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
+                return [x for x, _ in self._features(strategy, self.train, generator)]
+
+            seen = min(seen, len(train))
+            fitted = {
+                p.name: p.fit(train, self.n_classes, seen, self.seed, again, self._scopes(p)) for p in self.probes
+            }
+            whole = fitted[self.probes[0].name]
+            if "all" not in whole:
+                whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
         strategy.probe = whole["all"][0]
         strategy.probe.to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
-        return probes
+        return fitted
 
-    def _features(self, strategy: Any, datasets: Sequence[Any]) -> list[Labelled]:
-        def batches(dataset: Any) -> RawLoader:
-            return RawLoader(
-                [dataset], [self.batch_size], shuffle=False, drop_last=False, transforms=strategy.transforms
+    def _scopes(self, probe: Probe) -> list[str]:
+        return [scope for scope in probe.scopes if scope in self.scopes]
+
+    def _model(self, strategy: Any) -> Represents:
+        if self.represent is not None:
+            return _Represented(strategy.model, self.represent)
+        if not hasattr(strategy.model, "represent"):
+            raise UsageError(
+                f"{type(strategy.model).__name__} has no method represent(x): give "
+                "ProbePlugin(..., represent=lambda model, x: features)"
             )
+        model: Represents = strategy.model
+        return model
 
-        return [features(strategy.model, batches(d), strategy.device) for d in datasets]
+    def _features(self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None) -> list[Labelled]:
+        """Features of each dataset; with a generator, of randomly cropped and mirrored images."""
+        transforms = getattr(strategy, "transforms", True)  # of other strategies, networks expect them
 
-    def _publish(self, strategy: Any, scope: str, j: int, accuracy: float) -> None:
-        name = f"Probe_ridge_{scope}/eval_phase/test_stream/Exp{j:03d}"
+        def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
+            loader = RawLoader([dataset], [self.batch_size], shuffle=False, drop_last=False, transforms=transforms)
+            return loader if crops is None else cropped(loader, crops)
+
+        def cropped(loader: RawLoader, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+            for x, *rest in loader:
+                yield CROPS.rgb(x.to(strategy.device), generator, x.shape[-1]), *rest
+
+        return [features(self._model(strategy), batches(_evaluated(d)), strategy.device) for d in datasets]
+
+    def _publish(self, strategy: Any, probe: str, scope: str, j: int, accuracy: float) -> None:
+        name = f"Probe_{probe}_{scope}/eval_phase/test_stream/Exp{j:03d}"
         strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
         if self.log is not None:
             self.log(
                 "probe",
                 trained=self.trained,
                 evaluated=j + 1,
-                probe="ridge",
+                probe=probe,
                 scope=scope,
                 accuracy=accuracy,
                 images=self.images,
                 seconds=round(self.train_seconds, 3),
             )
+
+
+@dataclass(frozen=True)
+class _Represented:
+    """A model with a function of it as `represent`."""
+
+    model: nn.Module
+    function: Callable[[Any, Tensor], Tensor]
+
+    def represent(self, x: Tensor) -> Tensor:
+        return self.function(self.model, x)
+
+    def eval(self) -> object:
+        return self.model.eval()
+
+    def modules(self) -> Iterator[nn.Module]:
+        return self.model.modules()
+
+
+def _evaluated(dataset: Any) -> Any:
+    """The dataset with its transforms for evaluation, if it has such."""
+    return dataset.eval() if hasattr(dataset, "eval") else dataset

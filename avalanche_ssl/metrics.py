@@ -10,6 +10,8 @@ The sign of a transfer can depend on the probe's protocol (scope, classifier), s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -37,8 +39,7 @@ def forgetting(R: ArrayLike) -> float:
     The maximum runs over all t, also before experience j was seen (CaSSLe, Fini et al. 2022,
     arXiv:2112.04215; Osiris, Zhang et al. 2024, arXiv:2404.19132), and skips entries that were not measured.
     """
-    R = _square(R)
-    return _mean(np.fmax.reduce(R, axis=0)[:-1] - R[-1, :-1])
+    return _mean(forgetting_by_experience(R))
 
 
 def forgetting_chaudhry(R: ArrayLike) -> float:
@@ -59,12 +60,50 @@ def backward_transfer(R: ArrayLike) -> float:
 def forward_transfer(R: ArrayLike, untrained: ArrayLike) -> float:
     """FWT = 1/(T-1) sum_{j=2..T} (R[j-1, j] - untrained[j]); NaN for T = 1 (Lopez-Paz & Ranzato 2017, eq. 4).
 
-    `untrained` (T,) holds the accuracies of the same probe on the untrained encoder.
+    `untrained` (T,) holds the accuracies of the same probe on the untrained encoder, or (n, T) of n
+    initialisations, which are averaged.
     """
     R, before = _square(R), np.asarray(untrained, dtype=np.float64)
+    before = before.mean(axis=0) if before.ndim == 2 else before
     if before.shape != (len(R),):
         raise ValueError(f"untrained holds one accuracy per experience ({len(R)},), got shape {before.shape}")
     return _mean(R.diagonal(1) - before[1:])
+
+
+def forgetting_by_experience(R: ArrayLike) -> Array:
+    """max_{t<=T} (R[t, j] - R[T, j]) of each experience j < T, shape (T-1,): the terms of `forgetting`."""
+    R = _square(R)
+    dropped: Array = np.fmax.reduce(R, axis=0)[:-1] - R[-1, :-1]
+    return dropped
+
+
+def knowledge_gain(R: ArrayLike) -> float:
+    """K = 1/(T-1) sum_{j<T} (R[j+1, j+1] - R[j, j+1]): what learning an experience adds to its own accuracy.
+
+    Plasticity; NaN for T = 1 (Osiris, Zhang et al. 2024, arXiv:2404.19132).
+    """
+    R = _square(R)
+    return _mean(R.diagonal()[1:] - R.diagonal(1))
+
+
+def consolidation(
+    train: Sequence[ArrayLike], test: Sequence[ArrayLike], k: int = 200, temperature: float = 0.1
+) -> float:
+    """C: how often the experience of a test image is told from its features, by k nearest neighbours.
+
+    Features of experience j are rows of `train[j]` (N_j, D) and `test[j]`; by cosine, votes weighted exp(sim / T);
+    the mean over experiences (Osiris, Zhang et al. 2024, arXiv:2404.19132). Chance is 1 / T.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    x, y = (
+        np.concatenate([_rows(f) for f in train]),
+        np.repeat(np.arange(len(train)), [len(f) for f in map(_rows, train)]),
+    )
+    votes = KNeighborsClassifier(
+        min(k, len(x)), metric="cosine", algorithm="brute", weights=lambda distance: np.exp(-distance / temperature)
+    ).fit(x, y)
+    return float(np.mean([(votes.predict(_rows(f)) == j).mean() for j, f in enumerate(test)]))
 
 
 def rankme(features: ArrayLike, eps: float = 1e-7) -> float:

@@ -1,4 +1,4 @@
-"""What can a classifier read out of frozen features, in which scope? Extraction, ridge by scope, neighbours.
+"""What can a classifier read out of frozen features, in which scope? Extraction, and fits by scope.
 
 The scope says which training data the probe tested on experience j was fitted on: `all`, every experience of
 the benchmark; `seen`, experiences 1..t, for j <= t; `task`, experience j alone. A probe predicts only classes
@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from avalanche_ssl.moments import Labelled, labelled
-from avalanche_ssl.ridge import GRID, LinearProbe, Split, fit_splits
+from avalanche_ssl.classifiers import Again, Classifier, Ridge, check_labels
+from avalanche_ssl.moments import Labelled
 
 SCOPES = ("all", "seen", "task")
 
@@ -89,37 +88,41 @@ def scope_spans(scope: str, experiences: int, seen: int) -> list[tuple[int, int]
     raise ValueError(f"no scope {scope!r}: choose one of {', '.join(SCOPES)}")
 
 
-Probes = dict[str, list[LinearProbe | None]]
-"""For each scope the probe of each tested experience; None where the scope has none."""
+Probes = dict[str, list[nn.Module | None]]
+"""For each scope the fitted classifier of each tested experience; None where the scope has none."""
 
 
-def ridge_probes(
+def fit_probes(
     train: Sequence[Labelled],
     n_classes: int,
     seen: int,
     scopes: Iterable[str] = SCOPES,
-    held_out: float = 0.1,
-    max_held_out: int = 5000,
+    classifier: Classifier = Ridge(),
     seed: int = 0,
-    grid: Sequence[float] = GRID,
+    again: Again | None = None,
 ) -> Probes:
-    """Ridge probes of all scopes from one pass over the training features of each experience.
+    """Classifiers of all scopes from one pass over the training features of each experience.
 
-    Each is `fit_ridge` on its experiences, but the held-out parts are drawn once for all scopes: at most
-    `max_held_out` samples over the whole benchmark. A span without any label has no probe (None).
+    What several experiences or scopes have in common is fitted once. A span without any label has none.
+
+    Args:
+        train: features (N, D) and labels (N,) of each experience; a negative label is unknown.
+        n_classes: C, labels are below.
+        seen: how many experiences the encoder was trained on.
+        scopes: which of `SCOPES`.
+        classifier: see `avalanche_ssl.classifiers` and `avalanche_ssl.heads`.
+        seed: of whatever the classifier draws: held-out samples, initial weights, batches.
+        again: for classifiers with epochs, see `avalanche_ssl.classifiers.Again`.
 
     Raises:
-        ValueError: no sample of any experience has a label.
+        ValueError: no sample of any experience has a label, or a scope is not known.
     """
-    share = max_held_out // max(len(train), 1)
-    splits = [Split.of(x, y, n_classes, held_out, share, seed) for x, y in train]
-    if not any(split.fit.n for split in splits):
-        raise ValueError("no labelled sample to fit a probe on: every label is negative (unlabelled)")
+    check_labels(train)
+    fit = classifier.prepare(train, n_classes, seed, again)
 
     @cache
-    def probe(span: tuple[int, int] | None) -> LinearProbe | None:
-        chosen = splits[slice(*span)] if span else []
-        return fit_splits(chosen, grid) if any(split.fit.n for split in chosen) else None
+    def probe(span: tuple[int, int] | None) -> nn.Module | None:
+        return fit(slice(*span)) if span and span[0] < span[1] else None
 
     return {scope: [probe(span) for span in scope_spans(scope, len(train), seen)] for scope in scopes}
 
@@ -135,34 +138,9 @@ def probe_accuracies(probes: Probes, test: Sequence[Labelled]) -> dict[str, NDAr
     }
 
 
-def accuracy(probe: LinearProbe, features: Tensor, labels: Tensor) -> float:
+def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
     """Fraction of the labelled samples that the probe names correctly; NaN if there is none."""
     known = labels >= 0
+    if not known.any():
+        return float("nan")
     return float((probe(features[known]).argmax(1) == labels[known]).double().mean())
-
-
-def knn_predict(
-    train_features: Tensor,
-    train_labels: Tensor,
-    queries: Tensor,
-    n_classes: int,
-    k: int = 20,
-    temperature: float = 0.07,
-    chunk: int = 1024,
-) -> Tensor:
-    """Labels (Q,) of queries (Q, D): the k most cosine-similar training samples vote, weighted exp(sim / T).
-
-    Wu et al. 2018, arXiv:1805.01978, section 3.4. Unlabelled samples do not vote; if fewer than k, all vote.
-    """
-    train_features, train_labels = labelled(train_features, train_labels, n_classes)
-    if not len(train_labels):
-        raise ValueError("no labelled sample to vote: every label is negative (unlabelled)")
-    keys = F.normalize(train_features, dim=1)
-
-    def vote(rows: Tensor) -> Tensor:
-        similarity, nearest = (F.normalize(rows, dim=1) @ keys.T).topk(min(k, len(keys)))
-        weight = ((similarity - 1) / temperature).exp()  # - 1: the same order, and no overflow at a low T
-        votes = weight.new_zeros(len(rows), n_classes)
-        return votes.scatter_add_(1, train_labels[nearest], weight).argmax(1)
-
-    return torch.cat([vote(rows) for rows in torch.split(queries, chunk)])

@@ -3,11 +3,15 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avalanche_ssl import metrics
+
+if TYPE_CHECKING:
+    from avalanche_ssl.evaluation import ProbePlugin
 
 Matrix = NDArray[np.float64]
 
@@ -49,16 +53,31 @@ def matrix_table(matrix: Matrix, untrained: Matrix) -> str:
     return "\n".join(lines)
 
 
+def protocol_table(probe: "ProbePlugin") -> str:
+    """Mean accuracy in per cent of the last encoder under every probe and scope; a line for each probe."""
+    lines = ["probe".ljust(24) + "".join(scope.rjust(8) for scope in probe.scopes)]
+    for protocol in probe.probes:
+        row = {s: probe.matrix(s, protocol.name)[-1] for s in probe.scopes if s in protocol.scopes}
+        values = (percent(float(np.mean(row[s]))) if s in row else "-" for s in probe.scopes)
+        lines.append(protocol.name.ljust(24) + "".join(v.rjust(8) for v in values))
+        lines += [f"  odd: {protocol.odd}"] if protocol.odd else []
+    return "\n".join(lines)
+
+
 def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str) -> None:
-    """All accuracies, one a line: trained, evaluated, probe, scope, accuracy."""
+    """All accuracies, one a line: trained, evaluated, probe, scope, accuracy.
+
+    A key of a row is a scope of the probe, or "NAME/SCOPE" of another one.
+    """
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["trained", "evaluated", "probe", "scope", "accuracy"])
         for trained, row in enumerate(rows):
-            for scope, accuracies in row.items():
+            for key, accuracies in row.items():
+                name, _, scope = key.rpartition("/")
                 for j, accuracy in enumerate(accuracies):
                     if not np.isnan(accuracy):
-                        table.writerow([trained, j + 1, probe, scope, f"{accuracy:.6f}"])
+                        table.writerow([trained, j + 1, name or probe, scope, f"{accuracy:.6f}"])
 
 
 def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matrix) -> None:

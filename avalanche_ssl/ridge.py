@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avalanche_ssl.fewlabels import class_ranks
 from avalanche_ssl.moments import Labelled, Moments, labelled
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
@@ -69,15 +71,24 @@ def select_l2(fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[flo
     One eigendecomposition serves the whole grid: (V diag(e) V' + l2 I)^-1 = V diag(1 / (e + l2)) V'.
     """
     problem = _Normal.of(fit)
-    eigenvalues, basis = torch.linalg.eigh(problem.gram)
-    rotated = (features.double() - fit.mean) / problem.std @ basis  # (N, D)
+    eigenvalues, basis = _eigh(problem.gram)
+    rotated = ((features.double() - fit.mean) / problem.std).float() @ basis.float()  # (N, D)
     cross = basis.T @ problem.cross
 
     def correct(l2: float) -> int:
-        logits = rotated @ (cross / (eigenvalues + l2)[:, None]) + problem.intercept
+        logits = rotated @ (cross / (eigenvalues + l2)[:, None]).float() + problem.intercept.float()
         return int((problem.classes[logits.argmax(1)] == labels).sum())
 
     return max(grid, key=lambda l2: (correct(l2), l2))
+
+
+def _eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (D,) and eigenvectors (D, D) of a symmetric matrix; numpy is the faster one on a CPU."""
+    if gram.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(gram)
+        return values, vectors
+    eigenvalues, basis = np.linalg.eigh(gram.numpy())
+    return torch.from_numpy(eigenvalues), torch.from_numpy(basis)
 
 
 @dataclass(frozen=True)
@@ -141,14 +152,9 @@ def fit_ridge(
 
 def _hold_out(labels: Tensor, fraction: float, seed: int) -> Tensor:
     """Mask (N,) of `fraction` of every class, rounded down; at least one where a class has two or more."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    order = order[labels[order].argsort(stable=True)]  # class after class, shuffled within each
     counts = labels.bincount()
     quota = (counts.double() * fraction).long().clamp(min=1) * (counts > 1)
-    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]  # place within the class
-    mask = torch.zeros(len(labels), dtype=torch.bool)
-    mask[order] = rank < quota[labels[order]]
-    return mask
+    return class_ranks(labels, seed) < quota[labels]
 
 
 @dataclass(frozen=True)

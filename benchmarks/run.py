@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "device": "auto",
     "precision": "auto",
+    "probes": "ridge",
     "workers": 0,
     "on_nan": "stop",
     "settings": {},
@@ -43,6 +44,7 @@ KINDS: dict[str, Any] = {
     "seed": int,
     "device": str,
     "precision": str,
+    "probes": str,
     "workers": int,
     "on_nan": Literal["stop", "skip"],
 }
@@ -86,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where the processor has it)")
+    add("--probes", metavar="NAMES", help="e.g. ridge,ridge@10%%,knn-20: the first is the headline (ridge)")
     add("--workers", type=int, metavar="N", help="processes that decode images not held in memory (0)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe; repeatable")
     add("--stream", action="append", default=[], metavar="KEY=VALUE", help="any option of the stream; repeatable")
@@ -124,6 +127,7 @@ def _run(options: argparse.Namespace) -> int:
     out = _out(options, config)
     _check_out(out, options.overwrite or options.resume)
     config["stream"] = _stream(config)
+    _check_probes(config["probes"])
     config["device"], config["precision"] = _machine(config["device"], config["precision"])
     recipe = _recipe(options, config)
     config["settings"] = recipe.settings
@@ -175,6 +179,15 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         if config[name] is not None and (name == "data" or config[name].endswith(".py")):
             config[name] = str(Path(config[name]).expanduser().absolute())
     return config
+
+
+def _check_probes(names: str) -> None:
+    """Unknown names show before anything is built."""
+    from avalanche_ssl.protocols import probe
+
+    headline, *_ = [probe(name) for name in names.split(",")]
+    if "all" not in headline.scopes:
+        raise UsageError(f"probe '{headline.name}' has no scope 'all' for the tables: put another first, e.g. ridge")
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 import platform
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,13 +24,15 @@ from avalanche_ssl import results
 from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.gallery import FOLDER, Gallery
+from avalanche_ssl.ledger import spent
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.resume import Checkpoints, locked
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png")
+FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "encoder.pt")
 SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
 DEAD = 0.001
 """Share of the healthy standard deviation of unit features below which nothing can be learnt any more."""
@@ -75,7 +78,8 @@ def train(
 
 def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, every: str, resume: bool) -> None:
     log = JsonLog(out / "log.jsonl")
-    probe = ProbePlugin(benchmark, log=log) if benchmark.class_names else None
+    names = config["probes"].split(",")
+    probe = ProbePlugin(benchmark, probes=names, log=log) if benchmark.class_names else None
     progress = Progress(len(benchmark.train_stream))
     vitals = Vitals(benchmark, log=log)
     device, precision = config["device"], config["precision"]
@@ -98,10 +102,12 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
         log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
         _seed(config["seed"])
     print(f"{name} ({device}, {precision}, {recipe.encoder}) -> {out}")
+    gallery = Gallery(probe.test, out) if probe else None
     if resumed:
         print(f"resumed after {strategy.clock.train_iterations} steps, {checkpoints.done} experiences complete")
-    elif probe:
+    elif probe and gallery:
         probe.measure(strategy)
+        gallery.save(0, probe.latest)
         print(f"untrained encoder: all {results.percent(float(np.mean(probe.untrained('all'))))} %")
     if not probe:
         print("the stream has no labels: nothing to probe, watch the loss")
@@ -112,11 +118,16 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
                 with progress.watch(len(experience.dataset) * recipe.epochs):
                     strategy.train(part, eval_streams=[], num_workers=config["workers"])
                 log("experience", **progress.last)
+                if probe and gallery:
+                    gallery.save(progress.learnt, probe.latest)
+                with replacing(out / "encoder.pt") as file:
+                    torch.save(strategy.model.encoder.state_dict(), file)
                 print(progress.line(probe))
                 _check_alive(vitals)
     except UsageError as error:
         raise UsageError(f"{error}; {_where(checkpoints, vitals, strategy)}") from error
     seconds = checkpoints.seconds
+    log("spent", **spent(strategy, progress.example, progress.images, progress.steps))
     log("end", images=progress.images, train_seconds=round(progress.seconds, 3), seconds=round(seconds, 3))
     if probe:
         _report(probe, out, name)
@@ -168,14 +179,16 @@ def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
 class Progress(SupervisedPlugin):  # type: ignore[misc]
     """A bar while an experience is learnt, and what is said of it afterwards."""
 
-    KEPT = ("learnt", "images", "seconds", "last", "_loss", "_steps", "_here", "_here_seconds")
+    KEPT = ("learnt", "images", "steps", "seconds", "example", "last", "_loss", "_steps", "_here", "_here_seconds")
     _bar: Any = None
 
     def __init__(self, experiences: int) -> None:
         super().__init__()
         self.experiences = experiences
-        self.learnt = self.images = 0
+        self.learnt = self.images = self.steps = 0
         self.seconds = 0.0
+        self.example: torch.Tensor | None = None
+        """Two raw images of the stream."""
         self.last: dict[str, Any] = {}
         """Fields of the latest `experience` event."""
         self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
@@ -208,6 +221,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         with bar as self._bar:
             yield
         self.images += self._here
+        self.steps += self._steps
         self.seconds += self._here_seconds
         self.last = {
             "trained": self.learnt,
@@ -229,6 +243,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         """Move the bar; the loss is read from the device only when the bar is drawn."""
         self._loss = self._loss + strategy.loss.detach().squeeze()
         self._steps += 1
+        self.example = strategy.mb_x[:2]
         self._here += len(strategy.mb_x)
         if self._bar.update(len(strategy.mb_x)):
             self._bar.set_postfix(loss=f"{float(self._loss) / self._steps:.3f}")
@@ -247,7 +262,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
             f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
         )
         for scope, row in (probe.rows[-1] if probe else {}).items():
-            text += f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
+            text += "" if "/" in scope else f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
         return text
 
 
@@ -255,6 +270,7 @@ def _open(out: Path, config: dict[str, Any]) -> None:
     """Clear the run's folder of the files of an earlier run, and write the configuration."""
     for path in [*(out / name for name in FILES), *out.glob("checkpoint*")]:
         path.unlink(missing_ok=True)
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
     with replacing(out / "config.yaml") as file:
         file.write(yaml.safe_dump(config, sort_keys=False).encode())
 
@@ -262,12 +278,16 @@ def _open(out: Path, config: dict[str, Any]) -> None:
 def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     """Print the matrix and the summary; write the CSV and the picture."""
     matrix, untrained = probe.matrix("all"), probe.untrained("all")
-    print("\naccuracy (%) on the test data of each experience; ridge probe on the training data of all of them")
+    headline = probe.probes[0]
+    print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
     print(results.matrix_table(matrix, untrained))
     print()
+    if len(probe.probes) > 1:
+        print(results.protocol_table(probe))
+        print()
     for metric, value in results.summary(matrix, untrained).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
-    results.write_csv(out / "accuracy.csv", probe.rows, "ridge")
+    results.write_csv(out / "accuracy.csv", probe.rows, headline.name)
     results.draw(out / "accuracy.png", name, {s: probe.matrix(s) for s in probe.scopes}, untrained)
 
 

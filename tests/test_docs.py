@@ -44,4 +44,20 @@ def test_readmes_script_runs(
     names: dict[str, Any] = {}
     exec(compile(block("README.md", "split_cifar10"), "README.md", "exec"), names)
     assert names["plugins"][0].trained == 2
-    assert "Top1_Acc_Exp/eval_phase/test_stream/Task000/Exp001" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    for name in ("Top1_Acc_Exp/eval_phase/test_stream/Task000/Exp001", "StreamForgetting", "ProbeForgetting_ridge_all"):
+        assert name in out, name
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator("tb").Reload()
+    scalars, pictures = board.Tags()["scalars"], board.Tags()["images"]
+    assert {
+        "Probe_knn-20_task/eval_phase/test_stream/Exp001",
+        "ProbeAverageAccuracy_ridge_all/eval_phase/test_stream",
+    } <= {*scalars}
+    matrix = names["plugins"][0].matrix("all")
+    averages = [e.value for e in board.Scalars("ProbeAverageAccuracy_ridge_all/eval_phase/test_stream")]
+    assert averages == pytest.approx([matrix[0, 0], matrix[1].mean()])
+    assert "ProbeMatrix_ridge_all/eval_phase/test_stream" in pictures
+    assert (tmp_path / "tb" / "projector_config.pbtxt").exists()
+    assert "ConfusionMatrix_Stream" in out

@@ -1,8 +1,10 @@
 """Does `ProbePlugin` keep the right matrix, at the right moments, and tell everybody? And `results`, `log`?"""
 
 import csv
+import dataclasses
 import json
 import math
+import random
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metrics import accuracy_metrics
 from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
+from avalanche.training.supervised import Naive
 from conftest import tiny
 from PIL import Image
 from sklearn.linear_model import RidgeClassifier
@@ -24,8 +27,10 @@ from sklearn.preprocessing import StandardScaler
 from avalanche_ssl import ProbePlugin, Recipe, results
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.heads import TrainedHead
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.methods import MoCo
+from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.ridge import GRID, _hold_out
 from avalanche_ssl.streams import online, split_digits
 from avalanche_ssl.streams.build import ArrayDataset, assemble
@@ -177,12 +182,12 @@ def test_measuring_changes_nothing(few: Any) -> None:
     learner = strategy(probe)
     learner.train(few.train_stream[0], eval_streams=[])
     before = {k: v.clone() for k, v in learner.model.state_dict().items()}
-    random = torch.get_rng_state(), learner.view_generator.get_state(), learner.order_generator.get_state()
+    drawn = torch.get_rng_state(), learner.view_generator.get_state(), learner.order_generator.get_state()
     learner.model.train()
     probe.measure(learner)
     assert all(torch.equal(v, before[k]) for k, v in learner.model.state_dict().items())
     after = torch.get_rng_state(), learner.view_generator.get_state(), learner.order_generator.get_state()
-    assert all(torch.equal(a, b) for a, b in zip(random, after))
+    assert all(torch.equal(a, b) for a, b in zip(drawn, after))
     assert learner.model.training
     for scope in ("all", "task"):
         np.testing.assert_array_equal(probe.rows[-1][scope], probe.rows[-2][scope])
@@ -402,3 +407,108 @@ def test_a_line_an_event_with_null_for_what_is_not_finite(tmp_path: Path) -> Non
         "none": None,
     }
     assert second == {"event": "b", "accuracy": 0.5, "images": 3}
+
+
+# -- other probes ----------------------------------------------------------------------------------------------------
+
+SHORT = [
+    p if not p.augment else dataclasses.replace(p, choose=lambda seen: TrainedHead(epochs=2)) for p in PROBES.values()
+]
+
+
+@pytest.mark.parametrize("probe", SHORT, ids=lambda p: p.name)
+def test_no_probe_changes_what_is_learnt(few: Any, probe: Any) -> None:
+    """Weights, buffers, memory, optimiser and random states are bit-identical with and without the probe."""
+
+    def learn(*plugins: Any) -> Any:
+        torch.manual_seed(0), np.random.seed(0), random.seed(0)
+        learner = strategy(*plugins, epochs=2)
+        for experience in few.train_stream:
+            learner.train(experience, eval_streams=[])
+        return learner
+
+    measured, plain = learn(ProbePlugin(few, probes=[probe])), learn()
+    theirs = plain.model.state_dict()
+    assert all(torch.equal(v, theirs[k]) for k, v in measured.model.state_dict().items())
+    moments = [[s["momentum_buffer"] for s in learner.optimizer.state.values()] for learner in (measured, plain)]
+    assert moments[0] and all(torch.equal(a, b) for a, b in zip(*moments))
+    states = [
+        (learner.view_generator.get_state(), learner.order_generator.get_state()) for learner in (measured, plain)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*states))
+
+
+@pytest.mark.parametrize("probe", SHORT, ids=lambda p: p.name)
+def test_no_probe_draws_a_global_random_number(few: Any, probe: Any) -> None:
+    learner = strategy(plugin := ProbePlugin(few, probes=[probe]))
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    state = {k: v.clone() for k, v in learner.model.state_dict().items()}
+    learner.model.train()
+    plugin.measure(learner)
+    assert learner.model.training and all(torch.equal(v, state[k]) for k, v in learner.model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in learner.model.encoder.parameters())
+    assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[2]
+    assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), before[1]))
+
+
+def test_several_probes_share_one_pass_and_keep_their_names(few: Any) -> None:
+    notes, listener = Notes(), Listener()
+    probe = ProbePlugin(few, probes=["ridge", "knn-20@50%", "lump"], log=notes)
+    learner = strategy(probe, evaluator=EvaluationPlugin(loggers=[listener]))
+    images = []
+    represent = learner.model.represent
+    learner.model.represent = lambda x: images.append(len(x)) or represent(x)
+    learner.train(few.train_stream[0], eval_streams=[])
+    assert sum(images) == 2 * (40 + 14), "untrained and after the experience, each image once"
+    assert probe.rows[0].keys() == {
+        "all",
+        "seen",
+        "task",
+        "knn-20@50%/all",
+        "knn-20@50%/seen",
+        "knn-20@50%/task",
+        "lump/task",
+    }
+    assert {(e["probe"], e["scope"]) for e in notes} == {
+        *((p, s) for p in ("ridge", "knn-20@50%") for s in ("all", "seen", "task")),
+        ("lump", "task"),
+    }
+    assert "Probe_lump_task/eval_phase/test_stream/Exp001" in {name for _, name in listener.values}
+    np.testing.assert_array_equal(probe.matrix("task", "lump")[0], probe.rows[1]["lump/task"])
+    np.testing.assert_array_equal(probe.matrix("all", "ridge"), probe.matrix("all"))
+    assert [len(y) for _, y in probe.latest] == [5, 9]
+
+
+def test_probes_named_twice_or_not_at_all_or_unknown_are_refused(few: Any) -> None:
+    for wrong, message in (
+        ([], "name at least one"),
+        (["ridge", "ridge"], "each once"),
+        (["ridg"], "did you mean 'ridge'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            ProbePlugin(few, probes=wrong)
+
+
+def test_an_ordinary_strategy_of_avalanche_is_probed_by_a_function_of_its_model(few: Any) -> None:
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.classifier = tiny(), torch.nn.Linear(32, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.classifier(self.body(x.float() / 255))
+
+    def naive(*plugins: Any) -> Naive:
+        torch.manual_seed(0)
+        model = Network()
+        evaluator = EvaluationPlugin(loggers=[listener])
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        return Naive(model=model, optimizer=optimizer, train_mb_size=10, plugins=list(plugins), evaluator=evaluator)
+
+    listener = Listener()
+    probe = ProbePlugin(few, represent=lambda model, x: model.body(x.float() / 255))
+    naive(probe).train(few.train_stream[0])
+    assert probe.matrix("all").shape == (2, 2) and np.isfinite(probe.matrix("all")[0]).all()
+    assert (2, "Probe_ridge_all/eval_phase/test_stream/Exp001") in listener.values
+    with pytest.raises(UsageError, match=r"Network has no method represent\(x\): give ProbePlugin\(..., represent="):
+        naive(ProbePlugin(few)).train(few.train_stream[0])

@@ -70,6 +70,26 @@ def test_forward_transfer_refuses_another_number_of_untrained_accuracies():
         metrics.forward_transfer(R, [0.1, 0.2])
 
 
+def test_knowledge_gain_and_forgetting_by_experience_of_a_hand_worked_matrix():
+    assert metrics.knowledge_gain(R) == pytest.approx(((0.9 - 0.5) + (0.5 - 0.4)) / 2)
+    np.testing.assert_allclose(metrics.forgetting_by_experience(R), [0.1, 0.3])
+    assert math.isnan(metrics.knowledge_gain([[0.7]])) and math.isnan(metrics.knowledge_gain(SEEN))
+
+
+def test_forward_transfer_averages_several_untrained_encoders():
+    several = [[0.1, 0.1, 0.4], [0.1, 0.3, 0.2]]  # mean: 0.1, 0.2, 0.3
+    assert metrics.forward_transfer(R, several) == pytest.approx((0.3 + 0.1) / 2)
+    with pytest.raises(ValueError, match="one accuracy per experience"):
+        metrics.forward_transfer(R, [several])
+
+
+def test_consolidation_of_points_worked_out_by_hand():
+    east, north = [[1, 0.1], [1, -0.1], [2, 0]], [[0.1, 1], [0, 3]]
+    assert metrics.consolidation([east, north], [[[5, 1], [1, 3]], [[0, 1]]], k=1) == pytest.approx((0.5 + 1) / 2)
+    # of all five the three in the east outvote the two in the north where similarities count alike
+    assert metrics.consolidation([east, north], [[[1, 1]], [[1, 1.1]]], k=100, temperature=1e6) == 0.5
+
+
 def test_golden_values_of_representation_health():
     x = unit_rows(111, 256, 16)
     y = F.normalize(x + 0.1 * lcg(112, 256, 16), dim=1)

@@ -7,15 +7,16 @@ import pytest
 import torch
 from lcg import unit_rows
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from avalanche_ssl.classifiers import Neighbours, Votes
 from avalanche_ssl.metrics import average_accuracy
 from avalanche_ssl.probes import (
     accuracy,
     features,
-    knn_predict,
+    fit_probes,
     probe_accuracies,
-    ridge_probes,
     scope_spans,
     untouched,
 )
@@ -52,7 +53,7 @@ def naive_accuracy(span, j):
 
 
 def test_every_scope_equals_naive_refits_with_scikit_learn():
-    row = probe_accuracies(ridge_probes(TRAIN, 6, seen=2), TEST)
+    row = probe_accuracies(fit_probes(TRAIN, 6, seen=2), TEST)
     assert list(row) == ["all", "seen", "task"]
     np.testing.assert_allclose(row["all"], [naive_accuracy((0, 3), j) for j in range(3)])
     np.testing.assert_allclose(row["seen"], [*(naive_accuracy((0, 2), j) for j in range(2)), np.nan])
@@ -61,7 +62,7 @@ def test_every_scope_equals_naive_refits_with_scikit_learn():
 
 
 def test_scopes_share_probes_and_end_alike():
-    probes = ridge_probes(TRAIN, 6, seen=3)
+    probes = fit_probes(TRAIN, 6, seen=3)
     assert probes["all"][0] is probes["all"][2] is probes["seen"][1]
     assert len({id(probe) for probe in probes["task"]}) == 3
     torch.testing.assert_close(probes["all"][0](TEST[0][0]), fit_ridge(TRAIN, 6)(TEST[0][0]))
@@ -71,38 +72,38 @@ def test_scopes_share_probes_and_end_alike():
 def test_seen_is_undefined_for_the_untrained_encoder_and_for_the_future():
     assert scope_spans("seen", 3, 0) == [None, None, None]
     assert scope_spans("seen", 3, 2) == [(0, 2), (0, 2), None]
-    row = probe_accuracies(ridge_probes(TRAIN, 6, seen=0), TEST)
+    row = probe_accuracies(fit_probes(TRAIN, 6, seen=0), TEST)
     assert np.isnan(row["seen"]).all() and np.isfinite([row["all"], row["task"]]).all()
 
 
 def test_rows_make_a_matrix_for_the_metrics():
-    rows = [probe_accuracies(ridge_probes(TRAIN, 6, seen, ["all"]), TEST)["all"] for seen in (1, 2, 3)]
+    rows = [probe_accuracies(fit_probes(TRAIN, 6, seen, ["all"]), TEST)["all"] for seen in (1, 2, 3)]
     assert average_accuracy(rows) == pytest.approx(np.mean(rows[-1]))
 
 
 def test_unlabelled_experience_has_no_task_probe_and_unlabelled_test_data_no_accuracy():
     silent = [(x, torch.full_like(y, -1)) for x, y in TRAIN]
-    row = probe_accuracies(ridge_probes([silent[0], *TRAIN[1:]], 6, seen=1), [*TEST[:2], silent[2]])
+    row = probe_accuracies(fit_probes([silent[0], *TRAIN[1:]], 6, seen=1), [*TEST[:2], silent[2]])
     assert np.isnan(row["task"][0]) and np.isnan(row["seen"][0])
     assert row["all"][0] == 0  # its classes have no labelled sample
     assert row["all"][1] > 0.5 and np.isnan(row["all"][2])
     with pytest.raises(ValueError, match="no labelled sample"):
-        ridge_probes(silent, 6, seen=1)
+        fit_probes(silent, 6, seen=1)
 
 
 def test_single_class_experience_is_trivial_alone_and_counts_in_the_union():
     alone = [(x[y == y[0]], y[y == y[0]]) for x, y in TRAIN]
     tests = [(x[y == t[0]], y[y == t[0]]) for (x, y), (_, t) in zip(TEST, alone)]
-    row = probe_accuracies(ridge_probes(alone, 6, seen=3), tests)
+    row = probe_accuracies(fit_probes(alone, 6, seen=3), tests)
     np.testing.assert_array_equal(row["task"], 1)
     assert (row["all"] > 1 / 3).all()
 
 
 def test_unknown_scope_and_impossible_progress_are_refused():
     with pytest.raises(ValueError, match="no scope 'joint': choose one of all, seen, task"):
-        ridge_probes(TRAIN, 6, seen=1, scopes=["joint"])
+        fit_probes(TRAIN, 6, seen=1, scopes=["joint"])
     with pytest.raises(ValueError, match="seen must be between 0 and 3"):
-        ridge_probes(TRAIN, 6, seen=4)
+        fit_probes(TRAIN, 6, seen=4)
 
 
 class Noisy(nn.Module):
@@ -159,7 +160,7 @@ def test_no_batch_is_refused():
 
 
 def test_accuracy_counts_labelled_samples_only():
-    probe = ridge_probes(TRAIN, 6, seen=3)["all"][0]
+    probe = fit_probes(TRAIN, 6, seen=3)["all"][0]
     x, y = TEST[0]
     assert accuracy(probe, x, y) == pytest.approx((probe(x).argmax(1) == y).double().mean().item())
     half = y.where(torch.arange(len(y)) < 100, -1)
@@ -169,7 +170,7 @@ def test_accuracy_counts_labelled_samples_only():
 def test_knn_golden_prediction():
     bank, queries, labels = unit_rows(101, 40, 16), unit_rows(102, 6, 16), 3 * torch.arange(40) % 5
     for scale, chunk in ((1, 1024), (7, 4)):
-        predicted = knn_predict(bank, labels, scale * queries, 5, k=10, temperature=0.1, chunk=chunk)
+        predicted = Votes(F.normalize(bank), labels, 5, 10, 0.1, chunk)(scale * queries).argmax(1)
         assert predicted.tolist() == [0, 4, 3, 3, 4, 1]
 
 
@@ -188,10 +189,5 @@ def test_knn_against_a_loop_with_unlabelled_samples(k, temperature):
             votes[label] += np.exp(similarity / temperature)
         return int(np.argmax(votes))
 
-    assert knn_predict(x, y, queries, 6, k, temperature).tolist() == [vote(query) for query in queries]
-
-
-def test_knn_refuses_a_bank_without_labels():
-    x, y = TRAIN[0]
-    with pytest.raises(ValueError, match="unlabelled"):
-        knn_predict(x, torch.full_like(y, -1), x, 6)
+    probe = Neighbours(k, temperature).prepare([(x, y)], 6)(slice(0, 1))
+    assert probe(queries).argmax(1).tolist() == [vote(query) for query in queries]

@@ -22,8 +22,8 @@ from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.recipe import load_recipe
 
 RUN = Path(run.__file__).resolve()
-KEPT = {"checkpoint", "checkpoint.previous", "lock"}
-FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png"} | KEPT
+KEPT = {"checkpoint", "checkpoint.previous", "lock", "encoder.pt"}
+FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "embeddings"} | KEPT
 SMALL = ["--experiences", "2", "--epochs", "1", "--stream", "size=16", "--set", "augment.size=16"]
 SMALL += ["--set", "batch_size=16", "--set", "dim=8", "--device", "cpu"]
 
@@ -249,7 +249,7 @@ def test_a_stream_without_labels_runs_to_the_end(
     assert [e["trained"] for e in events("a", "experience")] == [1, 2]
     out = capsys.readouterr().out
     assert "no labels" in out
-    assert "files in a: config.yaml, log.jsonl\n" in out
+    assert "files in a: config.yaml, log.jsonl, encoder.pt\n" in out
 
 
 def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,14 +264,14 @@ def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_finished_run_is_replaced_only_when_told(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go(photos, "a")
-    before = {p.name: p.read_bytes() for p in Path("a").iterdir()}
+    before = {p: p.read_bytes() for p in Path("a").rglob("*.*")}
     given = ["--strategy", "moco", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     capsys.readouterr()
     assert run.main(given) == 2
     refused = "run.py: a already holds a run: give another --out, or --overwrite to replace it\n"
     assert capsys.readouterr().err == refused
     assert run.main([*given, "--overwrite", "--set", "queue_size=0"]) == 2
-    assert {p.name: p.read_bytes() for p in Path("a").iterdir()} == before, "a refused run replaces nothing"
+    assert {p: p.read_bytes() for p in Path("a").rglob("*.*")} == before, "a refused run replaces nothing"
     assert run.main([*given, "--overwrite"]) == 0
     assert config("a")["strategy"] == "moco"
     assert len(events("a", "run")) == 1

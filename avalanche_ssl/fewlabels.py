@@ -1,0 +1,56 @@
+"""Which samples keep their label where labels are few? The same share, or number, of every class; seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from avalanche_ssl.errors import UsageError
+
+
+def class_ranks(labels: Tensor, seed: int) -> Tensor:
+    """For each sample (N,) with a label in 0, 1, ... its place in a random order of its class."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    order = order[labels[order].argsort(stable=True)]  # class after class, shuffled within each
+    counts = labels.bincount()
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]
+    return ranks
+
+
+def keep_labels(labels: Sequence[Tensor], amount: float | int, seed: int = 0) -> list[Tensor]:
+    """The labels of each experience, -1 (unlabelled) but for a class-balanced choice over all of them.
+
+    The choices of one seed are nested: what 1 % keeps, 10 % keeps, too.
+
+    Args:
+        labels: (N,) of each experience, negative where unknown.
+        amount: a float is the share of every class, above 0 and at most 1, rounded to the nearest number of
+            samples and at least one; an int is how many of every class (all of a smaller one).
+        seed: of the choice.
+
+    Raises:
+        UsageError: the amount is out of its range.
+    """
+    check_amount(amount)
+    pooled = torch.cat(list(labels))
+    known = (pooled >= 0).nonzero().flatten()
+    classes = pooled[known]
+    counts = classes.bincount()
+    quota = torch.full_like(counts, amount) if isinstance(amount, int) else (counts * amount).round().clamp(min=1)
+    kept = torch.full_like(pooled, -1)
+    chosen = known[class_ranks(classes, seed) < quota[classes]]
+    kept[chosen] = pooled[chosen]
+    return list(torch.split(kept, [len(y) for y in labels]))
+
+
+def check_amount(amount: float | int) -> None:
+    """Refuse an amount of labels that `keep_labels` does not know.
+
+    Raises:
+        UsageError: names it.
+    """
+    if isinstance(amount, bool) or not (amount >= 1 if isinstance(amount, int) else 0 < amount <= 1):
+        raise UsageError(f"labels {amount}: give a share above 0 and at most 1.0, or a whole number a class from 1")

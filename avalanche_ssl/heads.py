@@ -1,0 +1,192 @@
+"""Which probes are trained by gradient descent? A linear layer or an MLP on frozen features: `TrainedHead`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.classifiers import Again, Fit, scaling
+from avalanche_ssl.encoders import mlp
+from avalanche_ssl.errors import nearest, require_positive
+from avalanche_ssl.moments import Labelled, labelled
+from avalanche_ssl.ridge import _hold_out
+
+SCALINGS = ("standard", "unit", "raw")
+SCHEDULES = ("cosine", "steps", "plateau")
+
+
+class Head(nn.Module):
+    """Scaled features into a network of scores (B, C); a class that is not `present` (C,) scores -inf."""
+
+    mean: Tensor
+    std: Tensor
+    present: Tensor
+
+    def __init__(self, net: nn.Module, mean: Tensor, std: Tensor, present: Tensor, unit: bool) -> None:
+        super().__init__()
+        self.net, self.unit = net, unit
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.register_buffer("present", present)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, D) -> scores (B, C)."""
+        x = F.normalize(features, dim=1) if self.unit else (features - self.mean) / self.std
+        scores: Tensor = self.net(x)
+        return scores.masked_fill(~self.present, -torch.inf)
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """Softmax regression by mini-batch gradient descent, on features as they are or augmented anew each epoch.
+
+    Args:
+        hidden: width of the hidden layer of an MLP; 0 is a linear layer.
+        features: "standard" (zero mean, unit variance), "unit" (length 1) or "raw".
+        optimizer: "sgd" (momentum 0.9) or "adam".
+        lr: its first learning rate.
+        schedule: "cosine" to zero; "steps", a tenth after 60 % and again after 80 % of the epochs; or "plateau", a
+            third where the accuracy on a held-out tenth has not risen for 5 epochs, with an end below 1e-4 and the
+            best weights kept.
+        epochs: at most so many.
+        batch_size: samples a step.
+        weight_decay: of all weights.
+    """
+
+    hidden: int = 0
+    features: Literal["standard", "unit", "raw"] = "standard"
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = 0.1
+    schedule: Literal["cosine", "steps", "plateau"] = "cosine"
+    epochs: int = 30
+    batch_size: int = 256
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_positive(lr=self.lr, epochs=self.epochs, batch_size=self.batch_size)
+        for kind, value, known in (
+            ("features", self.features, SCALINGS),
+            ("schedule", self.schedule, SCHEDULES),
+            ("optimizer", self.optimizer, ("sgd", "adam")),
+        ):
+            if value not in known:
+                raise nearest(kind, value, known)
+
+    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+        """Where each epoch's features of a slice come from."""
+        known = [labelled(x, y, n_classes) for x, y in train]
+
+        def fit(span: slice) -> nn.Module | None:
+            x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
+            if not len(y):
+                return None
+
+            def epoch_features(epoch: int) -> Tensor:
+                if again is None:
+                    return x
+                return torch.cat([f[t >= 0] for f, (_, t) in zip(again(epoch)[span], train[span], strict=True)])
+
+            return self.fit(x, y, n_classes, seed, epoch_features)
+
+        return fit
+
+    def fit(
+        self,
+        x: Tensor,
+        y: Tensor,
+        n_classes: int,
+        seed: int = 0,
+        epoch_features: Callable[[int], Tensor] | None = None,
+    ) -> Head:
+        """The head of features (N, D) with labels (N,), all known; `epoch_features(e)` (N, D) replaces x in epoch e."""
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(seed)
+            head = self._head(x, y, n_classes)
+            self._train(head, x, y, seed, epoch_features or (lambda _: x))
+        return head.eval().requires_grad_(False)
+
+    def _head(self, x: Tensor, y: Tensor, n_classes: int) -> Head:
+        width = x.shape[1]
+        net = mlp(width, self.hidden, n_classes) if self.hidden else nn.Linear(width, n_classes)
+        mean, std = scaling(x) if self.features == "standard" else (x.new_zeros(width), x.new_ones(width))
+        present = y.bincount(minlength=n_classes) > 0
+        return Head(net, mean, std, present, self.features == "unit")
+
+    def _train(self, head: Head, x: Tensor, y: Tensor, seed: int, epoch_features: Callable[[int], Tensor]) -> None:
+        held = _hold_out(y, 0.1, seed) if self.schedule == "plateau" else torch.zeros(len(y), dtype=torch.bool)
+        rows = (~held).nonzero().flatten()
+        optimizer = self._optimizer(head)
+        rate = _Rate(optimizer, self.schedule, self.epochs)
+        for epoch in range(self.epochs):
+            data = epoch_features(epoch)
+            for batch in _batches(rows, self.batch_size):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(head(data[batch]), y[batch])
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+            if rate.after(epoch, head, x[held], y[held]):
+                break
+        rate.restore(head)
+
+    def _optimizer(self, head: Head) -> torch.optim.Optimizer:
+        if self.optimizer == "adam":
+            return torch.optim.Adam(head.parameters(), self.lr, weight_decay=self.weight_decay)
+        return torch.optim.SGD(head.parameters(), self.lr, momentum=0.9, weight_decay=self.weight_decay)
+
+
+class _Rate:
+    """The learning rate over the epochs, and of "plateau" the best weights so far."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: str, epochs: int) -> None:
+        self.optimizer, self.plateau = optimizer, schedule == "plateau"
+        self.best, self.waited = -1.0, 0
+        self.weights: dict[str, Tensor] | None = None
+        self.scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+        if schedule == "cosine":
+            self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+        elif schedule == "steps":
+            milestones = [int(0.6 * epochs), int(0.8 * epochs)]
+            self.scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
+
+    def after(self, epoch: int, head: Head, x: Tensor, y: Tensor) -> bool:
+        """Set the next epoch's rate; whether this one was the last."""
+        if self.scheduler:
+            self.scheduler.step()
+        if not self.plateau or not len(y):
+            return False
+        score = _score(head, x, y)
+        if score > self.best:
+            self.best, self.weights, self.waited = score, copy.deepcopy(head.state_dict()), 0
+            return False
+        self.waited += 1
+        if self.waited > 5:
+            self.waited = 0
+            for group in self.optimizer.param_groups:
+                group["lr"] /= 3
+        return bool(self.optimizer.param_groups[0]["lr"] < 1e-4)
+
+    def restore(self, head: Head) -> None:
+        """Put the best weights back."""
+        if self.weights is not None:
+            head.load_state_dict(self.weights)
+
+
+@torch.no_grad()
+def _score(head: Head, x: Tensor, y: Tensor) -> float:
+    head.eval()
+    correct = float((head(x).argmax(1) == y).double().mean())
+    head.train()
+    return correct
+
+
+def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
+    """A random order in batches; a last one of a single sample, which batch norm cannot take, is left out."""
+    for batch in torch.split(rows[torch.randperm(len(rows))], size):
+        if len(batch) > 1 or len(rows) == 1:
+            yield batch

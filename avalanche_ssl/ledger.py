@@ -1,0 +1,57 @@
+"""What has a run spent? Views, parameters and bytes remembered, to compare strategies at equal cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.method import Method
+
+
+def spent(strategy: Any, batch: Tensor | None, images: int, steps: int) -> dict[str, int]:
+    """What a strategy has spent on so many images, passes and replay included, in so many steps.
+
+    Args:
+        strategy: a `SelfSupervised`.
+        batch: some of its raw images (B, C, H, W), to see how many views it makes; None if there were none.
+        images: learnt so far, each time they came.
+        steps: of the optimiser.
+
+    Returns:
+        ``views``: pictures made of these images and encoded, each crop, patch or group of colour channels counted
+        (the "computation budget" n_views n_steps b of CLA); ``steps``; ``parameters`` that are trained;
+        ``bytes_remembered``: of everything else that the method keeps (queue, bank, slow encoder, running
+        statistics), and of the images in Avalanche's replay buffers, as raw pixels.
+    """
+    model: Method = strategy.model
+    return {
+        "views": 0 if batch is None else images * views_an_image(model, batch),
+        "steps": steps,
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "bytes_remembered": _kept(model) + (0 if batch is None else _replayed(strategy) * batch[0].numel()),
+    }
+
+
+def views_an_image(model: Method, x: Tensor) -> int:
+    """How many pictures the method makes of an image of the batch x (B, C, H, W); no random state is changed."""
+    own = model.generator
+    model.generator = torch.Generator(x.device).manual_seed(0)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            views = model.views(x)
+    finally:
+        model.generator = own
+    return sum(v[0].numel() // v.shape[-3:].numel() for v in views.values() if v.ndim >= 4)
+
+
+def _kept(model: nn.Module) -> int:
+    kept = [*model.buffers(), *(p for p in model.parameters() if not p.requires_grad)]
+    return sum(t.numel() * t.element_size() for t in kept)
+
+
+def _replayed(strategy: Any) -> int:
+    """Images in the buffers of replay plugins."""
+    stored = [getattr(getattr(plugin, "storage_policy", None), "buffer", ()) for plugin in strategy.plugins]
+    return sum(len(buffer) for buffer in stored)

@@ -1,0 +1,175 @@
+"""Which probe, on which labels? Named protocols: `probe("ridge")`, `probe("knn-20@10%")`, `probe("osiris")`.
+
+The same encoder scores differently under each, so every number carries its protocol's name. The presets of the
+literature follow published code; `odd` says what one should know before comparing with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from avalanche_ssl.classifiers import Again, Classifier, ClassMeans, Logistic, Neighbours, Ridge
+from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.fewlabels import check_amount, keep_labels
+from avalanche_ssl.heads import TrainedHead
+from avalanche_ssl.moments import Labelled
+from avalanche_ssl.probes import SCOPES, Probes, fit_probes
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A classifier, the labels that it gets and the scopes that it is fitted in.
+
+    Args:
+        name: what every number of it is called.
+        about: in a few words, what is fitted.
+        choose: the classifier for an encoder trained on so many experiences.
+        scopes: which of "all", "seen", "task".
+        labels: how many keep their label, see `avalanche_ssl.fewlabels.keep_labels`; 1.0 keeps all.
+        every: use each n-th sample of training and test data only, in the order of the stream.
+        augment: train each epoch on features of randomly cropped and flipped images.
+        odd: what to know before comparing with numbers of others.
+    """
+
+    name: str
+    about: str
+    choose: Callable[[int], Classifier]
+    scopes: Sequence[str] = SCOPES
+    labels: float | int = 1.0
+    every: int = 1
+    augment: bool = False
+    odd: str = ""
+
+    def fit(
+        self,
+        train: Sequence[Labelled],
+        n_classes: int,
+        seen: int,
+        seed: int = 0,
+        again: Again | None = None,
+        scopes: Sequence[str] | None = None,
+    ) -> Probes:
+        """As `avalanche_ssl.probes.fit_probes`, on the labels that this protocol has; `scopes` replaces its own."""
+        labels = [_each(y, self.every) for _, y in train]
+        if self.labels != 1.0:
+            labels = keep_labels(labels, self.labels, seed)
+        data = [(x, y) for (x, _), y in zip(train, labels, strict=True)]
+        chosen = self.scopes if scopes is None else scopes
+        return fit_probes(data, n_classes, seen, chosen, self.choose(seen), seed, again if self.augment else None)
+
+    def tested(self, test: Sequence[Labelled]) -> Sequence[Labelled]:
+        """The part of the test data that this protocol scores."""
+        return [(x[:: self.every], y[:: self.every]) for x, y in test]
+
+
+def _each(labels: Tensor, every: int) -> Tensor:
+    """Labels (N,), -1 but for each n-th."""
+    if every == 1:
+        return labels
+    kept = labels.new_full(labels.shape, -1)
+    kept[::every] = labels[::every]
+    return kept
+
+
+def _always(classifier: Classifier) -> Callable[[int], Classifier]:
+    return lambda seen: classifier
+
+
+def _lump(seen: int) -> Classifier:
+    return Neighbours(k=max(1, min(200, seen)), temperature=0.1)
+
+
+_CASSLE = TrainedHead(features="raw", lr=3.0, schedule="steps", epochs=100, batch_size=256)
+_CLA = TrainedHead(features="unit", optimizer="adam", lr=0.05, schedule="plateau", epochs=100, batch_size=256)
+
+PROBES: dict[str, Probe] = {
+    p.name: p
+    for p in (
+        Probe("ridge", "ridge regression, its strength chosen on held-out training data", _always(Ridge())),
+        Probe("knn-20", "20 nearest neighbours by cosine, T = 0.07", _always(Neighbours())),
+        Probe("knn-200", "200 nearest neighbours by cosine, T = 0.1", _always(Neighbours(200, 0.1))),
+        Probe("ncm", "nearest class mean", _always(ClassMeans())),
+        Probe("logistic", "logistic regression by L-BFGS, at most 100 iterations", _always(Logistic())),
+        Probe("sgd", "softmax regression by SGD, 30 epochs", _always(TrainedHead())),
+        Probe(
+            "sgd-augmented",
+            "softmax regression by SGD, 30 epochs of cropped and flipped images",
+            _always(TrainedHead()),
+            augment=True,
+            odd="extracts the training features 30 times",
+        ),
+        Probe(
+            "mlp", "a hidden layer of 1000 by Adam, 30 epochs", _always(TrainedHead(1000, optimizer="adam", lr=1e-3))
+        ),
+        Probe(
+            "cassle-offline",
+            "softmax regression by SGD, 100 epochs of cropped and flipped images, lr 3.0, a tenth at 60 and 80",
+            _always(_CASSLE),
+            scopes=("all",),
+            augment=True,
+            odd="CaSSLe (arXiv:2112.04215) tunes lr by method, here it is 3.0; it runs the probe by hand, once; "
+            "extracts the training features 100 times",
+        ),
+        Probe(
+            "cla",
+            "softmax regression by Adam on unit features, lr 0.05, a third at plateaus of a held-out tenth",
+            _always(_CLA),
+            scopes=("all",),
+            odd="CLA and CLIMB report one accuracy after each experience and call its mean over the stream AVG ACC",
+        ),
+        Probe(
+            "osiris",
+            "200 nearest neighbours by cosine, T = 0.1",
+            _always(Neighbours(200, 0.1)),
+            scopes=("all", "task"),
+            odd="Osiris (arXiv:2404.19132) calls scope 'all' without task labels, 'task' with task labels",
+        ),
+        Probe(
+            "lump",
+            "nearest neighbours by cosine among one experience's classes, T = 0.1, k = experiences learnt",
+            _lump,
+            scopes=("task",),
+            odd="LUMP's k is min(200, number of tasks seen), so 1 after the first task: a slip in its code, kept here; "
+            "the true experience is given, so a five-way problem on Split CIFAR-100 of 20 tasks",
+        ),
+        Probe(
+            "core50",
+            "ridge regression on one in 20 frames",
+            _always(Ridge()),
+            scopes=("all",),
+            every=20,
+            odd="neighbouring frames are near copies: the stream must hold the frames in video order, and sessions of "
+            "their own for testing",
+        ),
+    )
+}
+"""Every probe on frozen features by name."""
+
+
+def probe(name: str | Probe) -> Probe:
+    """The probe of a name, with `@` and the labels that it gets, if not all: `ridge@10%`, `knn-20@5` (5 of each class).
+
+    Raises:
+        UsageError: no such probe (the nearest is proposed), or no such amount of labels.
+    """
+    if isinstance(name, Probe):
+        return name
+    base, at, amount = name.partition("@")
+    if base not in PROBES:
+        raise nearest("probe", base, PROBES)
+    return dataclasses.replace(PROBES[base], name=name, labels=_amount(name, amount)) if at else PROBES[base]
+
+
+def _amount(name: str, text: str) -> float | int:
+    try:
+        amount = float(text.removesuffix("%")) / 100 if text.endswith("%") else int(text)
+        check_amount(amount)
+    except ValueError:
+        raise UsageError(
+            f"probe '{name}': give NAME@10% or NAME@5, a share of the labels or how many of each class"
+        ) from None
+    return amount

@@ -1,0 +1,191 @@
+"""How do runs look? Figures of a report, as data addresses that need no file beside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from comparing import Group, Stream, spread
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+COLOURS = ("#3366cc", "#e07b1a", "#2c9b6c", "#b8408f", "#7a5cc4", "#8a6d3b", "#c0392b", "#4d7f94")
+CLASSES = ("#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#c9a800", "#b07aa1", "#ff8fa3", "#8c6246", "#79706e")
+STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#99a1ab",
+    "axes.grid": True,
+    "grid.color": "#e4e7eb",
+    "axes.axisbelow": True,
+    "axes.labelcolor": "#3c4650",
+    "xtick.color": "#5b6570",
+    "ytick.color": "#5b6570",
+    "legend.frameon": False,
+    "svg.hashsalt": "report",
+}
+Picture = str
+"""`data:` address of an image."""
+
+
+@contextmanager
+def _figure(width: float = 5.0, height: float = 3.5) -> Iterator[tuple[Figure, Any]]:
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots()
+
+
+def _svg(figure: Figure) -> Picture:
+    file = io.BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def heat_map(group: Group, probe: str, scope: str) -> Picture:
+    """The accuracy matrix, mean over seeds, with the untrained encoder as first row."""
+    table = 100 * group.mean_rows(probe, scope)
+    rows, columns = table.shape
+    with _figure(5.0, 4.2) as (figure, axes):
+        axes.grid(False)
+        image = axes.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+        every = 1 + (columns - 1) // 10
+        axes.set_xticks(range(0, columns, every), [str(j + 1) for j in range(0, columns, every)])
+        names = ["untrained", *map(str, range(1, rows))]
+        axes.set_yticks(range(0, rows, every), names[::every])
+        axes.set(xlabel="tested on experience", ylabel="learnt up to experience")
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        for (t, j), value in np.ndenumerate(table):
+            if columns <= 12 and not np.isnan(value):
+                axes.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "#222")
+        for j in range(columns):  # what has just been learnt
+            if j + 1 < rows:
+                axes.add_patch(_frame(j, j + 1))
+        bar = figure.colorbar(image, ax=axes, fraction=0.046)
+        bar.outline.set_visible(False)
+    return _svg(figure)
+
+
+def _frame(x: float, y: float) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, fill=False, edgecolor="white", linewidth=1.4)
+
+
+def anytime(stream: Stream, probe: str, scope: str) -> Picture:
+    """Accuracy on the experiences seen so far, mean and spread over seeds; the untrained encoder dashed."""
+    with _figure() as (figure, axes):
+        for group, colour in zip(stream.groups, _cycle(), strict=False):
+            if not group.having(probe, scope):
+                continue
+            _band(axes, 100 * group.anytime(probe, scope), colour, group.label)
+            untrained = [np.nanmean(r.untrained(probe, scope)) for r in group.having(probe, scope)]
+            if np.isfinite(untrained).all():
+                axes.axhline(100 * float(np.mean(untrained)), color=colour, linestyle=(0, (4, 3)), linewidth=1)
+        axes.set(xlabel="experiences learnt", ylabel="accuracy on those seen (%)")
+        _finish(axes)
+    return _svg(figure)
+
+
+def forgetting(stream: Stream, probe: str, scope: str) -> Picture:
+    """Points lost on each experience between its best moment and the end."""
+    shown = [(g, c) for g, c in zip(stream.groups, _cycle(), strict=False) if g.having(probe, scope)]
+    with _figure() as (figure, axes):
+        for i, (group, colour) in enumerate(shown):
+            values = 100 * group.forgetting(probe, scope)
+            places = np.arange(1, values.shape[1] + 1) + (i - (len(shown) - 1) / 2) * 0.8 / len(shown)
+            error = values.std(axis=0, ddof=1) if len(values) > 1 else None
+            style = {"ecolor": "#555", "elinewidth": 1, "capsize": 2}
+            axes.bar(
+                places,
+                values.mean(axis=0),
+                0.8 / len(shown),
+                yerr=error,
+                color=colour,
+                label=group.label,
+                error_kw=style,
+            )
+        axes.set(xlabel="experience", ylabel="forgotten at the end (points)")
+        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+        _finish(axes)
+    return _svg(figure)
+
+
+def health(stream: Stream, field: str, label: str) -> Picture | None:
+    """A field of the vitals over the stream; None if no run has it."""
+    with _figure(4.2, 2.9) as (figure, axes):
+        for group, colour in zip(stream.groups, _cycle(), strict=False):
+            lines = [[v.get(field) for v in run.vitals] for run in group.runs]
+            steps = min(map(len, lines), default=0)
+            values = np.array([line[:steps] for line in lines], dtype=float)
+            if values.size and not np.isnan(values).all():
+                _band(axes, values, colour, group.label)
+        if not axes.lines:
+            return None
+        axes.set(xlabel="experiences learnt", ylabel=label)
+        _finish(axes)
+    return _svg(figure)
+
+
+def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[str]) -> Picture:
+    """Points (N, 2) coloured by class."""
+    with _figure(4.6, 4.4) as (figure, axes):
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+        centre, reach = (points.max(0) + points.min(0)) / 2, 0.54 * float(np.ptp(points, axis=0).max())
+        axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
+        for c, name in enumerate(names):
+            rows = labels == c
+            axes.scatter(
+                *points[rows].T, s=16, color=_class_colour(c, len(names)), label=name, linewidths=0, alpha=0.85
+            )
+        if len(names) <= 10:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(5, len(names)), handletextpad=0.1)
+    return _svg(figure)
+
+
+def thumbnail(image: NDArray[np.uint8]) -> Picture:
+    """A PNG of an image (H, W, C) or (H, W, 1)."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _class_colour(c: int, classes: int) -> Any:
+    if classes <= len(CLASSES):
+        return CLASSES[c]
+    from matplotlib import colormaps
+
+    return colormaps["hsv"](c / classes)
+
+
+def _cycle() -> Iterator[str]:
+    while True:
+        yield from COLOURS
+
+
+def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str) -> None:
+    """Mean of (seeds, t) as a line, one standard deviation around it."""
+    steps = np.arange(1, values.shape[1] + 1)
+    mean, std = (np.array(part) for part in zip(*(spread(list(column)) for column in values.T), strict=True))
+    axes.plot(steps, mean, "o-", color=colour, label=label, markersize=4, linewidth=1.8)
+    axes.fill_between(
+        steps, mean - np.nan_to_num(std), mean + np.nan_to_num(std), color=colour, alpha=0.15, linewidth=0
+    )
+
+
+def _finish(axes: Any) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, fontsize=9, columnspacing=1.2)
