@@ -2,8 +2,8 @@
 
 python benchmarks/run.py --strategy moco-v1
 
-Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Queue and momentum are those
-of a short stream too, see `MoCo`; temperature 0.07 and the linear head are the paper's.
+Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Queue and momentum are those of
+a short stream too, see `MoCo`; temperature 0.07 and the linear head are the paper's.
 """
 
 from functools import partial

@@ -2,9 +2,9 @@
 
 python benchmarks/run.py --strategy moco
 
-Made for short streams: an experience here has some 350 steps, where the paper has millions. So Adam instead of SGD,
-a queue of 1,024 keys (half an experience), a key encoder that follows within ten steps (momentum 0.9), batch norm in
-the head, and milder crops.
+Made for short streams: an experience here has some 350 steps, where the paper has millions. So Adam instead of SGD, a
+queue of 1,024 keys (half an experience), a key encoder that follows within ten steps (momentum 0.9), batch norm in the
+head, and milder crops.
 """
 
 from functools import partial

@@ -15,14 +15,15 @@ recipe = Recipe(
     partial(
         PIRL,
         pretext="rotation",
+        negatives="batch",
         hidden=256,
         head_norm=True,
         temperature=0.1,
-        count=1024,
-        augment=Augment(scale=(0.5, 1.0)),
+        augment=Augment(scale=(0.5, 1.0), hue=0.5),
+        transform=Augment(scale=(0.6, 1.0), hue=0.5),
     ),
     optimizer="adam",
     lr=0.001,
     batch_size=64,
-    epochs=6,
+    epochs=8,
 )

@@ -1,9 +1,13 @@
-"""Draft. PIRL, jigsaw (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its shuffled patches.
+"""PIRL, jigsaw (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its shuffled patches.
 
 python benchmarks/run.py --strategy pirl
 
-Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. For the same reason heads with
-a hidden layer and batch norm, 1,024 negatives, InfoNCE and milder crops; `objective=paper` is eq. 5 to the letter.
+What is looked for is the image's row in the memory bank, as in the paper; the negatives are the batch's other images.
+With 1,024 negatives of the bank, and the term of the image alone, the encoder fell below the untrained one (47.0 % to
+39.0 %, five passes over the stream with seed 9): its rows are as old as an epoch. `negatives=bank objective=paper` is
+eq. 5 to the letter. Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. For the
+same reason heads with a hidden layer and batch norm. Views are mild crops with the hue turned freely: digits and
+photographs here have any colour, and a method that may tell images by it learns little else.
 """
 
 from functools import partial
@@ -13,9 +17,17 @@ from avalanche_ssl.methods import PIRL
 from avalanche_ssl.recipe import Recipe
 
 recipe = Recipe(
-    partial(PIRL, hidden=256, head_norm=True, temperature=0.1, count=1024, augment=Augment(scale=(0.5, 1.0))),
+    partial(
+        PIRL,
+        negatives="batch",
+        hidden=256,
+        head_norm=True,
+        temperature=0.1,
+        augment=Augment(scale=(0.5, 1.0), hue=0.5),
+        transform=Augment(scale=(0.6, 1.0), hue=0.5),
+    ),
     optimizer="adam",
     lr=0.001,
     batch_size=64,
-    epochs=6,
+    epochs=8,
 )

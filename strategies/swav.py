@@ -1,12 +1,21 @@
-"""Draft. SwAV (Caron et al. 2020, arXiv:2006.09882) with two crops: predict the other crop's balanced cluster.
+"""SwAV (Caron et al. 2020, arXiv:2006.09882) with two crops: predict the other crop's balanced cluster.
 
 python benchmarks/run.py --strategy swav
 
-Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. 128 prototypes for batches
-of 64, not 3,000 for 4,096, frozen for the first 100 steps of the stream.
+Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. 128 prototypes for batches of
+64, not 3,000 for 4,096, frozen for the first 100 steps of the stream; mild crops.
 """
 
+from functools import partial
+
+from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import SwAV
 from avalanche_ssl.recipe import Recipe
 
-recipe = Recipe(SwAV, optimizer="adam", lr=0.003, batch_size=64)
+recipe = Recipe(
+    partial(SwAV, augment=Augment(scale=(0.5, 1.0))),
+    optimizer="adam",
+    lr=0.001,
+    batch_size=64,
+    epochs=10,
+)
