@@ -1,4 +1,4 @@
-"""Draft. PIRL, rotation (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its rotated version.
+"""PIRL, rotation (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its rotated version.
 
 python benchmarks/run.py --strategy pirl-rotation
 
