@@ -1,11 +1,12 @@
-"""Draft. BYOL (Grill et al. 2020, arXiv:2006.07733): predict the slow network's view of the same image.
+"""BYOL (Grill et al. 2020, arXiv:2006.07733): predict the slow network's view of the same image.
 
 python benchmarks/run.py --strategy byol
 
 Adam, where the paper has LARS, and batches of 32: a short stream gives some hundred steps, too few for LARS. For the
-same reason batch norm at the end of the projection, and a slow copy that follows within twenty steps; its momentum is
-constant, since the paper's schedule would freeze it after the first experience. Views are mild crops with the hue
-turned freely: digits and photographs here have any colour, and a method that may tell images by it learns little else.
+same reason batch norm at the end of the projection, a narrow predictor and no solarised views; the slow copy's
+momentum is 0.99 and constant, since the paper's schedule would freeze it after the first experience. Views are mild
+crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell images by it
+learns little else.
 """
 
 from functools import partial
@@ -15,9 +16,9 @@ from avalanche_ssl.methods import BYOL
 from avalanche_ssl.recipe import Recipe
 
 recipe = Recipe(
-    partial(BYOL, head_norm=True, momentum=0.95, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
+    partial(BYOL, hidden=256, head_norm=True, solarize=0.0, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
     optimizer="adam",
     lr=0.001,
     batch_size=32,
-    epochs=10,
+    epochs=8,
 )

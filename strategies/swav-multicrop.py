@@ -1,4 +1,4 @@
-"""SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict large ones' codes.
+"""Draft. SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict large ones' codes.
 
 python benchmarks/run.py --strategy swav-multicrop
 

@@ -374,6 +374,16 @@ def test_swav_views_are_different_crops_of_two_sizes(small):
     assert all(torch.allclose(rows.norm(dim=-1), torch.ones(rows.shape[:-1])) for rows in outputs.values())
 
 
+def test_swav_small_crops_leave_the_running_statistics_to_the_large():
+    alone, both = swav(), swav(small_crops=2)
+    both.load_state_dict(alone.state_dict())
+    views = both.views(textured(8))
+    for method in (alone, both):
+        method.train().embed({name: views[name] for name in views if method is both or name != "small"})
+    for (name, a), b in zip(alone.encoder.named_buffers(), both.encoder.buffers()):
+        assert torch.equal(a, b) and (a.ndim == 0 or a.std() > 0), name
+
+
 def test_swav_small_crops_keep_the_colours_of_the_large():
     method = swav(small_crops=2, augment=Augment(gray=0.5, blur=0.3))
     assert method.small == Augment(size=16, scale=(0.05, 0.2), gray=0.5, blur=0.3)

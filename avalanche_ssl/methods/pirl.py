@@ -34,7 +34,7 @@ class PIRL(Method):
     In a short stream negatives from the bank teach nothing: its rows are as old as an epoch, in which a young encoder
     turns its space around, and to move away from where others were is no reason to spread. ``negatives="batch"``
     takes the present embeddings of the batch's other images, which feel the push themselves; what is looked for stays
-    the image's row in the bank.
+    the image's row in the bank, which thus matters to images that come again: in later passes, or by replay.
 
     Args:
         encoder: builds the encoder.

@@ -14,6 +14,7 @@ from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import unit
 from avalanche_ssl.memory import Queue
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
+from avalanche_ssl.patches import frozen_buffers
 
 LARGE = ("first", "second")
 """The large crops of an image: those whose codes are computed."""
@@ -87,10 +88,14 @@ class SwAV(Method):
         return views
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, dim), of small crops (B, n, dim); crops of a size share batch statistics."""
+        """Unit embeddings (B, dim), of small crops (B, n, dim); crops of a size share batch statistics.
+
+        Small crops leave the running statistics of the encoder alone, which are those of whole images.
+        """
         features = [self.encoder(torch.cat([views[crop] for crop in LARGE]))]
         if self.small_crops:
-            features.append(self.encoder(views["small"].flatten(0, 1)))
+            with frozen_buffers(self.encoder):
+                features.append(self.encoder(views["small"].flatten(0, 1)))
         rows = unit(self.head(torch.cat(features)))
         batch = len(views["first"])
         outputs = {"first": rows[:batch], "second": rows[batch : 2 * batch]}
