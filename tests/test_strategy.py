@@ -326,7 +326,7 @@ def test_replay_mixes_raw_images_of_earlier_experiences(digits, policy):
         lambda: av.EWCPlugin(ewc_lambda=1e4, mode="online", decay_factor=0.9),
         lambda: av.SynapticIntelligencePlugin(si_lambda=1e3),
         lambda: av.AGEMPlugin(patterns_per_experience=32, sample_size=32),
-        lambda: av.RWalkPlugin(ewc_lambda=1e3),
+        lambda: av.RWalkPlugin(ewc_lambda=1.0),
     ],
     ids=["ewc", "online-ewc", "si", "agem", "rwalk"],
 )
