@@ -428,11 +428,14 @@ def test_resume_starts_what_never_began(whole: Path) -> None:
 
 
 def test_a_resume_with_other_settings_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {p.name: p.read_bytes() for p in whole.iterdir() if p.name != "lock"}
+    def content() -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in whole.rglob("*") if p.is_file() and p.name != "lock"}
+
+    before = content()
     assert run.main(["--resume", "--out", "whole", "--set", "lr=0.5", "--seed", "3"]) == 2
     said = capsys.readouterr().err
     assert "seed was 0, is 3; settings.lr was 0.003, is 0.5" in said and said.count("\n") == 1
-    assert {p.name: p.read_bytes() for p in whole.iterdir() if p.name != "lock"} == before
+    assert content() == before
     assert run.main(["--resume", "--out", "whole", "--workers", "1"]) == 0, "which changes no result"
 
 
