@@ -498,6 +498,25 @@ def test_a_changed_log_is_refused(whole: Path, capsys: pytest.CaptureFixture[str
     assert "log.jsonl is not what the checkpoint left" in capsys.readouterr().err
 
 
+def test_collapsed_features_stop_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the second experience the last layer dies: all images have the same features from then on."""
+
+    def update(self: Any, outputs: Any) -> None:
+        self.encoder.stages[-1][1].weight.data *= 0 if len(lines("a")) > before else 1
+
+    monkeypatch.setattr(SimCLR, "update", update)
+    before = 10**9
+    assert run.main(options("a", "--checkpoint-every", "never")) == 0, "features as they should be"
+    before = next(i for i, e in enumerate(lines("a"), 1) if e["event"] == "experience")
+    steps = sum(e["steps"] for e in lines("a") if e["event"] == "experience")
+    capsys.readouterr()
+    assert run.main(options("a", "--checkpoint-every", "never", "--overwrite")) == 2
+    said = capsys.readouterr().err.split("\r")[-1]
+    assert said.startswith("run.py: the features have collapsed beyond recovery after experience 2: lower lr, or look")
+    assert f"; stopped after step {steps}; vital signs after experience 2: feature_std 0, " in said
+    assert said.endswith(f"; last good checkpoint: step {steps // 2}, a/checkpoint\n") and said.count("\n") == 1
+
+
 # -- kill -9 -----------------------------------------------------------------------------------------------------------
 
 
