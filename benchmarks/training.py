@@ -268,7 +268,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
 
 def _open(out: Path, config: dict[str, Any]) -> None:
     """Clear the run's folder of the files of an earlier run, and write the configuration."""
-    for path in [*(out / name for name in FILES), *out.glob("checkpoint*")]:
+    for path in [*(out / name for name in (*FILES, "encoder.md")), *out.glob("checkpoint*")]:
         path.unlink(missing_ok=True)
     shutil.rmtree(out / FOLDER, ignore_errors=True)
     with replacing(out / "config.yaml") as file:

@@ -93,6 +93,14 @@ def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]
         assert re.search(rf"\| ridge \| {scope} \| .* \| {100 * sum(last) / 2:.1f} \|", card)
 
 
+def test_a_new_run_removes_the_card_of_the_old_one(runs: Path) -> None:
+    arguments = [*torture.options_of("simclr", "fp32", 0, 0, 0), "--epochs", "1", "--out", "a"]
+    assert run.main(arguments) == 0 and command.main(["a"]) == 0
+    assert Path("a/encoder.md").exists()
+    assert run.main([*arguments, "--overwrite"]) == 0
+    assert not Path("a/encoder.md").exists()
+
+
 def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([str(runs / "moco" / "checkpoint")]) == 2
     assert "say with --out" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -159,10 +158,7 @@ def _threads(paths: Sequence[Path]) -> int | None:
 def _read(path: Path, size: int) -> Image.Image:
     """RGB, upright, the shorter side resized to `size` (antialiased), then the centre."""
     try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            image.verify()  # the checksums of a PNG, which decoding leaves unread
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(path) as image:
             image.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than useful
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:  # Pillow raises many kinds for a damaged file
