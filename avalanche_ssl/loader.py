@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,10 +103,18 @@ class RawLoader:
         try:
             yield from self._processes()
         except RuntimeError as error:
-            self._workers = None
+            self._dismiss()
             if not is_dead_worker(error):
                 raise
             raise DataError(dead_worker(error)) from error
+
+    def _dismiss(self) -> None:
+        """End the processes now: torch would tell the death of another of them by an error in the midst of anything."""
+        iterator = getattr(self._workers, "_iterator", None)
+        self._workers = None
+        if iterator is not None:
+            with suppress(RuntimeError):
+                iterator._shutdown_workers()
 
     def position(self) -> dict[str, Any]:
         """Where the running epoch stands, between two batches: for `start_at` of a loader of the same data."""

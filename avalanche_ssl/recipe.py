@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
-import yaml
 
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.method import Method
 from avalanche_ssl.optim import LARS
 from avalanche_ssl.schedule import Schedule
-from avalanche_ssl.settings import arguments, change, plain
+from avalanche_ssl.settings import arguments, change, plain, read_yaml
 
 if TYPE_CHECKING:
     from avalanche_ssl.strategy import SelfSupervised
@@ -219,7 +218,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
         if not equals or not name:
             raise UsageError(f"setting '{pair}' has no value: give --set name=value")
         try:
-            settings[name.strip()] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: no such date
-            raise UsageError(f"setting '{pair}' is not YAML: {str(error).splitlines()[0]}") from error
+            settings[name.strip()] = read_yaml(value)
+        except ValueError as error:
+            raise UsageError(f"setting '{pair[:200]}' is not YAML: {str(error)[:200]}") from error
     return settings

@@ -45,20 +45,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _compare(options: argparse.Namespace) -> None:
     from avalanche_ssl.downstream import stages_to_freeze
-    from avalanche_ssl.recipe import load_recipe
+    from avalanche_ssl.export import read_encoder
 
     for name in options.downstream:
         stages_to_freeze("full" if name == "scratch" else name)
-    config = run._read_config(options.run / "config.yaml")
-    recipe = load_recipe(config["strategy"], run.STRATEGIES).override(config["settings"])
+    config, recipe = run.of_folder(options.run)
+    weights = read_encoder(options.run / "encoder.pt")
     benchmark = run._benchmark(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         fresh, pretrained = recipe.build_method(), recipe.build_method()
     try:
-        state = torch.load(options.run / "encoder.pt", map_location="cpu", weights_only=True)
-        pretrained.encoder.load_state_dict(state)
-    except Exception as error:  # a broken file may raise anything
+        pretrained.encoder.load_state_dict(weights)
+    except RuntimeError as error:
         raise UsageError(f"cannot use {options.run / 'encoder.pt'}: {' '.join(str(error).split())[:200]}") from error
     table = [
         (name, _tune(name, fresh if name == "scratch" else pretrained, benchmark, options))

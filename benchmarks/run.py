@@ -181,6 +181,17 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
     return config
 
 
+def of_folder(folder: Path) -> tuple[dict[str, Any], Any]:
+    """Configuration and recipe of the run in a folder.
+
+    Raises:
+        UsageError: there is none, or its configuration is damaged.
+    """
+    options = _parser().parse_args([f"--config={folder / 'config.yaml'}"])
+    config = _config(options)
+    return config, _recipe(options, config)
+
+
 def _check_probes(names: str) -> None:
     """Unknown names show before anything is built."""
     from avalanche_ssl.protocols import probe
@@ -191,11 +202,11 @@ def _check_probes(names: str) -> None:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    import yaml
+    from avalanche_ssl.settings import read_yaml
 
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: no UTF-8, or no such date
+        config = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no YAML
         raise UsageError(f"cannot read --config {path}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise UsageError(f"--config {path} holds no settings: give the config.yaml of a run")

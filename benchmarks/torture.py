@@ -2,6 +2,7 @@
 
 python benchmarks/torture.py --kills 3                           # every recipe, fp32 and bf16, with and without replay
 python benchmarks/torture.py --strategy moco --workers 0 2 --replay 0 30 --online 0 10
+python benchmarks/torture.py --size                              # instead: how large checkpoints are, and how slow
 
 A run is a process of its own that works as run.py does, on a small part of split-digits, with a narrow encoder and
 small memories. Of the kills of a run one comes while a probe is fitted, one while a checkpoint is written, and the
@@ -213,6 +214,38 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in event.items() if name not in TIMES} for event in events]
 
 
+LARGE: dict[str, tuple[str, dict[str, Any]]] = {
+    "MoCo, ResNet-18, queue of 65,536": ("moco", {"encoder": "resnet18", "queue_size": 65_536}),
+    "CMC, small encoder, bank of 1,000,000 rows": ("cmc-bank", {"capacity": 1_000_000}),
+}
+"""Recipes with the memories of large runs, and their settings."""
+
+
+def measure(strategy: str, settings: dict[str, Any], writes: int = 3) -> tuple[int, list[float], float]:
+    """Bytes of a checkpoint of a strategy that has learnt; seconds that each writing took, and the reading."""
+    made = load_recipe(strategy, run.STRATEGIES).override(settings | {"batch_size": 16, "epochs": 1}).build()
+    stream = few_digits().train_stream
+    made.train(stream[0], eval_streams=[])  # so that the optimiser has its state
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints, seconds = resume.Checkpoints(Path(folder, "checkpoint"), made, stream), []
+        for _ in range(writes):
+            start = time.perf_counter()
+            checkpoints.save()
+            seconds.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        checkpoints.resume()
+        return checkpoints.path.stat().st_size, seconds, time.perf_counter() - start
+
+
+def print_sizes() -> None:
+    """A line for each of `LARGE`; the share of the time is that of the median when one is written every ten minutes."""
+    for name, (strategy, settings) in LARGE.items():
+        size, seconds, read = measure(strategy, settings)
+        share = sorted(seconds)[len(seconds) // 2] / 600
+        written = ", ".join(f"{s:.2f}" for s in seconds)
+        print(f"{name}: {size / 2**20:.0f} MiB, written in {written} s, resumed in {read:.2f} s, {share:.2%} at 10 min")
+
+
 def prepare_process() -> None:
     """What all runs share: one thread, so that sums have one order, the small streams, and slow imports."""
     for module in ("matplotlib.backends.backend_agg", "matplotlib.figure", "training"):
@@ -236,8 +269,12 @@ def main() -> int:
     add("--online", nargs="*", type=int, default=[0], help="images of a mini-batch")
     add("--kills", type=int, default=3, help="of a run, one more comes from outside")
     add("--seed", type=int, default=0, help="of the moments")
+    add("--size", action="store_true", help="kill nothing: size and time of checkpoints with large memories")
     options = parser.parse_args()
     prepare_process()
+    if options.size:
+        print_sizes()
+        return 0
     total = lost = 0
     choices = (options.strategy, options.precision, options.workers, options.replay, options.online)
     for strategy, precision, workers, replay, online in itertools.product(*choices):

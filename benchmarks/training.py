@@ -24,6 +24,7 @@ from avalanche_ssl import results
 from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.export import write_encoder
 from avalanche_ssl.gallery import FOLDER, Gallery
 from avalanche_ssl.ledger import spent
 from avalanche_ssl.log import JsonLog
@@ -120,8 +121,7 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
                 log("experience", **progress.last)
                 if probe and gallery:
                     gallery.save(progress.learnt, probe.latest)
-                with replacing(out / "encoder.pt") as file:
-                    torch.save(strategy.model.encoder.state_dict(), file)
+                write_encoder(out / "encoder.pt", strategy.model.encoder.state_dict())
                 print(progress.line(probe))
                 _check_alive(vitals)
     except UsageError as error:
@@ -173,7 +173,7 @@ def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
     signs = ", ".join(f"{k} {v:.3g}" for k, v in vitals.events[-1].items() if k in SIGNS) if vitals.events else ""
     health = f" after experience {len(vitals.events)}: {signs}" if signs else ": none measured yet"
     last = f"step {checkpoints.saved_at}, {checkpoints.path}" if checkpoints.saved_at is not None else "none"
-    return f"stopped at step {strategy.clock.train_iterations + 1}; vital signs{health}; last good checkpoint: {last}"
+    return f"stopped after step {strategy.clock.train_iterations}; vital signs{health}; last good checkpoint: {last}"
 
 
 class Progress(SupervisedPlugin):  # type: ignore[misc]
@@ -268,7 +268,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
 
 def _open(out: Path, config: dict[str, Any]) -> None:
     """Clear the run's folder of the files of an earlier run, and write the configuration."""
-    for path in [*(out / name for name in FILES), *out.glob("checkpoint*")]:
+    for path in [*(out / name for name in (*FILES, "encoder.md")), *out.glob("checkpoint*")]:
         path.unlink(missing_ok=True)
     shutil.rmtree(out / FOLDER, ignore_errors=True)
     with replacing(out / "config.yaml") as file:

@@ -296,7 +296,7 @@ def test_a_run_that_diverges_is_stopped(photos: Path, capsys: pytest.CaptureFixt
     err = capsys.readouterr().err.split("\r")[-1]
     assert err.startswith("run.py: the loss of step 2 is not finite: lower lr (1e+30)")
     assert err.endswith(
-        "stopped at step 2; vital signs: none measured yet; last good checkpoint: step 0, a/checkpoint\n"
+        "stopped after step 1; vital signs: none measured yet; last good checkpoint: step 0, a/checkpoint\n"
     )
     assert err.count("\n") == 1
 
