@@ -103,12 +103,12 @@ class RawLoader:
         try:
             yield from self._processes()
         except RuntimeError as error:
-            self._dismiss()
+            self.dismiss()
             if not is_dead_worker(error):
                 raise
             raise DataError(dead_worker(error)) from error
 
-    def _dismiss(self) -> None:
+    def dismiss(self) -> None:
         """End the processes now: torch would tell the death of another of them by an error in the midst of anything."""
         iterator = getattr(self._workers, "_iterator", None)
         self._workers = None

@@ -146,6 +146,8 @@ class SelfSupervised(
             message = explain(error, self.train_mb_size)
             if message is None:
                 raise
+            if isinstance(self.dataloader, RawLoader):
+                self.dataloader.dismiss()
             raise UsageError(message) from error
 
     def progress(self) -> dict[str, Any]:
