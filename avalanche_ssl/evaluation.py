@@ -13,6 +13,7 @@ from avalanche.evaluation.metric_results import MetricValue
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avalanche_ssl.along import OnlineProbe
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import RawLoader
@@ -51,7 +52,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         benchmark: train_stream and test_stream of equal length, learnt in that order.
         probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
-        log: called with a `probe` event for each accuracy.
+        log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.
         batch_size: images a batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         represent: features (B, D) of a model and images (B, C, H, W), for a strategy of yours whose model has no
@@ -101,6 +102,13 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._part = 0
         self._since = 0.0
         self._probed_at = -1
+        labels = [torch.as_tensor(np.asarray(d.targets)) for d in self.train]
+        self.online = {
+            p.name: OnlineProbe(self.train, p.known(labels, seed), self.n_classes, p.online == "leaky", seed)
+            for p in self.probes
+            if p.online
+        }
+        """Probes that learn along with the encoder, by name."""
 
     @property
     def trained(self) -> int:
@@ -113,6 +121,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
             "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
             "running": time.perf_counter() - self._since,
+            "online": {name: online.state_dict() for name, online in self.online.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -121,6 +130,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
+        for name, online in self.online.items():
+            online.load_state_dict(state["online"][name])
 
     def key(self, probe: str, scope: str) -> str:
         """Where `rows` keeps a probe's accuracies: under its scope for the first probe, else under "NAME/SCOPE"."""
@@ -149,6 +160,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Start the clock."""
         self._since = time.perf_counter()
 
+    def after_backward(self, strategy: Any, **kwargs: Any) -> None:
+        """Let the probes that learn along with the encoder take a step."""
+        for online in self.online.values():
+            online.step(strategy, self._model(strategy), getattr(strategy, "transforms", True))
+
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Count images, each pass and replayed ones included."""
         self.images += len(strategy.mb_x)
@@ -176,20 +192,37 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def measure(self, strategy: Any) -> None:
         """Add a row: accuracies of the present encoder. The first row is the untrained encoder's."""
         start = time.perf_counter()
-        with untouched(self._model(strategy)):
-            fitted = self._fit(strategy, seen=len(self.rows))
-            self.latest = self._features(strategy, self.test)
-            found = {p.name: probe_accuracies(fitted[p.name], p.tested(self.latest)) for p in self.probes}
-        flat = [(name, scope, row) for name, by_scope in found.items() for scope, row in by_scope.items()]
-        self.rows.append({self.key(name, scope): row for name, scope, row in flat})
+        found = self.accuracies(strategy, seen=len(self.rows))
+        flat = [(p, scope, row) for p in self.probes for scope, row in found[p.name].items()]
+        self.rows.append({self.key(p.name, scope): row for p, scope, row in flat})
         self.eval_seconds += time.perf_counter() - start
-        for name, scope, row in flat:
+        for p, scope, row in flat:
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
-                    self._publish(strategy, name, scope, j, float(accuracy))
+                    self._publish(strategy, p, scope, j, float(accuracy))
 
-    def _fit(self, strategy: Any, seen: int) -> dict[str, Probes]:
-        """Every probe, in its scopes among ours; the first one's "all" goes to the strategy."""
+    def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
+        """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
+        with untouched(self._model(strategy)):
+            fitted = self._fit(strategy, seen)
+            self.latest = self._features(strategy, self.test)
+            return {
+                p.name: self._online(strategy, p) if p.online else _mean_accuracies(fitted[p.name], p.tested(self.latest))
+                for p in self.probes
+            }
+
+    def _online(self, strategy: Any, probe: Probe) -> dict[str, Matrix]:
+        """Accuracies of a probe that learnt along with the encoder, on features as it sees them."""
+        online, model = self.online[probe.name], self._model(strategy)
+        with online.seen(model) as differs:
+            test = self._features(strategy, self.test) if differs else self.latest
+        return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
+
+    def _fit(self, strategy: Any, seen: int) -> dict[str, list[Probes]]:
+        """Every probe but those that learn by themselves, as often as it draws labels, in its scopes among ours.
+
+        The first one's "all" goes to the strategy.
+        """
         with untouched(self._model(strategy)):
             train = self._features(strategy, self.train)
 
@@ -199,9 +232,14 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
             seen = min(seen, len(train))
             fitted = {
-                p.name: p.fit(train, self.n_classes, seen, self.seed, again, self._scopes(p)) for p in self.probes
+                p.name: [
+                    p.fit(train, self.n_classes, seen, self.seed + draw, again, self._scopes(p))
+                    for draw in range(p.draws)
+                ]
+                for p in self.probes
+                if not p.online
             }
-            whole = fitted[self.probes[0].name]
+            whole = fitted.get(self.probes[0].name, [{}])[0]
             if "all" not in whole:
                 whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
         strategy.probe = whole["all"][0]
@@ -237,20 +275,27 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
         return [features(self._model(strategy), batches(_evaluated(d)), strategy.device) for d in datasets]
 
-    def _publish(self, strategy: Any, probe: str, scope: str, j: int, accuracy: float) -> None:
-        name = f"Probe_{probe}_{scope}/eval_phase/test_stream/Exp{j:03d}"
+    def _publish(self, strategy: Any, probe: Probe, scope: str, j: int, accuracy: float) -> None:
+        name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"
         strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
         if self.log is not None:
             self.log(
                 "probe",
                 trained=self.trained,
                 evaluated=j + 1,
-                probe=probe,
+                probe=probe.name,
                 scope=scope,
                 accuracy=accuracy,
                 images=self.images,
                 seconds=round(self.train_seconds, 3),
+                **({"odd": probe.odd} if probe.odd else {}),
             )
+
+
+def _mean_accuracies(fits: Sequence[Probes], test: Sequence[Labelled]) -> dict[str, Matrix]:
+    """Accuracies (T,) by scope, the mean over fits on several draws of the labels."""
+    each = [probe_accuracies(probes, test) for probes in fits]
+    return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
 
 
 @dataclass(frozen=True)
