@@ -18,7 +18,7 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
-from avalanche_ssl.probes import SCOPES, Probes, Represents, features, probe_accuracies, untouched
+from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, features, probe_accuracies, untouched
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
 
@@ -96,6 +96,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
         self.latest: list[Labelled] = []
         """Features and labels of each experience's test data as they were measured last."""
+        self.consolidation = float("nan")
+        """Of the encoder after the whole stream, see `avalanche_ssl.metrics.consolidation`."""
         self.images = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
@@ -121,6 +123,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
             "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
             "running": time.perf_counter() - self._since,
+            "consolidation": self.consolidation,
             "online": {name: online.state_dict() for name, online in self.online.items()},
         }
 
@@ -130,6 +133,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
+        self.consolidation = state["consolidation"]
         for name, online in self.online.items():
             online.load_state_dict(state["online"][name])
 
@@ -187,10 +191,14 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
         if self._probed_at != strategy.clock.train_iterations:
-            self._fit(strategy, seen=self.trained)
+            with untouched(self._model(strategy)):
+                self._fit(strategy, self._features(strategy, self.train), seen=self.trained)
 
     def measure(self, strategy: Any) -> None:
-        """Add a row: accuracies of the present encoder. The first row is the untrained encoder's."""
+        """Add a row: accuracies of the present encoder. The first row is the untrained encoder's.
+
+        After the last experience of several, consolidation is told, too.
+        """
         start = time.perf_counter()
         found = self.accuracies(strategy, seen=len(self.rows))
         flat = [(p, scope, row) for p in self.probes for scope, row in found[p.name].items()]
@@ -200,12 +208,17 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
                     self._publish(strategy, p, scope, j, float(accuracy))
+        if self.log is not None and self.trained == len(self.train) > 1:
+            self.log("consolidation", trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained)
 
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
         with untouched(self._model(strategy)):
-            fitted = self._fit(strategy, seen)
+            train = self._features(strategy, self.train)
+            fitted = self._fit(strategy, train, seen=seen)
             self.latest = self._features(strategy, self.test)
+            if seen == len(train) > 1:
+                self.consolidation = consolidation(train, self.latest)
             return {
                 p.name: self._online(strategy, p) if p.online else _mean_accuracies(fitted[p.name], p.tested(self.latest))
                 for p in self.probes
@@ -218,30 +231,24 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             test = self._features(strategy, self.test) if differs else self.latest
         return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
 
-    def _fit(self, strategy: Any, seen: int) -> dict[str, list[Probes]]:
+    def _fit(self, strategy: Any, train: Sequence[Labelled], seen: int) -> dict[str, list[Probes]]:
         """Every probe but those that learn by themselves, as often as it draws labels, in its scopes among ours.
 
         The first one's "all" goes to the strategy.
         """
-        with untouched(self._model(strategy)):
-            train = self._features(strategy, self.train)
 
-            def again(epoch: int) -> list[Tensor]:
-                generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
-                return [x for x, _ in self._features(strategy, self.train, generator)]
+        def again(epoch: int) -> list[Tensor]:
+            generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
+            return [x for x, _ in self._features(strategy, self.train, generator)]
 
-            seen = min(seen, len(train))
-            fitted = {
-                p.name: [
-                    p.fit(train, self.n_classes, seen, self.seed + draw, again, self._scopes(p))
-                    for draw in range(p.draws)
-                ]
-                for p in self.probes
-                if not p.online
-            }
-            whole = fitted.get(self.probes[0].name, [{}])[0]
-            if "all" not in whole:
-                whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
+        def fit(probe: Probe, draw: int) -> Probes:
+            return probe.fit(train, self.n_classes, seen, self.seed + draw, again, self._scopes(probe))
+
+        seen = min(seen, len(train))
+        fitted = {p.name: [fit(p, draw) for draw in range(p.draws)] for p in self.probes if not p.online}
+        whole = fitted[self.probes[0].name][0] if self.probes[0].name in fitted else {}
+        if "all" not in whole:
+            whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
         strategy.probe = whole["all"][0]
         strategy.probe.to(strategy.device)
         self._probed_at = strategy.clock.train_iterations

@@ -37,7 +37,9 @@ class Group:
     runs: list[Run]
 
     def values(self, metric: str, probe: str, scope: str) -> dict[Any, float]:
-        """A metric by seed."""
+        """A metric by seed; consolidation is of no probe but the features."""
+        if metric == "consolidation":
+            return {r.seed: r.consolidation for r in self.runs}
         return {
             r.seed: METRICS[metric](r.matrix(probe, scope), r.untrained(probe, scope))
             for r in self.having(probe, scope)

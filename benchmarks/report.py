@@ -27,6 +27,7 @@ COLUMNS = (
     "forgetting",
     "forward transfer",
     "knowledge gain",
+    "consolidation",
     "untrained accuracy",
 )
 PAIRED = ("average accuracy", "gain", "anytime accuracy", "forgetting")
@@ -75,7 +76,13 @@ def table(found: list[Stream], notes: list[str]) -> str:
         for row in differences(stream, probe, scope):
             cells = ", ".join(f"{name} {_text(c)}" for name, c in zip(PAIRED, row["cells"], strict=True))
             lines.append(f"{row['label']} minus {stream.groups[0].label}, {row['seeds']} paired seeds: {cells}")
+        lines += [f"odd about {name}: {odd}" for name, odd in _odd(stream)]
     return "\n".join(lines)
+
+
+def _odd(stream: Stream) -> list[tuple[str, str]]:
+    """Probes of which something must be known before their numbers are compared, with what that is."""
+    return list({name: odd for g in stream.groups for r in g.runs for name, odd in r.odd.items()}.items())
 
 
 def summary(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:
@@ -136,7 +143,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "probe": probe,
         "scope": scope,
         "about": bases[probe].about if probe in bases else "",
-        "odd": [(name, base.odd) for name, base in bases.items() if base.odd],
+        "odd": _odd(stream),
         "columns": COLUMNS,
         "summary": summary(stream, probe, scope),
         "paired_columns": PAIRED,
