@@ -102,7 +102,11 @@ class OnlineProbe:
         from avalanche.benchmarks.utils import concat_datasets
 
         loader = RawLoader(
-            [concat_datasets(self.data)], [len(strategy.mb_x)], shuffle=True, generator=self.order, transforms=transforms
+            [concat_datasets(self.data)],
+            [len(strategy.mb_x)],
+            shuffle=True,
+            generator=self.order,
+            transforms=transforms,
         )
         x, y, *_ = next(iter(loader))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))

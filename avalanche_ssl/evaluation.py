@@ -219,15 +219,18 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             self.latest = self._features(strategy, self.test)
             if seen == len(train) > 1:
                 self.consolidation = consolidation(train, self.latest)
-            return {
-                p.name: self._online(strategy, p) if p.online else _mean_accuracies(fitted[p.name], p.tested(self.latest))
-                for p in self.probes
-            }
+            return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 
-    def _online(self, strategy: Any, probe: Probe) -> dict[str, Matrix]:
-        """Accuracies of a probe that learnt along with the encoder, on features as it sees them."""
-        online, model = self.online[probe.name], self._model(strategy)
-        with online.seen(model) as differs:
+    def _score(self, strategy: Any, probe: Probe, fits: list[Probes] | None) -> dict[str, Matrix]:
+        """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
+
+        Of a probe that learnt along with the encoder there are no fits: on features as it sees them.
+        """
+        if fits is not None:
+            each = [probe_accuracies(probes, probe.tested(self.latest)) for probes in fits]
+            return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
+        online = self.online[probe.name]
+        with online.seen(self._model(strategy)) as differs:
             test = self._features(strategy, self.test) if differs else self.latest
         return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
 
@@ -297,12 +300,6 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 seconds=round(self.train_seconds, 3),
                 **({"odd": probe.odd} if probe.odd else {}),
             )
-
-
-def _mean_accuracies(fits: Sequence[Probes], test: Sequence[Labelled]) -> dict[str, Matrix]:
-    """Accuracies (T,) by scope, the mean over fits on several draws of the labels."""
-    each = [probe_accuracies(probes, test) for probes in fits]
-    return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
 
 
 @dataclass(frozen=True)

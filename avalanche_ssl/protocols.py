@@ -135,8 +135,8 @@ PROBES: dict[str, Probe] = {
             _along,
             scopes=("all",),
             online="clean",
-            odd="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; a head that learnt on "
-            "features as they were, so its accuracy lags behind the encoder",
+            odd="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; a head that "
+            "learnt on features as they were, so its accuracy lags behind the encoder",
         ),
         Probe(
             "cassle-online-leak",
@@ -144,8 +144,8 @@ PROBES: dict[str, Probe] = {
             _along,
             scopes=("all",),
             online="leaky",
-            odd="LEAK, as in CaSSLe's code (arXiv:2112.04215): the batch-norm statistics that it tests with are averaged "
-            "over classes the stream has not brought yet; only to compare with its published CIFAR numbers",
+            odd="LEAK, as in CaSSLe's code (arXiv:2112.04215): the batch-norm statistics that it tests with are "
+            "averaged over classes the stream has not brought yet; only to compare with its published CIFAR numbers",
         ),
         Probe(
             "cla",

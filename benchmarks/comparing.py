@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from reading import Run
+from references import Reference
 
 from avalanche_ssl import metrics
 
@@ -69,6 +70,7 @@ class Stream:
 
     title: str
     groups: list[Group]
+    references: list[Reference] = field(default_factory=list)
 
     @property
     def protocols(self) -> list[tuple[str, str]]:

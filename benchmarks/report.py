@@ -1,6 +1,7 @@
 """Compare runs: a table on screen, and one page with pictures that opens anywhere.
 
 python benchmarks/report.py runs/cmc-* runs/moco-*            # writes report.html
+python benchmarks/report.py runs/cmc-* --references           # and what to measure them against, computed once
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from comparing import Group, Stream, paired, spread, streams
 from glossary import WORDS
 from reading import Run, read_all
+from references import references
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
@@ -46,11 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders that run.py wrote")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
+    parser.add_argument(
+        "--references", action="store_true", help="add raw pixels, untrained, iid and supervised (trains encoders)"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs/references"), metavar="DIR", help="of references (runs/references)"
+    )
     options = parser.parse_args(arguments)
     try:
         runs, notes = read_all(options.runs)
         found = streams(runs)
         notes += [f"{run.folder}: {note}" for run in runs for note in run.notes]
+        if options.references:
+            notes += _refer(found, options.cache)
         print(table(found, notes))
         write(options.out, page(found, notes))
     except UsageError as error:
@@ -60,6 +70,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _refer(found: list[Stream], cache: Path) -> list[str]:
+    """Give each stream the references of its groups; why some have none."""
+    notes = []
+    for stream in found:
+        for group in stream.groups:
+            try:
+                new = references(group.label, group.runs, cache)
+            except UsageError as error:
+                notes.append(f"no references of {group.label}: {error}")
+                continue
+            known = {reference.label for reference in stream.references}
+            stream.references += [reference for reference in new if reference.label not in known]
+    return notes
+
+
 def table(found: list[Stream], notes: list[str]) -> str:
     """The comparison as text, the streams apart, each with its protocol."""
     lines = [f"note: {note}" for note in notes]
@@ -67,7 +92,7 @@ def table(found: list[Stream], notes: list[str]) -> str:
         lines.append(f"note: {len(found)} different streams are kept apart: their accuracies cannot be compared")
     for stream in found:
         probe, scope = stream.protocols[0]
-        width = max(len(g.label) for g in stream.groups) + 2
+        width = max(len(group.label) for group in (*stream.groups, *stream.references)) + 2
         lines += ["", f"{stream.title}; probe {probe}, scope {scope}; per cent, mean ± standard deviation over seeds"]
         lines.append("strategy".ljust(width) + "seeds" + "".join(c.rjust(20) for c in COLUMNS))
         for row in summary(stream, probe, scope):
@@ -86,12 +111,19 @@ def _odd(stream: Stream) -> list[tuple[str, str]]:
 
 
 def summary(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:
-    """A row for each group."""
+    """A row for each group and each reference, which has an average accuracy only."""
 
     def cells(group: Group) -> list[Cell]:
         return [_cell(list(group.values(metric, probe, scope).values())) for metric in COLUMNS]
 
-    return [{"label": g.label, "seeds": len(g.runs), "cells": cells(g)} for g in stream.groups]
+    rows = [{"label": g.label, "seeds": len(g.runs), "cells": cells(g)} for g in stream.groups]
+    for reference in stream.references:
+        values = reference.averages(probe, scope)
+        blank: list[Cell] = [("", "")] * (len(COLUMNS) - 1)
+        rows.append(
+            {"label": reference.label, "seeds": len(values), "cells": [_cell(values), *blank], "reference": True}
+        )
+    return rows
 
 
 def differences(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:

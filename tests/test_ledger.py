@@ -1,8 +1,8 @@
 """What a run has spent, counted by hand; the sample of images that a gallery keeps."""
 
 import numpy as np
-import torch
 import pytest
+import torch
 from avalanche.training.plugins import ReplayPlugin
 from conftest import tiny
 
