@@ -135,8 +135,8 @@ PROBES: dict[str, Probe] = {
             _along,
             scopes=("all",),
             online="clean",
-            odd="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; a head that "
-            "learnt on features as they were, so its accuracy lags behind the encoder",
+            odd="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; its head had "
+            "thousands of steps, after a few hundred it has hardly begun",
         ),
         Probe(
             "cassle-online-leak",

@@ -290,7 +290,8 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
     results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
     title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
-    results.draw(out / "accuracy.png", title, {s: probe.matrix(s) for s in probe.scopes}, untrained)
+    matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
+    results.draw(out / "accuracy.png", title, matrices, untrained)
 
 
 def _versions() -> dict[str, str]:
