@@ -1,6 +1,6 @@
 """What are a run's numbers to be measured against? Reference accuracies under its own probes, computed once and kept.
 
-- raw pixels: the probes on the images themselves, sides above 32 pixels averaged down to that;
+- raw pixels: the probes on the images themselves, sides above 16 pixels averaged down to that;
 - untrained: the run's method before any training, five initialisations;
 - iid: the run's recipe on the whole stream at once, for as many images as the run has learnt, with its seed;
 - supervised: the run's encoder trained on the labels in the same way.
@@ -32,6 +32,8 @@ Rows = dict[tuple[str, str], NDArray[np.float64]]
 """Accuracies (T,) by probe and scope."""
 
 INITIALISATIONS = 5
+SIDE = 16
+"""Pixels of an image side at most: ridge regression on all of 32x32 takes minutes for each fit."""
 TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "clip")
 """Settings that do not matter to an untrained encoder."""
 SHARED = ("encoder", "batch_size", "epochs", "schedule")
@@ -129,7 +131,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
         for s in range(INITIALISATIONS)
     ]
     return [
-        Job("raw pixels", "pixels", stream, pixels),
+        Job(f"raw pixels, {SIDE}x{SIDE}", "pixels", stream | {"side": SIDE}, pixels),
         *starts,
         Job(f"{label}: iid", "iid", mine | whole | {"settings": settings}, partial(at_once, recipe)),
         Job(f"{label}: supervised, iid", "supervised", encoded | whole | {"settings": shared}, supervised),
@@ -143,7 +145,7 @@ def _pixels() -> Any:
 
     class Pixels(torch.nn.Module):
         def represent(self, x: torch.Tensor) -> torch.Tensor:
-            return F.adaptive_avg_pool2d(x.float() / 255, [min(side, 32) for side in x.shape[-2:]]).flatten(1)
+            return F.adaptive_avg_pool2d(x.float() / 255, [min(side, SIDE) for side in x.shape[-2:]]).flatten(1)
 
     clock = SimpleNamespace(train_iterations=0)
     return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), transforms=False, clock=clock)

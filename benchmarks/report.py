@@ -180,6 +180,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "summary": summary(stream, probe, scope),
         "paired_columns": PAIRED,
         "paired": differences(stream, probe, scope),
+        "columns_of_protocols": [entry.label for entry in (*stream.groups, *stream.references)],
         "protocols": [_protocol(stream, *key) for key in stream.protocols],
         "groups": [{"label": g.label, "heat_map": pictures.heat_map(g, probe, scope)} for g in stream.groups],
         "anytime": pictures.anytime(stream, probe, scope),
@@ -194,6 +195,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 def _protocol(stream: Stream, probe: str, scope: str) -> dict[str, Any]:
     cells = [_cell(list(g.values("average accuracy", probe, scope).values())) for g in stream.groups]
+    cells += [_cell(reference.averages(probe, scope)) for reference in stream.references]
     return {"name": f"{probe}, {scope}", "cells": cells}
 
 

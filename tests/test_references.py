@@ -49,19 +49,20 @@ def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
     monkeypatch.setattr(references, "_measured", lambda s, *rest: measured.append(s) or original(s, *rest))
     found = references.references("simclr", [reading.read(Path("a"))], Path("cache"), said.append)
     assert [(r.label, len(r.repeats)) for r in found] == [
-        ("raw pixels", 1),
+        ("raw pixels, 16x16", 1),
         ("simclr: untrained", 5),
         ("simclr: iid", 1),
         ("simclr: supervised, iid", 1),
     ]
     pixels, *starts, iid, supervised = measured
+    assert pixels.model.represent(torch.zeros(1, 3, 64, 8, dtype=torch.uint8)).shape == (1, 3 * 16 * 8)
     assert pixels.model.represent(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape == (1, 192)
     assert {s.clock.train_iterations for s in starts} == {0}
     images = reading.read(Path("a")).end["images"]
     assert [s.clock.train_iterations * 8 for s in (iid, supervised)] == [images] * 2 == [3 * 64] * 2
     assert (type(iid.model).__name__, type(supervised.model).__name__) == ("SimCLR", "Supervised")
     by_name = {r.label: r for r in found}
-    assert by_name["raw pixels"].averages("ncm", "all") == [1.0], "four shades of gray"
+    assert by_name["raw pixels, 16x16"].averages("ncm", "all") == [1.0], "four shades of gray"
     assert np.std(by_name["simclr: untrained"].averages("ncm", "all")) > 0
     first = reading.read(Path("a")).untrained("ncm", "all").mean()
     assert by_name["simclr: untrained"].averages("ncm", "all")[0] == pytest.approx(first), "seed 0 is the run's"
@@ -89,7 +90,7 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache():
     assert differing(settings={"lr": 0.5}) == {"x: iid"}
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
     assert differing(seed=5) == {"x: iid", "x: supervised, iid"}
-    assert differing(probes="ridge") == {"raw pixels", "x: untrained", "x: iid", "x: supervised, iid"}
+    assert differing(probes="ridge") == {"raw pixels, 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
 
 
 def test_a_damaged_file_of_the_cache_is_written_anew():
@@ -109,9 +110,10 @@ def test_the_report_shows_them_by_name(capsys):
     assert report.main(given) == 0
     table = capsys.readouterr().out
     (row,) = [line for line in table.splitlines() if line.startswith("raw pixels")]
-    assert row.split()[2:4] == ["1", "100.0"]
+    assert row.split()[3:5] == ["1", "100.0"]
     assert "simclr: untrained" in table and "simclr: iid" in table and "odd about cassle-online" in table
     page = Path("r.html").read_text(encoding="utf-8")
+    assert "<th>raw pixels, 16x16</th>" in page, "under every protocol, too"
     assert page.count('class="reference"') == 4 and "<small>reference</small> raw pixels" in page
 
 
