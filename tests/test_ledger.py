@@ -42,9 +42,8 @@ def test_what_is_remembered_is_queue_slow_encoder_statistics_and_replayed_pixels
     replay = [ReplayPlugin(mem_size=size)] if size else []
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     strategy = SelfSupervised(model=model, optimizer=optimizer, plugins=replay)
-    data = digits.train_stream[0].dataset
     for plugin in replay:
-        plugin.storage_policy.update_from_dataset(data)
+        plugin.storage_policy.post_adapt(strategy, digits.train_stream[0])
     found = spent(strategy, torch.zeros(2, 3, 32, 32, dtype=torch.uint8), images=100, steps=7)
     everything = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
