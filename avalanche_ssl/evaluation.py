@@ -13,11 +13,12 @@ from avalanche.evaluation.metric_results import MetricValue
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avalanche_ssl.along import OnlineProbe
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
-from avalanche_ssl.probes import SCOPES, Probes, Represents, features, probe_accuracies, untouched
+from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, features, probe_accuracies, untouched
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
 
@@ -51,7 +52,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         benchmark: train_stream and test_stream of equal length, learnt in that order.
         probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
-        log: called with a `probe` event for each accuracy.
+        log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.
         batch_size: images a batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         represent: features (B, D) of a model and images (B, C, H, W), for a strategy of yours whose model has no
@@ -95,12 +96,21 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
         self.latest: list[Labelled] = []
         """Features and labels of each experience's test data as they were measured last."""
+        self.consolidation = float("nan")
+        """Of the encoder after the whole stream, see `avalanche_ssl.metrics.consolidation`."""
         self.images = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
         self._part = 0
         self._since = 0.0
         self._probed_at = -1
+        labels = [torch.as_tensor(np.asarray(d.targets)) for d in self.train]
+        self.online = {
+            p.name: OnlineProbe(self.train, p.known(labels, seed), self.n_classes, p.online == "leaky", seed)
+            for p in self.probes
+            if p.online
+        }
+        """Probes that learn along with the encoder, by name."""
 
     @property
     def trained(self) -> int:
@@ -113,6 +123,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
             "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
             "running": time.perf_counter() - self._since,
+            "consolidation": self.consolidation,
+            "online": {name: online.state_dict() for name, online in self.online.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -121,6 +133,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
+        self.consolidation = state["consolidation"]
+        for name, online in self.online.items():
+            online.load_state_dict(state["online"][name])
 
     def key(self, probe: str, scope: str) -> str:
         """Where `rows` keeps a probe's accuracies: under its scope for the first probe, else under "NAME/SCOPE"."""
@@ -149,6 +164,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Start the clock."""
         self._since = time.perf_counter()
 
+    def after_backward(self, strategy: Any, **kwargs: Any) -> None:
+        """Let the probes that learn along with the encoder take a step."""
+        for online in self.online.values():
+            online.step(strategy, self._model(strategy), getattr(strategy, "transforms", True))
+
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Count images, each pass and replayed ones included."""
         self.images += len(strategy.mb_x)
@@ -171,39 +191,67 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
         if self._probed_at != strategy.clock.train_iterations:
-            self._fit(strategy, seen=self.trained)
+            with untouched(self._model(strategy)):
+                self._fit(strategy, self._features(strategy, self.train), seen=self.trained)
 
     def measure(self, strategy: Any) -> None:
-        """Add a row: accuracies of the present encoder. The first row is the untrained encoder's."""
+        """Add a row: accuracies of the present encoder. The first row is the untrained encoder's.
+
+        After the last experience of several, consolidation is told, too.
+        """
         start = time.perf_counter()
-        with untouched(self._model(strategy)):
-            fitted = self._fit(strategy, seen=len(self.rows))
-            self.latest = self._features(strategy, self.test)
-            found = {p.name: probe_accuracies(fitted[p.name], p.tested(self.latest)) for p in self.probes}
-        flat = [(name, scope, row) for name, by_scope in found.items() for scope, row in by_scope.items()]
-        self.rows.append({self.key(name, scope): row for name, scope, row in flat})
+        found = self.accuracies(strategy, seen=len(self.rows))
+        flat = [(p, scope, row) for p in self.probes for scope, row in found[p.name].items()]
+        self.rows.append({self.key(p.name, scope): row for p, scope, row in flat})
         self.eval_seconds += time.perf_counter() - start
-        for name, scope, row in flat:
+        for p, scope, row in flat:
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
-                    self._publish(strategy, name, scope, j, float(accuracy))
+                    self._publish(strategy, p, scope, j, float(accuracy))
+        if self.log is not None and self.trained == len(self.train) > 1:
+            self.log("consolidation", trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained)
 
-    def _fit(self, strategy: Any, seen: int) -> dict[str, Probes]:
-        """Every probe, in its scopes among ours; the first one's "all" goes to the strategy."""
+    def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
+        """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
         with untouched(self._model(strategy)):
             train = self._features(strategy, self.train)
+            fitted = self._fit(strategy, train, seen=seen)
+            self.latest = self._features(strategy, self.test)
+            if seen == len(train) > 1:
+                self.consolidation = consolidation(train, self.latest)
+            return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 
-            def again(epoch: int) -> list[Tensor]:
-                generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
-                return [x for x, _ in self._features(strategy, self.train, generator)]
+    def _score(self, strategy: Any, probe: Probe, fits: list[Probes] | None) -> dict[str, Matrix]:
+        """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
 
-            seen = min(seen, len(train))
-            fitted = {
-                p.name: p.fit(train, self.n_classes, seen, self.seed, again, self._scopes(p)) for p in self.probes
-            }
-            whole = fitted[self.probes[0].name]
-            if "all" not in whole:
-                whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
+        Of a probe that learnt along with the encoder there are no fits: on features as it sees them.
+        """
+        if fits is not None:
+            each = [probe_accuracies(probes, probe.tested(self.latest)) for probes in fits]
+            return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
+        online = self.online[probe.name]
+        with online.seen(self._model(strategy)) as differs:
+            test = self._features(strategy, self.test) if differs else self.latest
+        return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
+
+    def _fit(self, strategy: Any, train: Sequence[Labelled], seen: int) -> dict[str, list[Probes]]:
+        """Every probe but those that learn by themselves, as often as it draws labels, in its scopes among ours.
+
+        The first one's "all" goes to the strategy.
+        """
+
+        def again(epoch: int) -> list[Tensor]:
+            generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
+            return [x for x, _ in self._features(strategy, self.train, generator)]
+
+        def fit(probe: Probe, draw: int) -> Probes:
+            return probe.fit(train, self.n_classes, seen, self.seed + draw, again, self._scopes(probe))
+
+        seen = min(seen, len(train))
+        fitted = {p.name: [fit(p, draw) for draw in range(p.draws)] for p in self.probes if not p.online}
+        whole = fitted[self.probes[0].name][0] if self.probes[0].name in fitted else {}
+        if "all" not in whole:
+            whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
         strategy.probe = whole["all"][0]
         strategy.probe.to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
@@ -237,19 +285,20 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
         return [features(self._model(strategy), batches(_evaluated(d)), strategy.device) for d in datasets]
 
-    def _publish(self, strategy: Any, probe: str, scope: str, j: int, accuracy: float) -> None:
-        name = f"Probe_{probe}_{scope}/eval_phase/test_stream/Exp{j:03d}"
+    def _publish(self, strategy: Any, probe: Probe, scope: str, j: int, accuracy: float) -> None:
+        name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"
         strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
         if self.log is not None:
             self.log(
                 "probe",
                 trained=self.trained,
                 evaluated=j + 1,
-                probe=probe,
+                probe=probe.name,
                 scope=scope,
                 accuracy=accuracy,
                 images=self.images,
                 seconds=round(self.train_seconds, 3),
+                **({"odd": probe.odd} if probe.odd else {}),
             )
 
 

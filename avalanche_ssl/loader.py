@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.sources import Arrays, Batch, DataError, resolve, source
@@ -102,18 +103,26 @@ class RawLoader:
             return
         try:
             yield from self._processes()
-        except RuntimeError as error:
+        except (RuntimeError, OSError, EOFError) as error:  # a death also shows as a broken connection
+            died = is_dead_worker(error) or self._has_lost_one()
             self.dismiss()
-            if not is_dead_worker(error):
+            if not died:
                 raise
             raise DataError(dead_worker(error)) from error
 
+    def _has_lost_one(self) -> bool:
+        """Whether one of the processes is dead."""
+        iterator: Any = getattr(self._workers, "_iterator", None)
+        return iterator is not None and not all(process.is_alive() for process in iterator._workers)
+
     def dismiss(self) -> None:
         """End the processes now: torch would tell the death of another of them by an error in the midst of anything."""
-        iterator = getattr(self._workers, "_iterator", None)
+        iterator: Any = getattr(self._workers, "_iterator", None)
         self._workers = None
-        if iterator is not None:
+        for _ in range(2 if iterator is not None else 0):  # such an error may come here, too, once
             with suppress(RuntimeError):
+                signal_handling._remove_worker_pids(id(iterator))
+                iterator._worker_pids_set = False
                 iterator._shutdown_workers()
 
     def position(self) -> dict[str, Any]:
@@ -212,12 +221,12 @@ def _seeded(seed: int) -> Iterator[None]:
         torch.set_rng_state(cpu)
 
 
-def is_dead_worker(error: RuntimeError) -> bool:
+def is_dead_worker(error: Exception) -> bool:
     """Is this torch's way to say that a process of a DataLoader was killed, or ended by itself?"""
     return "DataLoader worker (pid" in str(error)
 
 
-def dead_worker(error: RuntimeError) -> str:
+def dead_worker(error: Exception) -> str:
     """What to tell the user then."""
     reason = " ".join(str(error).split()).partition(" It is possible")[0].rstrip(".")
     return f"a loader process died ({reason}): if memory is short, give fewer --workers, which changes no result"

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avalanche_ssl.classifiers import Again, Classifier, Ridge, check_labels
+from avalanche_ssl.classifiers import Again, Classifier, Neighbours, Ridge, check_labels
 from avalanche_ssl.moments import Labelled
 
 SCOPES = ("all", "seen", "task")
@@ -144,3 +144,17 @@ def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
     if not known.any():
         return float("nan")
     return float((probe(features[known]).argmax(1) == labels[known]).double().mean())
+
+
+def consolidation(train: Sequence[Labelled], test: Sequence[Labelled], k: int = 200, temperature: float = 0.1) -> float:
+    """How often neighbours tell which experience a test image belongs to: `avalanche_ssl.metrics.consolidation`.
+
+    Args:
+        train, test: features (N, D) of each experience; their labels are not read.
+        k, temperature: of the neighbours.
+    """
+    sizes = torch.tensor([len(x) for x, _ in train])
+    owners = torch.arange(len(train)).repeat_interleave(sizes)
+    votes = Neighbours(k, temperature).fit(torch.cat([x for x, _ in train]), owners, len(train))
+    scores = [accuracy(votes, x, torch.full((len(x),), j)) for j, (x, _) in enumerate(test)]
+    return float(np.mean(scores))

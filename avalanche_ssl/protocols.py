@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -32,7 +33,9 @@ class Probe:
         labels: how many keep their label, see `avalanche_ssl.fewlabels.keep_labels`; 1.0 keeps all.
         every: use each n-th sample of training and test data only, in the order of the stream.
         augment: train each epoch on features of randomly cropped and flipped images.
-        odd: what to know before comparing with numbers of others.
+        draws: fit on so many choices of the labels; the mean of their accuracies counts.
+        online: "clean" or "leaky" learns along with the encoder, see `avalanche_ssl.along`; "" is fitted afterwards.
+        odd: what to know before comparing with numbers of others; goes beside them into every output.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Probe:
     labels: float | int = 1.0
     every: int = 1
     augment: bool = False
+    draws: int = 1
+    online: Literal["", "clean", "leaky"] = ""
     odd: str = ""
 
     def fit(
@@ -54,12 +59,15 @@ class Probe:
         scopes: Sequence[str] | None = None,
     ) -> Probes:
         """As `avalanche_ssl.probes.fit_probes`, on the labels that this protocol has; `scopes` replaces its own."""
-        labels = [_each(y, self.every) for _, y in train]
-        if self.labels != 1.0:
-            labels = keep_labels(labels, self.labels, seed)
+        labels = self.known([y for _, y in train], seed)
         data = [(x, y) for (x, _), y in zip(train, labels, strict=True)]
         chosen = self.scopes if scopes is None else scopes
         return fit_probes(data, n_classes, seen, chosen, self.choose(seen), seed, again if self.augment else None)
+
+    def known(self, labels: Sequence[Tensor], seed: int = 0) -> Sequence[Tensor]:
+        """The labels (N,) of each experience, -1 for those that this protocol does not have."""
+        labels = [_each(y, self.every) for y in labels]
+        return labels if self.labels == 1.0 else keep_labels(labels, self.labels, seed)
 
     def tested(self, test: Sequence[Labelled]) -> Sequence[Labelled]:
         """The part of the test data that this protocol scores."""
@@ -82,6 +90,13 @@ def _always(classifier: Classifier) -> Callable[[int], Classifier]:
 def _lump(seen: int) -> Classifier:
     return Neighbours(k=max(1, min(200, seen)), temperature=0.1)
 
+
+def _along(seen: int) -> Classifier:
+    raise UsageError("this probe learns along with the encoder: name it in ProbePlugin(benchmark, probes=[...])")
+
+
+DRAWS = 3
+"""Choices of few labels, over which accuracies are averaged."""
 
 _CASSLE = TrainedHead(features="raw", lr=3.0, schedule="steps", epochs=100, batch_size=256)
 _CLA = TrainedHead(features="unit", optimizer="adam", lr=0.05, schedule="plateau", epochs=100, batch_size=256)
@@ -113,6 +128,24 @@ PROBES: dict[str, Probe] = {
             augment=True,
             odd="CaSSLe (arXiv:2112.04215) tunes lr by method, here it is 3.0; it runs the probe by hand, once; "
             "extracts the training features 100 times",
+        ),
+        Probe(
+            "cassle-online",
+            "softmax regression by SGD with LARS, a step beside each of the encoder's, on all classes from the start",
+            _along,
+            scopes=("all",),
+            online="clean",
+            odd="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; its head had "
+            "thousands of steps, after a few hundred it has hardly begun",
+        ),
+        Probe(
+            "cassle-online-leak",
+            "as cassle-online, on batch-norm statistics that labelled batches of all classes have passed through",
+            _along,
+            scopes=("all",),
+            online="leaky",
+            odd="LEAK, as in CaSSLe's code (arXiv:2112.04215): the batch-norm statistics that it tests with are "
+            "averaged over classes the stream has not brought yet; only to compare with its published CIFAR numbers",
         ),
         Probe(
             "cla",
@@ -153,6 +186,8 @@ PROBES: dict[str, Probe] = {
 def probe(name: str | Probe) -> Probe:
     """The probe of a name, with `@` and the labels that it gets, if not all: `ridge@10%`, `knn-20@5` (5 of each class).
 
+    Where labels are few, three choices of them are drawn, and the mean of the three accuracies counts.
+
     Raises:
         UsageError: no such probe (the nearest is proposed), or no such amount of labels.
     """
@@ -161,7 +196,9 @@ def probe(name: str | Probe) -> Probe:
     base, at, amount = name.partition("@")
     if base not in PROBES:
         raise nearest("probe", base, PROBES)
-    return dataclasses.replace(PROBES[base], name=name, labels=_amount(name, amount)) if at else PROBES[base]
+    if not at:
+        return PROBES[base]
+    return dataclasses.replace(PROBES[base], name=name, labels=_amount(name, amount), draws=DRAWS)
 
 
 def _amount(name: str, text: str) -> float | int:

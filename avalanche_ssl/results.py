@@ -22,11 +22,13 @@ EXPLAIN = {
     "backward transfer": "mean change from just after learning an experience to the end",
     "untrained accuracy": "average accuracy of the encoder before any training",
     "forward transfer": "mean gain over the untrained encoder on an experience just before it is learnt",
+    "knowledge gain": "mean gain of an experience's accuracy by learning it",
+    "consolidation": "how often 200 neighbours tell which experience a test image is of, at the end",
 }
 
 
-def summary(matrix: Matrix, untrained: Matrix) -> dict[str, float]:
-    """The metrics of an accuracy matrix R (T, T) beside the untrained encoder's accuracies (T,)."""
+def summary(matrix: Matrix, untrained: Matrix, consolidation: float = float("nan")) -> dict[str, float]:
+    """The metrics of an accuracy matrix R (T, T) beside the untrained encoder's accuracies (T,), and consolidation."""
     return {
         "average accuracy": metrics.average_accuracy(matrix),
         "anytime accuracy": metrics.average_anytime_accuracy(matrix),
@@ -34,6 +36,8 @@ def summary(matrix: Matrix, untrained: Matrix) -> dict[str, float]:
         "backward transfer": metrics.backward_transfer(matrix),
         "forward transfer": metrics.forward_transfer(matrix, untrained),
         "untrained accuracy": float(np.mean(untrained)),
+        "knowledge gain": metrics.knowledge_gain(matrix),
+        "consolidation": consolidation,
     }
 
 
@@ -64,20 +68,21 @@ def protocol_table(probe: "ProbePlugin") -> str:
     return "\n".join(lines)
 
 
-def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str) -> None:
-    """All accuracies, one a line: trained, evaluated, probe, scope, accuracy.
+def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str, odd: Mapping[str, str] | None = None) -> None:
+    """All accuracies, one a line: trained, evaluated, probe, scope, accuracy, odd.
 
-    A key of a row is a scope of the probe, or "NAME/SCOPE" of another one.
+    A key of a row is a scope of the probe, or "NAME/SCOPE" of another one; `odd` says of probes what is odd.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["trained", "evaluated", "probe", "scope", "accuracy"])
+        table.writerow(["trained", "evaluated", "probe", "scope", "accuracy", "odd"])
         for trained, row in enumerate(rows):
             for key, accuracies in row.items():
                 name, _, scope = key.rpartition("/")
                 for j, accuracy in enumerate(accuracies):
                     if not np.isnan(accuracy):
-                        table.writerow([trained, j + 1, name or probe, scope, f"{accuracy:.6f}"])
+                        note = (odd or {}).get(name or probe, "")
+                        table.writerow([trained, j + 1, name or probe, scope, f"{accuracy:.6f}", note])
 
 
 def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matrix) -> None:

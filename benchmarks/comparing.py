@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from reading import Run
+from references import Reference
 
 from avalanche_ssl import metrics
 
@@ -37,7 +38,9 @@ class Group:
     runs: list[Run]
 
     def values(self, metric: str, probe: str, scope: str) -> dict[Any, float]:
-        """A metric by seed."""
+        """A metric by seed; consolidation is of no probe but the features."""
+        if metric == "consolidation":
+            return {r.seed: r.consolidation for r in self.runs}
         return {
             r.seed: METRICS[metric](r.matrix(probe, scope), r.untrained(probe, scope))
             for r in self.having(probe, scope)
@@ -67,6 +70,7 @@ class Stream:
 
     title: str
     groups: list[Group]
+    references: list[Reference] = field(default_factory=list)
 
     @property
     def protocols(self) -> list[tuple[str, str]]:

@@ -1,6 +1,9 @@
 """Fine-tune a run's encoder on the labelled data of its stream, or train it from scratch, and compare in one table.
 
 python benchmarks/downstream.py runs/simclr-split-digits-s0 --downstream frozen first-2 full scratch
+
+A command of its own, not an option of run.py: it starts from the checkpoint of any finished run, and may be repeated
+with other heads and shares of labels without training the encoder again.
 """
 
 from __future__ import annotations
@@ -33,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     add("--labels", type=float, default=1.0, metavar="SHARE", help="of the training labels, class-balanced (1.0)")
     add("--epochs", type=int, default=10, metavar="N", help="passes over the labelled data (10)")
     add("--lr", type=float, default=1e-3, metavar="RATE", help="first learning rate of Adam (0.001)")
+    add("--batch-size", type=int, default=128, metavar="N", help="labelled images a step (128)")
+    add("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (auto)")
+    add("--out", type=Path, metavar="DIR", help="for logs and learning curves (RUN)")
     add("--seed", type=int, default=0, metavar="N", help="of head, crops and order (0)")
     options = parser.parse_args(arguments)
     try:
@@ -49,6 +55,8 @@ def _compare(options: argparse.Namespace) -> None:
 
     for name in options.downstream:
         stages_to_freeze("full" if name == "scratch" else name)
+    options.device, _ = run._machine(options.device, "fp32")
+    options.out = options.out or options.run
     config, recipe = run.of_folder(options.run)
     weights = read_encoder(options.run / "encoder.pt")
     benchmark = run._benchmark(config)
@@ -70,16 +78,21 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -> tuple[list[Any], float]:
-    """Train, print the learning curve and write it to `downstream-NAME.jsonl` in the run's folder."""
+    """Train, print the learning curve and write it to `downstream-NAME.jsonl` in --out."""
     import time
 
     from avalanche_ssl.downstream import fine_tune
     from avalanche_ssl.log import JsonLog
 
-    path = options.run / f"downstream-{name}.jsonl"
-    path.unlink(missing_ok=True)
+    path = options.out / f"downstream-{name}.jsonl"
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {options.out} ({error.strerror}): give another --out") from error
     log = JsonLog(path)
-    log("run", protocol=name, head=options.head, labels=options.labels, lr=options.lr, seed=options.seed)
+    kept = ("head", "labels", "epochs", "batch_size", "lr", "seed", "device")
+    log("run", protocol=name, run=str(options.run), **{option: getattr(options, option) for option in kept})
 
     def note(epoch: Any) -> None:
         log("epoch", **asdict(epoch))
@@ -92,7 +105,7 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
     _, curve = fine_tune(
         method, _labelled(train, options.labels, options.seed), test, len(benchmark.class_names),
         "full" if name == "scratch" else name, head=options.head, epochs=options.epochs, lr=options.lr,
-        seed=options.seed, note=note,
+        batch_size=options.batch_size, seed=options.seed, device=options.device, note=note,
     )  # fmt: skip
     return curve, time.perf_counter() - start
 

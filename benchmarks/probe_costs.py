@@ -39,7 +39,7 @@ def main() -> None:
         show(
             min((measure(names, train, test, options.classes) for _ in range(options.repeats)), key=lambda row: row.fit)
         )
-    for name in options.probes or [n for n, p in PROBES.items() if n != "ridge" and not p.augment]:
+    for name in options.probes or [n for n, p in PROBES.items() if n != "ridge" and not p.augment and not p.online]:
         show(measure([name], train, test, options.classes))
 
 

@@ -30,6 +30,10 @@ class Run:
     vitals: list[dict[str, Any]]
     spent: dict[str, Any]
     end: dict[str, Any] | None
+    consolidation: float = math.nan
+    """Of the last encoder."""
+    odd: dict[str, str] = field(default_factory=dict)
+    """What is odd about probes, by name."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -97,7 +101,7 @@ def read(folder: Path) -> Run:
     events, notes = _events(text)
     kinds = {
         kind: [e for e in events if e["event"] == kind]
-        for kind in ("run", "probe", "experience", "vitals", "spent", "end")
+        for kind in ("run", "probe", "consolidation", "experience", "vitals", "spent", "end")
     }
     config, version = _head(kinds["run"])
     run = Run(
@@ -109,6 +113,8 @@ def read(folder: Path) -> Run:
         vitals=_by_experience(kinds["vitals"]),
         spent=kinds["spent"][-1] if kinds["spent"] else {},
         end=kinds["end"][-1] if kinds["end"] else None,
+        consolidation=_number(kinds["consolidation"][-1].get("accuracy")) if kinds["consolidation"] else math.nan,
+        odd=_odd(kinds["probe"]),
         notes=notes,
     )
     if not run.accuracies or not run.trained:
@@ -160,6 +166,19 @@ def _accuracies(events: list[dict[str, Any]], notes: list[str]) -> dict[tuple[st
         notes.append(f"{broken} probe events are broken")
     size = max((j + 1 for cell in cells.values() for _, j in cell), default=0)
     return {key: _filled(cell, size) for key, cell in cells.items()}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _odd(events: list[dict[str, Any]]) -> dict[str, str]:
+    """As the run said it; of runs of older versions, which did not, as we know it."""
+    from avalanche_ssl.protocols import PROBES
+
+    names = {str(e.get("probe", "ridge")): e.get("odd") for e in events}
+    known = {name: PROBES[base].odd for name in names if (base := name.partition("@")[0]) in PROBES}
+    return {name: str(text) for name, said in names.items() if (text := said or known.get(name))}
 
 
 def _filled(cell: dict[tuple[int, int], float], size: int) -> Matrix:

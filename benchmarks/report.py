@@ -1,6 +1,7 @@
 """Compare runs: a table on screen, and one page with pictures that opens anywhere.
 
 python benchmarks/report.py runs/cmc-* runs/moco-*            # writes report.html
+python benchmarks/report.py runs/cmc-* --references           # and what to measure them against, computed once
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from comparing import Group, Stream, paired, spread, streams
 from glossary import WORDS
 from reading import Run, read_all
+from references import references
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
@@ -27,6 +29,7 @@ COLUMNS = (
     "forgetting",
     "forward transfer",
     "knowledge gain",
+    "consolidation",
     "untrained accuracy",
 )
 PAIRED = ("average accuracy", "gain", "anytime accuracy", "forgetting")
@@ -45,11 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders that run.py wrote")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
+    parser.add_argument(
+        "--references", action="store_true", help="add raw pixels, untrained, iid and supervised (trains encoders)"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs/references"), metavar="DIR", help="of references (runs/references)"
+    )
     options = parser.parse_args(arguments)
     try:
         runs, notes = read_all(options.runs)
         found = streams(runs)
         notes += [f"{run.folder}: {note}" for run in runs for note in run.notes]
+        if options.references:
+            notes += _refer(found, options.cache)
         print(table(found, notes))
         write(options.out, page(found, notes))
     except UsageError as error:
@@ -59,6 +70,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _refer(found: list[Stream], cache: Path) -> list[str]:
+    """Give each stream the references of its groups; why some have none."""
+    notes = []
+    for stream in found:
+        for group in stream.groups:
+            try:
+                new = references(group.label, group.runs, cache)
+            except UsageError as error:
+                notes.append(f"no references of {group.label}: {error}")
+                continue
+            known = {reference.label for reference in stream.references}
+            stream.references += [reference for reference in new if reference.label not in known]
+    return notes
+
+
 def table(found: list[Stream], notes: list[str]) -> str:
     """The comparison as text, the streams apart, each with its protocol."""
     lines = [f"note: {note}" for note in notes]
@@ -66,7 +92,7 @@ def table(found: list[Stream], notes: list[str]) -> str:
         lines.append(f"note: {len(found)} different streams are kept apart: their accuracies cannot be compared")
     for stream in found:
         probe, scope = stream.protocols[0]
-        width = max(len(g.label) for g in stream.groups) + 2
+        width = max(len(group.label) for group in (*stream.groups, *stream.references)) + 2
         lines += ["", f"{stream.title}; probe {probe}, scope {scope}; per cent, mean ± standard deviation over seeds"]
         lines.append("strategy".ljust(width) + "seeds" + "".join(c.rjust(20) for c in COLUMNS))
         for row in summary(stream, probe, scope):
@@ -75,16 +101,29 @@ def table(found: list[Stream], notes: list[str]) -> str:
         for row in differences(stream, probe, scope):
             cells = ", ".join(f"{name} {_text(c)}" for name, c in zip(PAIRED, row["cells"], strict=True))
             lines.append(f"{row['label']} minus {stream.groups[0].label}, {row['seeds']} paired seeds: {cells}")
+        lines += [f"odd about {name}: {odd}" for name, odd in _odd(stream)]
     return "\n".join(lines)
 
 
+def _odd(stream: Stream) -> list[tuple[str, str]]:
+    """Probes of which something must be known before their numbers are compared, with what that is."""
+    return list({name: odd for g in stream.groups for r in g.runs for name, odd in r.odd.items()}.items())
+
+
 def summary(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:
-    """A row for each group."""
+    """A row for each group and each reference, which has an average accuracy only."""
 
     def cells(group: Group) -> list[Cell]:
         return [_cell(list(group.values(metric, probe, scope).values())) for metric in COLUMNS]
 
-    return [{"label": g.label, "seeds": len(g.runs), "cells": cells(g)} for g in stream.groups]
+    rows = [{"label": g.label, "seeds": len(g.runs), "cells": cells(g)} for g in stream.groups]
+    for reference in stream.references:
+        values = reference.averages(probe, scope)
+        blank: list[Cell] = [("", "")] * (len(COLUMNS) - 1)
+        rows.append(
+            {"label": reference.label, "seeds": len(values), "cells": [_cell(values), *blank], "reference": True}
+        )
+    return rows
 
 
 def differences(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:
@@ -136,11 +175,12 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "probe": probe,
         "scope": scope,
         "about": bases[probe].about if probe in bases else "",
-        "odd": [(name, base.odd) for name, base in bases.items() if base.odd],
+        "odd": _odd(stream),
         "columns": COLUMNS,
         "summary": summary(stream, probe, scope),
         "paired_columns": PAIRED,
         "paired": differences(stream, probe, scope),
+        "columns_of_protocols": [entry.label for entry in (*stream.groups, *stream.references)],
         "protocols": [_protocol(stream, *key) for key in stream.protocols],
         "groups": [{"label": g.label, "heat_map": pictures.heat_map(g, probe, scope)} for g in stream.groups],
         "anytime": pictures.anytime(stream, probe, scope),
@@ -155,6 +195,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 def _protocol(stream: Stream, probe: str, scope: str) -> dict[str, Any]:
     cells = [_cell(list(g.values("average accuracy", probe, scope).values())) for g in stream.groups]
+    cells += [_cell(reference.averages(probe, scope)) for reference in stream.references]
     return {"name": f"{probe}, {scope}", "cells": cells}
 
 

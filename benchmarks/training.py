@@ -4,6 +4,7 @@ import math
 import platform
 import random
 import shutil
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -282,13 +283,15 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
     print(results.matrix_table(matrix, untrained))
     print()
-    if len(probe.probes) > 1:
+    if len(probe.probes) > 1 or headline.odd:
         print(results.protocol_table(probe))
         print()
-    for metric, value in results.summary(matrix, untrained).items():
+    for metric, value in results.summary(matrix, untrained, probe.consolidation).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
-    results.write_csv(out / "accuracy.csv", probe.rows, headline.name)
-    results.draw(out / "accuracy.png", name, {s: probe.matrix(s) for s in probe.scopes}, untrained)
+    results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
+    title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
+    matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
+    results.draw(out / "accuracy.png", title, matrices, untrained)
 
 
 def _versions() -> dict[str, str]:

@@ -69,6 +69,20 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert "linear head, 10 % of the labels, 1 epochs" in out and "scratch" in out.splitlines()[-1]
     events = [json.loads(line) for line in Path("a/downstream-frozen.jsonl").read_text().splitlines()]
     assert [e["event"] for e in events] == ["run", "epoch"] and 0 <= events[1]["accuracy"] <= 1
+    more = ["--labels", "0.05", "--epochs", "1", "--batch-size", "16", "--device", "cpu", "--out", "b/c"]
+    assert command.main(["a", *more]) == 0
+    first, *_ = [json.loads(line) for line in Path("b/c/downstream-frozen.jsonl").read_text().splitlines()]
+    assert (first["batch_size"], first["device"], first["run"], first["epochs"]) == (16, "cpu", "a", 1)
+    capsys.readouterr()
+    Path("file").write_text("")
+    for wrong, message in (
+        (["--out", "file/b"], "cannot write to file/b"),
+        (["--device", "cpx"], "no device 'cpx'"),
+        (["--batch-size", "0"], "batch_size"),
+    ):
+        assert command.main(["a", *wrong]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
     assert command.main(["a", "--downstream", "nothing"]) == 2
     shutil.copy("a/config.yaml", "a/encoder.pt")
     assert command.main(["a"]) == 2

@@ -24,13 +24,15 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from avalanche_ssl import ProbePlugin, Recipe, results
+from avalanche_ssl import ProbePlugin, Recipe, metrics, results
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.heads import TrainedHead
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.methods import MoCo
+from avalanche_ssl.probes import probe_accuracies
 from avalanche_ssl.protocols import PROBES
+from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.ridge import GRID, _hold_out
 from avalanche_ssl.streams import online, split_digits
 from avalanche_ssl.streams.build import ArrayDataset, assemble
@@ -205,7 +207,7 @@ def test_online_parts_are_measured_at_the_boundary_of_their_experience(few: Any)
         learner.train(part, eval_streams=[])
         rows.append(len(probe.rows))
     assert rows == [1, 1, 2, 2, 2, 3]  # 20 images are parts of 8, 8 and 4
-    assert [e["images"] for e in notes if e["scope"] == "all"] == [0, 0, 20, 20, 40, 40]
+    assert [e["images"] for e in notes if e.get("scope") == "all"] == [0, 0, 20, 20, 40, 40]
 
 
 def test_online_as_one_stream_gives_the_same(few: Any) -> None:
@@ -221,7 +223,7 @@ def test_eval_fits_a_probe_only_when_training_went_on(few: Any, monkeypatch: pyt
     probe = ProbePlugin(few)
     fits = []
     fit = probe._fit
-    monkeypatch.setattr(probe, "_fit", lambda strategy, seen: fits.append(seen) or fit(strategy, seen))
+    monkeypatch.setattr(probe, "_fit", lambda *given, seen: fits.append(seen) or fit(*given, seen=seen))
     learner = strategy(probe)
     learner.eval(few.test_stream)
     assert fits == [0], "an untrained encoder is scored as well"
@@ -271,7 +273,7 @@ def test_events_tell_images_and_seconds(few: Any) -> None:
     learner = strategy(ProbePlugin(few, log=notes), ReplayPlugin(mem_size=10), epochs=2)
     for experience in few.train_stream:
         learner.train(experience, eval_streams=[])
-    assert {e["event"] for e in notes} == {"probe"}
+    assert notes.pop()["event"] == "consolidation" and {e["event"] for e in notes} == {"probe"}
     assert {(e["trained"], e["images"]) for e in notes} == {(0, 0), (1, 40), (2, 120)}, "passes and replay count"
     seconds = [e["seconds"] for e in notes]
     assert seconds[0] == 0 and seconds == sorted(seconds) and seconds[-1] > 0
@@ -335,7 +337,7 @@ UNTRAINED = np.array([0.5, 0.4, 0.3])
 
 def test_summary_by_hand() -> None:
     matrix = np.where(np.isnan(R), 0.35, R)
-    assert results.summary(matrix, UNTRAINED) == pytest.approx(
+    assert results.summary(matrix, UNTRAINED, 0.8) == pytest.approx(
         {
             "average accuracy": (0.7 + 0.6 + 1.0) / 3,
             "anytime accuracy": (0.8 + (0.6 + 0.9) / 2 + (0.7 + 0.6 + 1.0) / 3) / 3,
@@ -343,6 +345,8 @@ def test_summary_by_hand() -> None:
             "backward transfer": ((0.7 - 0.8) + (0.6 - 0.9)) / 2,
             "forward transfer": ((0.5 - 0.4) + (0.4 - 0.3)) / 2,
             "untrained accuracy": 0.4,
+            "knowledge gain": ((0.9 - 0.5) + (1.0 - 0.4)) / 2,
+            "consolidation": 0.8,
         }
     )
     assert results.EXPLAIN.keys() == results.summary(matrix, UNTRAINED).keys()
@@ -365,12 +369,12 @@ def test_table_of_the_matrix() -> None:
 
 def test_csv_of_the_rows(tmp_path: Path) -> None:
     rows = [{"all": UNTRAINED}, *({"all": row} for row in R)]
-    results.write_csv(tmp_path / "a.csv", rows, "ridge")
+    results.write_csv(tmp_path / "a.csv", rows, "ridge", {"ridge": "so, so", "other": "no"})
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     matrix = np.full((4, 3), math.nan)
     for row in read:
-        assert (row["probe"], row["scope"]) == ("ridge", "all")
+        assert (row["probe"], row["scope"], row["odd"]) == ("ridge", "all", "so, so")
         matrix[int(row["trained"]), int(row["evaluated"]) - 1] = float(row["accuracy"])
     np.testing.assert_array_equal(matrix, np.vstack([UNTRAINED, R]))
 
@@ -512,3 +516,35 @@ def test_an_ordinary_strategy_of_avalanche_is_probed_by_a_function_of_its_model(
     assert (2, "Probe_ridge_all/eval_phase/test_stream/Exp001") in listener.values
     with pytest.raises(UsageError, match=r"Network has no method represent\(x\): give ProbePlugin\(..., represent="):
         naive(ProbePlugin(few)).train(few.train_stream[0])
+
+
+def test_few_labels_are_drawn_three_times_and_averaged(digits: Any) -> None:
+    plugin = ProbePlugin(digits, probes=["ridge", "ncm@2"])
+    learner = strategy(plugin)
+    found = plugin.accuracies(learner, seen=1)["ncm@2"]
+    train, test = (plugin._features(learner, part) for part in (plugin.train, plugin.test))
+    each = [probe_accuracies(named("ncm@2").fit(train, 10, 1, seed), test) for seed in range(3)]
+    for scope, row in found.items():
+        np.testing.assert_allclose(row, np.mean([one[scope] for one in each], axis=0))
+    assert len({tuple(one["all"]) for one in each}) == 3
+
+
+def test_consolidation_is_told_once_after_the_last_experience(few: Any) -> None:
+    notes = Notes()
+    plugin = ProbePlugin(few, log=notes)
+    learner = strategy(plugin)
+    for experience in few.train_stream:
+        assert math.isnan(plugin.consolidation)
+        learner.train(experience, eval_streams=[])
+    (event,) = [e for e in notes if e["event"] == "consolidation"]
+    train, test = ([x for x, _ in features(learner.model, part)] for part in (plugin.train, plugin.test))
+    assert event["accuracy"] == pytest.approx(metrics.consolidation(train, test))
+    assert (event["trained"], event["chance"]) == (2, 0.5)
+
+
+def test_a_protocol_that_is_odd_says_so_in_the_table_of_protocols(few: Any) -> None:
+    plugin = ProbePlugin(few, probes=["cassle-online-leak", "ridge"])
+    learner = strategy(plugin)
+    for experience in few.train_stream:
+        learner.train(experience, eval_streams=[])
+    assert f"  odd: {PROBES['cassle-online-leak'].odd}" in results.protocol_table(plugin).splitlines()

@@ -134,6 +134,21 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path):
     assert "2 different streams are kept apart" in report.table([digits, cifar], [])
 
 
+def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_path):
+    folder = write(tmp_path / "a")
+    log = folder / "log.jsonl"
+    log.write_text(
+        log.read_text().replace('"probe": "ridge"', '"probe": "mine", "odd": "<odd> so"')
+        + '{"event": "consolidation", "trained": 3, "accuracy": 0.625, "chance": 0.333}\n'
+    )
+    (stream,) = comparing.streams([reading.read(folder)])
+    text = report.table([stream], [])
+    assert "odd about mine: <odd> so" in text.splitlines() and "62.5" in text
+    assert "&lt;odd&gt; so" in report.page([stream], [])
+    log.write_text(log.read_text().replace('"mine", "odd": "<odd> so"', '"lump"'))
+    assert "slip" in reading.read(folder).odd["lump"], "of a run by an older version, which did not say it"
+
+
 # -- the page --------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from avalanche_ssl import precision
 from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.recipe import load_recipe
 
 RUN = Path(run.__file__).resolve()
@@ -151,6 +152,18 @@ def test_the_csv_holds_what_the_log_does(photos: Path) -> None:
     assert all(row["probe"] == "ridge" for row in rows)
     table = {(int(r["trained"]), int(r["evaluated"]), r["scope"]): float(r["accuracy"]) for r in rows}
     assert table == {(t, j, s): pytest.approx(a, abs=1e-6) for t, j, s, a in accuracies("a")}
+
+
+def test_what_is_odd_about_a_protocol_is_in_every_output(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a headline that has one scope only."""
+    go(photos, "a", "--probes", "cassle-online-leak")
+    odd = PROBES["cassle-online-leak"].odd
+    assert "LEAK" in odd and f"  odd: {odd}" in capsys.readouterr().out.splitlines()
+    assert {e["odd"] for e in events("a", "probe")} == {odd}
+    with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
+        assert {(row["scope"], row["odd"]) for row in csv.DictReader(file)} == {("all", odd)}
+    (told,) = events("a", "consolidation")
+    assert told["trained"] == 2 and 0 <= told["accuracy"] <= 1 and told["chance"] == 0.5
 
 
 @pytest.mark.parametrize("more", [(), ("--online", "8"), ("--seed", "3", "--stream", "incremental=data")])
