@@ -121,8 +121,9 @@ class RawLoader:
         self._workers = None
         for _ in range(2 if iterator is not None else 0):  # such an error may come here, too, once
             with suppress(RuntimeError):
-                signal_handling._remove_worker_pids(id(iterator))
-                iterator._worker_pids_set = False
+                if iterator._worker_pids_set:
+                    iterator._worker_pids_set = False
+                    signal_handling._remove_worker_pids(id(iterator))  # type: ignore[attr-defined]
                 iterator._shutdown_workers()
 
     def position(self) -> dict[str, Any]:
