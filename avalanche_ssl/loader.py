@@ -103,28 +103,24 @@ class RawLoader:
             return
         try:
             yield from self._processes()
-        except (RuntimeError, OSError, EOFError) as error:  # a death also shows as a broken connection
-            died = is_dead_worker(error) or self._has_lost_one()
+        except (RuntimeError, OSError, EOFError) as error:
             self.dismiss()
-            if not died:
+            if isinstance(error, RuntimeError) and not is_dead_worker(error):
                 raise
+            # Otherwise the connection is broken, which only a death does: unreadable data come as a UsageError.
             raise DataError(dead_worker(error)) from error
 
-    def _has_lost_one(self) -> bool:
-        """Whether one of the processes is dead."""
-        iterator: Any = getattr(self._workers, "_iterator", None)
-        return iterator is not None and not all(process.is_alive() for process in iterator._workers)
-
     def dismiss(self) -> None:
-        """End the processes now: torch would tell the death of another of them by an error in the midst of anything."""
+        """End the loader's processes: torch would tell each death by an error in the midst of anything, here too."""
         iterator: Any = getattr(self._workers, "_iterator", None)
         self._workers = None
-        for _ in range(2 if iterator is not None else 0):  # such an error may come here, too, once
-            with suppress(RuntimeError):
-                if iterator._worker_pids_set:
-                    iterator._worker_pids_set = False
-                    signal_handling._remove_worker_pids(id(iterator))  # type: ignore[attr-defined]
-                iterator._shutdown_workers()
+        if iterator is None:
+            return
+        for _ in range(1 + iterator._num_workers):
+            with suppress(RuntimeError, ValueError):  # the other: it has forgotten them
+                signal_handling._remove_worker_pids(id(iterator))  # type: ignore[attr-defined]
+                iterator._worker_pids_set = False
+        iterator._shutdown_workers()
 
     def position(self) -> dict[str, Any]:
         """Where the running epoch stands, between two batches: for `start_at` of a loader of the same data."""

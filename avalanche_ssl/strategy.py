@@ -143,11 +143,11 @@ class SelfSupervised(
         try:
             return super().train(experiences, eval_streams, **kwargs)
         except (MemoryError, RuntimeError) as error:
+            if isinstance(self.dataloader, RawLoader):
+                self.dataloader.dismiss()
             message = explain(error, self.train_mb_size)
             if message is None:
                 raise
-            if isinstance(self.dataloader, RawLoader):
-                self.dataloader.dismiss()
             raise UsageError(message) from error
 
     def progress(self) -> dict[str, Any]:
