@@ -91,6 +91,7 @@ class OnlineProbe:
         self.n_classes, self.seed = n_classes, seed
         self.statistics = LeakyStatistics() if leak else None
         self.order = torch.Generator().manual_seed(seed)
+        self._loaders: dict[int, RawLoader] = {}  # made once: to look through all datasets takes longer than a step
         self.head: nn.Linear | None = None
         self.optimizer: LARS | None = None
 
@@ -99,16 +100,7 @@ class OnlineProbe:
 
         Between the backward pass and the optimiser's step, when the weights are those that the encoder's batch met.
         """
-        from avalanche.benchmarks.utils import concat_datasets
-
-        loader = RawLoader(
-            [concat_datasets(self.data)],
-            [len(strategy.mb_x)],
-            shuffle=True,
-            generator=self.order,
-            transforms=transforms,
-        )
-        x, y, *_ = next(iter(loader))
+        x, y, *_ = next(iter(self._batches(len(strategy.mb_x), transforms)))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))
         augment: Augment = getattr(strategy.model, "augment", Augment())
         with untouched(model), self._seen(model, learning=True):
@@ -119,6 +111,15 @@ class OnlineProbe:
         optimizer.zero_grad()
         F.cross_entropy(head(z), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+
+    def _batches(self, size: int, transforms: bool) -> RawLoader:
+        """Random batches of the labelled images."""
+        from avalanche.benchmarks.utils import concat_datasets
+
+        if size not in self._loaders:
+            data = [concat_datasets(self.data)]
+            self._loaders[size] = RawLoader(data, [size], shuffle=True, generator=self.order, transforms=transforms)
+        return self._loaders[size]
 
     def accuracies(self, test: Sequence[Labelled]) -> NDArray[np.float64]:
         """Accuracies (T,) on each experience's test features (N, D)."""

@@ -20,7 +20,7 @@ from avalanche.training.utils import ParamData
 from torch import Tensor
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.sources import _walk
+from avalanche_ssl.sources import walk
 
 REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
 """Avalanche's classes whose objects appear in plugins while a stream is learnt."""
@@ -42,7 +42,7 @@ class Stream:
 
     def positions(self, dataset: Any) -> Tensor:
         """Where the images of a dataset stand in the stream, (N,) long; UsageError if one does not."""
-        leaves, leaf, index = _walk(dataset)
+        leaves, leaf, index = walk(dataset)
         known, places = self._known()
         found = np.empty(len(index), np.int64)
         try:
@@ -60,7 +60,7 @@ class Stream:
     def _known(self) -> tuple[list[Any], list[dict[int, int]]]:
         """The datasets below the stream and, for each, where its items stand in the stream."""
         if self._places is None:
-            leaves, leaf, index = _walk(self.whole)
+            leaves, leaf, index = walk(self.whole)
             places: list[dict[int, int]] = [{} for _ in leaves]
             for position, (number, at) in enumerate(zip(leaf.tolist(), index.tolist(), strict=True)):
                 places[number].setdefault(at, position)

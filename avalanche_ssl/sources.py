@@ -107,7 +107,7 @@ def source(dataset: Any, transforms: bool = False) -> Arrays | Items:
 def resolve(dataset: Any) -> Arrays | None:
     """The fast path of a dataset, or None unless all its images lie in arrays of one shape."""
     try:
-        leaves, leaf, index = _walk(dataset)
+        leaves, leaf, index = walk(dataset)
     except (AttributeError, TypeError, IndexError):  # Avalanche's private attributes are not what they were
         return None
     arrays = [_array(node, index[leaf == number]) for number, node in enumerate(leaves)]
@@ -123,7 +123,7 @@ def _general(dataset: Any, transforms: bool) -> Items:
     n = len(dataset)
     whole: list[Any] = [dataset]
     try:
-        leaves, leaf, index = _walk(dataset)
+        leaves, leaf, index = walk(dataset)
     except (AttributeError, TypeError, IndexError):
         leaves, leaf, index = whole, np.zeros(n, np.int64), np.arange(n)
     y, t = _labels(dataset, leaves, leaf, index)
@@ -144,7 +144,7 @@ def image_tensor(x: Any) -> Tensor:
     raise UsageError(f"the dataset gives {type(x).__name__} where one image is needed: give a PIL image or a tensor")
 
 
-def _walk(dataset: Any) -> tuple[list[Any], Indices, Indices]:
+def walk(dataset: Any) -> tuple[list[Any], Indices, Indices]:
     """The datasets below all subsets and concatenations, and each position's leaf and index there."""
     leaves: list[Any] = []
     leaf, index = np.empty(len(dataset), np.int64), np.empty(len(dataset), np.int64)
@@ -244,7 +244,7 @@ def _attribute(dataset: Any, name: str) -> Indices | None:
     if hasattr(flat, "_constant_value"):
         return np.full(n, flat._constant_value)
     try:
-        leaves, leaf, index = _walk(flat)
+        leaves, leaf, index = walk(flat)
         values = np.empty(n, np.int64)
         for number, node in enumerate(leaves):
             values[leaf == number] = _take(node, index[leaf == number])

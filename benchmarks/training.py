@@ -244,7 +244,8 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         """Move the bar; the loss is read from the device only when the bar is drawn."""
         self._loss = self._loss + strategy.loss.detach().squeeze()
         self._steps += 1
-        self.example = strategy.mb_x[:2]
+        if self.example is None:
+            self.example = strategy.mb_x[:2].clone()  # not a view, with which a checkpoint would keep the whole batch
         self._here += len(strategy.mb_x)
         if self._bar.update(len(strategy.mb_x)):
             self._bar.set_postfix(loss=f"{float(self._loss) / self._steps:.3f}")

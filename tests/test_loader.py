@@ -129,7 +129,7 @@ def raw(dataset: Any) -> Iterator[tuple[Any, int]]:
     """The independent way: Avalanche's own indexing, its transforms switched off."""
     if isinstance(dataset, AvalancheDataset):
         dataset = dataset.replace_current_transform_group(None)
-    pictures = sources._walk(dataset)[0]
+    pictures = sources.walk(dataset)[0]
     saved = [leaf.__dict__.pop("transform", None) for leaf in pictures]
     for leaf in pictures:
         leaf.transform = None
@@ -311,7 +311,7 @@ def test_a_change_in_avalanche_falls_back(monkeypatch: pytest.MonkeyPatch) -> No
 
     dataset = array_stream()[0]
     expected = source(dataset).batch(torch.arange(20))
-    monkeypatch.setattr(sources, "_walk", broken)
+    monkeypatch.setattr(sources, "walk", broken)
     assert resolve(dataset) is None
     found = source(dataset).batch(torch.arange(20))
     assert all(torch.equal(a, b) for a, b in zip(found, expected))
