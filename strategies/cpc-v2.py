@@ -2,6 +2,8 @@
 
 python benchmarks/run.py --strategy cpc-v2
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 36.0 % untrained to 54.7 ± 1.0 %.
+
 Settings as in `cpc`, and for the same reasons. `patch_augment` would crop and colour each patch by itself, too, and
 halves the speed. Views are mild crops with the hue turned freely: digits and photographs here have any colour, and a
 method that may tell images by it learns little else.

@@ -2,6 +2,8 @@
 
 python benchmarks/run.py --strategy cpc
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 36.0 % untrained to 50.6 ± 2.2 %.
+
 Adam, as in the paper, with a larger step for the few steps of a short stream. A narrow context network and 512 drawn
 candidates, where the paper compares with all positions, keep a step affordable on a CPU. Layer norm is v2's. Views are
 mild crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell images

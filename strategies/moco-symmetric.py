@@ -2,6 +2,8 @@
 
 python benchmarks/run.py --strategy moco-symmetric
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 64.9 ± 0.8 %.
+
 Settings as in `moco`, and for the same reasons; batch norm in groups, as in the demo. Views are mild crops with the
 hue turned freely: digits and photographs here have any colour, and a method that may tell images by it learns little
 else.

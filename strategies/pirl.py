@@ -2,6 +2,8 @@
 
 python benchmarks/run.py --strategy pirl
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 65.3 ± 2.5 %.
+
 What is looked for is the image's row in the memory bank, as in the paper; the negatives are the batch's other images.
 With 1,024 negatives of the bank, and the term of the image alone, the encoder fell below the untrained one (47.0 % to
 39.0 %, five passes over the stream with seed 9): its rows are as old as an epoch. `negatives=bank objective=paper` is

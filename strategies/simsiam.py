@@ -2,6 +2,8 @@
 
 python benchmarks/run.py --strategy simsiam
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 56.1 ± 2.8 %.
+
 Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Batches of 32 with half the
 learning rate of other recipes gained 7.7 points in six passes where 64 with lr 0.001 gained 2.4 (seed 9). Views are
 mild crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell images

@@ -2,6 +2,8 @@
 
 python benchmarks/run.py --strategy vicreg
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 63.0 ± 1.6 %.
+
 Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. Views are mild crops with the
 hue turned freely: digits and photographs here have any colour, and a method that may tell images by it learns little
 else.
