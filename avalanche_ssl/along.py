@@ -73,7 +73,9 @@ class OnlineProbe:
     """A linear layer on detached features, one step beside each of the encoder's.
 
     As in CaSSLe: batches as large as the encoder's, of the labelled images of the whole stream, seen through the
-    method's own random views; SGD with LARS (learning rate 0.1, trust 0.02, clipped), on the encoder's schedule.
+    method's own random views; SGD with LARS (learning rate 0.1, trust 0.02, clipped), on the encoder's schedule. Its
+    momentum of 0.9 is ours: the paper names none. Of few labels it learns from a single draw, where the probes that
+    are fitted afterwards average over three.
 
     Args:
         datasets: the training data of each experience.

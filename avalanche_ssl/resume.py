@@ -107,6 +107,8 @@ class Checkpoints:
         """The signal that asks to stop after the present step, see `signals`."""
         self.saved_at: int | None = None
         """Iterations learnt when the last checkpoint was written or read."""
+        self.writing = 0.0
+        """Seconds that went into writing checkpoints, before the interruptions too."""
         self._start = time.monotonic()
         self._elapsed = 0.0
         self._last, self._cost = time.monotonic(), 0.0
@@ -144,7 +146,7 @@ class Checkpoints:
         check_same(state["config"], self.config)
         _warn_of_versions(state["versions"])
         restore(self.strategy, state["strategy"], self.images)
-        self.done, self._elapsed = state["done"], state["seconds"]
+        self.done, self._elapsed, self.writing = state["done"], state["seconds"], state["writing"]
         self._start = self._last = time.monotonic()
         if self.log:
             self.log.rewind(state["log"])
@@ -189,6 +191,7 @@ class Checkpoints:
             "loader": self.strategy.dataloader.position() if inside else None,
             "done": self.done,
             "seconds": self.seconds,
+            "writing": self.writing,
             "log": self.log.position() if self.log else None,
             "config": self.config,
             "hash": _hash(self.config),
@@ -198,6 +201,7 @@ class Checkpoints:
         self.saved_at = self.strategy.clock.train_iterations
         self._last = time.monotonic()
         self._cost = self._last - start
+        self.writing += self._cost
 
     @contextmanager
     def signals(self) -> Iterator[None]:

@@ -127,12 +127,17 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
                 _check_alive(vitals)
     except UsageError as error:
         raise UsageError(f"{error}; {_where(checkpoints, vitals, strategy)}") from error
-    seconds = checkpoints.seconds
+    clocks = {
+        "train_seconds": progress.seconds,
+        "seconds": checkpoints.seconds,
+        "checkpoint_seconds": checkpoints.writing,
+    }
     log("spent", **spent(strategy, progress.example, progress.images, progress.steps))
-    log("end", images=progress.images, train_seconds=round(progress.seconds, 3), seconds=round(seconds, 3))
+    log("end", images=progress.images, **{name: round(value, 3) for name, value in clocks.items()})
     if probe:
         _report(probe, out, name)
-    print(f"\ntraining {progress.seconds:.1f} s, {progress.rate:,.0f} images/s; everything {seconds:.1f} s")
+    print(f"\ntraining {progress.seconds:.1f} s, {progress.rate:,.0f} images/s", end="; ")
+    print(f"everything {clocks['seconds']:.1f} s, of it checkpoints {checkpoints.writing:.1f}")
     print(f"files in {out}: {', '.join(f for f in FILES if (out / f).exists())}")
 
 
