@@ -1,8 +1,9 @@
 """What does each probe cost, once the features are there? `python benchmarks/probe_costs.py`
 
 Random features with class structure, ten experiences of ten classes, the encoder at half of them. Every probe is fitted
-in its scopes and scored on the test data; ridge also with 1, 10 and 100 % of the labels together. Nearest
-neighbours remember and so cost in scoring. Probes that augment are left out: they cost their feature passes.
+in its scopes and scored on the test data; ridge also with 1, 10 and 100 % of the labels together, few labels in three
+draws. Nearest neighbours remember and so cost in scoring. Probes that augment are left out: they cost their feature
+passes.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def measure(names: list[str], train: list[Any], test: list[Any], classes: int) -
     from avalanche_ssl.protocols import probe
 
     start, busy = time.perf_counter(), time.process_time()
-    fitted = [(probe(n), probe(n).fit(train, classes, EXPERIENCES // 2)) for n in names]
+    fitted = [
+        (p, p.fit(train, classes, EXPERIENCES // 2, seed=draw)) for p in map(probe, names) for draw in range(p.draws)
+    ]
     middle, busy = time.perf_counter(), time.process_time() - busy
     rows = [probe_accuracies(probes, p.tested(test)) for p, probes in fitted]
     end = time.perf_counter()
