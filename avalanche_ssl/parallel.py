@@ -20,9 +20,10 @@ def at_once(function: Callable[[Item], Result], items: Iterable[Item]) -> list[R
     a global random state nor change the filters of warnings.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # new threads inherit it
+    # Every thread says it for itself: torch tells MKL the number only of the thread that sets it.
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with threadpool_limits(1, user_api="blas"), pool:
             return list(pool.map(function, items))
     finally:
         torch.set_num_threads(threads)
