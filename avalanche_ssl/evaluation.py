@@ -18,6 +18,7 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
+from avalanche_ssl.points import Measured, Points
 from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, features, probe_accuracies, untouched
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
@@ -46,12 +47,13 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     of the first probe, in the scope "all".
 
     Online sub-experiences count towards the experience they were cut from; its boundary is where its last image
-    has been learnt.
+    has been learnt. Between boundaries they are probed at `points`, where the experience under way counts as learnt.
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
         probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
+        points: numbers of images seen at which to probe between boundaries, too; told as `point` events.
         log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.
         batch_size: images a batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
@@ -69,6 +71,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         *,
         probes: Sequence[str | Probe] = ("ridge",),
         scopes: Sequence[str] = SCOPES,
+        points: Points | None = None,
         log: Log | None = None,
         batch_size: int = 512,
         seed: int = 0,
@@ -98,6 +101,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Features and labels of each experience's test data as they were measured last."""
         self.consolidation = float("nan")
         """Of the encoder after the whole stream, see `avalanche_ssl.metrics.consolidation`."""
+        self.points = points
+        self.curve: list[Measured] = []
+        """Mean accuracies on the axis of images seen, at boundaries and `points`; empty without `points`."""
+        self.seen = 0
+        """Images of the stream so far, each counted once."""
         self.images = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
@@ -121,7 +129,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """What a checkpoint keeps: the accuracies, and what was counted."""
         return {
             "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
-            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
+            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part, self.seen],
+            "curve": [vars(point) for point in self.curve],
             "running": time.perf_counter() - self._since,
             "consolidation": self.consolidation,
             "online": {name: online.state_dict() for name, online in self.online.items()},
@@ -130,7 +139,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the probe for `eval` is fitted anew when it is needed."""
         self.rows = [{scope: row.numpy() for scope, row in rows.items()} for rows in state["rows"]]
-        self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
+        self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
+        self.curve = [Measured(**point) for point in state["curve"]]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
         self.consolidation = state["consolidation"]
@@ -180,10 +190,13 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._since = now
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Probe, if an experience of the benchmark is complete."""
+        """Probe, if an experience of the benchmark is complete, or a point of the stream was passed."""
+        before, self.seen = self.seen, self.seen + len(strategy.experience.dataset)
         if isinstance(strategy.experience, OnlineCLExperience):
             self._part += len(strategy.experience.dataset)
             if self.trained < len(self.train) and self._part < len(self.train[self.trained]):
+                if self.points and self.points.passed(before, self.seen):
+                    self._measure_point(strategy)
                 return
         self._part = 0
         self.measure(strategy)
@@ -204,6 +217,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         flat = [(p, scope, row) for p in self.probes for scope, row in found[p.name].items()]
         self.rows.append({self.key(p.name, scope): row for p, scope, row in flat})
         self.eval_seconds += time.perf_counter() - start
+        self._note_point(found)
         for p, scope, row in flat:
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
@@ -211,13 +225,33 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         if self.log is not None and self.trained == len(self.train) > 1:
             self.log("consolidation", trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained)
 
+    def _measure_point(self, strategy: Any) -> None:
+        """Probe between two boundaries."""
+        start = time.perf_counter()
+        found = self.accuracies(strategy, seen=len(self.rows))
+        self.eval_seconds += time.perf_counter() - start
+        self._note_point(found)
+
+    def _note_point(self, found: dict[str, dict[str, Matrix]]) -> None:
+        """Add what was found to the curve over images seen, if there is one."""
+        for p in self.probes if self.points else ():
+            for scope, row in found[p.name].items():
+                if np.isnan(row).all():  # nothing seen yet
+                    continue
+                accuracy = float(np.nanmean(row))
+                seconds = round(self.train_seconds, 3)
+                point = Measured(self.seen, self.images, seconds, self.trained, p.name, scope, accuracy)
+                self.curve.append(point)
+                if self.log is not None:
+                    self.log("point", **vars(point), **({"odd": p.odd} if p.odd else {}))
+
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
         with untouched(self._model(strategy)):
             train = self._features(strategy, self.train)
             fitted = self._fit(strategy, train, seen=seen)
             self.latest = self._features(strategy, self.test)
-            if seen == len(train) > 1:
+            if seen == len(train) > 1 and self._part == 0:
                 self.consolidation = consolidation(train, self.latest)
             return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 

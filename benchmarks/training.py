@@ -21,7 +21,7 @@ from avalanche.training.storage_policy import ExperienceBalancedBuffer, Reservoi
 from tqdm import tqdm
 
 import avalanche_ssl
-from avalanche_ssl import results
+from avalanche_ssl import points, results
 from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
@@ -34,7 +34,7 @@ from avalanche_ssl.resume import Checkpoints, locked
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "encoder.pt")
+FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
 SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
 DEAD = 0.001
 """Share of the healthy standard deviation of unit features below which nothing can be learnt any more."""
@@ -81,7 +81,8 @@ def train(
 def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, every: str, resume: bool) -> None:
     log = JsonLog(out / "log.jsonl")
     names = config["probes"].split(",")
-    probe = ProbePlugin(benchmark, probes=names, log=log) if benchmark.class_names else None
+    at = points.Points.parse(config["probe_every"]) if config["probe_every"] else None
+    probe = ProbePlugin(benchmark, probes=names, points=at, log=log) if benchmark.class_names else None
     progress = Progress(len(benchmark.train_stream))
     vitals = Vitals(benchmark, log=log)
     device, precision = config["device"], config["precision"]
@@ -151,9 +152,9 @@ class Replay(ReplayPlugin):  # type: ignore[misc]
 
 def _replay(config: dict[str, Any]) -> Replay | None:
     """A memory of so many images: equal parts of all experiences, or, of mini-batches, a fair sample of all images."""
-    size = config["replay"]
+    size, batch = config["replay"], config["replay_batch"] or 2 * config["online"] or None
     kind = ReservoirSamplingBuffer if config["online"] else ExperienceBalancedBuffer
-    return Replay(mem_size=size, storage_policy=kind(size)) if size else None
+    return Replay(mem_size=size, batch_size_mem=batch, storage_policy=kind(size)) if size else None
 
 
 def _seed(seed: int) -> None:
@@ -292,12 +293,19 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     if len(probe.probes) > 1 or headline.odd:
         print(results.protocol_table(probe))
         print()
+    if probe.curve:
+        print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
+        print(points.table(probe.curve, headline.name))
+        print()
     for metric, value in results.summary(matrix, untrained, probe.consolidation).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
     results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
     title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
-    results.draw(out / "accuracy.png", title, matrices, untrained)
+    curves = {scope: points.curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
+    results.draw(out / "accuracy.png", title, matrices, untrained, curves)
+    if probe.curve:
+        points.write(out / "points.csv", probe.curve)
 
 
 def _versions() -> dict[str, str]:
