@@ -48,20 +48,10 @@ def smooth_images(count: int) -> Any:
 def pil_pipeline(raw: Any) -> Callable[[], object]:
     """Two views of each image by torchvision's PIL transforms, stacked into batches; decoding is not counted."""
     import torch
-    from torchvision import transforms
+    from peers import pil_view
     from torchvision.transforms.functional import to_pil_image
 
-    view = transforms.Compose(
-        [
-            transforms.RandomResizedCrop(32, scale=(0.2, 1.0)),
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
-            transforms.RandomGrayscale(0.2),
-            transforms.ToTensor(),
-            transforms.Normalize([0.5] * 3, [0.25] * 3),
-        ]
-    )
-    images = [to_pil_image(image) for image in raw]
+    view, images = pil_view(32), [to_pil_image(image) for image in raw]
     return lambda: [torch.stack([view(image) for image in images]) for _ in range(2)]
 
 

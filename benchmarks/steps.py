@@ -47,6 +47,11 @@ class Case(NamedTuple):
         return self.recipe(settings).build(device=self.device, precision=self.precision, **options)
 
 
+def experience(images: Any) -> Any:
+    """All images as one experience of a stream."""
+    return assemble(images, [np.arange(len(images))], None, [], None).train_stream[0]
+
+
 class Whole:
     """The strategy as a user runs it, on images in memory; between two steps everything counts.
 
@@ -55,12 +60,11 @@ class Whole:
     """
 
     def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
-        self.laps = _Laps(case.device)
+        self.laps = Laps(case.device)
         self.strategy = case.build(settings, plugins=[self.laps])
         self.strategy.train_epochs = 1
-        images = ArrayDataset(case.images(case.batch * (steps + 1)), [0] * (case.batch * (steps + 1)))
-        everything = [np.arange(len(images))]
-        self.experience = assemble(images, everything, None, [], None).train_stream[0]
+        images = case.images(case.batch * (steps + 1))
+        self.experience = experience(ArrayDataset(images, [0] * len(images)))
         self.steps = steps
 
     def __call__(self) -> float:
@@ -125,23 +129,26 @@ class Bare:
         self.strategy.optimizer.step()
 
 
-class _Laps(SupervisedPlugin):  # type: ignore[misc]
-    """Notes the time from the end of the first step to the end of the last, and that spent waiting for data.
+class Laps(SupervisedPlugin):  # type: ignore[misc]
+    """Notes the time from the end of the first steps to the end of the last, and that spent waiting for data.
 
     A GPU is waited for at these two ends only.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, uncounted: int = 1) -> None:
         super().__init__()
         self.device = device
+        self.uncounted = uncounted
         self.counting = False
         self.seconds = self.waiting = 0.0
         self._start = self._end = 0.0
+        self._steps = 0
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Begin anew."""
         self.counting = False
         self.waiting = 0.0
+        self._steps = 0
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """The batch is there."""
@@ -150,9 +157,10 @@ class _Laps(SupervisedPlugin):  # type: ignore[misc]
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """A step is complete."""
-        self._end = time.perf_counter() if self.counting else now(self.device)
-        if not self.counting:
-            self.counting, self._start = True, self._end
+        self._steps += 1
+        if self._steps == self.uncounted:
+            self.counting, self._start = True, now(self.device)
+        self._end = time.perf_counter()
 
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
         """All are."""
@@ -162,7 +170,7 @@ class _Laps(SupervisedPlugin):  # type: ignore[misc]
 class _Clock:
     """Adds up the seconds spent in functions, but for those of the first step."""
 
-    def __init__(self, laps: _Laps) -> None:
+    def __init__(self, laps: Laps) -> None:
         self.laps = laps
         self.parts = dict.fromkeys(PARTS, 0.0)
 

@@ -1,6 +1,7 @@
 """How fast does a strategy learn, next to its bare network, and the parts of the package by themselves?
 
 python benchmarks/throughput.py --strategy moco,simclr --encoder smallconv,resnet18
+python benchmarks/throughput.py --strategy moco --batch-size 256 --peer lightly
 python benchmarks/throughput.py --augment --memory
 """
 
@@ -17,6 +18,8 @@ from typing import Any
 from avalanche_ssl.errors import UsageError
 
 HEAD = f"{'strategy':16}{'encoder':11}{'whole, images/s':>24}{'bare':>9}{'views/s':>9}{'whole/bare':>18}{'MiB':>7}"
+
+PEER_HEAD = f"{'strategy':16}{'encoder':11}{'':5}{'ours, images/s':>24}{'peer, images/s':>24}{'ours/peer':>20}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=4, metavar="N", help="in each measurement (4)")
     add("--rounds", type=int, default=5, metavar="N", help="of measurements in turn (5)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipes; repeatable")
+    add("--peer", metavar="NAME", help="measure ours and lightly, or avalanche, in turn")
+    add("--workers", type=int, metavar="N", help="processes of the peer's DataLoader (one a core)")
     add("--json", type=Path, metavar="FILE", help="write the figures there, too")
     add("--augment", action="store_true", help="views: ours against torchvision's PIL pipeline")
     add("--memory", action="store_true", help="queue and bank of growing size: write and read a batch")
@@ -52,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     if not (options.strategy or options.augment or options.memory):
         raise UsageError("nothing chosen: give --strategy NAMES, --augment or --memory; see --help")
-    for name in ("batch_size", "size", "steps", "rounds", "threads"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}: give 1 or more")
+    for name, least in (("batch_size", 2), ("size", 1), ("steps", 1), ("rounds", 1), ("threads", 1), ("workers", 0)):
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}: give {least} or more")
     if options.strategy:
         _strategies(options)
     if options.augment:
@@ -71,21 +76,29 @@ def _run(options: argparse.Namespace) -> int:
 def _strategies(options: argparse.Namespace) -> None:
     """Measure each strategy with each encoder in each precision."""
     import torch
-    from timing import machine, versions
+    from timing import machine, ratios, spread, versions
 
     if options.threads:
         torch.set_num_threads(options.threads)
     cases = _cases(options)
-    print(f"whole steps and bare networks in turn, {options.rounds} rounds of {options.steps} steps; median (min-max)")
+    if options.peer:
+        from peers import check
+
+        check(options.peer, cases)
+    what = f"whole steps of ours and of {options.peer}" if options.peer else "whole steps and bare networks"
+    print(f"{what} in turn, {options.rounds} rounds of {options.steps} steps; median (min-max)")
     print(f"batch {options.batch_size}, {options.size}x{options.size}; {machine(cases[0].device)}; {versions()}")
-    print(HEAD)
+    print(PEER_HEAD if options.peer else HEAD)
+    measure, line = (_against_peer, _peer_line) if options.peer else (_measured, _line)
     rows = []
     for case in cases:
-        rows.append(_measured(case, options))
-        print(_line(rows[-1]), flush=True)
+        rows.append(measure(case, options))
+        print(line(rows[-1]), flush=True)
     if options.json:
         head = {"machine": machine(cases[0].device), "versions": versions(), "rows": rows}
         options.json.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    if options.peer:
+        print("ratio", spread([ratio for row in rows for ratio in ratios(row["peer_seconds"], row["whole_seconds"])]))
 
 
 def _cases(options: argparse.Namespace) -> list[Any]:
@@ -120,6 +133,29 @@ def _measured(case: Any, options: argparse.Namespace) -> dict[str, Any]:
     slow, fast = in_turn(options.rounds, whole, bare)
     row = case._asdict() | {"whole_seconds": slow, "bare_seconds": fast, "peak_mib": peak_mib(case.device)}
     return row | {"views_an_image": bare.views_an_image, "parts_seconds": whole.shares()}
+
+
+def _against_peer(case: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """One row: seconds a step of ours and of the peer."""
+    from peers import SETTINGS, build, cores
+    from steps import Whole
+    from timing import in_turn
+
+    from avalanche_ssl.recipe import parse_settings
+
+    workers = cores() if options.workers is None else options.workers
+    peer = build(options.peer, case, options.steps, workers)
+    ours = Whole(case, options.steps, SETTINGS.get(case.strategy, {}) | parse_settings(options.set))
+    slow, fast = in_turn(options.rounds, peer, ours)
+    return case._asdict() | {"peer": options.peer, "workers": workers, "peer_seconds": slow, "whole_seconds": fast}
+
+
+def _peer_line(row: dict[str, Any]) -> str:
+    from timing import ratios, spread
+
+    ours, peer = (spread([row["batch"] / s for s in row[name]], 0) for name in ("whole_seconds", "peer_seconds"))
+    ratio = spread(ratios(row["peer_seconds"], row["whole_seconds"]))
+    return f"{row['strategy']:16}{row['encoder']:11}{row['precision']:>5}{ours:>24}{peer:>24}{ratio:>20}"
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -1,10 +1,13 @@
 """Does the speed benchmark measure what it says, and tell mistakes in one line?"""
 
 import json
+import re
+import sys
 
 import pytest
 import throughput
 import torch
+from peers import PlainAvalanche
 from steps import PARTS, Bare, Case, Whole
 from timing import in_turn, ratios, spread
 
@@ -61,6 +64,34 @@ def test_table_and_json(tmp_path, capsys):
     assert {*row["parts_seconds"]} == {*PARTS, "rest"}
 
 
+@pytest.mark.parametrize("peer", ["avalanche", "lightly"])
+def test_peer_and_ours_in_turn(peer, capsys):
+    if peer == "lightly":
+        pytest.importorskip("lightly", reason="an optional dependency")
+    arguments = ["--batch-size", "8", "--steps", "1", "--rounds", "2", "--workers", "0"]
+    names = "moco,simclr,byol,swav"
+    assert throughput.main(["--strategy", names, *arguments, "--peer", peer]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[3:]] == [*names.split(","), "ratio"]
+    assert re.fullmatch(r"ratio \d+\.\d\d \(\d+\.\d\d-\d+\.\d\d\)", lines[-1])
+
+
+def test_plain_avalanche_writes_the_memory_of_its_method():
+    peer = PlainAvalanche(MOCO, 2, 0)
+    queue = peer.strategy.model.method.queue
+    before = queue.rows.clone()
+    assert peer() > 0
+    assert queue.pushed == 3 * 8 and (queue.rows != before).any(1).sum() == 3 * 8
+
+
+def test_missing_lightly_is_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "lightly", None)
+    assert throughput.main(["--strategy", "moco", "--peer", "lightly"]) == 2
+    told = capsys.readouterr()
+    assert "lightly, which is not installed: pip install" in told.err and told.err.count("\n") == 1
+    assert not told.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -69,6 +100,9 @@ def test_table_and_json(tmp_path, capsys):
         (["--strategy", "moco", "--encoder", "resnet81"], "did you mean 'resnet18'"),
         (["--strategy", "moco", "--precision", "fp23"], "precision 'fp23'"),
         (["--strategy", "moco", "--steps", "0"], "--steps is 0"),
+        (["--strategy", "moco", "--peer", "lightning"], "did you mean 'lightly'"),
+        (["--strategy", "cmc", "--peer", "lightly"], "strategy for --peer lightly 'cmc'"),
+        (["--strategy", "cpc", "--peer", "avalanche"], "strategy for --peer avalanche 'cpc'"),
         (["--strategy", "moco", "--set", "temprature=1"], "did you mean 'temperature'"),
     ],
 )
