@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCHMARKS",
+    "HEADLINES",
     "core50",
     "digits_domain",
     "folder",
@@ -162,16 +163,17 @@ def online(
     *,
     seed: int = 0,
     access_task_boundaries: bool = False,
+    shuffle: bool = True,
 ) -> CLStream[Any]:
     """Cut a training stream, or one experience, into experiences of `batch_size` images, each seen once.
 
-    The images of an experience are shuffled by `seed`. Of a sub-experience, `logging().origin_experience`
-    is the experience that it came from; plugins read it in training only if `access_task_boundaries`. The
-    last one is smaller if need be.
+    The images of an experience are shuffled by `seed`, or stay in order if not `shuffle`. Of a sub-experience,
+    `logging().origin_experience` is the experience that it came from; plugins read it in training only if
+    `access_task_boundaries`. The last one is smaller if need be.
     """
     from avalanche_ssl.streams.single_pass import cut
 
-    return cut(stream, batch_size, seed, access_task_boundaries)
+    return cut(stream, batch_size, seed, access_task_boundaries, shuffle)
 
 
 BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
@@ -187,3 +189,6 @@ BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
     "core50-nicv2-196": _core50("nicv2-196", "new instances and classes, 196 experiences of about 600 frames"),
     "core50-nicv2-391": _core50("nicv2-391", "new instances and classes, 391 experiences of about 300 frames"),
 }
+
+HEADLINES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
+"""The probe that a stream's users report first, where it is not ridge."""

@@ -14,7 +14,11 @@ from avalanche_ssl.errors import UsageError
 
 
 def cut(
-    stream: CLStream[Any] | DatasetExperience[Any], batch_size: int, seed: int, access_task_boundaries: bool
+    stream: CLStream[Any] | DatasetExperience[Any],
+    batch_size: int,
+    seed: int,
+    access_task_boundaries: bool,
+    shuffle: bool = True,
 ) -> CLStream[Any]:
     """A stream of mini-batches, made when they are asked for."""
     if batch_size < 1:
@@ -22,17 +26,19 @@ def cut(
     return split_online_stream(
         [stream] if isinstance(stream, CLExperience) else stream,
         batch_size,
-        experience_split_strategy=partial(_mini_batches, seed=seed, access_task_boundaries=access_task_boundaries),
+        experience_split_strategy=partial(
+            _mini_batches, seed=seed, access_task_boundaries=access_task_boundaries, shuffle=shuffle
+        ),
     )
 
 
 def _mini_batches(
-    experience: DatasetExperience[Any], size: int, seed: int, access_task_boundaries: bool
+    experience: DatasetExperience[Any], size: int, seed: int, access_task_boundaries: bool, shuffle: bool
 ) -> Iterator[OnlineCLExperience[Any]]:
     """Avalanche's own splitter never marks the last part of an experience that `size` divides (0.6.0)."""
     # The number of the experience makes each one's shuffle its own.
     rng = np.random.default_rng([seed, experience.logging().current_experience])
-    order = rng.permutation(len(experience.dataset)).tolist()
+    order = rng.permutation(len(experience.dataset)).tolist() if shuffle else range(len(experience.dataset))
     starts = range(0, len(order), size)
     for start in starts:
         yield OnlineCLExperience(
