@@ -46,15 +46,26 @@ def percent(value: float) -> str:
     return "-" if np.isnan(value) else f"{100 * value:.1f}"
 
 
-def matrix_table(matrix: Matrix, untrained: Matrix) -> str:
-    """The matrix in per cent, a row for the untrained encoder and one for each experience learnt."""
+def matrix_table(matrix: Matrix, untrained: Matrix, most: int = 20) -> str:
+    """The matrix in per cent, a row for the untrained encoder and one for each experience learnt and measured.
+
+    Of many rows or columns `most` are shown, among them the first and the last; the mean is over all columns.
+    """
     width = max(6, len(str(len(matrix))) + 3)
-    head = "learnt".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in range(len(matrix))) + "   mean"
+    columns = _some(range(len(matrix)), most)
+    head = "learnt".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"
+    measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
     lines = [head]
-    for name, row in [("untrained", untrained), *((f"{t + 1}", row) for t, row in enumerate(matrix))]:
+    for name, row in [("untrained", untrained), *((f"{t + 1}", matrix[t]) for t in _some(measured, most))]:
         mean = "-" if np.isnan(row).all() else percent(float(np.nanmean(row)))
-        lines.append(name.ljust(10) + "".join(percent(v).rjust(width) for v in row) + mean.rjust(7))
+        lines.append(name.ljust(10) + "".join(percent(row[j]).rjust(width) for j in columns) + mean.rjust(7))
     return "\n".join(lines)
+
+
+def _some(values: Sequence[int], most: int) -> list[int]:
+    """So many of the values at most, evenly spread, with the first and the last."""
+    places = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
+    return [values[place] for place in places]
 
 
 def protocol_table(probe: "ProbePlugin") -> str:

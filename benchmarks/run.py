@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, HEADLINES
 
 STRATEGIES = Path(__file__).resolve().parent.parent / "strategies"
 DEFAULTS: dict[str, Any] = {
@@ -31,7 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "device": "auto",
     "precision": "auto",
-    "probes": "ridge",
+    "probes": None,
+    "probe_boundaries": 0,
     "workers": 0,
     "on_nan": "stop",
     "settings": {},
@@ -49,6 +50,7 @@ KINDS: dict[str, Any] = {
     "device": str,
     "precision": str,
     "probes": str,
+    "probe_boundaries": int,
     "workers": int,
     "on_nan": Literal["stop", "skip"],
 }
@@ -93,8 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where the processor has it)")
-    add("--probes", metavar="NAMES", help="e.g. ridge,ridge@10%%,knn-20: the first is the headline (ridge)")
+    add(
+        "--probes",
+        metavar="NAMES",
+        help="e.g. ridge,ridge@10%%,knn-20: the first is the headline (ridge; of CORe50 core50)",
+    )
     add("--probe-every", metavar="N[,N...]", help="with --online: probe every N images of the stream too, or at these")
+    add("--probe-boundaries", type=int, metavar="N", help="after every N-th experience only, and the last (at most 40)")
     add("--workers", type=int, metavar="N", help="processes that decode images not held in memory (0)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe; repeatable")
     add("--stream", action="append", default=[], metavar="KEY=VALUE", help="any option of the stream; repeatable")
@@ -176,6 +183,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         config["data"] = config["stream"].pop("data")
     if not config["strategy"]:
         raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
+    config["probes"] = config["probes"] or HEADLINES.get(config["benchmark"], "ridge")
     for name, kind in KINDS.items():
         config[name] = convert(config[name], kind, name)
         if kind is int and not 0 <= config[name] < 2**63:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCHMARKS",
+    "HEADLINES",
+    "core50",
     "digits_domain",
     "folder",
     "online",
@@ -159,22 +161,73 @@ def folder(
     return build(Path(data), size, increments)
 
 
+def core50(
+    data: str | Path,
+    scenario: str = "ni",
+    *,
+    run: int = 0,
+    size: int = 32,
+    labels: str = "object",
+    order: str = "shuffled",
+    damaged: str = "refuse",
+    cache: str | Path | None = None,
+) -> CLScenario:
+    """CORe50 (arXiv:1705.03550): videos of 50 hand-held objects in 11 sessions, of which 3, 7 and 10 are for testing.
+
+    Experience j of `test_stream` holds all test frames of the objects in experience j of `train_stream`.
+
+    Args:
+        data: the folder that holds `core50_128x128` or its zip file; the official file lists or pickles, if they are
+            beside it, decide the order. Only NICv2 needs them.
+        scenario: "ni" (8 experiences), "nc" (9), "nic" (79), "nicv2-79", "nicv2-196" or "nicv2-391".
+        run: 0 to 9, the official orders.
+        size: 32, 64 or 128 pixels a side. Frames are decoded once, into `core50-SIZE.npy` beside the data.
+        labels: "object" (50 classes) or "category" (10).
+        order: "shuffled" or "video", in which the frames of an experience are learnt.
+        damaged: "refuse" or "skip" frames that cannot be decoded.
+        cache: where the decoded frames go instead.
+    """
+    from avalanche_ssl.streams.core50_stream import build
+
+    return build(Path(data), scenario, run, size, labels, order, damaged, None if cache is None else Path(cache))
+
+
+def _core50(scenario: str, about: str) -> Callable[..., CLScenario]:
+    """`core50` of one scenario."""
+
+    def build(
+        data: str | Path,
+        *,
+        run: int = 0,
+        size: int = 32,
+        labels: str = "object",
+        order: str = "shuffled",
+        damaged: str = "refuse",
+        cache: str | Path | None = None,
+    ) -> CLScenario:
+        return core50(data, scenario, run=run, size=size, labels=labels, order=order, damaged=damaged, cache=cache)
+
+    build.__doc__ = f"CORe50, {about}."
+    return build
+
+
 def online(
     stream: CLStream[Any] | DatasetExperience[Any],
     batch_size: int,
     *,
     seed: int = 0,
     access_task_boundaries: bool = False,
+    shuffle: bool = True,
 ) -> CLStream[Any]:
     """Cut a training stream, or one experience, into experiences of `batch_size` images, each seen once.
 
-    The images of an experience are shuffled by `seed`. Of a sub-experience, `logging().origin_experience`
-    is the experience that it came from; plugins read it in training only if `access_task_boundaries`. The
-    last one is smaller if need be.
+    The images of an experience are shuffled by `seed`, or stay in order if not `shuffle`. Of a sub-experience,
+    `logging().origin_experience` is the experience that it came from; plugins read it in training only if
+    `access_task_boundaries`. The last one is smaller if need be.
     """
     from avalanche_ssl.streams.single_pass import cut
 
-    return cut(stream, batch_size, seed, access_task_boundaries)
+    return cut(stream, batch_size, seed, access_task_boundaries, shuffle)
 
 
 BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
@@ -184,4 +237,13 @@ BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
     "split-cifar100": split_cifar100,
     "tiny-imagenet": tiny_imagenet,
     "folder": folder,
+    "core50-ni": _core50("ni", "new instances: one session after another, all objects"),
+    "core50-nc": _core50("nc", "new classes: ten objects, then five at a time"),
+    "core50-nic": _core50("nic", "new instances and classes: ten objects, then five in one session at a time"),
+    "core50-nicv2-79": _core50("nicv2-79", "new instances and classes, 79 experiences of about 1,500 frames"),
+    "core50-nicv2-196": _core50("nicv2-196", "new instances and classes, 196 experiences of about 600 frames"),
+    "core50-nicv2-391": _core50("nicv2-391", "new instances and classes, 391 experiences of about 300 frames"),
 }
+
+HEADLINES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
+"""The probe that a stream's users report first, where it is not ridge."""

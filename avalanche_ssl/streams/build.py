@@ -29,7 +29,8 @@ class ArrayDataset:
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return torch.from_numpy(self.data[index]).permute(2, 0, 1).contiguous(), self.targets[index]
+        image = np.array(self.data[index])  # a copy, because an array on disk cannot be written
+        return torch.from_numpy(image).permute(2, 0, 1).contiguous(), self.targets[index]
 
 
 class Labelled(Protocol):

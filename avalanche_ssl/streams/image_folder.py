@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from avalanche.benchmarks import CLScenario
@@ -129,7 +130,7 @@ def decode(paths: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
     def fill(first: int) -> int:
         chunk = paths[first : first + CHUNK]
         for offset, path in enumerate(chunk):
-            images[first + offset] = np.asarray(_read(path, size))
+            images[first + offset] = np.asarray(read_image(path, size, str(path)))
         return len(chunk)
 
     with (
@@ -153,15 +154,19 @@ def _threads(paths: Sequence[Path]) -> int | None:
     return 1 if sum(path.stat().st_size for path in sample) < TINY * len(sample) else None
 
 
-def _read(path: Path, size: int) -> Image.Image:
-    """RGB, upright, the shorter side resized to `size` (antialiased), then the centre."""
+def read_image(file: Path | IO[bytes], size: int, name: str) -> Image.Image:
+    """RGB, upright, the shorter side resized to `size` (antialiased), then the centre.
+
+    Raises:
+        UsageError: it cannot be decoded; the message calls it `name`.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             image.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than useful
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:  # Pillow raises many kinds for a damaged file
         reason = " ".join(str(error).split())
-        raise UsageError(f"cannot read image '{path}' ({reason}): repair or remove it") from error
+        raise UsageError(f"cannot read image '{name}' ({reason}): repair or remove it") from error
     if upright.size == (size, size):
         return upright
     return ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
