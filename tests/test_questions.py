@@ -31,7 +31,7 @@ class Read(nn.Module):
 
     def __init__(self, data: Any) -> None:
         super().__init__()
-        self.known = torch.cat([y[y >= 0] for _, y in data])
+        self.known = data[1][data[1] >= 0]
 
     def forward(self, x: Tensor) -> Tensor:
         scores = torch.full((len(x), 10), -1.0)
@@ -54,12 +54,12 @@ def test_an_answer_by_hand() -> None:
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
-        asked.append(([y.tolist() for _, y in data], n_classes))
+        asked.append((data[1].tolist(), n_classes))
         return Read(data)
 
     # the features say 0 2 2 | 2 0 1 where 0 1 2 | 2 ? 1 are right
     found = answer(question, fit, features([0, 1, 5], [2]), features([0, 2, 2], [2, 0, 1]))
-    assert asked == [([[0, 1, -1], [2]], 3)]
+    assert asked == [([0, 1, -1, 2], 3)]
     assert found == Answer("kind", 4 / 5, 1 / 3, {"place": {"here": 1 / 2, "there": 1.0}})
 
 
@@ -69,12 +69,12 @@ def test_an_answer_about_a_fold_comes_from_the_others() -> None:
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
-        asked.append([y.tolist() for _, y in data])
+        asked.append(data[1].tolist())
         return Read(data)
 
     train = features([0, 1, 2], [3])
     found = answer(question, fit, train, features([9, 9], [9]))
-    assert asked == [[[-1, 1, -1], [3]], [[0, -1, 2], [-1]]]
+    assert asked == [[-1, 1, -1, 3], [0, -1, 2, -1]]
     assert found.accuracy == 0.0  # each label is known to the other fold's classifier only
     assert found.chance == 1 / 4
 
@@ -187,7 +187,7 @@ def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
     plugin.measure(strategy)
     assert sum(seen) == 1100
     shared = plugin.latest
-    plugin._shared = None
+    plugin._joined = {}
     plugin.measure(strategy)
     assert all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(shared, plugin.latest))
     assert np.array_equal(plugin.rows[0]["all"], plugin.rows[1]["all"])
