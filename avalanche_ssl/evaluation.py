@@ -1,5 +1,6 @@
 """Probes after each experience, as an Avalanche plugin: `ProbePlugin` keeps the accuracy matrix and tells the log."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from torch import Tensor, nn
 
 from avalanche_ssl.along import OnlineProbe
 from avalanche_ssl.augment import Augment
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, nearest, require_positive
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
+from avalanche_ssl.points import Measured, Points
 from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, features, probe_accuracies, untouched
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
+from avalanche_ssl.questions import Answer, answer
+from avalanche_ssl.sources import shared
 
 Matrix = NDArray[np.float64]
 
@@ -46,15 +50,17 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     of the first probe, in the scope "all".
 
     Online sub-experiences count towards the experience they were cut from; its boundary is where its last image
-    has been learnt.
+    has been learnt. Between boundaries they are probed at `points`, where the experience under way counts as learnt.
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
         probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
+        points: numbers of images seen at which to probe between boundaries, too; told as `point` events.
         log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.
         batch_size: images a batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
+        boundaries: probe after each n-th experience only, and after the last; the others are not measured.
         represent: features (B, D) of a model and images (B, C, H, W), for a strategy of yours whose model has no
             method `represent`. Images then come through the transforms of the benchmark.
 
@@ -69,12 +75,15 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         *,
         probes: Sequence[str | Probe] = ("ridge",),
         scopes: Sequence[str] = SCOPES,
+        points: Points | None = None,
         log: Log | None = None,
         batch_size: int = 512,
         seed: int = 0,
+        boundaries: int = 1,
         represent: Callable[[Any, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        require_positive(boundaries=boundaries)
         self.train = [e.dataset for e in benchmark.train_stream]
         self.test = [e.dataset for e in benchmark.test_stream]
         if len(self.train) != len(self.test):
@@ -92,12 +101,23 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.represent = represent
         self.n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in self.train + self.test)
         self.scopes, self.log, self.batch_size, self.seed = tuple(scopes), log, batch_size, seed
+        self.questions = list(getattr(benchmark, "questions", ()))
+        self.answers: list[tuple[int, list[Answer]]] = []
+        """To the benchmark's `questions`, with the number of experiences that had been learnt."""
+        self._sizes, self.boundaries = [len(d) for d in self.train], boundaries
+        self._thin()
+        self._shared = shared(self.test)
         self.rows: list[dict[str, Matrix]] = []
         """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
         self.latest: list[Labelled] = []
         """Features and labels of each experience's test data as they were measured last."""
         self.consolidation = float("nan")
         """Of the encoder after the whole stream, see `avalanche_ssl.metrics.consolidation`."""
+        self.points = points
+        self.curve: list[Measured] = []
+        """Mean accuracies on the axis of images seen, at boundaries and `points`; empty without `points`."""
+        self.seen = 0
+        """Images of the stream so far, each counted once."""
         self.images = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
@@ -112,16 +132,32 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         }
         """Probes that learn along with the encoder, by name."""
 
+    def _thin(self) -> None:
+        """Leave out images that no probe looks at."""
+        (every, *others) = {p.every for p in self.probes}
+        if others or every == 1:
+            return
+        self.train, self.test = ([d.subset(range(0, len(d), every)) for d in part] for part in (self.train, self.test))
+        self.probes = [dataclasses.replace(p, every=1) for p in self.probes]
+        self.questions = [question.each(every) for question in self.questions]
+
     @property
     def trained(self) -> int:
         """How many experiences the encoder has learnt so far."""
         return max(0, len(self.rows) - 1)
 
+    @property
+    def measured(self) -> bool:
+        """Whether the latest row was, see `boundaries`."""
+        return bool(self.rows) and not all(np.isnan(row).all() for row in self.rows[-1].values())
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the accuracies, and what was counted."""
         return {
+            "answers": [[learnt, [dataclasses.asdict(found) for found in row]] for learnt, row in self.answers],
             "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
-            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
+            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part, self.seen],
+            "curve": [vars(point) for point in self.curve],
             "running": time.perf_counter() - self._since,
             "consolidation": self.consolidation,
             "online": {name: online.state_dict() for name, online in self.online.items()},
@@ -130,7 +166,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the probe for `eval` is fitted anew when it is needed."""
         self.rows = [{scope: row.numpy() for scope, row in rows.items()} for rows in state["rows"]]
-        self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
+        self.answers = [(learnt, [Answer(**found) for found in row]) for learnt, row in state["answers"]]
+        self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
+        self.curve = [Measured(**point) for point in state["curve"]]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
         self.consolidation = state["consolidation"]
@@ -180,13 +218,20 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._since = now
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Probe, if an experience of the benchmark is complete."""
+        """Probe, if an experience of the benchmark is complete, or a point of the stream was passed."""
+        before, self.seen = self.seen, self.seen + len(strategy.experience.dataset)
         if isinstance(strategy.experience, OnlineCLExperience):
             self._part += len(strategy.experience.dataset)
-            if self.trained < len(self.train) and self._part < len(self.train[self.trained]):
+            if self.trained < len(self.train) and self._part < self._sizes[self.trained]:
+                self._pass_points(strategy, before)
                 return
         self._part = 0
-        self.measure(strategy)
+        learnt = len(self.rows)
+        if learnt % self.boundaries and learnt < len(self.train):
+            self.rows.append({key: np.full_like(row, np.nan) for key, row in self.rows[-1].items()})
+            self._pass_points(strategy, before)
+        else:
+            self.measure(strategy)
 
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
@@ -204,6 +249,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         flat = [(p, scope, row) for p in self.probes for scope, row in found[p.name].items()]
         self.rows.append({self.key(p.name, scope): row for p, scope, row in flat})
         self.eval_seconds += time.perf_counter() - start
+        self._note_point(found)
         for p, scope, row in flat:
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
@@ -211,15 +257,53 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         if self.log is not None and self.trained == len(self.train) > 1:
             self.log("consolidation", trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained)
 
+    def _pass_points(self, strategy: Any, before: int) -> None:
+        """Probe where no boundary is probed, if a point of the stream was passed since `before`."""
+        if not self.points or not self.points.passed(before, self.seen):
+            return
+        start = time.perf_counter()
+        found = self.accuracies(strategy, seen=len(self.rows))
+        self.eval_seconds += time.perf_counter() - start
+        self._note_point(found)
+
+    def _note_point(self, found: dict[str, dict[str, Matrix]]) -> None:
+        """Add what was found to the curve over images seen, if there is one."""
+        for p in self.probes if self.points else ():
+            for scope, row in found[p.name].items():
+                if np.isnan(row).all():  # nothing seen yet
+                    continue
+                accuracy = float(np.nanmean(row))
+                seconds = round(self.train_seconds, 3)
+                point = Measured(self.seen, self.images, seconds, self.trained, p.name, scope, accuracy)
+                self.curve.append(point)
+                if self.log is not None:
+                    self.log("point", **vars(point), **({"odd": p.odd} if p.odd else {}))
+
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
         with untouched(self._model(strategy)):
             train = self._features(strategy, self.train)
             fitted = self._fit(strategy, train, seen=seen)
-            self.latest = self._features(strategy, self.test)
-            if seen == len(train) > 1:
+            self.latest = self._test_features(strategy)
+            if seen == len(train) > 1 and self._part == 0:
                 self.consolidation = consolidation(train, self.latest)
+            if self.questions and self._part == 0:
+                self._answer(train, seen)
             return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
+
+    def _answer(self, train: Sequence[Labelled], seen: int) -> None:
+        """Ask the benchmark's own questions of the first probe, or of ridge if that one learns by itself."""
+        headline = PROBES["ridge"] if self.probes[0].online else self.probes[0]
+
+        def fit(data: Sequence[Labelled], n_classes: int) -> nn.Module:
+            (classifier, *_) = headline.fit(data, n_classes, seen, self.seed, None, ["all"])["all"]
+            assert classifier is not None
+            return classifier
+
+        found = [answer(question, fit, train, self.latest) for question in self.questions]
+        self.answers.append((seen, found))
+        for one in found if self.log else ():
+            self.log("answer", trained=seen, images=self.images, probe=headline.name, **dataclasses.asdict(one))  # type: ignore[misc]
 
     def _score(self, strategy: Any, probe: Probe, fits: list[Probes] | None) -> dict[str, Matrix]:
         """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
@@ -231,7 +315,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
         online = self.online[probe.name]
         with online.seen(self._model(strategy)) as differs:
-            test = self._features(strategy, self.test) if differs else self.latest
+            test = self._test_features(strategy) if differs else self.latest
         return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
 
     def _fit(self, strategy: Any, train: Sequence[Labelled], seen: int) -> dict[str, list[Probes]]:
@@ -284,6 +368,14 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 yield CROPS.rgb(x.to(strategy.device), generator, x.shape[-1]), *rest
 
         return [features(self._model(strategy), batches(_evaluated(d)), strategy.device) for d in datasets]
+
+    def _test_features(self, strategy: Any) -> list[Labelled]:
+        """Features of each experience's test data; an image that several have is represented once."""
+        if self._shared is None or getattr(strategy, "transforms", True):
+            return self._features(strategy, self.test)
+        whole, rows = self._shared
+        ((x, _),) = self._features(strategy, [whole])
+        return [(x[mine], torch.as_tensor(np.asarray(d.targets))) for mine, d in zip(rows, self.test, strict=True)]
 
     def _publish(self, strategy: Any, probe: Probe, scope: str, j: int, accuracy: float) -> None:
         name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"

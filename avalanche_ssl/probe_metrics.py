@@ -69,7 +69,7 @@ class _Boundary(PluginMetric):  # type: ignore[misc]
         if plugin.trained == self._told or plugin.trained > len(plugin.train):
             return None
         self._told = plugin.trained
-        return self.values(strategy, plugin)
+        return self.values(strategy, plugin) if plugin.measured else None
 
     def values(self, strategy: Any, plugin: ProbePlugin) -> Any:
         """Of a plugin that has just measured."""

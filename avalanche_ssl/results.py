@@ -1,7 +1,7 @@
 """What a run has found, for people: summary, tables, CSV and picture of the accuracy matrix."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,15 +46,26 @@ def percent(value: float) -> str:
     return "-" if np.isnan(value) else f"{100 * value:.1f}"
 
 
-def matrix_table(matrix: Matrix, untrained: Matrix) -> str:
-    """The matrix in per cent, a row for the untrained encoder and one for each experience learnt."""
+def matrix_table(matrix: Matrix, untrained: Matrix, most: int = 20) -> str:
+    """The matrix in per cent, a row for the untrained encoder and one for each experience learnt and measured.
+
+    Of many rows or columns `most` are shown, among them the first and the last; the mean is over all columns.
+    """
     width = max(6, len(str(len(matrix))) + 3)
-    head = "learnt".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in range(len(matrix))) + "   mean"
+    columns = _some(range(len(matrix)), most)
+    head = "learnt".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"
+    measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
     lines = [head]
-    for name, row in [("untrained", untrained), *((f"{t + 1}", row) for t, row in enumerate(matrix))]:
+    for name, row in [("untrained", untrained), *((f"{t + 1}", matrix[t]) for t in _some(measured, most))]:
         mean = "-" if np.isnan(row).all() else percent(float(np.nanmean(row)))
-        lines.append(name.ljust(10) + "".join(percent(v).rjust(width) for v in row) + mean.rjust(7))
+        lines.append(name.ljust(10) + "".join(percent(row[j]).rjust(width) for j in columns) + mean.rjust(7))
     return "\n".join(lines)
+
+
+def _some(values: Sequence[int], most: int) -> list[int]:
+    """So many of the values at most, evenly spread, with the first and the last."""
+    places = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
+    return [values[place] for place in places]
 
 
 def protocol_table(probe: "ProbePlugin") -> str:
@@ -85,7 +96,13 @@ def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str, odd: Mappin
                         table.writerow([trained, j + 1, name or probe, scope, f"{accuracy:.6f}", note])
 
 
-def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matrix) -> None:
+def draw(
+    path: Path,
+    title: str,
+    matrices: Mapping[str, Matrix],
+    untrained: Matrix,
+    curves: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+) -> None:
     """A picture of the "all" matrix, and of the mean accuracy of each scope over the stream.
 
     Args:
@@ -93,6 +110,8 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
         title: what was run.
         matrices: R (T, T) by scope.
         untrained: accuracies (T,) of the untrained encoder with the "all" probe.
+        curves: by scope, images seen and mean accuracy at points of the stream: to be drawn instead of the means after
+            each experience.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
@@ -122,12 +141,17 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
         "all": "all: probe on all classes",
     }
     for scope, colour in [("task", "tab:green"), ("seen", "tab:orange"), ("all", "tab:blue")]:
-        if scope in matrices and not np.isnan(matrices[scope]).all():
+        if curves:
+            seen, accuracies = zip(*curves.get(scope, [(0, np.nan)]), strict=True)
+            right.plot(seen, 100 * np.array(accuracies), ".-", color=colour, label=labels[scope])
+        elif scope in matrices and not np.isnan(matrices[scope]).all():
             mean = [100 * np.nanmean(r) if not np.isnan(r).all() else np.nan for r in matrices[scope]]
             right.plot(steps, mean, "o-", color=colour, label=labels[scope])
     right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
-    right.set_xticks(steps[::every])
-    right.set(xlabel="experiences learnt", ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
+    if not curves:
+        right.set_xticks(steps[::every])
+    learnt = "images of the stream seen" if curves else "experiences learnt"
+    right.set(xlabel=learnt, ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
     right.grid(alpha=0.3)
     right.legend(fontsize="small")
     figure.savefig(path, dpi=120)

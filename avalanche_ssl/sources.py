@@ -176,6 +176,26 @@ def walk(dataset: Any) -> tuple[list[Any], Indices, Indices]:
     return leaves, leaf, index
 
 
+def shared(datasets: Sequence[Any]) -> tuple[Any, list[Indices]] | None:
+    """All images of several datasets of Avalanche's, each once, and which of them are each dataset's.
+
+    None if no image is in two of them, or if they cannot be walked.
+    """
+    from avalanche.benchmarks.utils import concat_datasets
+
+    try:
+        whole = concat_datasets(list(datasets))
+        _, leaf, index = walk(whole)
+    except (AttributeError, TypeError, IndexError, AssertionError, ValueError):
+        return None
+    places = np.stack([leaf, index], 1)
+    _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
+    if len(first) == len(places):
+        return None
+    ends = np.cumsum([len(dataset) for dataset in datasets])[:-1]
+    return whole.subset(first.tolist()), np.split(which.reshape(-1), ends)
+
+
 def _take(values: Any, here: Indices) -> NDArray[Any]:
     """`values[here]`, without copying a long list for a few of its values."""
     if isinstance(values, np.ndarray | Tensor):

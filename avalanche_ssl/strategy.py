@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -15,7 +17,7 @@ from avalanche.training.templates.update_type import SGDUpdate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.compatibility import check_labels, check_metrics, check_model, check_plugins
+from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.faults import OnNan, Watch, explain
 from avalanche_ssl.heap import keep_freed_memory
@@ -142,7 +144,7 @@ class SelfSupervised(
         """
         self._finished = self._finished if self._reenter else 0
         if self._finished:
-            experiences = list(experiences)[self._finished :]
+            experiences = _Rest(experiences, self._finished)
         try:
             return super().train(experiences, eval_streams, **kwargs)
         except (MemoryError, RuntimeError) as error:
@@ -244,6 +246,7 @@ class SelfSupervised(
         if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
             self.dataloader = replay
         check_labels(self.model, self.adapted_dataset)
+        check_boundaries(self.model, self.experience)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._unalias_synaptic_intelligence()
 
@@ -332,9 +335,30 @@ class SelfSupervised(
 
     def _after_update(self, **kwargs: Any) -> None:
         if not self.watch.skipping:
+            self.model.fresh = self._fresh()
             self.model.update({name: t.detach() for name, t in self.mb_output.items()})
         self._step += 1
         super()._after_update(**kwargs)
+
+    def _fresh(self) -> int | None:
+        """How many images of the batch are new, and do not come once more in the next step, see `Method.fresh`."""
+        loader: Any = self.dataloader
+        if not isinstance(loader, RawLoader):
+            return None
+        if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
+            return 0
+        return loader.batch_sizes[0] if len(loader.batch_sizes) > 1 else None
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Experiences but the first ones; none is kept, of a stream there may be very many."""
+
+    experiences: Any
+    first: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self.experiences), self.first, None)
 
 
 def _silent() -> EvaluationPlugin:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, HEADLINES
 
 STRATEGIES = Path(__file__).resolve().parent.parent / "strategies"
 DEFAULTS: dict[str, Any] = {
@@ -26,10 +26,13 @@ DEFAULTS: dict[str, Any] = {
     "stream": {},
     "online": 0,
     "replay": 0,
+    "replay_batch": 0,
+    "probe_every": "",
     "seed": 0,
     "device": "auto",
     "precision": "auto",
-    "probes": "ridge",
+    "probes": None,
+    "probe_boundaries": 0,
     "workers": 0,
     "on_nan": "stop",
     "settings": {},
@@ -41,10 +44,13 @@ KINDS: dict[str, Any] = {
     "data": str | None,
     "online": int,
     "replay": int,
+    "replay_batch": int,
+    "probe_every": str,
     "seed": int,
     "device": str,
     "precision": str,
     "probes": str,
+    "probe_boundaries": int,
     "workers": int,
     "on_nan": Literal["stop", "skip"],
 }
@@ -85,10 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--online", type=int, metavar="N", nargs="?", const=10, help="single pass in mini-batches of N images (10)")
     add("--encoder", metavar="NAME", help="smallconv, resnet9, resnet18, resnet34 or resnet50")
     add("--replay", type=int, metavar="N", help="memory of N images that are learnt again beside new ones (0)")
+    add("--replay-batch", type=int, metavar="N", help="so many a step (as many as new ones; with --online twice)")
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where the processor has it)")
-    add("--probes", metavar="NAMES", help="e.g. ridge,ridge@10%%,knn-20: the first is the headline (ridge)")
+    add(
+        "--probes",
+        metavar="NAMES",
+        help="e.g. ridge,ridge@10%%,knn-20: the first is the headline (ridge; of CORe50 core50)",
+    )
+    add("--probe-every", metavar="N[,N...]", help="with --online: probe every N images of the stream too, or at these")
+    add("--probe-boundaries", type=int, metavar="N", help="after every N-th experience only, and the last (at most 40)")
     add("--workers", type=int, metavar="N", help="processes that decode images not held in memory (0)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe; repeatable")
     add("--stream", action="append", default=[], metavar="KEY=VALUE", help="any option of the stream; repeatable")
@@ -128,6 +141,7 @@ def _run(options: argparse.Namespace) -> int:
     _check_out(out, options.overwrite or options.resume)
     config["stream"] = _stream(config)
     _check_probes(config["probes"])
+    _check_points(config)
     config["device"], config["precision"] = _machine(config["device"], config["precision"])
     recipe = _recipe(options, config)
     config["settings"] = recipe.settings
@@ -169,6 +183,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         config["data"] = config["stream"].pop("data")
     if not config["strategy"]:
         raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
+    config["probes"] = config["probes"] or HEADLINES.get(config["benchmark"], "ridge")
     for name, kind in KINDS.items():
         config[name] = convert(config[name], kind, name)
         if kind is int and not 0 <= config[name] < 2**63:
@@ -199,6 +214,15 @@ def _check_probes(names: str) -> None:
     headline, *_ = [probe(name) for name in names.split(",")]
     if "all" not in headline.scopes:
         raise UsageError(f"probe '{headline.name}' has no scope 'all' for the tables: put another first, e.g. ridge")
+
+
+def _check_points(config: dict[str, Any]) -> None:
+    """Points lie between mini-batches, of which there are some with --online."""
+    from avalanche_ssl.points import Points
+
+    Points.parse(config["probe_every"])
+    if config["probe_every"] and not config["online"]:
+        raise UsageError("--probe-every is about a stream of mini-batches: give --online, too")
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -241,10 +265,9 @@ def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
     """
     from avalanche_ssl.recipe import load_recipe, parse_settings
 
-    size = config["online"]
-    online = {"batch_size": size, "epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0} if size else {}
     flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
     recipe = load_recipe(config["strategy"], STRATEGIES)
+    online = {"batch_size": config["online"]} | recipe.streaming if config["online"] else {}
     if options.online is None:
         recipe = recipe.override(online).override(config["settings"])
     else:

@@ -21,7 +21,7 @@ from avalanche.training.storage_policy import ExperienceBalancedBuffer, Reservoi
 from tqdm import tqdm
 
 import avalanche_ssl
-from avalanche_ssl import results
+from avalanche_ssl import points, questions, results
 from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
@@ -34,8 +34,10 @@ from avalanche_ssl.resume import Checkpoints, locked
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "encoder.pt")
+FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
 SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
+ROWS = 40
+"""A stream of more experiences is probed after as many of them at most, unless the user says how often."""
 DEAD = 0.001
 """Share of the healthy standard deviation of unit features below which nothing can be learnt any more."""
 
@@ -81,7 +83,14 @@ def train(
 def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, every: str, resume: bool) -> None:
     log = JsonLog(out / "log.jsonl")
     names = config["probes"].split(",")
-    probe = ProbePlugin(benchmark, probes=names, log=log) if benchmark.class_names else None
+    at = points.Points.parse(config["probe_every"]) if config["probe_every"] else None
+    boundaries = config["probe_boundaries"] or -(-len(benchmark.train_stream) // ROWS)
+    probe = (
+        ProbePlugin(benchmark, probes=names, points=at, log=log, boundaries=boundaries)
+        if benchmark.class_names
+        else None
+    )
+    shuffle = not getattr(benchmark, "ordered", False)
     progress = Progress(len(benchmark.train_stream))
     vitals = Vitals(benchmark, log=log)
     device, precision = config["device"], config["precision"]
@@ -116,11 +125,13 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
     try:
         with checkpoints.signals():
             for experience in checkpoints.stream(benchmark.train_stream):
-                part = online(experience, config["online"], seed=config["seed"]) if config["online"] else experience
+                part = _cut(experience, config, shuffle)
                 with progress.watch(len(experience.dataset) * recipe.epochs):
-                    strategy.train(part, eval_streams=[], num_workers=config["workers"])
+                    strategy.train(
+                        part, eval_streams=[], num_workers=config["workers"], shuffle=shuffle or config["online"] > 0
+                    )
                 log("experience", **progress.last)
-                if probe and gallery:
+                if probe and gallery and probe.measured:
                     gallery.save(progress.learnt, probe.latest)
                 write_encoder(out / "encoder.pt", strategy.model.encoder.state_dict())
                 print(progress.line(probe))
@@ -141,6 +152,12 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
     print(f"files in {out}: {', '.join(f for f in FILES if (out / f).exists())}")
 
 
+def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
+    """The experience, or its mini-batches, in which the order does not matter."""
+    size = config["online"]
+    return online(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
+
+
 class Replay(ReplayPlugin):  # type: ignore[misc]
     """Avalanche's, which calls its buffer by a deprecated name, with a warning after each experience."""
 
@@ -151,9 +168,9 @@ class Replay(ReplayPlugin):  # type: ignore[misc]
 
 def _replay(config: dict[str, Any]) -> Replay | None:
     """A memory of so many images: equal parts of all experiences, or, of mini-batches, a fair sample of all images."""
-    size = config["replay"]
+    size, batch = config["replay"], config["replay_batch"] or 2 * config["online"] or None
     kind = ReservoirSamplingBuffer if config["online"] else ExperienceBalancedBuffer
-    return Replay(mem_size=size, storage_policy=kind(size)) if size else None
+    return Replay(mem_size=size, batch_size_mem=batch, storage_policy=kind(size)) if size else None
 
 
 def _seed(seed: int) -> None:
@@ -268,7 +285,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
             f"experience {last['trained']}/{self.experiences}  {last['images']:>9,} images  {last['seconds']:>6.1f} s"
             f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
         )
-        for scope, row in (probe.rows[-1] if probe else {}).items():
+        for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
             text += "" if "/" in scope else f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
         return text
 
@@ -292,12 +309,24 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     if len(probe.probes) > 1 or headline.odd:
         print(results.protocol_table(probe))
         print()
+    if probe.curve:
+        print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
+        print(points.table(probe.curve, headline.name))
+        print()
+    if probe.answers:
+        grouping = next(iter(probe.questions[0].groups), "")
+        print(f"further questions to the probe (accuracy in %; {probe.answers[0][1][0].question} by {grouping} first)")
+        print(questions.table(probe.answers, grouping))
+        print()
     for metric, value in results.summary(matrix, untrained, probe.consolidation).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
     results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
     title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
-    results.draw(out / "accuracy.png", title, matrices, untrained)
+    curves = {scope: points.curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
+    results.draw(out / "accuracy.png", title, matrices, untrained, curves)
+    if probe.curve:
+        points.write(out / "points.csv", probe.curve)
 
 
 def _versions() -> dict[str, str]:

@@ -29,7 +29,8 @@ class ArrayDataset:
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return torch.from_numpy(self.data[index]).permute(2, 0, 1).contiguous(), self.targets[index]
+        image = np.array(self.data[index])  # a copy, because an array on disk cannot be written
+        return torch.from_numpy(image).permute(2, 0, 1).contiguous(), self.targets[index]
 
 
 class Labelled(Protocol):
@@ -84,12 +85,12 @@ def class_groups(
     return np.array_split(order, experiences)
 
 
-def of_classes(targets: Sequence[int], groups: Sequence[Indices]) -> list[Indices]:
+def of_classes(targets: Sequence[int] | Indices, groups: Sequence[Indices]) -> list[Indices]:
     """Where the images of each group of classes are, in their original order."""
     return [np.flatnonzero(np.isin(targets, group)) for group in groups]
 
 
-def equal_parts(targets: Sequence[int], experiences: int, seed: int, kind: str) -> list[Indices]:
+def equal_parts(targets: Sequence[int] | Indices, experiences: int, seed: int, kind: str) -> list[Indices]:
     """Random parts whose sizes, and whose numbers of images of any class, differ by at most one."""
     if not 1 <= experiences <= len(targets):
         raise UsageError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from avalanche.benchmarks import CLScenario
@@ -15,8 +16,9 @@ from PIL import Image, ImageOps
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from tqdm import tqdm
 
-from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.streams.build import ArrayDataset, assemble, class_groups, equal_parts, of_classes
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.increments import Increments
 
 CHUNK = 64  # images that a thread decodes at a time
 TINY = 8192  # bytes of a file
@@ -31,27 +33,24 @@ class Files:
     classes: list[str]
 
 
-def build(
-    data: Path, experiences: int, size: int, incremental: str, seed: int, class_order: Sequence[int] | None
-) -> CLScenario:
+def build(data: Path, size: int, increments: Increments) -> CLScenario:
     """Find every mistake that names and numbers can show, and only then decode."""
-    if incremental not in ("class", "data"):
-        raise nearest("kind of increment", incremental, ("class", "data"))
-    if size < 1:
-        raise UsageError(f"cannot resize images to size={size}: give 1 or more")
     try:
         train, test = _scan_both(data)
     except OSError as error:
         raise UsageError(f"cannot read '{error.filename}' ({error.strerror}): give a readable folder") from error
-    if incremental == "class":
-        if not train.classes:
-            raise UsageError(f"the images of '{data / 'train'}' have no classes: choose incremental=data")
-        groups = class_groups(len(train.classes), experiences, seed, class_order)
-        train_parts = of_classes(train.targets, groups)
-        test_parts = [] if test is None else of_classes(test.targets, groups)
-    else:
-        train_parts = equal_parts(train.targets, experiences, seed, "training")
-        test_parts = [] if test is None else equal_parts(test.targets, experiences, seed, "test")
+    if not train.classes and (increments.incremental != "data" or increments.imbalance != 1):
+        raise UsageError(f"the images of '{data / 'train'}' have no classes: choose incremental=data and no imbalance")
+    return assembled(train, test, size, increments)
+
+
+def assembled(train: Files, test: Files | None, size: int, increments: Increments) -> CLScenario:
+    """Check the options, then decode."""
+    if size < 1:
+        raise UsageError(f"cannot resize images to size={size}: give 1 or more")
+    increments.check(len(train.classes))
+    train_parts = increments.train(train.targets, len(train.classes))
+    test_parts = increments.test(test.targets, len(train.classes)) if test else []
     _check_memory(len(train.paths) + (len(test.paths) if test else 0), size)
     return assemble(
         ArrayDataset(decode(train.paths, size, "train"), train.targets),
@@ -131,7 +130,7 @@ def decode(paths: Sequence[Path], size: int, name: str) -> NDArray[np.uint8]:
     def fill(first: int) -> int:
         chunk = paths[first : first + CHUNK]
         for offset, path in enumerate(chunk):
-            images[first + offset] = np.asarray(_read(path, size))
+            images[first + offset] = np.asarray(read_image(path, size, str(path)))
         return len(chunk)
 
     with (
@@ -155,15 +154,19 @@ def _threads(paths: Sequence[Path]) -> int | None:
     return 1 if sum(path.stat().st_size for path in sample) < TINY * len(sample) else None
 
 
-def _read(path: Path, size: int) -> Image.Image:
-    """RGB, upright, the shorter side resized to `size` (antialiased), then the centre."""
+def read_image(file: Path | IO[bytes], size: int, name: str) -> Image.Image:
+    """RGB, upright, the shorter side resized to `size` (antialiased), then the centre.
+
+    Raises:
+        UsageError: it cannot be decoded; the message calls it `name`.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             image.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than useful
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:  # Pillow raises many kinds for a damaged file
         reason = " ".join(str(error).split())
-        raise UsageError(f"cannot read image '{path}' ({reason}): repair or remove it") from error
+        raise UsageError(f"cannot read image '{name}' ({reason}): repair or remove it") from error
     if upright.size == (size, size):
         return upright
     return ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)

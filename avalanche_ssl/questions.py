@@ -1,0 +1,128 @@
+"""What else do the features tell? Further questions that a stream puts to the probe, and answers by group of images.
+
+A benchmark asks them by its attribute `questions`; `ProbePlugin` answers them with its first probe whenever it
+measures, from the features that it has anyway. So CORe50 (`avalanche_ssl.streams.core50`) asks for its objects by
+session, for categories of instances that the probe has not met, and for the session itself, which should not be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avalanche_ssl.moments import Labelled
+
+Codes = Sequence[NDArray[np.int64]]
+"""Whole numbers (N,) for the images of each experience."""
+Fit = Callable[[Sequence[Labelled], int], nn.Module]
+"""A classifier of so many classes, fitted on features and labels of each experience."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Labels of a stream's own.
+
+    Args:
+        name: what is asked for.
+        train: labels of the training images; negative where the probe may not know one.
+        tested: labels of the images that it is asked about; negative where it is not asked.
+        again: ask about the training images instead of the test images, which `folds` must keep apart.
+        folds: numbers for the training images and for those asked about: an answer about a fold comes from a
+            classifier that was fitted on all others.
+        groups: by name of a grouping, the names of its groups, and each tested image's; negative: in none.
+    """
+
+    name: str
+    train: Codes
+    tested: Codes
+    again: bool = False
+    folds: tuple[Codes, Codes] | None = None
+    groups: Mapping[str, tuple[Sequence[str], Codes]] = field(default_factory=dict)
+
+    def each(self, n: int) -> Question:
+        """The question about every n-th image of each experience only."""
+
+        def thin(codes: Codes) -> Codes:
+            return [part[::n] for part in codes]
+
+        folds = None if self.folds is None else (thin(self.folds[0]), thin(self.folds[1]))
+        groups = {name: (values, thin(codes)) for name, (values, codes) in self.groups.items()}
+        return replace(self, train=thin(self.train), tested=thin(self.tested), folds=folds, groups=groups)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How often a question was answered rightly.
+
+    Args:
+        question: its name.
+        accuracy: of all images that it was asked about.
+        chance: one over the number of different answers.
+        by: by name of a grouping, the accuracy of each group that has images.
+    """
+
+    question: str
+    accuracy: float
+    chance: float
+    by: dict[str, dict[str, float]]
+
+
+def answer(question: Question, fit: Fit, train: Sequence[Labelled], test: Sequence[Labelled]) -> Answer:
+    """Ask about features (N, D) of each experience; the labels that come with these are not read."""
+    known, truth = _pooled(question.train), _pooled(question.tested)
+    n_classes = int(torch.cat([known, truth]).max()) + 1
+    tested = torch.cat([x for x, _ in (train if question.again else test)])
+    right = torch.zeros(len(truth), dtype=torch.bool)
+    sizes = [len(x) for x, _ in train]
+    for left_out, asked in _folds(question):
+        labels = torch.split(torch.where(left_out, -1, known), sizes)
+        classifier = fit([(x, y) for (x, _), y in zip(train, labels, strict=True)], n_classes)
+        right[asked] = classifier(tested[asked]).argmax(1).cpu() == truth[asked]
+    asked = truth >= 0
+    by = {name: _by_group(right, asked, values, codes) for name, (values, codes) in question.groups.items()}
+    return Answer(question.name, float(right[asked].double().mean()), 1 / len(set(known[known >= 0].tolist())), by)
+
+
+def _folds(question: Question) -> list[tuple[Tensor, Tensor]]:
+    """For each classifier, which training images it may not know, and which images it is asked about."""
+    if question.folds is None:
+        return [(_pooled(question.train) < 0, _pooled(question.tested) >= 0)]
+    of_train, of_tested = _pooled(question.folds[0]), _pooled(question.folds[1])
+    return [(of_train == fold, of_tested == fold) for fold in sorted(set(of_tested.tolist())) if fold >= 0]
+
+
+def _by_group(right: Tensor, asked: Tensor, values: Sequence[str], codes: Codes) -> dict[str, float]:
+    groups = _pooled(codes)
+    chosen = {value: asked & (groups == number) for number, value in enumerate(values)}
+    return {value: float(right[rows].double().mean()) for value, rows in chosen.items() if rows.any()}
+
+
+def _pooled(codes: Codes) -> Tensor:
+    return torch.from_numpy(np.concatenate(codes))
+
+
+def table(answers: Sequence[tuple[int, Sequence[Answer]]], grouping: str, rows: int = 12) -> str:
+    """Accuracies in per cent over the stream: a column for each question, and for each group of the first one.
+
+    Args:
+        answers: with the number of experiences learnt before them.
+        grouping: of the first question.
+        rows: show no more, among them the first and the last.
+    """
+    first = answers[0][1]
+    groups = list(first[0].by.get(grouping, {}))
+    columns = [f"{grouping} {group}" for group in groups] + [found.question for found in first]
+    width = max(len(column) for column in columns) + 2
+    chosen = np.unique(np.linspace(0, len(answers) - 1, min(rows, len(answers))).round().astype(int))
+    lines = ["learnt".ljust(10) + "".join(column.rjust(width) for column in columns)]
+    for learnt, found in (answers[i] for i in chosen):
+        values = [found[0].by[grouping][group] for group in groups] + [one.accuracy for one in found]
+        name = str(learnt) if learnt else "untrained"
+        lines.append(name.ljust(10) + "".join(f"{100 * value:.1f}".rjust(width) for value in values))
+    chances = ["" for _ in groups] + [f"{100 * found.chance:.1f}" for found in first]
+    return "\n".join([*lines, "chance".ljust(10) + "".join(text.rjust(width) for text in chances)])
