@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.faults import OnNan, Watch, explain
+from avalanche_ssl.heap import keep_freed_memory
 from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory import MemoryBank
 from avalanche_ssl.method import Method, Outputs
@@ -129,6 +130,8 @@ class SelfSupervised(
         """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
         model.generator = self.view_generator
         model.to(self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 

@@ -10,6 +10,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -92,15 +93,18 @@ class Lightly:
 
     def __call__(self) -> float:
         """Seconds of a step."""
-        start = 0.0
+        clock, start = partial(now, self.case.device, self.case.clock), 0.0
+        total = clock()
         for step, (views, _) in enumerate(self.loader, start=1):
             loss = self.model([view.to(self.case.device, non_blocking=True) for view in views])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             if step == self.uncounted:
-                start = now(self.case.device)
-        return (now(self.case.device) - start) / self.steps
+                start = clock()
+        if self.case.clock == "processor":  # of the worker processes, too, which are known when they have ended
+            return (clock() - total) / (self.steps + self.uncounted)
+        return (clock() - start) / self.steps
 
 
 class PlainAvalanche:
@@ -110,7 +114,7 @@ class PlainAvalanche:
         recipe = case.recipe(SETTINGS.get(case.strategy, {}))
         method = recipe.method(PlainEncoder.factory(case))
         self.steps, self.workers, uncounted = steps, workers, _uncounted(workers)
-        self.laps = Laps(case.device, uncounted)
+        self.case, self.laps = case, Laps(case, uncounted)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that nothing is logged
             evaluator = EvaluationPlugin()
@@ -127,7 +131,10 @@ class PlainAvalanche:
 
     def __call__(self) -> float:
         """Seconds of a step."""
+        total = now(self.case.device, self.case.clock)
         self.strategy.train(self.experience, eval_streams=[], num_workers=self.workers)
+        if self.case.clock == "processor":
+            return (now(self.case.device, self.case.clock) - total) / (self.steps + self.laps.uncounted)
         return self.laps.seconds / self.steps
 
 

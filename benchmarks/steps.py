@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +30,7 @@ class Case(NamedTuple):
     size: int
     precision: str
     device: str
+    clock: str = "wall"
 
     def recipe(self, settings: Mapping[str, Any] = {}) -> Recipe:
         """The strategy's recipe with this encoder and batch, and with views as large as the images."""
@@ -60,7 +60,7 @@ class Whole:
     """
 
     def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
-        self.laps = Laps(case.device)
+        self.laps = Laps(case)
         self.strategy = case.build(settings, plugins=[self.laps])
         self.strategy.train_epochs = 1
         images = case.images(case.batch * (steps + 1))
@@ -115,10 +115,10 @@ class Bare:
 
     def __call__(self) -> float:
         """Seconds of a step."""
-        start = now(self.case.device)
+        start = now(self.case.device, self.case.clock)
         for _ in range(self.steps):
             self._step()
-        return (now(self.case.device) - start) / self.steps
+        return (now(self.case.device, self.case.clock) - start) / self.steps
 
     def _step(self) -> None:
         self.strategy.optimizer.zero_grad()
@@ -135,9 +135,10 @@ class Laps(SupervisedPlugin):  # type: ignore[misc]
     A GPU is waited for at these two ends only.
     """
 
-    def __init__(self, device: str, uncounted: int = 1) -> None:
+    def __init__(self, case: Case, uncounted: int = 1) -> None:
         super().__init__()
-        self.device = device
+        self.now = partial(now, case.device, case.clock)
+        self.tick = partial(now, "cpu", case.clock)
         self.uncounted = uncounted
         self.counting = False
         self.seconds = self.waiting = 0.0
@@ -153,18 +154,18 @@ class Laps(SupervisedPlugin):  # type: ignore[misc]
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """The batch is there."""
         if self.counting:
-            self.waiting += time.perf_counter() - self._end
+            self.waiting += self.tick() - self._end
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """A step is complete."""
         self._steps += 1
         if self._steps == self.uncounted:
-            self.counting, self._start = True, now(self.device)
-        self._end = time.perf_counter()
+            self.counting, self._start = True, self.now()
+        self._end = self.tick()
 
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
         """All are."""
-        self.seconds = now(self.device) - self._start
+        self.seconds = self.now() - self._start
 
 
 class _Clock:
@@ -179,9 +180,9 @@ class _Clock:
 
         @wraps(function)
         def timed(*given: Any, **options: Any) -> Any:
-            start = now(self.laps.device)
+            start = self.laps.now()
             result = function(*given, **options)
-            self.parts[part] += (now(self.laps.device) - start) * self.laps.counting
+            self.parts[part] += (self.laps.now() - start) * self.laps.counting
             return result
 
         return timed

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, metavar="N", help="of torch (its default)")
     add("--steps", type=int, default=4, metavar="N", help="in each measurement (4)")
     add("--rounds", type=int, default=5, metavar="N", help="of measurements in turn (5)")
+    add("--clock", choices=("wall", "processor"), default="wall", help="processor: where others use the machine (wall)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipes; repeatable")
     add("--peer", metavar="NAME", help="measure ours and lightly, or avalanche, in turn")
     add("--workers", type=int, metavar="N", help="processes of the peer's DataLoader (one a core)")
@@ -86,7 +87,7 @@ def _strategies(options: argparse.Namespace) -> None:
 
         check(options.peer, cases)
     what = f"whole steps of ours and of {options.peer}" if options.peer else "whole steps and bare networks"
-    print(f"{what} in turn, {options.rounds} rounds of {options.steps} steps; median (min-max)")
+    print(f"{what} in turn, {options.rounds} rounds of {options.steps} steps; median (min-max), {options.clock} time")
     print(f"batch {options.batch_size}, {options.size}x{options.size}; {machine(cases[0].device)}; {versions()}")
     print(PEER_HEAD if options.peer else HEAD)
     measure, line = (_against_peer, _peer_line) if options.peer else (_measured, _line)
@@ -110,7 +111,7 @@ def _cases(options: argparse.Namespace) -> list[Any]:
 
     names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
     cases = [
-        Case(name, encoder, options.batch_size, options.size, precision, device)
+        Case(name, encoder, options.batch_size, options.size, precision, device, options.clock)
         for name in names
         for encoder in options.encoder.split(",")
         for device, precision in [_machine(options.device, p) for p in options.precision.split(",")]
