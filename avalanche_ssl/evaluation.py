@@ -150,7 +150,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     @property
     def measured(self) -> bool:
         """Whether the latest row was, see `boundaries`."""
-        return bool(self.rows) and not all(np.isnan(row).all() for row in self.rows[-1].values())
+        return bool(self.rows) and len(self.rows) - 1 in self._measured()
+
+    def _measured(self) -> list[int]:
+        """Which rows were."""
+        return [t for t, rows in enumerate(self.rows) if not all(np.isnan(row).all() for row in rows.values())]
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the accuracies, and what was counted."""
@@ -158,7 +162,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             "answers": json.dumps(
                 [[learnt, [dataclasses.asdict(found) for found in row]] for learnt, row in self.answers]
             ),
-            "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
+            "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in self._measured()],
+            "measured": self._measured(),
+            "trained": self.trained,
             "counts": [self.images, self.train_seconds, self.eval_seconds, self._part, self.seen],
             "curve": [vars(point) for point in self.curve],
             "running": time.perf_counter() - self._since,
@@ -168,7 +174,10 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the probe for `eval` is fitted anew when it is needed."""
-        self.rows = [{scope: row.numpy() for scope, row in rows.items()} for rows in state["rows"]]
+        rows = [{key: row.numpy() for key, row in rows.items()} for rows in state["rows"]]
+        self.rows = []
+        for t in range(state["trained"] + 1 if rows else 0):
+            self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
         self.answers = [(learnt, [Answer(**found) for found in row]) for learnt, row in json.loads(state["answers"])]
         self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
         self.curve = [Measured(**point) for point in state["curve"]]
@@ -231,7 +240,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._part = 0
         learnt = len(self.rows)
         if learnt % self.boundaries and learnt < len(self.train):
-            self.rows.append({key: np.full_like(row, np.nan) for key, row in self.rows[-1].items()})
+            self.rows.append(_unmeasured(self.rows[-1]))
             self._pass_points(strategy, before)
         else:
             self.measure(strategy)
@@ -409,6 +418,11 @@ class _Represented:
 
     def modules(self) -> Iterator[nn.Module]:
         return self.model.modules()
+
+
+def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
+    """As the row, but not known."""
+    return {key: np.full_like(values, np.nan) for key, values in row.items()}
 
 
 def _evaluated(dataset: Any) -> Any:

@@ -230,6 +230,7 @@ def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     copy = ProbePlugin(benchmark, boundaries=3, scopes=["all"])
     copy.load_state_dict(plugin.state_dict())
     assert copy.answers == plugin.answers
+    assert copy.trained == 8 and np.array_equal(copy.matrix("all"), plugin.matrix("all"), equal_nan=True)
     with pytest.raises(UsageError, match="'boundaries' is 0"):
         ProbePlugin(benchmark, boundaries=0)
 
