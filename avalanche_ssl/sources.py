@@ -21,6 +21,7 @@ from torch.utils.data import ConcatDataset, Subset
 from torchvision.transforms.functional import pil_to_tensor
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.mapped import residence
 
 
 class DataError(UsageError):
@@ -57,6 +58,8 @@ class Arrays:
             images = np.empty((len(rows), *self.leaves[0].shape[1:]), np.uint8)
             for number, array in enumerate(self.leaves):
                 images[leaf == number] = array[index[leaf == number]]
+        for array in self.leaves:
+            residence.read(array, len(rows))
         x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return x, self.y[positions], self.t[positions]
 

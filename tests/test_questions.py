@@ -225,6 +225,8 @@ def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [learnt for learnt, _ in plugin.answers] == [0, 3, 6, 8]
     answers = [event for event in log if event["event"] == "answer"]
     assert len(answers) == 4 * 4
+    for learnt, found in plugin.answers:  # the same classifier: sessions and objects have equally many images here
+        assert found[0].accuracy == pytest.approx(plugin.rows[learnt]["all"].mean())
     assert answers[-1].keys() == {"event", "trained", "images", "probe", "question", "accuracy", "chance", "by"}
     assert answers[0]["by"]["session"].keys() == {"s3", "s7", "s10"}
     copy = ProbePlugin(benchmark, boundaries=3, scopes=["all"])
