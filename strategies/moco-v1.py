@@ -1,14 +1,25 @@
-"""Draft. MoCo v1 (He et al. 2020, arXiv:1911.05722): a queue of slowly encoded keys, a linear head.
+"""MoCo v1 (He et al. 2020, arXiv:1911.05722): a queue of slowly encoded keys, a linear head.
 
 python benchmarks/run.py --strategy moco-v1
 
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to @M1@ %.
+
 Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Queue and momentum are those of
-a short stream too, see `MoCo`; temperature 0.07 and the linear head are the paper's.
+`moco`, for the same reason. Temperature 0.1: with the paper's 0.07 and lr 0.001 seed 0 ended at 52.7 %, with these at
+54.2. Views are mild crops with the hue turned freely: digits and photographs here have any colour, and a
+method that may tell images by it learns little else.
 """
 
 from functools import partial
 
+from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipe import Recipe
 
-recipe = Recipe(partial(MoCo, hidden=0, temperature=0.07), optimizer="adam", lr=0.003, batch_size=64)
+recipe = Recipe(
+    partial(MoCo, hidden=0, queue_size=1024, momentum=0.9, temperature=0.1, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
+    optimizer="adam",
+    lr=0.003,
+    batch_size=64,
+    epochs=12,
+)

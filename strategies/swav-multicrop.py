@@ -1,8 +1,12 @@
-"""Draft. SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict large ones' codes.
+"""SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict large ones' codes.
 
 python benchmarks/run.py --strategy swav-multicrop
 
-Two crops of 32x32 and four of 16x16, where the paper has two of 224 and six of 96; else as `swav`.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to @MC@ %.
+
+Two crops of 32x32 and two of 24x24, where the paper has two of 224 and six of 96: a digit fills half of an image, and
+crops of 16x16, or of less than a third of the area, show none (they ended below the untrained encoder). The hue is
+turned freely, without which the crops of an image agree by its colours; else as `swav`.
 """
 
 from functools import partial
@@ -12,9 +16,9 @@ from avalanche_ssl.methods import SwAV
 from avalanche_ssl.recipe import Recipe
 
 recipe = Recipe(
-    partial(SwAV, small_crops=4, small_scale=(0.2, 0.5), augment=Augment(scale=(0.5, 1.0))),
+    partial(SwAV, small_crops=2, small_size=24, small_scale=(0.3, 0.8), augment=Augment(scale=(0.5, 1.0), hue=0.5)),
     optimizer="adam",
     lr=0.001,
     batch_size=64,
-    epochs=6,
+    epochs=9,
 )
