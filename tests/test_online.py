@@ -12,6 +12,7 @@ import online_costs
 import pytest
 import run
 import torch
+import torture
 from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from conftest import tiny
@@ -319,17 +320,17 @@ def test_online_brings_the_methods_settings_and_those_beside_it_win():
 
 def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["--strategy", "simclr", "--stream", "composites=2", "--experiences", "1", "--precision", "fp32"]
-    given += ["--set", "dim=8", "--online", "100", "--epochs", "2", "--replay", "150", "--probe-every", "700,1500"]
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", torture.few_digits)
+    given = ["--strategy", "simclr", "--benchmark", "few-digits", "--experiences", "1", "--precision", "fp32"]
+    given += ["--set", "dim=8", "--online", "10", "--epochs", "2", "--replay", "15", "--probe-every", "30,45"]
     assert run.main([*given, "--out", "a"]) == 0
-    images, seen = ([line.split(",")[i] for line in Path("a/points.csv").read_text().splitlines()[1:]] for i in (1, 0))
-    assert list(dict.fromkeys(seen)) == ["0", "700", "1500", "2402"]
-    new = [100, 200, *[250] * 22, 152]  # the last two images of the stream are a mini-batch, too
-    assert list(dict.fromkeys(images))[1] == str(2 * sum(new[:7])), "of the memory 200 a step, once it has so many"
+    rows = [line.split(",") for line in Path("a/points.csv").read_text().splitlines()[1:]]
+    assert list(dict.fromkeys(row[0] for row in rows)) == ["0", "30", "50", "72"]
+    assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 20 + 25)), "of the memory 20 a step, if it has so many"
     out = capsys.readouterr().out
     assert "mean accuracy (%) by images of the stream seen; ridge" in out and "points.csv" in out
-    assert run.main([*given, "--replay-batch", "50", "--out", "b"]) == 0
-    assert f"\n1500,{2 * (100 + 14 * 150)}," in Path("b/points.csv").read_text()
+    assert run.main([*given, "--replay-batch", "5", "--out", "b"]) == 0
+    assert f"\n50,{2 * (10 + 4 * 15)}," in Path("b/points.csv").read_text()
 
 
 @pytest.mark.parametrize(
@@ -343,8 +344,8 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
 )
 def test_mistakes_are_one_line(given, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    small = ["--stream", "composites=2", "--experiences", "1"]
-    assert run.main(["--strategy", "simclr", *small, *given, "--out", "a"]) == 2
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", torture.few_digits)
+    assert run.main(["--strategy", "simclr", "--benchmark", "few-digits", *given, "--out", "a"]) == 2
     said = capsys.readouterr().err
     assert message in said
 
