@@ -1,6 +1,7 @@
 """Probes after each experience, as an Avalanche plugin: `ProbePlugin` keeps the accuracy matrix and tells the log."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, feat
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.questions import Answer, answer
-from avalanche_ssl.sources import shared
+from avalanche_ssl.sources import joined
 
 Matrix = NDArray[np.float64]
 
@@ -106,7 +107,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """To the benchmark's `questions`, with the number of experiences that had been learnt."""
         self._sizes, self.boundaries = [len(d) for d in self.train], boundaries
         self._thin()
-        self._shared = shared(self.test)
+        self._joined = {id(part): joined(part, batch_size) for part in (self.train, self.test)}
         self.rows: list[dict[str, Matrix]] = []
         """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
         self.latest: list[Labelled] = []
@@ -149,13 +150,21 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     @property
     def measured(self) -> bool:
         """Whether the latest row was, see `boundaries`."""
-        return bool(self.rows) and not all(np.isnan(row).all() for row in self.rows[-1].values())
+        return bool(self.rows) and len(self.rows) - 1 in self._measured()
+
+    def _measured(self) -> list[int]:
+        """Which rows were."""
+        return [t for t, rows in enumerate(self.rows) if not all(np.isnan(row).all() for row in rows.values())]
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the accuracies, and what was counted."""
         return {
-            "answers": [[learnt, [dataclasses.asdict(found) for found in row]] for learnt, row in self.answers],
-            "rows": [{scope: torch.from_numpy(row) for scope, row in rows.items()} for rows in self.rows],
+            "answers": json.dumps(
+                [[learnt, [dataclasses.asdict(found) for found in row]] for learnt, row in self.answers]
+            ),
+            "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in self._measured()],
+            "measured": self._measured(),
+            "trained": self.trained,
             "counts": [self.images, self.train_seconds, self.eval_seconds, self._part, self.seen],
             "curve": [vars(point) for point in self.curve],
             "running": time.perf_counter() - self._since,
@@ -165,8 +174,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the probe for `eval` is fitted anew when it is needed."""
-        self.rows = [{scope: row.numpy() for scope, row in rows.items()} for rows in state["rows"]]
-        self.answers = [(learnt, [Answer(**found) for found in row]) for learnt, row in state["answers"]]
+        rows = [{key: row.numpy() for key, row in rows.items()} for rows in state["rows"]]
+        self.rows = []
+        for t in range(state["trained"] + 1 if rows else 0):
+            self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
+        self.answers = [(learnt, [Answer(**found) for found in row]) for learnt, row in json.loads(state["answers"])]
         self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
         self.curve = [Measured(**point) for point in state["curve"]]
         self._since = time.perf_counter() - state["running"]
@@ -228,7 +240,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._part = 0
         learnt = len(self.rows)
         if learnt % self.boundaries and learnt < len(self.train):
-            self.rows.append({key: np.full_like(row, np.nan) for key, row in self.rows[-1].items()})
+            self.rows.append(_unmeasured(self.rows[-1]))
             self._pass_points(strategy, before)
         else:
             self.measure(strategy)
@@ -262,7 +274,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         if not self.points or not self.points.passed(before, self.seen):
             return
         start = time.perf_counter()
-        found = self.accuracies(strategy, seen=len(self.rows))
+        found = self.accuracies(strategy, seen=self.trained + (self._part > 0))
         self.eval_seconds += time.perf_counter() - start
         self._note_point(found)
 
@@ -284,19 +296,26 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         with untouched(self._model(strategy)):
             train = self._features(strategy, self.train)
             fitted = self._fit(strategy, train, seen=seen)
-            self.latest = self._test_features(strategy)
+            self.latest = self._features(strategy, self.test)
             if seen == len(train) > 1 and self._part == 0:
                 self.consolidation = consolidation(train, self.latest)
             if self.questions and self._part == 0:
-                self._answer(train, seen)
+                self._answer(train, seen, fitted.get(self.probes[0].name))
             return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 
-    def _answer(self, train: Sequence[Labelled], seen: int) -> None:
-        """Ask the benchmark's own questions of the first probe, or of ridge if that one learns by itself."""
+    def _answer(self, train: Sequence[Labelled], seen: int, fits: list[Probes] | None) -> None:
+        """Ask the benchmark's own questions of the first probe, or of ridge if that one learns by itself.
+
+        About the labels of the stream itself it has been fitted already.
+        """
+        own = torch.cat([y for _, y in train])
         headline = PROBES["ridge"] if self.probes[0].online else self.probes[0]
 
-        def fit(data: Sequence[Labelled], n_classes: int) -> nn.Module:
-            (classifier, *_) = headline.fit(data, n_classes, seen, self.seed, None, ["all"])["all"]
+        def fit(data: Labelled, n_classes: int) -> nn.Module:
+            if fits and "all" in fits[0] and torch.equal(data[1], own):
+                (classifier, *_) = fits[0]["all"]
+            else:
+                (classifier,) = headline.fit([data], n_classes, min(seen, 1), self.seed, None, ["all"])["all"]
             assert classifier is not None
             return classifier
 
@@ -315,7 +334,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
         online = self.online[probe.name]
         with online.seen(self._model(strategy)) as differs:
-            test = self._test_features(strategy) if differs else self.latest
+            test = self._features(strategy, self.test) if differs else self.latest
         return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
 
     def _fit(self, strategy: Any, train: Sequence[Labelled], seen: int) -> dict[str, list[Probes]]:
@@ -358,6 +377,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def _features(self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None) -> list[Labelled]:
         """Features of each dataset; with a generator, of randomly cropped and mirrored images."""
         transforms = getattr(strategy, "transforms", True)  # of other strategies, networks expect them
+        whole = None if transforms else self._joined.get(id(datasets))
 
         def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
             loader = RawLoader([dataset], [self.batch_size], shuffle=False, drop_last=False, transforms=transforms)
@@ -367,15 +387,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             for x, *rest in loader:
                 yield CROPS.rgb(x.to(strategy.device), generator, x.shape[-1]), *rest
 
-        return [features(self._model(strategy), batches(_evaluated(d)), strategy.device) for d in datasets]
-
-    def _test_features(self, strategy: Any) -> list[Labelled]:
-        """Features of each experience's test data; an image that several have is represented once."""
-        if self._shared is None or getattr(strategy, "transforms", True):
-            return self._features(strategy, self.test)
-        whole, rows = self._shared
-        ((x, _),) = self._features(strategy, [whole])
-        return [(x[mine], torch.as_tensor(np.asarray(d.targets))) for mine, d in zip(rows, self.test, strict=True)]
+        model, device = self._model(strategy), strategy.device
+        if whole is None:
+            return [features(model, batches(_evaluated(d)), device) for d in datasets]
+        x, _ = features(model, batches(_evaluated(whole.dataset)), device)
+        return [(x[rows], y) for rows, y in zip(whole.rows, whole.labels, strict=True)]
 
     def _publish(self, strategy: Any, probe: Probe, scope: str, j: int, accuracy: float) -> None:
         name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"
@@ -409,6 +425,11 @@ class _Represented:
 
     def modules(self) -> Iterator[nn.Module]:
         return self.model.modules()
+
+
+def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
+    """As the row, but not known."""
+    return {key: np.full_like(values, np.nan) for key, values in row.items()}
 
 
 def _evaluated(dataset: Any) -> Any:

@@ -19,8 +19,8 @@ from avalanche_ssl.moments import Labelled
 
 Codes = Sequence[NDArray[np.int64]]
 """Whole numbers (N,) for the images of each experience."""
-Fit = Callable[[Sequence[Labelled], int], nn.Module]
-"""A classifier of so many classes, fitted on features and labels of each experience."""
+Fit = Callable[[Labelled, int], nn.Module]
+"""A classifier of so many classes, fitted on features and labels; negative where the label is not known."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,11 @@ def answer(question: Question, fit: Fit, train: Sequence[Labelled], test: Sequen
     """Ask about features (N, D) of each experience; the labels that come with these are not read."""
     known, truth = _pooled(question.train), _pooled(question.tested)
     n_classes = int(torch.cat([known, truth]).max()) + 1
-    tested = torch.cat([x for x, _ in (train if question.again else test)])
+    x = torch.cat([x for x, _ in train])
+    tested = x if question.again else torch.cat([x for x, _ in test])
     right = torch.zeros(len(truth), dtype=torch.bool)
-    sizes = [len(x) for x, _ in train]
     for left_out, asked in _folds(question):
-        labels = torch.split(torch.where(left_out, -1, known), sizes)
-        classifier = fit([(x, y) for (x, _), y in zip(train, labels, strict=True)], n_classes)
+        classifier = fit((x, torch.where(left_out, -1, known)), n_classes)
         right[asked] = classifier(tested[asked]).argmax(1).cpu() == truth[asked]
     asked = truth >= 0
     by = {name: _by_group(right, asked, values, codes) for name, (values, codes) in question.groups.items()}

@@ -120,12 +120,15 @@ def draw(
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     figure.suptitle(title)
+    kept = [t for t, row in enumerate(matrices["all"]) if not np.isnan(row).all()]  # what was measured
+    matrices = {scope: matrix[kept] for scope, matrix in matrices.items()}
     table = 100 * np.vstack([untrained, matrices["all"]])
-    experiences = len(untrained)
+    experiences, steps = len(untrained), np.array(kept, int) + 1
     image = left.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-    every = 1 + (experiences - 1) // 20  # as many numbers as fit
+    most = 20 if experiences < 100 else 10  # numbers that fit
+    every, rows = 1 + (experiences - 1) // most, 1 + len(kept) // 20
     left.set_xticks(range(0, experiences, every), [str(j + 1) for j in range(0, experiences, every)])
-    left.set_yticks(range(0, experiences + 1, every), ["untrained", *map(str, range(1, experiences + 1))][::every])
+    left.set_yticks(range(0, len(kept) + 1, rows), ["untrained", *map(str, steps)][::rows])
     left.set(
         xlabel="tested on experience", ylabel="learnt up to experience", title="accuracy, probe on all classes (%)"
     )
@@ -134,7 +137,6 @@ def draw(
             if not np.isnan(value):
                 left.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "black")
     figure.colorbar(image, ax=left, fraction=0.046)
-    steps = np.arange(1, experiences + 1)
     labels = {
         "task": "task: probe on one experience's classes",
         "seen": "seen: probe on the classes so far",
@@ -149,7 +151,7 @@ def draw(
             right.plot(steps, mean, "o-", color=colour, label=labels[scope])
     right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
     if not curves:
-        right.set_xticks(steps[::every])
+        right.set_xticks(steps[:: 1 + len(kept) // most])
     learnt = "images of the stream seen" if curves else "experiences learnt"
     right.set(xlabel=learnt, ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
     right.grid(alpha=0.3)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch.utils.data import ConcatDataset, Subset
 from torchvision.transforms.functional import pil_to_tensor
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.mapped import residence
 
 
 class DataError(UsageError):
@@ -57,6 +58,8 @@ class Arrays:
             images = np.empty((len(rows), *self.leaves[0].shape[1:]), np.uint8)
             for number, array in enumerate(self.leaves):
                 images[leaf == number] = array[index[leaf == number]]
+        for array in self.leaves:
+            residence.read(array, len(rows))
         x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return x, self.y[positions], self.t[positions]
 
@@ -176,24 +179,34 @@ def walk(dataset: Any) -> tuple[list[Any], Indices, Indices]:
     return leaves, leaf, index
 
 
-def shared(datasets: Sequence[Any]) -> tuple[Any, list[Indices]] | None:
-    """All images of several datasets of Avalanche's, each once, and which of them are each dataset's.
+class Joined(NamedTuple):
+    """All images of several datasets, each once."""
 
-    None if no image is in two of them, or if they cannot be walked.
+    dataset: Any
+    rows: list[Indices]
+    """Which of them each dataset has."""
+    labels: list[Tensor]
+
+
+def joined(datasets: Sequence[Any], small: int) -> Joined | None:
+    """Datasets of Avalanche's as one, where that saves work: they share images, or have fewer than `small` on average.
+
+    None otherwise, or if they cannot be walked.
     """
     from avalanche.benchmarks.utils import concat_datasets
 
     try:
         whole = concat_datasets(list(datasets))
         _, leaf, index = walk(whole)
+        labels = [torch.as_tensor(np.asarray(dataset.targets)) for dataset in datasets]
     except (AttributeError, TypeError, IndexError, AssertionError, ValueError):
         return None
     places = np.stack([leaf, index], 1)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
-    if len(first) == len(places):
+    if len(first) == len(places) >= small * len(datasets):
         return None
     ends = np.cumsum([len(dataset) for dataset in datasets])[:-1]
-    return whole.subset(first.tolist()), np.split(which.reshape(-1), ends)
+    return Joined(whole.subset(first.tolist()), np.split(which.reshape(-1), ends), labels)
 
 
 def _take(values: Any, here: Indices) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from avalanche.core import SupervisedPlugin
+from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training import plugins as avalanche_plugins
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
@@ -119,6 +120,7 @@ class SelfSupervised(
         self.order_generator = torch.Generator().manual_seed(seed)
         self._step = self._steps = 0
         self._recognised: int | None = None
+        self._is_dynamic = True
         self._finished = 0  # experiences of this call of `train` that are learnt
         self._reenter: Callable[[], None] | None = None
         self.watch = Watch(on_nan, self.device)
@@ -171,6 +173,7 @@ class SelfSupervised(
         self._reenter = reenter
 
     def _before_training(self, **kwargs: Any) -> None:
+        self._is_dynamic = any(isinstance(module, DynamicModule) for module in self.model.modules())
         if self._reenter is None:
             super()._before_training(**kwargs)
 
@@ -210,8 +213,12 @@ class SelfSupervised(
     # -- model and optimiser -------------------------------------------------------------------------------------
 
     def check_model_and_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:
-        """Leave the optimiser as the user made it; Avalanche would refill and reset it (its groups, its state)."""
-        self.model = self.model_adaptation()
+        """Leave the optimiser as the user made it; Avalanche would refill and reset it (its groups, its state).
+
+        A model without Avalanche's dynamic modules has nothing to adapt, and `train` has moved it to the device.
+        """
+        if self._is_dynamic:
+            self.model = self.model_adaptation()
         if reset_optimizer_state:
             self.optimizer.state.clear()
 
@@ -279,7 +286,7 @@ class SelfSupervised(
     def _before_training_epoch(self, **kwargs: Any) -> None:
         super()._before_training_epoch(**kwargs)
         self.model.prepare(self._images())
-        self._recognised = _recognised(self.model)
+        self._recognised = _recognised(self.model) if self.train_epochs > 1 else None
 
     def _images(self) -> Iterator[Tensor]:
         """The experience's raw images in order, for methods that look at all of it before an epoch."""

@@ -1,5 +1,6 @@
 """Are the CORe50 streams those of the paper and of Avalanche, and are mistakes in the data named?"""
 
+import json
 import pickle
 import shutil
 import zipfile
@@ -9,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import run
 import torch
 from avalanche.benchmarks.classic import CORe50
+from conftest import tiny
 from fake_core50 import NAMES, TRAIN, write_images, write_lists, write_zip
 from PIL import Image
 from torchvision.transforms import PILToTensor
 
-from avalanche_ssl import streams
+from avalanche_ssl import SelfSupervised, streams
+from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader, resolve
 from avalanche_ssl.sources import walk
@@ -181,8 +185,8 @@ def test_known_totals(recwarn: pytest.WarningsRecorder) -> None:
     tell_difference(index, Path("x"))
     assert not recwarn.list
     assert len(index.names) == 164_866
-    for run in range(10):
-        sizes = {name: [len(p) for p in plan(Path("nowhere"), name, run)(index)] for name in ("ni", "nc", "nic")}
+    for number in range(10):
+        sizes = {name: [len(p) for p in plan(Path("nowhere"), name, number)(index)] for name in ("ni", "nc", "nic")}
         assert {name: sum(found) for name, found in sizes.items()} == dict.fromkeys(sizes, 119_894)
         assert sorted(sizes["ni"]) == sorted(COUNTS[s] for s in TRAIN)
         assert len(sizes["nc"]) == 9 and 23_970 < sizes["nc"][0] < 24_000
@@ -351,3 +355,62 @@ def test_other_counts_are_told(plain: Path) -> None:
     ) as caught:
         ours(plain, "ni")
     assert len(caught) == 1 and "\n" not in str(caught[0].message)
+
+
+# -- a run -----------------------------------------------------------------------------------------------------------
+
+
+def go(root: Path, out: Path, scenario: str, *more: str) -> list[dict[str, Any]]:
+    """A small run; its log."""
+    given = ["--strategy", "moco", "--benchmark", f"core50-{scenario}", "--data", str(root), "--out", str(out)]
+    given += [
+        "--stream",
+        f"size={SIDE}",
+        "--set",
+        f"augment.size={SIDE}",
+        "--set",
+        "lr=0.0001",
+        "--device",
+        "cpu",
+        *more,
+    ]
+    assert run.main(given) == 0
+    return [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+alike = pytest.mark.filterwarnings("ignore:.*COLLAPSED")
+"""To the narrow encoder, fake frames of one session are."""
+
+
+@alike
+def test_a_run_in_a_single_pass(
+    official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every frame is learnt once; tables by session are on screen, and in the log."""
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    log = go(official, tmp_path / "a", "nicv2-79", "--online", "20", "--probe-boundaries", "40", "--set", "dim=8")
+    out = capsys.readouterr().out
+    for text in ("session s3", "session s7", "session s10", "new instance", "background", "chance", "experience 79/79"):
+        assert text in out, text
+    assert next(event for event in log if event["event"] == "run")["config"]["probes"] == "core50"
+    assert {event["trained"] for event in log if event["event"] == "probe"} == {0, 40, 79}
+    answers = [event for event in log if event["event"] == "answer" and event["question"] == "object"]
+    assert [event["trained"] for event in answers] == [0, 40, 79]
+    assert all(event["by"]["session"].keys() == {"s3", "s7", "s10"} for event in answers)
+    assert [event for event in log if event["event"] == "experience"][-1]["images"] == 2 * OBJECTS * len(TRAIN)
+
+
+@alike
+def test_video_order_reaches_the_strategy(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    make = SelfSupervised.make_train_dataloader
+    loaders: list[bool] = []
+    monkeypatch.setattr(
+        SelfSupervised,
+        "make_train_dataloader",
+        lambda self, shuffle=True, **kw: loaders.append(shuffle) or make(self, shuffle=shuffle, **kw),
+    )
+    for order in ("video", "shuffled"):
+        options = ["--stream", f"order={order}", "--epochs", "1", "--probe-boundaries", "9", "--set", "dim=8"]
+        go(plain, tmp_path / order, "ni", *options)
+    assert loaders == [False] * 8 + [True] * 8

@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from avalanche_ssl import mapped
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.sources import resolve
@@ -277,3 +278,42 @@ def test_copies_share_the_map(dataset: MappedDataset) -> None:
     for other in (pickle.loads(blob), copy.deepcopy(dataset)):
         assert isinstance(other, MappedDataset) and isinstance(other.data.base, np.memmap)
         assert np.array_equal(other.data, dataset.data) and other.targets == dataset.targets
+
+
+def mapped_bytes() -> int:
+    """Of all files, in this process's memory."""
+    fields = Path("/proc/self/status").read_text(encoding="ascii").split()
+    return 1024 * int(fields[fields.index("RssFile:") + 1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+@pytest.mark.parametrize("size", [200, 10])
+def test_what_was_read_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Of large experiences and of small ones, whose loaders live shortly."""
+    path, n = tmp_path / "images.npy", 8000
+    np.save(path, np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), np.uint8))
+    order = np.random.default_rng(1).permutation(n)
+    stream = assemble(MappedDataset(path, [0] * n), np.split(order, n // size), None, [], None).train_stream
+
+    def most() -> int:
+        before, found = mapped_bytes(), 0
+        for experience in stream:
+            for _ in RawLoader([experience.dataset], [10], shuffle=True):
+                found = max(found, mapped_bytes() - before)
+        return found
+
+    monkeypatch.setattr(mapped, "KEPT", 2**20)
+    bounded = most()
+    monkeypatch.setattr(mapped, "KEPT", 2**40)
+    assert bounded < n * 3072 / 2 < n * 3072 * 0.9 < most()
+
+
+def test_changes_of_a_private_copy_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "KEPT", 1)
+    np.save(tmp_path / "x.npy", np.zeros((4, 8, 8, 3), np.uint8))
+    private = np.load(tmp_path / "x.npy", mmap_mode="c")
+    private[1] = 7
+    mapped.residence.read(private, 4)
+    mapped.residence.read(np.asarray(private), 4)
+    assert (private[1] == 7).all()
+    mapped.residence.read(np.zeros((4, 8, 8, 3), np.uint8), 4)  # not mapped at all

@@ -3,14 +3,16 @@
 import gc
 import weakref
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import avalanche.training.plugins as av
 import numpy as np
+import online_costs
 import pytest
 import run
 import torch
+from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from conftest import tiny
 from training import Replay
@@ -81,8 +83,8 @@ def test_nothing_of_past_mini_batches_is_kept(digits):
 
     plugins = [ProbePlugin(digits, points=Points(at=(10**6,))), Vitals(digits), Spy(look), replay()]
     strategy = build(MoCo, plugins=plugins, queue_size=16)
-    strategy.train(online(digits.train_stream, 4), eval_streams=[])
-    assert len(past) > 300
+    strategy.train(islice(online(digits.train_stream, 4), 301), eval_streams=[])
+    assert len(past) == 301
     assert sum(ref() is not None for ref in past) <= 2
     assert counts[1] - counts[0] < 100 + 50, "apart from the references above"
 
@@ -277,6 +279,15 @@ def test_probes_at_points_on_the_axis_of_images_seen(few):
     assert len(table(probe.curve, "ridge", rows=3).splitlines()) == 4
 
 
+def test_what_counts_as_seen_at_a_point(few, monkeypatch):
+    """The experience under way; but not the next one at a boundary that is no row of the matrix."""
+    probe = ProbePlugin(few, points=Points(every=4), boundaries=2)
+    measure, told = probe.accuracies, []
+    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: told.append(seen) or measure(strategy, seen))
+    build(MoCo, plugins=[probe], queue_size=16).train(online(few.train_stream, 4), eval_streams=[])
+    assert told == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+
+
 def test_points_change_nothing_else(few):
     found = []
     for points in (None, Points(every=4)):
@@ -336,3 +347,45 @@ def test_mistakes_are_one_line(given, message, tmp_path, monkeypatch, capsys):
     assert run.main(["--strategy", "simclr", *small, *given, "--out", "a"]) == 2
     said = capsys.readouterr().err
     assert message in said
+
+
+# -- costs -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_grows_is_adapted_to_every_mini_batch(digits):
+    """Only the walk through models without such modules is left out."""
+
+    class Growing(DynamicModule):
+        met = 0
+
+        def adaptation(self, experience):
+            self.met += 1
+
+    strategy = build(SimCLR)
+    strategy.model.growing = Growing()
+    learn(strategy, digits, 5)
+    assert strategy.model.growing.met == 5
+
+
+@pytest.fixture
+def textures(monkeypatch):
+    """What the costs are measured on: 240 small images."""
+    images = textured(240).permute(0, 2, 3, 1).numpy()
+    data = ArrayDataset(images, np.arange(240) % 4)
+    benchmark = assemble(data, [np.arange(240)], data, [np.arange(240)], list("abcd"))
+    monkeypatch.setattr(online_costs, "split_digits", lambda *_, **__: benchmark)
+    monkeypatch.setattr(online_costs, "MEMORY", 20)
+
+
+def test_the_costs_are_told(textures, capsys):
+    assert online_costs.main(["--experiences", "2", "--repeat", "2"]) == 0
+    *_, theirs, ours, their_replay, our_replay, watched, difference = capsys.readouterr().out.splitlines()
+    assert all(line.count("(") == 3 for line in (theirs, ours, their_replay, our_replay, watched))
+    assert difference.startswith("ours beyond Avalanche's own: ") and difference.endswith(" ms")
+
+
+def test_the_memory_is_told(textures, capsys):
+    assert online_costs.main(["--memory", "--experiences", "20"]) == 0
+    *_, ours, theirs = capsys.readouterr().out.splitlines()
+    assert len(ours.split()) == len(theirs.split()) == 12
+    assert all(float(size) > 50 for size in ours.split()[1:11])

@@ -31,7 +31,7 @@ class Read(nn.Module):
 
     def __init__(self, data: Any) -> None:
         super().__init__()
-        self.known = torch.cat([y[y >= 0] for _, y in data])
+        self.known = data[1][data[1] >= 0]
 
     def forward(self, x: Tensor) -> Tensor:
         scores = torch.full((len(x), 10), -1.0)
@@ -54,12 +54,12 @@ def test_an_answer_by_hand() -> None:
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
-        asked.append(([y.tolist() for _, y in data], n_classes))
+        asked.append((data[1].tolist(), n_classes))
         return Read(data)
 
     # the features say 0 2 2 | 2 0 1 where 0 1 2 | 2 ? 1 are right
     found = answer(question, fit, features([0, 1, 5], [2]), features([0, 2, 2], [2, 0, 1]))
-    assert asked == [([[0, 1, -1], [2]], 3)]
+    assert asked == [([0, 1, -1, 2], 3)]
     assert found == Answer("kind", 4 / 5, 1 / 3, {"place": {"here": 1 / 2, "there": 1.0}})
 
 
@@ -69,12 +69,12 @@ def test_an_answer_about_a_fold_comes_from_the_others() -> None:
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
-        asked.append([y.tolist() for _, y in data])
+        asked.append(data[1].tolist())
         return Read(data)
 
     train = features([0, 1, 2], [3])
     found = answer(question, fit, train, features([9, 9], [9]))
-    assert asked == [[[-1, 1, -1], [3]], [[0, -1, 2], [-1]]]
+    assert asked == [[-1, 1, -1, 3], [0, -1, 2, -1]]
     assert found.accuracy == 0.0  # each label is known to the other fold's classifier only
     assert found.chance == 1 / 4
 
@@ -187,7 +187,7 @@ def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
     plugin.measure(strategy)
     assert sum(seen) == 1100
     shared = plugin.latest
-    plugin._shared = None
+    plugin._joined = {}
     plugin.measure(strategy)
     assert all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(shared, plugin.latest))
     assert np.array_equal(plugin.rows[0]["all"], plugin.rows[1]["all"])
@@ -225,11 +225,14 @@ def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [learnt for learnt, _ in plugin.answers] == [0, 3, 6, 8]
     answers = [event for event in log if event["event"] == "answer"]
     assert len(answers) == 4 * 4
+    for learnt, found in plugin.answers:  # the same classifier: sessions and objects have equally many images here
+        assert found[0].accuracy == pytest.approx(plugin.rows[learnt]["all"].mean())
     assert answers[-1].keys() == {"event", "trained", "images", "probe", "question", "accuracy", "chance", "by"}
     assert answers[0]["by"]["session"].keys() == {"s3", "s7", "s10"}
     copy = ProbePlugin(benchmark, boundaries=3, scopes=["all"])
     copy.load_state_dict(plugin.state_dict())
     assert copy.answers == plugin.answers
+    assert copy.trained == 8 and np.array_equal(copy.matrix("all"), plugin.matrix("all"), equal_nan=True)
     with pytest.raises(UsageError, match="'boundaries' is 0"):
         ProbePlugin(benchmark, boundaries=0)
 
