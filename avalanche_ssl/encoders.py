@@ -101,15 +101,16 @@ class SplitBatchNorm(nn.BatchNorm2d):
         groups = min(self.groups, len(x) // 8)
         if not self.training or groups < 2:
             return super().forward(x)
+        sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
         if not self.interleaved:
-            return torch.cat(self._normalised(x.tensor_split(groups)))
+            return self._normalised(x.split(sizes))  # tensor_split's gradient would pad each part to the whole
         order = torch.arange(len(x), device=x.device)
         order = torch.cat([order[i::groups] for i in range(groups)])
         back = torch.empty_like(order).scatter_(0, order, torch.arange(len(x), device=x.device))
-        return torch.cat(self._normalised([x[i::groups] for i in range(groups)]))[back]
+        return _reordered(self._normalised(_reordered(x, order).split(sizes)), back)
 
-    def _normalised(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        """Each part by its own statistics; the running ones follow their mean."""
+    def _normalised(self, parts: Sequence[Tensor]) -> Tensor:
+        """Each part by its own statistics, joined; the running ones follow their mean."""
         means, variances = (s.expand(len(parts), -1).clone() for s in (self.running_mean, self.running_var))
         normalised = [
             F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
@@ -120,7 +121,14 @@ class SplitBatchNorm(nn.BatchNorm2d):
             self.running_var.copy_(variances.mean(0))
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        return normalised
+        return torch.cat(normalised)
+
+
+def _reordered(x: Tensor, order: Tensor) -> Tensor:
+    """Maps (B, C, H, W) in another order of the images, laid out in memory as they were."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.index_select(0, order)
+    return x.permute(0, 2, 3, 1).index_select(0, order).permute(0, 3, 1, 2)
 
 
 def _split_batch_norm(channels: int, /) -> nn.Module:

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from avalanche.core import SupervisedPlugin
 from timing import now
+from torch.utils.flop_counter import FlopCounterMode
 
+from avalanche_ssl.encoders import Encoder
 from avalanche_ssl.ledger import views_an_image
 from avalanche_ssl.recipe import Recipe, load_recipe
 from avalanche_ssl.strategy import SelfSupervised
@@ -31,6 +33,7 @@ class Case(NamedTuple):
     precision: str
     device: str
     clock: str = "wall"
+    compiled: bool = False
 
     def recipe(self, settings: Mapping[str, Any] = {}) -> Recipe:
         """The strategy's recipe with this encoder and batch, and with views as large as the images."""
@@ -43,8 +46,11 @@ class Case(NamedTuple):
         return np.random.default_rng(0).integers(0, 256, (count, self.size, self.size, 3), np.uint8)
 
     def build(self, settings: Mapping[str, Any] = {}, **options: Any) -> SelfSupervised:
-        """The strategy as `run.py` builds it."""
-        return self.recipe(settings).build(device=self.device, precision=self.precision, **options)
+        """The strategy as `run.py` builds it, with compiled encoders if asked for."""
+        strategy = self.recipe(settings).build(device=self.device, precision=self.precision, **options)
+        for encoder in [m for m in strategy.model.modules() if isinstance(m, Encoder) and self.compiled]:
+            encoder.compile()
+        return strategy
 
 
 def experience(images: Any) -> Any:
@@ -120,9 +126,16 @@ class Bare:
             self._step()
         return (now(self.case.device, self.case.clock) - start) / self.steps
 
+    def flops(self) -> int:
+        """Floating-point operations of a step, of convolutions and matrix products only."""
+        with FlopCounterMode(display=False) as counter:
+            self._step()
+        return int(counter.get_total_flops())
+
     def _step(self) -> None:
         self.strategy.optimizer.zero_grad()
-        with torch.autocast(self.case.device, torch.bfloat16, enabled=self.case.precision == "bf16"):
+        device = torch.device(self.case.device).type
+        with torch.autocast(device, torch.bfloat16, enabled=self.case.precision == "bf16"):
             outputs = self.strategy.model.embed(self.views)
         learnt = [z.float().sum() for z in outputs.values() if z.requires_grad]
         torch.stack(learnt).sum().backward()

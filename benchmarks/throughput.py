@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=4, metavar="N", help="in each measurement (4)")
     add("--rounds", type=int, default=5, metavar="N", help="of measurements in turn (5)")
     add("--clock", choices=("wall", "processor"), default="wall", help="processor: where others use the machine (wall)")
+    add("--compile", action="store_true", help="encoders by torch.compile")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipes; repeatable")
     add("--peer", metavar="NAME", help="measure ours and lightly, or avalanche, in turn")
     add("--workers", type=int, metavar="N", help="processes of the peer's DataLoader (one a core)")
@@ -156,7 +157,7 @@ def _cases(options: argparse.Namespace) -> list[Any]:
 
     names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
     cases = [
-        Case(name, encoder, options.batch_size, options.size, precision, device, options.clock)
+        Case(name, encoder, options.batch_size, options.size, precision, device, options.clock, options.compile)
         for name in names
         for encoder in options.encoder.split(",")
         for device, precision in [_machine(options.device, p) for p in options.precision.split(",")]
@@ -178,7 +179,7 @@ def _measured(case: Any, options: argparse.Namespace) -> dict[str, Any]:
     whole, bare = Whole(case, options.steps, settings), Bare(case, options.steps, settings)
     slow, fast = in_turn(options.rounds, whole, bare)
     row = case._asdict() | {"whole_seconds": slow, "bare_seconds": fast, "peak_mib": peak_mib(case.device)}
-    return row | {"views_an_image": bare.views_an_image, "parts_seconds": whole.shares()}
+    return row | {"views_an_image": bare.views_an_image, "flops": bare.flops(), "parts_seconds": whole.shares()}
 
 
 def _against_peer(case: Any, options: argparse.Namespace) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['strategy']:16}{row['encoder']:11}{rates:>24}{row['batch'] / statistics.median(fast):>9,.0f}"
         f"{rate * row['views_an_image']:>9,.0f}{spread(ratios(slow, fast)):>18}{peak:>7}\n"
-        f"  {row['precision']}, % of a step: {shares}"
+        f"  {row['precision']}, bare {row['flops'] / statistics.median(fast) / 1e9:,.0f} GFLOP/s; % of a step: {shares}"
     )
 
 

@@ -54,6 +54,14 @@ def test_bare_network_is_trained_on_ready_views_and_stays_as_it_is(name):
     assert bare.views_an_image == {"moco": 2, "pirl": 10, "swav-multicrop": 6, "cpc": 49}[name]
 
 
+def test_flops_are_those_of_forward_and_backward():
+    """Of the supervised reference: three products a layer, but two of the first, whose input needs no gradient."""
+    case = MOCO._replace(strategy="supervised", size=32)
+    first = 2 * 32 * 32 * 32 * 3 * 9
+    others = sum(2 * (32 >> i) ** 2 * (32 << i) * (16 << i) * 9 for i in (1, 2, 3)) + 2 * 256 * 100
+    assert Bare(case, 1).flops() == 8 * (2 * first + 3 * others)
+
+
 def test_table_and_json(tmp_path, capsys):
     file = tmp_path / "speed.json"
     arguments = ["--batch-size", "8", "--size", "16", "--steps", "1", "--rounds", "2", "--precision", "fp32"]
