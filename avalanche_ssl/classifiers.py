@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.moments import Labelled, Moments, labelled
+from avalanche_ssl.parallel import at_once
 from avalanche_ssl.ridge import GRID, LinearProbe, Split, fit_splits
 
 Fit = Callable[[slice], nn.Module | None]
@@ -50,7 +51,7 @@ class Ridge:
     def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
         """Sums over each experience, which add up to those of any slice."""
         share = self.max_held_out // max(len(train), 1)
-        splits = [Split.of(x, y, n_classes, self.held_out, share, seed) for x, y in train]
+        splits = at_once(lambda part: Split.of(*part, n_classes, self.held_out, share, seed), train)
 
         def fit(span: slice) -> nn.Module | None:
             chosen = splits[span]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from avalanche.benchmarks import OnlineCLExperience
 from avalanche.evaluation.metrics.accuracy import EpochAccuracy, MinibatchAccuracy, RunningEpochAccuracy
 from avalanche.training import plugins as avalanche_plugins
 from avalanche.training.plugins import EvaluationPlugin, LRSchedulerPlugin
@@ -71,6 +72,16 @@ def check_labels(model: Method, dataset: Any) -> None:
                 f"{type(model).__name__} reads labels 0 to {model.reads_labels - 1}, and the experience has "
                 f"{int(wrong[0])}: give it more classes (--set classes=...), or a stream that is labelled"
             )
+
+
+def check_boundaries(model: Method, experience: Any) -> None:
+    """A method that must look at whole experiences is not given mini-batches."""
+    if model.needs_experiences and isinstance(experience, OnlineCLExperience):
+        settings = ", ".join(f"{name}={value!r}" for name, value in model.streaming.items())
+        raise UsageError(
+            f"{type(model).__name__} looks at a whole experience before each epoch, and this one is a mini-batch of a "
+            f"stream: give it {settings or 'whole experiences'}"
+        )
 
 
 def check_plugins(plugins: Sequence[Any]) -> None:

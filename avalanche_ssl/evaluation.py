@@ -1,5 +1,6 @@
 """Probes after each experience, as an Avalanche plugin: `ProbePlugin` keeps the accuracy matrix and tells the log."""
 
+import copy
 import dataclasses
 import json
 import time
@@ -20,6 +21,7 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest, require_positive
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
+from avalanche_ssl.points import Measured, Points
 from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, features, probe_accuracies, untouched
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
@@ -50,12 +52,13 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     of the first probe, in the scope "all".
 
     Online sub-experiences count towards the experience they were cut from; its boundary is where its last image
-    has been learnt.
+    has been learnt. Between boundaries they are probed at `points`, where the experience under way counts as learnt.
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
         probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
+        points: numbers of images seen at which to probe between boundaries, too; told as `point` events.
         log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.
         batch_size: images a batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
@@ -74,6 +77,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         *,
         probes: Sequence[str | Probe] = ("ridge",),
         scopes: Sequence[str] = SCOPES,
+        points: Points | None = None,
         log: Log | None = None,
         batch_size: int = 512,
         seed: int = 0,
@@ -111,6 +115,11 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Features and labels of each experience's test data as they were measured last."""
         self.consolidation = float("nan")
         """Of the encoder after the whole stream, see `avalanche_ssl.metrics.consolidation`."""
+        self.points = points
+        self.curve: list[Measured] = []
+        """Mean accuracies on the axis of images seen, at boundaries and `points`; empty without `points`."""
+        self.seen = 0
+        """Images of the stream so far, each counted once."""
         self.images = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
@@ -157,7 +166,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in self._measured()],
             "measured": self._measured(),
             "trained": self.trained,
-            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part],
+            "counts": [self.images, self.train_seconds, self.eval_seconds, self._part, self.seen],
+            "curve": [vars(point) for point in self.curve],
             "running": time.perf_counter() - self._since,
             "consolidation": self.consolidation,
             "online": {name: online.state_dict() for name, online in self.online.items()},
@@ -170,7 +180,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         for t in range(state["trained"] + 1 if rows else 0):
             self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
         self.answers = [(learnt, [Answer(**found) for found in row]) for learnt, row in json.loads(state["answers"])]
-        self.images, self.train_seconds, self.eval_seconds, self._part = state["counts"]
+        self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
+        self.curve = [Measured(**point) for point in state["curve"]]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
         self.consolidation = state["consolidation"]
@@ -220,15 +231,18 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._since = now
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Probe, if an experience of the benchmark is complete."""
+        """Probe, if an experience of the benchmark is complete, or a point of the stream was passed."""
+        before, self.seen = self.seen, self.seen + len(strategy.experience.dataset)
         if isinstance(strategy.experience, OnlineCLExperience):
             self._part += len(strategy.experience.dataset)
             if self.trained < len(self.train) and self._part < self._sizes[self.trained]:
+                self._pass_points(strategy, before)
                 return
         self._part = 0
         learnt = len(self.rows)
         if learnt % self.boundaries and learnt < len(self.train):
             self.rows.append(_unmeasured(self.rows[-1]))
+            self._pass_points(strategy, before)
         else:
             self.measure(strategy)
 
@@ -248,6 +262,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         flat = [(p, scope, row) for p in self.probes for scope, row in found[p.name].items()]
         self.rows.append({self.key(p.name, scope): row for p, scope, row in flat})
         self.eval_seconds += time.perf_counter() - start
+        self._note_point(found)
         for p, scope, row in flat:
             for j, accuracy in enumerate(row):
                 if not np.isnan(accuracy):
@@ -255,15 +270,37 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         if self.log is not None and self.trained == len(self.train) > 1:
             self.log("consolidation", trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained)
 
+    def _pass_points(self, strategy: Any, before: int) -> None:
+        """Probe where no boundary is probed, if a point of the stream was passed since `before`."""
+        if not self.points or not self.points.passed(before, self.seen):
+            return
+        start = time.perf_counter()
+        found = self.accuracies(strategy, seen=len(self.rows))
+        self.eval_seconds += time.perf_counter() - start
+        self._note_point(found)
+
+    def _note_point(self, found: dict[str, dict[str, Matrix]]) -> None:
+        """Add what was found to the curve over images seen, if there is one."""
+        for p in self.probes if self.points else ():
+            for scope, row in found[p.name].items():
+                if np.isnan(row).all():  # nothing seen yet
+                    continue
+                accuracy = float(np.nanmean(row))
+                seconds = round(self.train_seconds, 3)
+                point = Measured(self.seen, self.images, seconds, self.trained, p.name, scope, accuracy)
+                self.curve.append(point)
+                if self.log is not None:
+                    self.log("point", **vars(point), **({"odd": p.odd} if p.odd else {}))
+
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
         with untouched(self._model(strategy)):
             train = self._features(strategy, self.train)
             fitted = self._fit(strategy, train, seen=seen)
             self.latest = self._features(strategy, self.test)
-            if seen == len(train) > 1:
+            if seen == len(train) > 1 and self._part == 0:
                 self.consolidation = consolidation(train, self.latest)
-            if self.questions:
+            if self.questions and self._part == 0:
                 self._answer(train, seen, fitted.get(self.probes[0].name))
             return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 
@@ -319,8 +356,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         whole = fitted[self.probes[0].name][0] if self.probes[0].name in fitted else {}
         if "all" not in whole:
             whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
-        strategy.probe = whole["all"][0]
-        strategy.probe.to(strategy.device)
+        classifier: Any = whole["all"][0]
+        on_cpu = strategy.device.type == "cpu"  # else a copy, because our own features stay on the CPU
+        strategy.probe = classifier if on_cpu else copy.deepcopy(classifier).to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
         return fitted
 

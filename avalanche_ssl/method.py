@@ -10,8 +10,8 @@ Three rules make "state persists across experiences" true by construction:
 `avalanche_ssl.checks.check_method` turns them into checks for any method, ours or yours.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,16 @@ class Method(nn.Module):
     reads_labels: int = 0
     """How many classes' labels `loss` reads, as ``outputs["labels"]`` (B,) in 0, ..., n - 1, which the strategy then
     adds. 0: none, as every method but the supervised reference."""
+
+    fresh: int | None = None
+    """How many images of the batch, the first ones, `update` may take for new; None: all. The strategy counts replayed
+    images out, and those of a mini-batch that comes once more in the very next step."""
+
+    streaming: Mapping[str, Any] = {}
+    """Settings that fit a stream of mini-batches without boundaries, each seen once: what `run.py --online` sets."""
+
+    needs_experiences: bool = False
+    """Whether `prepare` must see a whole experience, and mini-batches without boundaries will not do."""
 
     pair: tuple[str, str] | None = None
     """Names of two outputs whose rows should agree, to watch alignment and collapse. None: the method has none."""

@@ -35,7 +35,7 @@ class Moments:
     @classmethod
     def _of_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> Moments:
         sums = x.new_zeros(n_classes, x.shape[1]).index_add_(0, y, x)
-        return cls(y.bincount(minlength=n_classes).double(), sums, _gram(x - x.sum(0) / max(len(x), 1)))
+        return cls(y.bincount(minlength=n_classes).double(), sums, gram(x - x.sum(0) / max(len(x), 1)))
 
     def __add__(self, other: Moments) -> Moments:
         n, m, gap = self.n, other.n, self.mean - other.mean
@@ -53,7 +53,7 @@ class Moments:
         return self.sums.sum(0) / max(self.n, 1)
 
 
-def _gram(x: Tensor) -> Tensor:
+def gram(x: Tensor) -> Tensor:
     """x'x of rows (N, D). On the CPU by numpy, which computes one triangle only and takes half the time."""
     if x.device.type != "cpu":
         return x.T @ x

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.classifiers import Again, Classifier, Neighbours, Ridge, check_labels
 from avalanche_ssl.moments import Labelled
+from avalanche_ssl.parallel import at_once
 
 SCOPES = ("all", "seen", "task")
 
@@ -119,12 +119,11 @@ def fit_probes(
     """
     check_labels(train)
     fit = classifier.prepare(train, n_classes, seed, again)
-
-    @cache
-    def probe(span: tuple[int, int] | None) -> nn.Module | None:
-        return fit(slice(*span)) if span and span[0] < span[1] else None
-
-    return {scope: [probe(span) for span in scope_spans(scope, len(train), seen)] for scope in scopes}
+    tested = {scope: scope_spans(scope, len(train), seen) for scope in scopes}
+    spans = {span: None for row in tested.values() for span in row if span and span[0] < span[1]}
+    several = at_once if isinstance(classifier, Ridge) else map  # the others draw, or use all threads by themselves
+    probes = dict(zip(spans, several(lambda span: fit(slice(*span)), spans), strict=True))
+    return {scope: [probes.get(span) if span else None for span in row] for scope, row in tested.items()}
 
 
 def probe_accuracies(probes: Probes, test: Sequence[Labelled]) -> dict[str, NDArray[np.float64]]:

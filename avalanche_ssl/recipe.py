@@ -87,6 +87,13 @@ class Recipe:
         """All settings by name, as plain values that YAML can write."""
         return {name: plain(value) for name, (_, value) in self._typed().items()}
 
+    @property
+    def streaming(self) -> dict[str, Any]:
+        """Settings for a stream of mini-batches, each of them one step at a constant rate; and the method's own."""
+        method = self.method.func if isinstance(self.method, partial) else self.method
+        once = {"epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0}
+        return once | dict(getattr(method, "streaming", {}))
+
     def override(self, changes: Mapping[str, Any]) -> "Recipe":
         """A copy with some settings changed.
 

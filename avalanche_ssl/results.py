@@ -96,7 +96,13 @@ def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str, odd: Mappin
                         table.writerow([trained, j + 1, name or probe, scope, f"{accuracy:.6f}", note])
 
 
-def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matrix) -> None:
+def draw(
+    path: Path,
+    title: str,
+    matrices: Mapping[str, Matrix],
+    untrained: Matrix,
+    curves: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+) -> None:
     """A picture of the "all" matrix, and of the mean accuracy of each scope over the stream.
 
     Args:
@@ -104,6 +110,8 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
         title: what was run.
         matrices: R (T, T) by scope.
         untrained: accuracies (T,) of the untrained encoder with the "all" probe.
+        curves: by scope, images seen and mean accuracy at points of the stream: to be drawn instead of the means after
+            each experience.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
@@ -135,12 +143,17 @@ def draw(path: Path, title: str, matrices: Mapping[str, Matrix], untrained: Matr
         "all": "all: probe on all classes",
     }
     for scope, colour in [("task", "tab:green"), ("seen", "tab:orange"), ("all", "tab:blue")]:
-        if scope in matrices and not np.isnan(matrices[scope]).all():
+        if curves:
+            seen, accuracies = zip(*curves.get(scope, [(0, np.nan)]), strict=True)
+            right.plot(seen, 100 * np.array(accuracies), ".-", color=colour, label=labels[scope])
+        elif scope in matrices and not np.isnan(matrices[scope]).all():
             mean = [100 * np.nanmean(r) if not np.isnan(r).all() else np.nan for r in matrices[scope]]
             right.plot(steps, mean, "o-", color=colour, label=labels[scope])
     right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
-    right.set_xticks(steps[:: 1 + len(kept) // most])
-    right.set(xlabel="experiences learnt", ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
+    if not curves:
+        right.set_xticks(steps[:: 1 + len(kept) // most])
+    learnt = "images of the stream seen" if curves else "experiences learnt"
+    right.set(xlabel=learnt, ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
     right.grid(alpha=0.3)
     right.legend(fontsize="small")
     figure.savefig(path, dpi=120)

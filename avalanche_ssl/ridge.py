@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.fewlabels import class_ranks
-from avalanche_ssl.moments import Labelled, Moments, labelled
+from avalanche_ssl.moments import Labelled, Moments, gram, labelled
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
 DEFAULT_L2 = 1.0  # where no class has a second sample to choose lambda with; scikit-learn's default
@@ -65,15 +65,27 @@ def ridge(moments: Moments, l2: float) -> LinearProbe:
     return LinearProbe(weight, bias, moments.mean)
 
 
-def select_l2(fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[float] = GRID) -> float:
+def select_l2(
+    fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[float] = GRID, rows: Tensor | None = None
+) -> float:
     """The l2 of `grid` whose ridge probe on `fit` is most accurate on held-out samples; largest of equals.
 
-    One eigendecomposition serves the whole grid: (V diag(e) V' + l2 I)^-1 = V diag(1 / (e + l2)) V'.
+    One eigendecomposition serves the whole grid: (V diag(e) V' + l2 I)^-1 = V diag(1 / (e + l2)) V'. The features
+    `rows` (N, D) that `fit` sums up, where they are fewer than D, make it a smaller one: what V leaves out of the
+    space of the features is orthogonal to all of them, and so gets no weight.
     """
     problem = _Normal.of(fit)
-    eigenvalues, basis = _eigh(problem.gram)
-    rotated = ((features.double() - fit.mean) / problem.std).float() @ basis.float()  # (N, D)
-    cross = basis.T @ problem.cross
+
+    def standardised(x: Tensor) -> Tensor:
+        return (x.double() - fit.mean) / problem.std
+
+    if rows is not None and len(rows) < rows.shape[1]:
+        x = standardised(rows)
+        eigenvalues, basis = _thin(x)
+        rotated, cross = (standardised(features) @ x.T @ basis).float(), basis.T @ (x @ problem.cross)
+    else:
+        eigenvalues, basis = _eigh(problem.gram)
+        rotated, cross = standardised(features).float() @ basis.float(), basis.T @ problem.cross
 
     def correct(l2: float) -> int:
         logits = rotated @ (cross / (eigenvalues + l2)[:, None]).float() + problem.intercept.float()
@@ -91,6 +103,13 @@ def _eigh(gram: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(eigenvalues), torch.from_numpy(basis)
 
 
+def _thin(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Of few rows x (N, D) the r eigenvalues of x'x that are not zero, and B (N, r): x'B are their eigenvectors."""
+    eigenvalues, basis = _eigh(gram(x.T))
+    above = eigenvalues > eigenvalues[-1] * len(x) * torch.finfo(x.dtype).eps
+    return eigenvalues[above], basis[:, above] / eigenvalues[above].sqrt()
+
+
 @dataclass(frozen=True)
 class Split:
     """Labelled training data of one experience: a part to fit on, a held-out part to choose lambda with."""
@@ -99,6 +118,7 @@ class Split:
     held_out: Moments
     features: Tensor  # (H, D) of the held-out part
     labels: Tensor  # (H,)
+    rows: Tensor | None = None  # (N, D) of the part to fit on, where they are fewer than D
 
     @classmethod
     def of(
@@ -120,8 +140,10 @@ class Split:
         fraction = min(held_out, max_held_out / max(len(labels), 1))
         out = _hold_out(labels.cpu(), fraction, seed).to(labels.device)
         held_features, held_labels = features[out], labels[out]
-        fit = Moments.of(features[~out], labels[~out], n_classes)
-        return cls(fit, Moments.of(held_features, held_labels, n_classes), held_features, held_labels)
+        rows = features[~out]
+        fit = Moments.of(rows, labels[~out], n_classes)
+        few = rows if len(rows) < rows.shape[1] else None
+        return cls(fit, Moments.of(held_features, held_labels, n_classes), held_features, held_labels, few)
 
 
 def fit_splits(splits: Sequence[Split], grid: Sequence[float] = GRID) -> LinearProbe:
@@ -131,7 +153,9 @@ def fit_splits(splits: Sequence[Split], grid: Sequence[float] = GRID) -> LinearP
     if not held_out.n:
         return ridge(fit, DEFAULT_L2)
     features, labels = torch.cat([s.features for s in splits]), torch.cat([s.labels for s in splits])
-    return ridge(fit + held_out, select_l2(fit, features, labels, grid))
+    known = [split.rows for split in splits if split.rows is not None]
+    rows = torch.cat(known) if len(known) == len(splits) else None
+    return ridge(fit + held_out, select_l2(fit, features, labels, grid, rows))
 
 
 def fit_ridge(

@@ -2,10 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import torch
 from avalanche.core import SupervisedPlugin
+from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training import plugins as avalanche_plugins
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
@@ -15,9 +18,10 @@ from avalanche.training.templates.update_type import SGDUpdate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.compatibility import check_labels, check_metrics, check_model, check_plugins
+from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.faults import OnNan, Watch, explain
+from avalanche_ssl.heap import keep_freed_memory
 from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory import MemoryBank
 from avalanche_ssl.method import Method, Outputs
@@ -116,6 +120,7 @@ class SelfSupervised(
         self.order_generator = torch.Generator().manual_seed(seed)
         self._step = self._steps = 0
         self._recognised: int | None = None
+        self._is_dynamic = True
         self._finished = 0  # experiences of this call of `train` that are learnt
         self._reenter: Callable[[], None] | None = None
         self.watch = Watch(on_nan, self.device)
@@ -127,6 +132,8 @@ class SelfSupervised(
         """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
         model.generator = self.view_generator
         model.to(self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
@@ -139,7 +146,7 @@ class SelfSupervised(
         """
         self._finished = self._finished if self._reenter else 0
         if self._finished:
-            experiences = list(experiences)[self._finished :]
+            experiences = _Rest(experiences, self._finished)
         try:
             return super().train(experiences, eval_streams, **kwargs)
         except (MemoryError, RuntimeError) as error:
@@ -166,6 +173,7 @@ class SelfSupervised(
         self._reenter = reenter
 
     def _before_training(self, **kwargs: Any) -> None:
+        self._is_dynamic = any(isinstance(module, DynamicModule) for module in self.model.modules())
         if self._reenter is None:
             super()._before_training(**kwargs)
 
@@ -205,8 +213,12 @@ class SelfSupervised(
     # -- model and optimiser -------------------------------------------------------------------------------------
 
     def check_model_and_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:
-        """Leave the optimiser as the user made it; Avalanche would refill and reset it (its groups, its state)."""
-        self.model = self.model_adaptation()
+        """Leave the optimiser as the user made it; Avalanche would refill and reset it (its groups, its state).
+
+        A model without Avalanche's dynamic modules has nothing to adapt, and `train` has moved it to the device.
+        """
+        if self._is_dynamic:
+            self.model = self.model_adaptation()
         if reset_optimizer_state:
             self.optimizer.state.clear()
 
@@ -241,6 +253,7 @@ class SelfSupervised(
         if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
             self.dataloader = replay
         check_labels(self.model, self.adapted_dataset)
+        check_boundaries(self.model, self.experience)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._unalias_synaptic_intelligence()
 
@@ -273,7 +286,7 @@ class SelfSupervised(
     def _before_training_epoch(self, **kwargs: Any) -> None:
         super()._before_training_epoch(**kwargs)
         self.model.prepare(self._images())
-        self._recognised = _recognised(self.model)
+        self._recognised = _recognised(self.model) if self.train_epochs > 1 else None
 
     def _images(self) -> Iterator[Tensor]:
         """The experience's raw images in order, for methods that look at all of it before an epoch."""
@@ -329,9 +342,30 @@ class SelfSupervised(
 
     def _after_update(self, **kwargs: Any) -> None:
         if not self.watch.skipping:
+            self.model.fresh = self._fresh()
             self.model.update({name: t.detach() for name, t in self.mb_output.items()})
         self._step += 1
         super()._after_update(**kwargs)
+
+    def _fresh(self) -> int | None:
+        """How many images of the batch are new, and do not come once more in the next step, see `Method.fresh`."""
+        loader: Any = self.dataloader
+        if not isinstance(loader, RawLoader):
+            return None
+        if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
+            return 0
+        return loader.batch_sizes[0] if len(loader.batch_sizes) > 1 else None
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Experiences but the first ones; none is kept, of a stream there may be very many."""
+
+    experiences: Any
+    first: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self.experiences), self.first, None)
 
 
 def _silent() -> EvaluationPlugin:

@@ -26,6 +26,8 @@ DEFAULTS: dict[str, Any] = {
     "stream": {},
     "online": 0,
     "replay": 0,
+    "replay_batch": 0,
+    "probe_every": "",
     "seed": 0,
     "device": "auto",
     "precision": "auto",
@@ -42,6 +44,8 @@ KINDS: dict[str, Any] = {
     "data": str | None,
     "online": int,
     "replay": int,
+    "replay_batch": int,
+    "probe_every": str,
     "seed": int,
     "device": str,
     "precision": str,
@@ -87,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--online", type=int, metavar="N", nargs="?", const=10, help="single pass in mini-batches of N images (10)")
     add("--encoder", metavar="NAME", help="smallconv, resnet9, resnet18, resnet34 or resnet50")
     add("--replay", type=int, metavar="N", help="memory of N images that are learnt again beside new ones (0)")
+    add("--replay-batch", type=int, metavar="N", help="so many a step (as many as new ones; with --online twice)")
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where the processor has it)")
@@ -95,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help="e.g. ridge,ridge@10%%,knn-20: the first is the headline (ridge; of CORe50 core50)",
     )
+    add("--probe-every", metavar="N[,N...]", help="with --online: probe every N images of the stream too, or at these")
     add("--probe-boundaries", type=int, metavar="N", help="after every N-th experience only, and the last (at most 40)")
     add("--workers", type=int, metavar="N", help="processes that decode images not held in memory (0)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe; repeatable")
@@ -135,6 +141,7 @@ def _run(options: argparse.Namespace) -> int:
     _check_out(out, options.overwrite or options.resume)
     config["stream"] = _stream(config)
     _check_probes(config["probes"])
+    _check_points(config)
     config["device"], config["precision"] = _machine(config["device"], config["precision"])
     recipe = _recipe(options, config)
     config["settings"] = recipe.settings
@@ -209,6 +216,15 @@ def _check_probes(names: str) -> None:
         raise UsageError(f"probe '{headline.name}' has no scope 'all' for the tables: put another first, e.g. ridge")
 
 
+def _check_points(config: dict[str, Any]) -> None:
+    """Points lie between mini-batches, of which there are some with --online."""
+    from avalanche_ssl.points import Points
+
+    Points.parse(config["probe_every"])
+    if config["probe_every"] and not config["online"]:
+        raise UsageError("--probe-every is about a stream of mini-batches: give --online, too")
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     from avalanche_ssl.settings import read_yaml
 
@@ -249,10 +265,9 @@ def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
     """
     from avalanche_ssl.recipe import load_recipe, parse_settings
 
-    size = config["online"]
-    online = {"batch_size": size, "epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0} if size else {}
     flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
     recipe = load_recipe(config["strategy"], STRATEGIES)
+    online = {"batch_size": config["online"]} | recipe.streaming if config["online"] else {}
     if options.online is None:
         recipe = recipe.override(online).override(config["settings"])
     else:

@@ -1,207 +1,179 @@
-"""How fast are the parts of the package? Prints small tables: `python benchmarks/throughput.py --augment --memory`."""
+"""How fast does a strategy learn, next to its bare network, and the parts of the package by themselves?
+
+python benchmarks/throughput.py --strategy moco,simclr --encoder smallconv,resnet18
+python benchmarks/throughput.py --strategy moco --batch-size 256 --peer lightly
+python benchmarks/throughput.py --augment --memory
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-import time
-from collections.abc import Callable
-from functools import partial
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
-BATCH, REPEATS = 256, 7
-DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
+from avalanche_ssl.errors import UsageError
+
+HEAD = f"{'strategy':16}{'encoder':11}{'whole, images/s':>24}{'bare':>9}{'views/s':>9}{'whole/bare':>18}{'MiB':>7}"
+
+PEER_HEAD = f"{'strategy':16}{'encoder':11}{'':5}{'ours, images/s':>24}{'peer, images/s':>24}{'ours/peer':>20}"
 
 
-def main() -> None:
-    """Run the chosen benchmarks."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--augment", action="store_true", help="views: ours against torchvision's PIL pipeline")
-    parser.add_argument("--memory", action="store_true", help="queue and bank of growing size: write and read a batch")
-    chosen = parser.parse_args()
-    if not (chosen.augment or chosen.memory):
-        parser.error("nothing chosen: give --augment or --memory")
-    if chosen.augment:
+def main(arguments: list[str] | None = None) -> int:
+    """Run as a command; status 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
+    try:
+        return _run(options)
+    except UsageError as error:
+        print("throughput.py:", *str(error).splitlines(), file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--strategy", metavar="NAMES", help="whole step and bare network of strategies, comma-separated; or all")
+    add("--encoder", default="smallconv", metavar="NAMES", help="comma-separated (smallconv)")
+    add("--batch-size", type=int, default=128, metavar="N", help="images a step (128)")
+    add("--size", type=int, default=32, metavar="N", help="pixels a side, of images and of views (32)")
+    add("--precision", default="auto", metavar="NAMES", help="auto, fp32 or bf16; comma-separated (auto)")
+    add("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add("--threads", type=int, metavar="N", help="of torch (its default)")
+    add("--steps", type=int, default=4, metavar="N", help="in each measurement (4)")
+    add("--rounds", type=int, default=5, metavar="N", help="of measurements in turn (5)")
+    add("--clock", choices=("wall", "processor"), default="wall", help="processor: where others use the machine (wall)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipes; repeatable")
+    add("--peer", metavar="NAME", help="measure ours and lightly, or avalanche, in turn")
+    add("--workers", type=int, metavar="N", help="processes of the peer's DataLoader (one a core)")
+    add("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    add("--augment", action="store_true", help="views: ours against torchvision's PIL pipeline")
+    add("--memory", action="store_true", help="queue and bank of growing size: write and read a batch")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not (options.strategy or options.augment or options.memory):
+        raise UsageError("nothing chosen: give --strategy NAMES, --augment or --memory; see --help")
+    for name, least in (("batch_size", 2), ("size", 1), ("steps", 1), ("rounds", 1), ("threads", 1), ("workers", 0)):
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}: give {least} or more")
+    if options.strategy:
+        _strategies(options)
+    if options.augment:
+        from parts import augment
+
         augment()
-    if chosen.memory:
+    if options.memory:
+        from parts import memory
+
         memory()
+    return 0
 
 
-def augment() -> None:
-    """Two SimCLR views of 32x32 images on one thread, image by image with PIL and batched; then each operation."""
+def _strategies(options: argparse.Namespace) -> None:
+    """Measure each strategy with each encoder in each precision."""
     import torch
+    from timing import machine, ratios, spread, versions
 
-    torch.set_num_threads(1)
-    raw = smooth_images(BATCH)
-    per_image, batched = pil_pipeline(raw), batched_pipeline(raw)
-    interleaved = [(seconds(per_image), seconds(batched)) for _ in range(REPEATS)]
-    pil, ours = ([1e6 * pair[side] / BATCH for pair in interleaved] for side in (0, 1))
-    print(f"two SimCLR views of a 32x32 image, one thread, batch {BATCH}, {REPEATS} alternating repetitions")
-    print(versions())
-    print(f"{'':32}{'median':>9}{'min':>9}{'max':>9}")
-    show("torchvision on PIL, us/image", pil)
-    show("avalanche_ssl, us/image", ours)
-    show("times faster", [slow / fast for slow, fast in zip(pil, ours, strict=True)])
-    print(f"\n{'one operation, us/image':32}{'median':>9}{'min':>9}{'max':>9}")
-    for name, operation in operations(raw).items():
-        show(name, [1e6 * seconds(operation) / BATCH for _ in range(REPEATS)])
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cases = _cases(options)
+    if options.peer:
+        from peers import check
 
-
-def smooth_images(count: int) -> Any:
-    """Photograph-like images (count, 3, 32, 32) uint8: smooth colours with a little noise."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(count, 3, 5, 5, generator=generator)
-    smooth = interpolate(coarse, (32, 32), mode="bilinear")
-    noise = torch.randn(count, 3, 32, 32, generator=generator)
-    return (255 * smooth + 5 * noise).clamp(0, 255).to(torch.uint8)
+        check(options.peer, cases)
+    what = f"whole steps of ours and of {options.peer}" if options.peer else "whole steps and bare networks"
+    print(f"{what} in turn, {options.rounds} rounds of {options.steps} steps; median (min-max), {options.clock} time")
+    print(f"batch {options.batch_size}, {options.size}x{options.size}; {machine(cases[0].device)}; {versions()}")
+    print(PEER_HEAD if options.peer else HEAD)
+    measure, line = (_against_peer, _peer_line) if options.peer else (_measured, _line)
+    rows = []
+    for case in cases:
+        rows.append(measure(case, options))
+        print(line(rows[-1]), flush=True)
+    if options.json:
+        head = {"machine": machine(cases[0].device), "versions": versions(), "rows": rows}
+        options.json.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    if options.peer:
+        print("ratio", spread([ratio for row in rows for ratio in ratios(row["peer_seconds"], row["whole_seconds"])]))
 
 
-def pil_pipeline(raw: Any) -> Callable[[], object]:
-    """Two views of each image by torchvision's PIL transforms, stacked into batches; decoding is not counted."""
-    import torch
-    from torchvision import transforms
-    from torchvision.transforms.functional import to_pil_image
+def _cases(options: argparse.Namespace) -> list[Any]:
+    """Everything that was asked for; wrong names show now."""
+    from run import _machine
+    from steps import STRATEGIES, Case
 
-    view = transforms.Compose(
-        [
-            transforms.RandomResizedCrop(32, scale=(0.2, 1.0)),
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
-            transforms.RandomGrayscale(0.2),
-            transforms.ToTensor(),
-            transforms.Normalize([0.5] * 3, [0.25] * 3),
-        ]
-    )
-    images = [to_pil_image(image) for image in raw]
-    return lambda: [torch.stack([view(image) for image in images]) for _ in range(2)]
+    from avalanche_ssl.recipe import parse_settings, recipe_names
 
-
-def batched_pipeline(raw: Any) -> Callable[[], object]:
-    """The same two views by `Augment`, whose defaults are these settings."""
-    import torch
-
-    from avalanche_ssl.augment import Augment
-
-    view, generator = Augment(), torch.Generator().manual_seed(0)
-    return lambda: [view(raw, generator) for _ in range(2)]
+    names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
+    cases = [
+        Case(name, encoder, options.batch_size, options.size, precision, device, options.clock)
+        for name in names
+        for encoder in options.encoder.split(",")
+        for device, precision in [_machine(options.device, p) for p in options.precision.split(",")]
+    ]
+    for case in cases:
+        case.recipe(parse_settings(options.set))
+    return cases
 
 
-def operations(raw: Any) -> dict[str, Callable[[], object]]:
-    """Every operation on the whole batch, in blocks as `Augment` works on the CPU."""
-    import torch
+def _measured(case: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """One row: seconds a step of both, and what follows from them."""
+    from steps import Bare, Whole
+    from timing import forget_peak, in_turn, peak_mib
 
-    from avalanche_ssl import color, geometry
-    from avalanche_ssl.augment import BLOCK, Augment
+    from avalanche_ssl.recipe import parse_settings
 
-    block = BLOCK // (3 * 32 * 32)
-    x, generator = color.to_float(raw), torch.Generator().manual_seed(0)
-    factor = geometry.uniform((BATCH,), 0.6, 1.4, generator)
-    boxes = geometry.random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator)
-
-    def blocks(operation: Callable[..., object], *parameters: Any) -> Callable[[], object]:
-        pieces = list(zip(*(values.split(block) for values in (x, *parameters)), strict=True))
-        return lambda: [operation(*piece) for piece in pieces]
-
-    return {
-        "draw all parameters": lambda: Augment().draw(raw, generator),
-        "to_float": lambda: [color.to_float(part) for part in raw.split(block)],
-        "resized_crop bilinear": blocks(partial(geometry.resized_crop, size=32), *boxes),
-        "resized_crop bicubic": blocks(partial(geometry.resized_crop, size=32, interpolation="bicubic"), *boxes),
-        "brightness": blocks(color.brightness, factor),
-        "contrast": blocks(color.contrast, factor),
-        "saturation": blocks(color.saturation, factor),
-        "hue": blocks(color.hue, factor - 1),
-        "grayscale": blocks(color.grayscale),
-        "solarize": blocks(color.solarize),
-        "gaussian_blur, kernel 3": blocks(partial(geometry.gaussian_blur, kernel=3), factor),
-        "normalize": blocks(partial(color.normalize, mean=0.5, std=0.25)),
-        "lab_views": blocks(color.lab_views),
-    }
+    settings = parse_settings(options.set)
+    forget_peak(case.device)
+    whole, bare = Whole(case, options.steps, settings), Bare(case, options.steps, settings)
+    slow, fast = in_turn(options.rounds, whole, bare)
+    row = case._asdict() | {"whole_seconds": slow, "bare_seconds": fast, "peak_mib": peak_mib(case.device)}
+    return row | {"views_an_image": bare.views_an_image, "parts_seconds": whole.shares()}
 
 
-def memory() -> None:
-    """Microseconds to write and to read a batch, for a full queue and a full bank of each size, on one thread."""
-    import torch
+def _against_peer(case: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """One row: seconds a step of ours and of the peer."""
+    from peers import SETTINGS, build, cores
+    from steps import Whole
+    from timing import in_turn
 
-    torch.set_num_threads(1)
-    print(f"batch {BATCH}, dim {DIM}, {NEGATIVES} negatives, one thread, {REPEATS} repetitions")
-    print(versions())
-    table: dict[str, str] = {}
-    for size in SIZES:
-        for name, operation in memory_operations(size).items():
-            times = [1e6 * seconds(operation) for _ in range(REPEATS)]
-            cell = f"{statistics.median(times):,.0f} ({min(times):,.0f}-{max(times):,.0f})"
-            table[name] = table.get(name, f"{name:32}") + f"{cell:>24}"
-    print(f"{'us/batch, median (min-max)':32}" + "".join(f"{f'{size:,} rows':>24}" for size in SIZES))
-    print("\n".join(table.values()))
+    from avalanche_ssl.recipe import parse_settings
+
+    workers = cores() if options.workers is None else options.workers
+    peer = build(options.peer, case, options.steps, workers)
+    ours = Whole(case, options.steps, SETTINGS.get(case.strategy, {}) | parse_settings(options.set))
+    slow, fast = in_turn(options.rounds, peer, ours)
+    return case._asdict() | {"peer": options.peer, "workers": workers, "peer_seconds": slow, "whole_seconds": fast}
 
 
-def memory_operations(size: int) -> dict[str, Callable[[], object]]:
-    """What a step does to a full memory of `size` rows, at other rows each time, as in training."""
-    import torch
+def _peer_line(row: dict[str, Any]) -> str:
+    from timing import ratios, spread
 
-    from avalanche_ssl.losses import unit
-    from avalanche_ssl.memory import MemoryBank, Queue
-
-    generator = torch.Generator().manual_seed(0)
-    rows = unit(torch.randn(BATCH, DIM, generator=generator))
-    queue, bank = Queue(size, DIM), MemoryBank(size, DIM)
-    for ids in torch.arange(size).split(4096):  # an id stands for an image; neighbours fall into different buckets
-        bank.write(_scattered(ids), rows[ids % BATCH])
-    newborn = iter(range(size, 2**62, BATCH))
-
-    def some() -> Any:
-        return _scattered(torch.randint(int(bank.born) - size, int(bank.born), (BATCH,), generator=generator))
-
-    def negatives() -> object:
-        slots, valid = bank.negatives(some(), NEGATIVES, generator)
-        return bank.rows[slots], valid
-
-    return {
-        "queue: push": lambda: queue.push(rows),
-        "bank: write images it knows": lambda: bank.write(some(), rows),
-        "bank: write new images": lambda: bank.write(_scattered(torch.arange(BATCH) + next(newborn)), rows),
-        "bank: find and read": lambda: bank.read(some(), rows),
-        "bank: draw and read negatives": negatives,
-    }
+    ours, peer = (spread([row["batch"] / s for s in row[name]], 0) for name in ("whole_seconds", "peer_seconds"))
+    ratio = spread(ratios(row["peer_seconds"], row["whole_seconds"]))
+    return f"{row['strategy']:16}{row['encoder']:11}{row['precision']:>5}{ours:>24}{peer:>24}{ratio:>20}"
 
 
-def _scattered(numbers: Any) -> Any:
-    """Ids as random as those of images: the numbers times an odd one, wrapping at 2^64."""
-    return numbers * -7046029254386353131
+def _line(row: dict[str, Any]) -> str:
+    from timing import ratios, spread
 
-
-def seconds(operation: Callable[[], object]) -> float:
-    """Seconds of one call: the mean over calls that last 50 ms or more, after one that is not counted."""
-    operation()
-    calls, start = 0, time.perf_counter()
-    while calls == 0 or time.perf_counter() - start < 0.05:
-        operation()
-        calls += 1
-    return (time.perf_counter() - start) / calls
-
-
-def show(name: str, values: list[float]) -> None:
-    """One row: median, min, max."""
-    print(f"{name:32}{statistics.median(values):9.1f}{min(values):9.1f}{max(values):9.1f}")
-
-
-def versions() -> str:
-    """What the figures depend on."""
-    import platform
-
-    import PIL
-    import torch
-    import torchvision
-
-    python = platform.python_version()
+    slow, fast = row["whole_seconds"], row["bare_seconds"]
+    rate = row["batch"] / statistics.median(slow)
+    rates = spread([row["batch"] / s for s in slow], 0)
+    peak = "" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
+    total = sum(row["parts_seconds"].values())
+    shares = ", ".join(f"{part} {100 * s / total:.1f}" for part, s in row["parts_seconds"].items())
     return (
-        f"python {python}, torch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}"
+        f"{row['strategy']:16}{row['encoder']:11}{rates:>24}{row['batch'] / statistics.median(fast):>9,.0f}"
+        f"{rate * row['views_an_image']:>9,.0f}{spread(ratios(slow, fast)):>18}{peak:>7}\n"
+        f"  {row['precision']}, % of a step: {shares}"
     )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

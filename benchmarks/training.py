@@ -21,7 +21,7 @@ from avalanche.training.storage_policy import ExperienceBalancedBuffer, Reservoi
 from tqdm import tqdm
 
 import avalanche_ssl
-from avalanche_ssl import questions, results
+from avalanche_ssl import points, questions, results
 from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
@@ -34,7 +34,7 @@ from avalanche_ssl.resume import Checkpoints, locked
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "encoder.pt")
+FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
 SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
 ROWS = 40
 """A stream of more experiences is probed after as many of them at most, unless the user says how often."""
@@ -83,8 +83,13 @@ def train(
 def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, every: str, resume: bool) -> None:
     log = JsonLog(out / "log.jsonl")
     names = config["probes"].split(",")
+    at = points.Points.parse(config["probe_every"]) if config["probe_every"] else None
     boundaries = config["probe_boundaries"] or -(-len(benchmark.train_stream) // ROWS)
-    probe = ProbePlugin(benchmark, probes=names, log=log, boundaries=boundaries) if benchmark.class_names else None
+    probe = (
+        ProbePlugin(benchmark, probes=names, points=at, log=log, boundaries=boundaries)
+        if benchmark.class_names
+        else None
+    )
     shuffle = not getattr(benchmark, "ordered", False)
     progress = Progress(len(benchmark.train_stream))
     vitals = Vitals(benchmark, log=log)
@@ -163,9 +168,9 @@ class Replay(ReplayPlugin):  # type: ignore[misc]
 
 def _replay(config: dict[str, Any]) -> Replay | None:
     """A memory of so many images: equal parts of all experiences, or, of mini-batches, a fair sample of all images."""
-    size = config["replay"]
+    size, batch = config["replay"], config["replay_batch"] or 2 * config["online"] or None
     kind = ReservoirSamplingBuffer if config["online"] else ExperienceBalancedBuffer
-    return Replay(mem_size=size, storage_policy=kind(size)) if size else None
+    return Replay(mem_size=size, batch_size_mem=batch, storage_policy=kind(size)) if size else None
 
 
 def _seed(seed: int) -> None:
@@ -304,6 +309,10 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     if len(probe.probes) > 1 or headline.odd:
         print(results.protocol_table(probe))
         print()
+    if probe.curve:
+        print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
+        print(points.table(probe.curve, headline.name))
+        print()
     if probe.answers:
         grouping = next(iter(probe.questions[0].groups), "")
         print(f"further questions to the probe (accuracy in %; {probe.answers[0][1][0].question} by {grouping} first)")
@@ -314,7 +323,10 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
     title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
-    results.draw(out / "accuracy.png", title, matrices, untrained)
+    curves = {scope: points.curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
+    results.draw(out / "accuracy.png", title, matrices, untrained, curves)
+    if probe.curve:
+        points.write(out / "points.csv", probe.curve)
 
 
 def _versions() -> dict[str, str]:

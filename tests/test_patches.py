@@ -468,7 +468,7 @@ def test_cpc_golden(offset, scale, value):
         assert predictions.grad.norm().item() == pytest.approx(0.01381998946845, rel=1e-9)
 
 
-@pytest.mark.parametrize("drawn", [None, [0, 5, 48, 49, 77, 146]])
+@pytest.mark.parametrize("drawn", [None, [20, 20, 33, 101, 101], [0, 5, 48, 49, 77, 146]])
 def test_cpc_loss_equals_a_loop_over_positions(drawn):
     predictions, targets = (leaf.detach() for leaf in cpc_case())
     positions = [(b, h, w) for b in range(3) for h in range(7) for w in range(7)]

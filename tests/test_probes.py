@@ -1,17 +1,20 @@
 """Scopes against naive refits, extraction that leaves no trace, neighbours against golden values."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
 import torch
 from lcg import unit_rows
+from threadpoolctl import threadpool_info
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from avalanche_ssl.classifiers import Neighbours, Votes
 from avalanche_ssl.metrics import average_accuracy
+from avalanche_ssl.parallel import at_once
 from avalanche_ssl.probes import (
     accuracy,
     features,
@@ -191,3 +194,44 @@ def test_knn_against_a_loop_with_unlabelled_samples(k, temperature):
 
     probe = Neighbours(k, temperature).prepare([(x, y)], 6)(slice(0, 1))
     assert probe(queries).argmax(1).tolist() == [vote(query) for query in queries]
+
+
+def test_fits_run_at_once_in_one_thread_each_and_leave_the_number_of_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    meet = threading.Barrier(2, timeout=20)  # breaks unless two run at the same time
+
+    def fit(number):
+        meet.wait()
+        return number, torch.get_num_threads(), {pool["num_threads"] for pool in threadpool_info() if blas(pool)}
+
+    try:
+        assert at_once(fit, [1, 2]) == [(1, 1, {1}), (2, 1, {1})]
+        with pytest.raises(ValueError, match="of the second"):
+            at_once(lambda number: raise_value_error("of the second") if number == 2 else number, [1, 2])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def blas(pool):
+    return pool["user_api"] == "blas"
+
+
+def raise_value_error(words):
+    raise ValueError(words)
+
+
+def test_ridge_probes_do_not_depend_on_the_number_of_threads():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = fit_probes(TRAIN, 6, seen=2)
+        torch.set_num_threads(3)
+        several = fit_probes(TRAIN, 6, seen=2)
+    finally:
+        torch.set_num_threads(before)
+    for scope in one:
+        for a, b in zip(one[scope], several[scope], strict=True):
+            assert (a is None) == (b is None)
+            assert a is None or (torch.equal(a.weight, b.weight) and torch.equal(a.bias, b.bias))

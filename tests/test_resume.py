@@ -32,6 +32,7 @@ from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
+from avalanche_ssl.points import Points
 from avalanche_ssl.resume import Checkpoints, Interval
 from avalanche_ssl.streams import BENCHMARKS, online
 from avalanche_ssl.vitals import Vitals
@@ -167,6 +168,22 @@ def test_memories_survive_in_mini_batches_too(cut: int, model: str) -> None:
         kills=(4, 10),
         cut=cut,
     )
+
+
+def test_points_of_a_stream_survive() -> None:
+    """Kills lie before and after points, and between two passes over a mini-batch."""
+    benchmark = torture.few_digits()
+
+    def build() -> Any:
+        strategy = make(benchmark, train_mb_size=10)
+        (probe,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ProbePlugin))
+        probe.points = Points(every=20)
+        return strategy
+
+    strategy = assert_survives(build, benchmark, kills=(5, 8, 21), every="1it", cut=10)
+    (probe,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ProbePlugin))
+    seen = [point.seen for point in probe.curve if point.scope == "all"]
+    assert seen == [0, 20, 40, 60, 72, 82, 102, 122, 142, 144]
 
 
 def test_a_kill_at_any_step() -> None:

@@ -100,6 +100,31 @@ def test_chosen_l2_is_the_best_of_the_grid_on_held_out_data_and_the_largest_of_e
     assert select_l2(moments, held_x[:0], held_y[:0], grid=[1.0, 100.0, 10.0]) == 100.0
 
 
+@pytest.mark.parametrize("n", [6, 12, 20])
+def test_few_rows_choose_the_l2_that_their_moments_alone_would(n):
+    chosen = []
+    for seed in range(12):
+        (x, y), (held_x, held_y) = (
+            clusters(n, range(5), seed=seed, spread=4),
+            clusters(300, range(5), seed=99, spread=4),
+        )
+        moments = Moments.of(x, y, 5)
+        chosen.append(select_l2(moments, held_x, held_y))
+        assert select_l2(moments, held_x, held_y, rows=x) == chosen[-1]
+    assert len(set(chosen)) > 3
+
+
+def test_few_rows_are_decomposed_instead_of_the_larger_gram_matrix(monkeypatch):
+    sizes = []
+    eigh = np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda gram: sizes.append(len(gram)) or eigh(gram))
+    (few_x, few_y), (x, y) = clusters(20, range(2)), clusters(200, range(2))
+    fit_ridge([(few_x[:10], few_y[:10]), (few_x[10:], few_y[10:])], 2)
+    assert sizes.pop() < 20
+    fit_ridge([(few_x, few_y), (x, y)], 2)
+    assert sizes == [x.shape[1]]
+
+
 def test_grid_is_logarithmic():
     assert len(GRID) == 13 and GRID[0] == pytest.approx(0.1) and GRID[-1] == pytest.approx(1e5)
 

@@ -185,7 +185,8 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
     assert Path(found["data"]).is_absolute()
     assert found["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
-    assert found["stream"] == {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
+    stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
+    assert found["stream"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert found["settings"]["temperature"] == load_recipe("simclr", run.STRATEGIES).settings["temperature"]
 
 
@@ -270,7 +271,9 @@ def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--stream", "composites=2", "--experiences", "2", "--epochs", "1", "--set", "dim=8", "--device", "cpu"]
     assert run.main(["--strategy", "cmc", *small, "--set", "capacity=4096", "--set", "count=64"]) == 0
     assert "files in runs/cmc-split-digits-s0: " in capsys.readouterr().out
-    assert config("runs/cmc-split-digits-s0")["stream"] == {"experiences": 2, "seed": 0, "composites": 2}
+    stream = {"experiences": 2, "seed": 0, "composites": 2}
+    kind = {"incremental": "class", "imbalance": 1.0, "leak": 0.1, "repeats": 2}
+    assert config("runs/cmc-split-digits-s0")["stream"] == stream | kind
 
 
 # -- what is there is kept -------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class BYOL(Method):
         augment: how views are made.
     """
 
+    streaming = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
     pair = ("prediction", "target")
 
     def __init__(

@@ -212,9 +212,26 @@ def patch_info_nce(
     Arguments as for `patch_scores`, whose values are multiplied by `scale`. Scalar in nats, mean over predictions.
     """
     if drawn is not None:
-        return info_nce(patch_scores(predictions, targets, offset, drawn), 1 / scale)
+        return _drawn_info_nce(predictions, targets, offset, scale, drawn)
     scores = scale * _rows(predictions) @ _rows(targets).T  # (B * (H - offset) * W, B * H * W)
     return F.cross_entropy(scores, _positions(targets)[:, offset:].flatten())
+
+
+def _drawn_info_nce(predictions: Tensor, targets: Tensor, offset: int, scale: float, drawn: Tensor) -> Tensor:
+    """InfoNCE of `patch_scores`, without a pass over all scores for mask, temperature and positives.
+
+    The sum of exponentials over the drawn positions misses the own target, or, if it was drawn, has it already (and
+    again where it was drawn twice): that is mended a row at a time.
+    """
+    queries = scale * _rows(predictions)
+    positive = (queries * _rows(targets[:, :, offset:])).sum(1)
+    every = torch.logsumexp(queries @ _rows(targets)[drawn].T, dim=1)
+    own = _positions(targets)[:, offset:].flatten()
+    times = torch.zeros(targets.numel() // targets.shape[1], device=drawn.device)
+    times = times.index_add_(0, drawn, torch.ones(len(drawn), device=drawn.device))[own]
+    above = positive - every
+    missing = torch.where(times == 0, F.softplus(above), torch.log1p((1 - times) * above.clamp(max=0).exp()))
+    return (every + missing - positive).mean()
 
 
 def _positions(grid: Tensor) -> Tensor:

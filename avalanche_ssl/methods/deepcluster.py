@@ -29,7 +29,8 @@ class DeepCluster(Method):
     also across experiences. An image is in the cluster of its row of the bank, which is from the clustering or from
     the image's last visit since (a replayed image was not in the clustering); one without a row is in the cluster
     nearest to its views. With ``clustering="online"`` centroids follow every batch instead, large clusters are
-    handicapped, and neither a boundary nor a second epoch is needed. Of N images at most N / 10 clusters are made.
+    handicapped, and neither a boundary nor a second epoch is needed: the one for streams of mini-batches. Of N images
+    at most N / 10 clusters are made.
 
     Args:
         encoder: builds the encoder.
@@ -48,6 +49,8 @@ class DeepCluster(Method):
             it stays.
         augment: how views are made.
     """
+
+    streaming = {"clustering": "online"}
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class DeepCluster(Method):
         self.pair = ("first", "second") if version == 2 else None
         self.names = self.pair or ("first",)
         self.online = clustering == "online"
+        self.needs_experiences = not self.online
         self.redraw = redraw and version == 1
         self.temperature, self.iterations = temperature, iterations
         features = network.out_features

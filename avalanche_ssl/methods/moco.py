@@ -14,10 +14,11 @@ from avalanche_ssl.method import Contrast, Method, Outputs, Views
 class MoCo(Method):
     """Momentum contrast: find the key of a query among a queue of older keys.
 
-    Remembers the slow key encoder with its head, and the queue. v1: ``hidden=0, temperature=0.07``; v2
-    (default): a head with one hidden layer. Keys are pushed once a step, after the loss, so no query meets
-    its own key among the negatives. Batch norm is not shuffled: on one device shuffling changes nothing; `split_norm`
-    has its effect.
+    Remembers the slow key encoder with its head, and the queue, which knows no boundaries. v1:
+    ``hidden=0, temperature=0.07``; v2 (default): a head with one hidden layer. Keys are pushed once a step, after the
+    loss, so no query meets its own key among the negatives. Replayed images come again and again and would meet older
+    keys of their own there: theirs are not pushed. Batch norm is not shuffled: on one device shuffling changes nothing;
+    `split_norm` has its effect.
 
     Args:
         encoder: builds the encoder.
@@ -97,8 +98,8 @@ class MoCo(Method):
         return scores
 
     def update(self, outputs: Outputs) -> None:
-        """Move the slow copy towards the encoder, and push the keys."""
+        """Move the slow copy towards the encoder, and push the keys of new images."""
         self.slow.follow(self.fast())
-        self.queue.push(outputs["key"])
+        self.queue.push(outputs["key"][: self.fresh])
         if self.symmetric:
-            self.queue.push(outputs["key2"])
+            self.queue.push(outputs["key2"][: self.fresh])

@@ -31,6 +31,7 @@ class MoCoV3(Method):
         augment: how views are made.
     """
 
+    streaming = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
     pair = ("query", "key")
 
     def __init__(

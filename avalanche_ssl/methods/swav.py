@@ -29,6 +29,10 @@ class SwAV(Method):
     steps. So it needs no boundary. A queue much longer than an experience would let old images claim a share of
     the prototypes.
 
+    A stream of mini-batches of 10 images is too little for codes that use 128 prototypes equally: there (`streaming`)
+    a queue of three rows a prototype joins in. Replayed images are pushed to it like others, for it shall be composed
+    as the batches are.
+
     Args:
         encoder: builds the encoder.
         dim: length of an embedding.
@@ -47,6 +51,7 @@ class SwAV(Method):
         augment: how crops are made; its scale and size are those of the large crops.
     """
 
+    streaming = {"queue_size": 384}
     pair = LARGE
 
     def __init__(

@@ -5,6 +5,9 @@ label and task label, because views are made on the device. Experience j of `tes
 images of experience j of `train_stream`. Labels are the original class numbers, `benchmark.class_names`
 their names or None.
 
+Streams of images with classes can be made in several ways; their options `incremental`, `imbalance`, `leak`, `repeats`,
+`seed` and `class_order` are those of `avalanche_ssl.streams.increments.Increments`.
+
 Torch and Avalanche are imported when a builder is called, so that a command line can list the names at once.
 """
 
@@ -27,10 +30,20 @@ __all__ = [
     "split_cifar10",
     "split_cifar100",
     "split_digits",
+    "tiny_imagenet",
 ]
 
 
-def split_digits(experiences: int = 5, *, seed: int = 0, composites: int = 8) -> CLScenario:
+def split_digits(
+    experiences: int = 5,
+    *,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    composites: int = 8,
+) -> CLScenario:
     """Handwritten digits in colour on photographs, 10 classes, 32x32; nothing to download.
 
     scikit-learn's 1,797 digits, each drawn `composites` times for training (half as often for testing) over
@@ -39,8 +52,9 @@ def split_digits(experiences: int = 5, *, seed: int = 0, composites: int = 8) ->
     classes.
     """
     from avalanche_ssl.streams.digits import by_class
+    from avalanche_ssl.streams.increments import Increments
 
-    return by_class(experiences, seed, composites)
+    return by_class(composites, Increments(experiences, incremental, imbalance, leak, repeats, seed))
 
 
 def digits_domain(experiences: int = 2, *, seed: int = 0, composites: int = 8) -> CLScenario:
@@ -57,6 +71,10 @@ def split_cifar10(
     experiences: int = 5,
     *,
     data: str | Path | None = None,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
     seed: int = 0,
     class_order: Sequence[int] | None = None,
 ) -> CLScenario:
@@ -65,15 +83,21 @@ def split_cifar10(
     `data` is the folder that holds, or shall hold, `cifar-10-batches-py`: by default Avalanche's. `seed`
     draws the order of the classes unless `class_order` gives it.
     """
-    from avalanche_ssl.streams.cifar import by_class
+    from avalanche_ssl.streams.cifar import build
+    from avalanche_ssl.streams.increments import Increments
 
-    return by_class("CIFAR10", experiences, data, seed, class_order)
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build("CIFAR10", data, increments)
 
 
 def split_cifar100(
     experiences: int = 10,
     *,
     data: str | Path | None = None,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
     seed: int = 0,
     class_order: Sequence[int] | None = None,
 ) -> CLScenario:
@@ -81,9 +105,35 @@ def split_cifar100(
 
     Options as for `split_cifar10`; the folder inside `data` is `cifar-100-python`.
     """
-    from avalanche_ssl.streams.cifar import by_class
+    from avalanche_ssl.streams.cifar import build
+    from avalanche_ssl.streams.increments import Increments
 
-    return by_class("CIFAR100", experiences, data, seed, class_order)
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build("CIFAR100", data, increments)
+
+
+def tiny_imagenet(
+    data: str | Path,
+    *,
+    experiences: int = 10,
+    size: int = 64,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    class_order: Sequence[int] | None = None,
+) -> CLScenario:
+    """Tiny ImageNet in parts of different classes, 64x64, from its folder as it is distributed.
+
+    `data` is the folder `tiny-imagenet-200`, or the one it lies in. Classes are numbered as in `wnids.txt` and named
+    as in `words.txt`; the validation images are the test images.
+    """
+    from avalanche_ssl.streams.increments import Increments
+    from avalanche_ssl.streams.tiny import build
+
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build(Path(data), size, increments)
 
 
 def folder(
@@ -92,19 +142,23 @@ def folder(
     experiences: int = 10,
     size: int = 32,
     incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
     seed: int = 0,
     class_order: Sequence[int] | None = None,
 ) -> CLScenario:
     """Your own images: train/CLASS/* and test/CLASS/*, or train/* without labels.
 
-    Images are decoded once, resized to `size` (shorter side, then the centre) and kept in memory.
-    `incremental` is "class" (each experience brings new classes) or "data" (each brings an equal part of
-    every class). Without labels only "data" is possible, every label is -1, and `test` may be absent: then
-    `test_stream` is empty. Classes are numbered in alphabetical order.
+    Images are decoded once, resized to `size` (shorter side, then the centre) and kept in memory. Without labels only
+    `incremental` "data" is possible, every label is -1, and `test` may be absent: then `test_stream` is empty.
+    Classes are numbered in alphabetical order.
     """
     from avalanche_ssl.streams.image_folder import build
+    from avalanche_ssl.streams.increments import Increments
 
-    return build(Path(data), experiences, size, incremental, seed, class_order)
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build(Path(data), size, increments)
 
 
 def core50(
@@ -181,6 +235,7 @@ BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
     "digits-domain": digits_domain,
     "split-cifar10": split_cifar10,
     "split-cifar100": split_cifar100,
+    "tiny-imagenet": tiny_imagenet,
     "folder": folder,
     "core50-ni": _core50("ni", "new instances: one session after another, all objects"),
     "core50-nc": _core50("nc", "new classes: ten objects, then five at a time"),

@@ -85,12 +85,12 @@ def class_groups(
     return np.array_split(order, experiences)
 
 
-def of_classes(targets: Sequence[int], groups: Sequence[Indices]) -> list[Indices]:
+def of_classes(targets: Sequence[int] | Indices, groups: Sequence[Indices]) -> list[Indices]:
     """Where the images of each group of classes are, in their original order."""
     return [np.flatnonzero(np.isin(targets, group)) for group in groups]
 
 
-def equal_parts(targets: Sequence[int], experiences: int, seed: int, kind: str) -> list[Indices]:
+def equal_parts(targets: Sequence[int] | Indices, experiences: int, seed: int, kind: str) -> list[Indices]:
     """Random parts whose sizes, and whose numbers of images of any class, differ by at most one."""
     if not 1 <= experiences <= len(targets):
         raise UsageError(

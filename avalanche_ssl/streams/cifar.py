@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,19 +11,19 @@ from torchvision import datasets
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import assemble, class_groups, of_classes
+from avalanche_ssl.streams.build import assemble
+from avalanche_ssl.streams.increments import Increments
 
 Name = Literal["CIFAR10", "CIFAR100"]
 
 
-def by_class(
-    name: Name, experiences: int, data: str | Path | None, seed: int, class_order: Sequence[int] | None
-) -> CLScenario:
-    """Each experience brings new classes."""
-    groups = class_groups(10 if name == "CIFAR10" else 100, experiences, seed, class_order)
+def build(name: Name, data: str | Path | None, increments: Increments) -> CLScenario:
+    """Check the options, then read."""
+    n_classes = 10 if name == "CIFAR10" else 100
+    increments.check(n_classes)
     root = Path(data if data is not None else default_dataset_location(name.lower()))
     train, test = _load(name, root, train=True), _load(name, root, train=False)
-    parts = of_classes(train.targets, groups), of_classes(test.targets, groups)
+    parts = increments.train(train.targets, n_classes), increments.test(test.targets, n_classes)
     return assemble(train, parts[0], test, parts[1], train.classes)
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import ArrayDataset, assemble, class_groups, of_classes
+from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.increments import Increments
 
 SIDE = 32  # pixels of a composite
 DIGIT = 28  # pixels of a digit
@@ -21,11 +22,11 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
-def by_class(experiences: int, seed: int, composites: int) -> CLScenario:
-    """Each experience brings new digits, over both photographs."""
-    groups = class_groups(10, experiences, seed)
-    train, test = _build(seed, composites)
-    parts = of_classes(train.targets, groups), of_classes(test.targets, groups)
+def by_class(composites: int, increments: Increments) -> CLScenario:
+    """Experiences differ by their digits, over both photographs."""
+    increments.check(10)
+    train, test = _build(increments.seed, composites)
+    parts = increments.train(train.targets, 10), increments.test(test.targets, 10)
     return assemble(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
 
 

@@ -16,8 +16,9 @@ from PIL import Image, ImageOps
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from tqdm import tqdm
 
-from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.streams.build import ArrayDataset, assemble, class_groups, equal_parts, of_classes
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.increments import Increments
 
 CHUNK = 64  # images that a thread decodes at a time
 TINY = 8192  # bytes of a file
@@ -32,27 +33,24 @@ class Files:
     classes: list[str]
 
 
-def build(
-    data: Path, experiences: int, size: int, incremental: str, seed: int, class_order: Sequence[int] | None
-) -> CLScenario:
+def build(data: Path, size: int, increments: Increments) -> CLScenario:
     """Find every mistake that names and numbers can show, and only then decode."""
-    if incremental not in ("class", "data"):
-        raise nearest("kind of increment", incremental, ("class", "data"))
-    if size < 1:
-        raise UsageError(f"cannot resize images to size={size}: give 1 or more")
     try:
         train, test = _scan_both(data)
     except OSError as error:
         raise UsageError(f"cannot read '{error.filename}' ({error.strerror}): give a readable folder") from error
-    if incremental == "class":
-        if not train.classes:
-            raise UsageError(f"the images of '{data / 'train'}' have no classes: choose incremental=data")
-        groups = class_groups(len(train.classes), experiences, seed, class_order)
-        train_parts = of_classes(train.targets, groups)
-        test_parts = [] if test is None else of_classes(test.targets, groups)
-    else:
-        train_parts = equal_parts(train.targets, experiences, seed, "training")
-        test_parts = [] if test is None else equal_parts(test.targets, experiences, seed, "test")
+    if not train.classes and (increments.incremental != "data" or increments.imbalance != 1):
+        raise UsageError(f"the images of '{data / 'train'}' have no classes: choose incremental=data and no imbalance")
+    return assembled(train, test, size, increments)
+
+
+def assembled(train: Files, test: Files | None, size: int, increments: Increments) -> CLScenario:
+    """Check the options, then decode."""
+    if size < 1:
+        raise UsageError(f"cannot resize images to size={size}: give 1 or more")
+    increments.check(len(train.classes))
+    train_parts = increments.train(train.targets, len(train.classes))
+    test_parts = increments.test(test.targets, len(train.classes)) if test else []
     _check_memory(len(train.paths) + (len(test.paths) if test else 0), size)
     return assemble(
         ArrayDataset(decode(train.paths, size, "train"), train.targets),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from avalanche.benchmarks import CLExperience, CLStream, DatasetExperience, split_online_stream
+from avalanche.benchmarks import CLExperience, CLStream, DatasetExperience
 from avalanche.benchmarks.scenarios import OnlineCLExperience
 
 from avalanche_ssl.errors import UsageError
@@ -23,13 +23,27 @@ def cut(
     """A stream of mini-batches, made when they are asked for."""
     if batch_size < 1:
         raise UsageError(f"cannot cut a stream into experiences of {batch_size} images: give 1 or more")
-    return split_online_stream(
-        [stream] if isinstance(stream, CLExperience) else stream,
-        batch_size,
-        experience_split_strategy=partial(
-            _mini_batches, seed=seed, access_task_boundaries=access_task_boundaries, shuffle=shuffle
-        ),
-    )
+    whole = [stream] if isinstance(stream, CLExperience) else stream
+    parts = _Parts(whole, batch_size, seed, access_task_boundaries, shuffle)
+    return CLStream(name=getattr(stream, "name", "train") + "_online", exps_iter=parts)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Mini-batches that are made anew each time they are iterated over.
+
+    Avalanche's own stream is a generator, each of whose mini-batches is kept for another time: memory grows.
+    """
+
+    stream: Any
+    size: int
+    seed: int
+    access_task_boundaries: bool
+    shuffle: bool
+
+    def __iter__(self) -> Iterator[OnlineCLExperience[Any]]:
+        for experience in self.stream:
+            yield from _mini_batches(experience, self.size, self.seed, self.access_task_boundaries, self.shuffle)
 
 
 def _mini_batches(

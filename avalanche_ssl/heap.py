@@ -1,0 +1,25 @@
+"""How does freed memory stay with the process, instead of going to the system and being faulted in again?"""
+
+import ctypes
+import os
+from functools import lru_cache
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Numbers of the two settings in glibc's <malloc.h>."""
+
+
+@lru_cache(maxsize=1)
+def keep_freed_memory() -> bool:
+    """Let glibc's malloc keep up to 2 GiB that are free, and serve blocks of up to 1 GiB from them; True if it does.
+
+    By default each tensor above 32 MiB is a mapping of its own, and what is free at the end of the heap goes back at
+    once: the activations of a step on the CPU are unmapped, mapped and zeroed page by page in every step, which costs a
+    small network a sixth of its time (benchmarks/RESULTS.md). The setting holds for the whole process. Whoever has set
+    `GLIBC_TUNABLES` or a `MALLOC_...` variable keeps that; other C libraries are left as they are.
+    """
+    if any(name == "GLIBC_TUNABLES" or name.startswith("MALLOC_") for name in os.environ):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is None:
+        return False
+    return bool(mallopt(MMAP_THRESHOLD, 2**30)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))

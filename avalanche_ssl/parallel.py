@@ -1,0 +1,29 @@
+"""How are independent fits spread over the cores? One thread each: small decompositions gain nothing from more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from threadpoolctl import threadpool_limits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def at_once(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`map`, as many items at a time as torch has threads, so with the same results for any number of threads.
+
+    `function` runs in threads, each of which computes in one thread of torch and of numpy. It must neither draw from
+    a global random state nor change the filters of warnings.
+    """
+    threads = torch.get_num_threads()
+    # Every thread says it for itself: torch tells MKL the number only of the thread that sets it.
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        with threadpool_limits(1, user_api="blas"), pool:
+            return list(pool.map(function, items))
+    finally:
+        torch.set_num_threads(threads)

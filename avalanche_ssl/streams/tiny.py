@@ -1,0 +1,68 @@
+"""How is Tiny ImageNet read? From its folder as it is distributed (Stanford CS231n: 200 classes, 64x64).
+
+Its images for training lie in train/WNID/images, those for testing in val/images with their classes in
+val/val_annotations.txt; the distributed test images have no labels and are left alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from avalanche.benchmarks import CLScenario
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams.image_folder import Files, assembled
+from avalanche_ssl.streams.increments import Increments
+
+FOLDER = "tiny-imagenet-200"
+
+
+def build(data: Path, size: int, increments: Increments) -> CLScenario:
+    """Find every mistake that names and numbers can show, and only then decode."""
+    root = data / FOLDER if (data / FOLDER).is_dir() else data
+    try:
+        ids = _lines(root / "wnids.txt")
+        names = dict(line.split("\t", 1) for line in _lines(root / "words.txt") if "\t" in line)
+        train, test = _train(root / "train", ids), _test(root / "val", ids)
+    except OSError as error:
+        raise UsageError(f"cannot read '{error.filename}' ({error.strerror}): give a readable folder") from error
+    train.classes = [names.get(wnid, wnid).partition(",")[0] for wnid in ids]
+    return assembled(train, test, size, increments)
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        raise UsageError(f"no file '{path}': give the folder '{FOLDER}' as it is distributed, or the one it lies in")
+    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+
+
+def _train(root: Path, ids: list[str]) -> Files:
+    paths: list[Path] = []
+    targets: list[int] = []
+    for label, wnid in enumerate(ids):
+        images = sorted((root / wnid / "images").glob("*.JPEG"))
+        if not images:
+            raise UsageError(f"no image '{root / wnid / 'images' / '*.JPEG'}', a class of wnids.txt: extract it again")
+        paths += images
+        targets += [label] * len(images)
+    return Files(paths, targets, [])
+
+
+def _test(root: Path, ids: list[str]) -> Files:
+    """The annotated images: file, class, and a box that we leave alone, apart by tabs."""
+    labels = {wnid: label for label, wnid in enumerate(ids)}
+    annotations = root / "val_annotations.txt"
+    paths: list[Path] = []
+    targets: list[int] = []
+    for number, line in enumerate(_lines(annotations), 1):
+        name, _, rest = line.partition("\t")
+        wnid = rest.partition("\t")[0]
+        if wnid not in labels:
+            raise UsageError(f"'{annotations}', line {number}: '{wnid}' is no class of wnids.txt: extract it again")
+        if not (root / "images" / name).is_file():
+            raise UsageError(f"no image '{root / 'images' / name}', which '{annotations.name}' names: extract it again")
+        paths.append(root / "images" / name)
+        targets.append(labels[wnid])
+    for label in sorted(set(labels.values()) - set(targets)):
+        raise UsageError(f"'{annotations}' has no image of class '{ids[label]}': extract it again")
+    return Files(paths, targets, [])

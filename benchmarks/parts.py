@@ -1,0 +1,150 @@
+"""How fast are the parts of a step by themselves? Views against torchvision's, and the memories."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from timing import seconds, show, versions
+
+BATCH, REPEATS = 256, 7
+DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
+
+
+def augment() -> None:
+    """Two SimCLR views of 32x32 images on one thread, image by image with PIL and batched; then each operation."""
+    import torch
+
+    torch.set_num_threads(1)
+    raw = smooth_images(BATCH)
+    per_image, batched = pil_pipeline(raw), batched_pipeline(raw)
+    interleaved = [(seconds(per_image), seconds(batched)) for _ in range(REPEATS)]
+    pil, ours = ([1e6 * pair[side] / BATCH for pair in interleaved] for side in (0, 1))
+    print(f"two SimCLR views of a 32x32 image, one thread, batch {BATCH}, {REPEATS} alternating repetitions")
+    print(versions())
+    print(f"{'':32}{'median':>9}{'min':>9}{'max':>9}")
+    show("torchvision on PIL, us/image", pil)
+    show("avalanche_ssl, us/image", ours)
+    show("times faster", [slow / fast for slow, fast in zip(pil, ours, strict=True)])
+    print(f"\n{'one operation, us/image':32}{'median':>9}{'min':>9}{'max':>9}")
+    for name, operation in operations(raw).items():
+        show(name, [1e6 * seconds(operation) / BATCH for _ in range(REPEATS)])
+
+
+def smooth_images(count: int) -> Any:
+    """Photograph-like images (count, 3, 32, 32) uint8: smooth colours with a little noise."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    smooth = interpolate(coarse, (32, 32), mode="bilinear")
+    noise = torch.randn(count, 3, 32, 32, generator=generator)
+    return (255 * smooth + 5 * noise).clamp(0, 255).to(torch.uint8)
+
+
+def pil_pipeline(raw: Any) -> Callable[[], object]:
+    """Two views of each image by torchvision's PIL transforms, stacked into batches; decoding is not counted."""
+    import torch
+    from peers import pil_view
+    from torchvision.transforms.functional import to_pil_image
+
+    view, images = pil_view(32), [to_pil_image(image) for image in raw]
+    return lambda: [torch.stack([view(image) for image in images]) for _ in range(2)]
+
+
+def batched_pipeline(raw: Any) -> Callable[[], object]:
+    """The same two views by `Augment`, whose defaults are these settings."""
+    import torch
+
+    from avalanche_ssl.augment import Augment
+
+    view, generator = Augment(), torch.Generator().manual_seed(0)
+    return lambda: [view(raw, generator) for _ in range(2)]
+
+
+def operations(raw: Any) -> dict[str, Callable[[], object]]:
+    """Every operation on the whole batch, in blocks as `Augment` works on the CPU."""
+    import torch
+
+    from avalanche_ssl import color, geometry
+    from avalanche_ssl.augment import BLOCK, Augment
+
+    block = BLOCK // (3 * 32 * 32)
+    x, generator = color.to_float(raw), torch.Generator().manual_seed(0)
+    factor = geometry.uniform((BATCH,), 0.6, 1.4, generator)
+    boxes = geometry.random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator)
+
+    def blocks(operation: Callable[..., object], *parameters: Any) -> Callable[[], object]:
+        pieces = list(zip(*(values.split(block) for values in (x, *parameters)), strict=True))
+        return lambda: [operation(*piece) for piece in pieces]
+
+    return {
+        "draw all parameters": lambda: Augment().draw(raw, generator),
+        "to_float": lambda: [color.to_float(part) for part in raw.split(block)],
+        "resized_crop bilinear": blocks(partial(geometry.resized_crop, size=32), *boxes),
+        "resized_crop bicubic": blocks(partial(geometry.resized_crop, size=32, interpolation="bicubic"), *boxes),
+        "brightness": blocks(color.brightness, factor),
+        "contrast": blocks(color.contrast, factor),
+        "saturation": blocks(color.saturation, factor),
+        "hue": blocks(color.hue, factor - 1),
+        "grayscale": blocks(color.grayscale),
+        "solarize": blocks(color.solarize),
+        "gaussian_blur, kernel 3": blocks(partial(geometry.gaussian_blur, kernel=3), factor),
+        "normalize": blocks(partial(color.normalize, mean=0.5, std=0.25)),
+        "lab_views": blocks(color.lab_views),
+    }
+
+
+def memory() -> None:
+    """Microseconds to write and to read a batch, for a full queue and a full bank of each size, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    print(f"batch {BATCH}, dim {DIM}, {NEGATIVES} negatives, one thread, {REPEATS} repetitions")
+    print(versions())
+    table: dict[str, str] = {}
+    for size in SIZES:
+        for name, operation in memory_operations(size).items():
+            times = [1e6 * seconds(operation) for _ in range(REPEATS)]
+            cell = f"{statistics.median(times):,.0f} ({min(times):,.0f}-{max(times):,.0f})"
+            table[name] = table.get(name, f"{name:32}") + f"{cell:>24}"
+    print(f"{'us/batch, median (min-max)':32}" + "".join(f"{f'{size:,} rows':>24}" for size in SIZES))
+    print("\n".join(table.values()))
+
+
+def memory_operations(size: int) -> dict[str, Callable[[], object]]:
+    """What a step does to a full memory of `size` rows, at other rows each time, as in training."""
+    import torch
+
+    from avalanche_ssl.losses import unit
+    from avalanche_ssl.memory import MemoryBank, Queue
+
+    generator = torch.Generator().manual_seed(0)
+    rows = unit(torch.randn(BATCH, DIM, generator=generator))
+    queue, bank = Queue(size, DIM), MemoryBank(size, DIM)
+    for ids in torch.arange(size).split(4096):  # an id stands for an image; neighbours fall into different buckets
+        bank.write(_scattered(ids), rows[ids % BATCH])
+    newborn = iter(range(size, 2**62, BATCH))
+
+    def some() -> Any:
+        return _scattered(torch.randint(int(bank.born) - size, int(bank.born), (BATCH,), generator=generator))
+
+    def negatives() -> object:
+        slots, valid = bank.negatives(some(), NEGATIVES, generator)
+        return bank.rows[slots], valid
+
+    return {
+        "queue: push": lambda: queue.push(rows),
+        "bank: write images it knows": lambda: bank.write(some(), rows),
+        "bank: write new images": lambda: bank.write(_scattered(torch.arange(BATCH) + next(newborn)), rows),
+        "bank: find and read": lambda: bank.read(some(), rows),
+        "bank: draw and read negatives": negatives,
+    }
+
+
+def _scattered(numbers: Any) -> Any:
+    """Ids as random as those of images: the numbers times an odd one, wrapping at 2^64."""
+    return numbers * -7046029254386353131

@@ -1,0 +1,188 @@
+"""What does a training step cost: whole, from raw images to updated memory, and the bare network's part of it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from avalanche.core import SupervisedPlugin
+from timing import now
+
+from avalanche_ssl.ledger import views_an_image
+from avalanche_ssl.recipe import Recipe, load_recipe
+from avalanche_ssl.strategy import SelfSupervised
+from avalanche_ssl.streams.build import ArrayDataset, assemble
+
+STRATEGIES = Path(__file__).resolve().parent.parent / "strategies"
+PARTS = ("data", "views", "forward", "loss", "backward", "optimiser", "memory")
+
+
+class Case(NamedTuple):
+    """What is measured, and where."""
+
+    strategy: str
+    encoder: str
+    batch: int
+    size: int
+    precision: str
+    device: str
+    clock: str = "wall"
+
+    def recipe(self, settings: Mapping[str, Any] = {}) -> Recipe:
+        """The strategy's recipe with this encoder and batch, and with views as large as the images."""
+        recipe = load_recipe(self.strategy, STRATEGIES)
+        sizes = {f"{name}.size": self.size for name in ("augment", "transform") if name in recipe.settings}
+        return recipe.override({"encoder": self.encoder, "batch_size": self.batch} | sizes | dict(settings))
+
+    def images(self, count: int) -> Any:
+        """Random raw images (count, H, W, 3)."""
+        return np.random.default_rng(0).integers(0, 256, (count, self.size, self.size, 3), np.uint8)
+
+    def build(self, settings: Mapping[str, Any] = {}, **options: Any) -> SelfSupervised:
+        """The strategy as `run.py` builds it."""
+        return self.recipe(settings).build(device=self.device, precision=self.precision, **options)
+
+
+def experience(images: Any) -> Any:
+    """All images as one experience of a stream."""
+    return assemble(images, [np.arange(len(images))], None, [], None).train_stream[0]
+
+
+class Whole:
+    """The strategy as a user runs it, on images in memory; between two steps everything counts.
+
+    What comes once an experience or an epoch does not count: no clustering, no probes. The first step of each
+    measurement is not counted either.
+    """
+
+    def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
+        self.laps = Laps(case)
+        self.strategy = case.build(settings, plugins=[self.laps])
+        self.strategy.train_epochs = 1
+        images = case.images(case.batch * (steps + 1))
+        self.experience = experience(ArrayDataset(images, [0] * len(images)))
+        self.steps = steps
+
+    def __call__(self) -> float:
+        """Seconds of a step."""
+        self.strategy.train(self.experience, eval_streams=[])
+        return self.laps.seconds / self.steps
+
+    def shares(self) -> dict[str, float]:
+        """Seconds a step by part, measured by clocks around each; "rest" is what lies between them."""
+        clock = _Clock(self.laps)
+        model, strategy = self.strategy.model, self.strategy
+        owners = {
+            "views": (model, "views"),
+            "forward": (model, "embed"),
+            "loss": (model, "loss"),
+            "backward": (strategy, "backward"),
+            "optimiser": (strategy, "optimizer_step"),
+            "memory": (model, "update"),
+        }
+        for part, (owner, name) in owners.items():
+            object.__setattr__(owner, name, clock.around(part, getattr(owner, name)))
+        total = self()
+        for owner, name in owners.values():
+            owner.__dict__.pop(name)
+        parts = clock.parts | {"data": self.laps.waiting}
+        shares = {part: parts[part] / self.steps for part in PARTS}
+        return shares | {"rest": max(0.0, total - sum(shares.values()))}
+
+
+class Bare:
+    """Forward, backward and optimiser of the same networks, on views that are ready and laid out as they like them.
+
+    The loss is the sum of the outputs; the learning rate is 0, so that the network stays as it is.
+    """
+
+    def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
+        self.case, self.steps = case, steps
+        self.strategy = case.build(settings)
+        x = torch.from_numpy(case.images(case.batch)).permute(0, 3, 1, 2).contiguous().to(case.device)
+        self.views_an_image = views_an_image(self.strategy.model, x)
+        with torch.no_grad():
+            views = self.strategy.model.views(x)
+        self.views = {
+            n: v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for n, v in views.items()
+        }
+        for group in self.strategy.optimizer.param_groups:
+            group["lr"] = 0.0
+
+    def __call__(self) -> float:
+        """Seconds of a step."""
+        start = now(self.case.device, self.case.clock)
+        for _ in range(self.steps):
+            self._step()
+        return (now(self.case.device, self.case.clock) - start) / self.steps
+
+    def _step(self) -> None:
+        self.strategy.optimizer.zero_grad()
+        with torch.autocast(self.case.device, torch.bfloat16, enabled=self.case.precision == "bf16"):
+            outputs = self.strategy.model.embed(self.views)
+        learnt = [z.float().sum() for z in outputs.values() if z.requires_grad]
+        torch.stack(learnt).sum().backward()
+        self.strategy.optimizer.step()
+
+
+class Laps(SupervisedPlugin):  # type: ignore[misc]
+    """Notes the time from the end of the first steps to the end of the last, and that spent waiting for data.
+
+    A GPU is waited for at these two ends only.
+    """
+
+    def __init__(self, case: Case, uncounted: int = 1) -> None:
+        super().__init__()
+        self.now = partial(now, case.device, case.clock)
+        self.tick = partial(now, "cpu", case.clock)
+        self.uncounted = uncounted
+        self.counting = False
+        self.seconds = self.waiting = 0.0
+        self._start = self._end = 0.0
+        self._steps = 0
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Begin anew."""
+        self.counting = False
+        self.waiting = 0.0
+        self._steps = 0
+
+    def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
+        """The batch is there."""
+        if self.counting:
+            self.waiting += self.tick() - self._end
+
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
+        """A step is complete."""
+        self._steps += 1
+        if self._steps == self.uncounted:
+            self.counting, self._start = True, self.now()
+        self._end = self.tick()
+
+    def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """All are."""
+        self.seconds = self.now() - self._start
+
+
+class _Clock:
+    """Adds up the seconds spent in functions, but for those of the first step."""
+
+    def __init__(self, laps: Laps) -> None:
+        self.laps = laps
+        self.parts = dict.fromkeys(PARTS, 0.0)
+
+    def around(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed."""
+
+        @wraps(function)
+        def timed(*given: Any, **options: Any) -> Any:
+            start = self.laps.now()
+            result = function(*given, **options)
+            self.parts[part] += (self.laps.now() - start) * self.laps.counting
+            return result
+
+        return timed
