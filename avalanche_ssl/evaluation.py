@@ -275,7 +275,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         if not self.points or not self.points.passed(before, self.seen):
             return
         start = time.perf_counter()
-        found = self.accuracies(strategy, seen=len(self.rows))
+        found = self.accuracies(strategy, seen=self.trained + (self._part > 0))
         self.eval_seconds += time.perf_counter() - start
         self._note_point(found)
 

@@ -11,6 +11,7 @@ import ast
 import inspect
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -132,6 +133,7 @@ def _first_line(text: str | None) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     """Check everything that can be checked, then train; the exit status."""
+    began = time.perf_counter()  # all that is heavy is imported from here on
     warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
     if options.resume and not options.config:
         saved = _out(options, {} if options.out else _config(options)) / "config.yaml"
@@ -152,8 +154,12 @@ def _run(options: argparse.Namespace) -> int:
     from avalanche_ssl.resume import Interval, StoppedError
 
     Interval.parse(options.checkpoint_every)
+    imported = time.perf_counter()
+    benchmark = _benchmark(config)
+    before = {"import": imported - began, "data": time.perf_counter() - imported}
     try:
-        train(recipe, _benchmark(config), config, out, every=options.checkpoint_every, resume=options.resume)
+        every, resume = options.checkpoint_every, options.resume
+        train(recipe, benchmark, config, out, every=every, resume=resume, before=before)
     except StoppedError as stop:
         print(f"run.py: {stop}, everything is saved; continue with: run.py --resume --out {out}", file=sys.stderr)
         return 128 + stop.signal

@@ -2,6 +2,7 @@
 
 python benchmarks/throughput.py --strategy moco,simclr --encoder smallconv,resnet18
 python benchmarks/throughput.py --strategy moco --batch-size 256 --peer lightly
+python benchmarks/throughput.py --features --scale
 python benchmarks/throughput.py --augment --memory
 """
 
@@ -50,19 +51,40 @@ def _parser() -> argparse.ArgumentParser:
     add("--peer", metavar="NAME", help="measure ours and lightly, or avalanche, in turn")
     add("--workers", type=int, metavar="N", help="processes of the peer's DataLoader (one a core)")
     add("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    add("--features", action="store_true", help="features for probes against the bare encoder")
+    add("--scale", type=int, nargs="?", const=10_000, metavar="N", help="how costs grow; streams to N parts (10000)")
     add("--augment", action="store_true", help="views: ours against torchvision's PIL pipeline")
     add("--memory", action="store_true", help="queue and bank of growing size: write and read a batch")
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
-    if not (options.strategy or options.augment or options.memory):
-        raise UsageError("nothing chosen: give --strategy NAMES, --augment or --memory; see --help")
-    for name, least in (("batch_size", 2), ("size", 1), ("steps", 1), ("rounds", 1), ("threads", 1), ("workers", 0)):
+    if not (options.strategy or options.features or options.scale or options.augment or options.memory):
+        raise UsageError(
+            "nothing chosen: give --strategy NAMES, --features, --scale, --augment or --memory; see --help"
+        )
+    for name, least in (
+        ("batch_size", 2),
+        ("size", 1),
+        ("steps", 1),
+        ("rounds", 1),
+        ("threads", 1),
+        ("workers", 0),
+        ("scale", 1),
+    ):
         if (value := getattr(options, name)) is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} is {value}: give {least} or more")
-    if options.strategy:
-        _strategies(options)
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+    figures = _strategies(options) if options.strategy else {}
+    if options.features:
+        figures["features"] = _features(options)
+    if options.scale:
+        figures["scale"] = _scale(options)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if options.augment:
         from parts import augment
 
@@ -74,13 +96,10 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _strategies(options: argparse.Namespace) -> None:
+def _strategies(options: argparse.Namespace) -> dict[str, Any]:
     """Measure each strategy with each encoder in each precision."""
-    import torch
     from timing import machine, ratios, spread, versions
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
     cases = _cases(options)
     if options.peer:
         from peers import check
@@ -95,11 +114,37 @@ def _strategies(options: argparse.Namespace) -> None:
     for case in cases:
         rows.append(measure(case, options))
         print(line(rows[-1]), flush=True)
-    if options.json:
-        head = {"machine": machine(cases[0].device), "versions": versions(), "rows": rows}
-        options.json.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
     if options.peer:
         print("ratio", spread([ratio for row in rows for ratio in ratios(row["peer_seconds"], row["whole_seconds"])]))
+    return {"machine": machine(cases[0].device), "versions": versions(), "rows": rows}
+
+
+def _features(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from inference import BATCH, speeds
+    from timing import machine, spread
+
+    options.strategy = "simclr"
+    rows = []
+    for case in _cases(options):
+        rows.append(speeds(case, options.steps, options.rounds))
+        whole, bare = (spread([1 / s for s in rows[-1][name]], 0) for name in ("whole", "bare"))
+        print(
+            f"features of raw images, fp32, batches of {BATCH}, {options.size}x{options.size}; {machine(case.device)}"
+        )
+        print(f"{case.encoder:11} {whole} images/s, bare encoder {bare}: share {spread(rows[-1]['share'])}")
+    return rows
+
+
+def _scale(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from scaling import grow
+    from timing import machine, versions
+
+    options.strategy = "moco"
+    case = _cases(options)[0]
+    rounds = f"{options.rounds} rounds of {options.steps} steps in turn, {case.clock} time"
+    print(f"{case.encoder}, {case.precision}, batch {case.batch}, {rounds}; {machine(case.device)}; {versions()}")
+    print("growth: times the cost of the first row; linear: times its quantity")
+    return grow(case, options.steps, options.rounds, options.scale)
 
 
 def _cases(options: argparse.Namespace) -> list[Any]:

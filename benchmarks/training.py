@@ -6,7 +6,7 @@ import random
 import shutil
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +50,7 @@ def train(
     *,
     every: str = "10min",
     resume: bool = False,
+    before: Mapping[str, float] = {},
 ) -> None:
     """Learn the whole stream and leave config.yaml, log.jsonl, accuracy.csv, accuracy.png and a checkpoint in `out`.
 
@@ -62,6 +63,7 @@ def train(
         out: the run's folder.
         every: how often a checkpoint is written inside an experience, see `Interval.parse`.
         resume: go on from the checkpoint in `out`, if there is one.
+        before: seconds that were spent before, by what they were spent on; told at the end.
 
     Raises:
         UsageError: the run cannot go on; the message says why and where its last checkpoint is.
@@ -75,12 +77,20 @@ def train(
         raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
     with lock:
         try:
-            _train(recipe, benchmark, config, out, every, resume)
+            _train(recipe, benchmark, config, out, every, resume, before)
         except OSError as error:
             raise UsageError(f"cannot write to {out}: {error.strerror}; make room, then --resume") from error
 
 
-def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, every: str, resume: bool) -> None:
+def _train(
+    recipe: Recipe,
+    benchmark: Any,
+    config: dict[str, Any],
+    out: Path,
+    every: str,
+    resume: bool,
+    before: Mapping[str, float],
+) -> None:
     log = JsonLog(out / "log.jsonl")
     names = config["probes"].split(",")
     at = points.Points.parse(config["probe_every"]) if config["probe_every"] else None
@@ -140,16 +150,25 @@ def _train(recipe: Recipe, benchmark: Any, config: dict[str, Any], out: Path, ev
         raise UsageError(f"{error}; {_where(checkpoints, vitals, strategy)}") from error
     clocks = {
         "train_seconds": progress.seconds,
-        "seconds": checkpoints.seconds,
+        "seconds": checkpoints.seconds + sum(before.values()),
         "checkpoint_seconds": checkpoints.writing,
+        "probe_seconds": probe.eval_seconds if probe else 0.0,
+        **{f"{name}_seconds": value for name, value in before.items()},
     }
     log("spent", **spent(strategy, progress.example, progress.images, progress.steps))
     log("end", images=progress.images, **{name: round(value, 3) for name, value in clocks.items()})
     if probe:
         _report(probe, out, name)
     print(f"\ntraining {progress.seconds:.1f} s, {progress.rate:,.0f} images/s", end="; ")
-    print(f"everything {clocks['seconds']:.1f} s, of it checkpoints {checkpoints.writing:.1f}")
+    print(f"everything {clocks['seconds']:.1f} s, of it {_parts(clocks)}")
     print(f"files in {out}: {', '.join(f for f in FILES if (out / f).exists())}")
+
+
+def _parts(clocks: Mapping[str, float]) -> str:
+    """What the seconds beside those of training went into; "rest" is health, pictures and reports."""
+    parts = {name.removesuffix("_seconds"): s for name, s in clocks.items() if name not in ("seconds", "train_seconds")}
+    parts["rest"] = clocks["seconds"] - clocks["train_seconds"] - sum(parts.values())
+    return ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
 
 
 def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:

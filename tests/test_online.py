@@ -279,6 +279,15 @@ def test_probes_at_points_on_the_axis_of_images_seen(few):
     assert len(table(probe.curve, "ridge", rows=3).splitlines()) == 4
 
 
+def test_what_counts_as_seen_at_a_point(few, monkeypatch):
+    """The experience under way; but not the next one at a boundary that is no row of the matrix."""
+    probe = ProbePlugin(few, points=Points(every=4), boundaries=2)
+    measure, told = probe.accuracies, []
+    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: told.append(seen) or measure(strategy, seen))
+    build(MoCo, plugins=[probe], queue_size=16).train(online(few.train_stream, 4), eval_streams=[])
+    assert told == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+
+
 def test_points_change_nothing_else(few):
     found = []
     for points in (None, Points(every=4)):

@@ -4,7 +4,9 @@ import json
 import re
 import sys
 
+import inference
 import pytest
+import scaling
 import throughput
 import torch
 from peers import PlainAvalanche
@@ -82,6 +84,28 @@ def test_plain_avalanche_writes_the_memory_of_its_method():
     before = queue.rows.clone()
     assert peer() > 0
     assert queue.pushed == 3 * 8 and (queue.rows != before).any(1).sum() == 3 * 8
+
+
+def test_features_and_scale_go_to_the_json(tmp_path, monkeypatch, capsys):
+    for name, values in {"BATCHES": (2, 4), "SIZES": (16, 32), "ROWS": (8, 16), "CROPS": (0, 1)}.items():
+        monkeypatch.setattr(scaling, name, values)
+    monkeypatch.setattr(scaling, "EXPERIENCES", (3, 5, 1000))
+    monkeypatch.setattr(scaling, "BLOCK", 2)
+    monkeypatch.setattr(inference, "BATCH", 8)
+    file = tmp_path / "speed.json"
+    arguments = ["--features", "--scale", "5", "--batch-size", "4", "--steps", "1", "--rounds", "1"]
+    assert throughput.main([*arguments, "--clock", "processor", "--json", str(file)]) == 0
+    figures = json.loads(file.read_text())
+    assert [len(row[name]) for row in figures["features"] for name in ("whole", "bare", "share")] == [1, 1, 1]
+    rows = [row["row"] for row in figures["scale"]]
+    assert rows == ["2", "4", "16x16", "32x32", "8", "16", "8", "16", "2 + 0", "2 + 1", 3, 5]
+    assert all(row["seconds"][0] > 0 for row in figures["scale"])
+    assert "bare encoder" in capsys.readouterr().out
+
+
+def test_banks_that_grow_are_full():
+    whole = scaling._filled(Whole(MOCO._replace(strategy="cmc-bank"), 1, {"capacity": 5000}))
+    assert whole.strategy.model.bank.born == 5000
 
 
 def test_missing_lightly_is_one_line(monkeypatch, capsys):

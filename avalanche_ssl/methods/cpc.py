@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses import contrast, info_nce
+from avalanche_ssl.losses import contrast
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 from avalanche_ssl.patches import drop_colors, grid
 
