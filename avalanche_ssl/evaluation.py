@@ -1,5 +1,6 @@
 """Probes after each experience, as an Avalanche plugin: `ProbePlugin` keeps the accuracy matrix and tells the log."""
 
+import copy
 import dataclasses
 import json
 import time
@@ -355,8 +356,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         whole = fitted[self.probes[0].name][0] if self.probes[0].name in fitted else {}
         if "all" not in whole:
             whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
-        strategy.probe = whole["all"][0]
-        strategy.probe.to(strategy.device)
+        classifier: Any = whole["all"][0]
+        on_cpu = strategy.device.type == "cpu"  # else a copy, because our own features stay on the CPU
+        strategy.probe = classifier if on_cpu else copy.deepcopy(classifier).to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
         return fitted
 

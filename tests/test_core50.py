@@ -236,6 +236,8 @@ def test_cache(copied: Path, tmp_path: Path) -> None:
     ours(copied, "ni", cache=tmp_path / "cache")
     assert {p.name for p in (tmp_path / "cache").iterdir()} == {f"core50-{SIDE}.npy", f"core50-{SIDE}.json"}
     assert not list(copied.glob("core50-*"))
+    shutil.rmtree(copied / "core50_128x128")
+    assert len(ours(copied, "ni", cache=tmp_path / "cache").train_stream) == 8
 
 
 def test_lists_are_read_out_of_their_zip_file(official: Path, copied: Path) -> None:

@@ -40,7 +40,7 @@ def build(
     if not 1 <= size <= 128:
         raise UsageError(f"CORe50 has no size={size}: give 32, 64 or 128")
     root, files = find(data, size)
-    if files is None and not (root / f"core50-{size}.npy").exists():
+    if files is None and not ((cache or root) / f"core50-{size}.npy").exists():
         raise UsageError(
             f"no core50_128x128 or core50_128x128.zip in '{data}': give --data the folder that holds it, or get it "
             f"from {SITE}"
