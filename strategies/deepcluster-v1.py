@@ -6,8 +6,8 @@ Measured on split-digits, seed 0: `all` accuracy from 42.6 % untrained to 48.8 %
 backgrounds. From the untrained encoder to the end the normalised mutual information of 64 clusters of test images with
 their digit stays at 0.05; with the dominant colour, which the views turn, it falls from 0.23 to 0.10; with the
 photograph behind the digit it rises from 0.11 to 0.27, and a classifier of such clusters has no reason to look at the
-digit. On Sobel derivatives, as in the paper, it went from 53.7 to 52.3 % (`filtered`, seed 9). `deepcluster`, version 2,
-gains.
+digit. On Sobel derivatives, as in the paper, it went from 53.7 to 52.3 % (`filtered`, seed 9). `deepcluster`, version
+2, gains.
 
 Adam, where the paper has SGD: a short stream gives some hundred steps. 64 clusters, not 10,000, three times, and a
 classifier that is kept, since twelve epochs are too few to learn it anew in each.
