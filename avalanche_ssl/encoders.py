@@ -103,9 +103,8 @@ class SplitBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
         if not self.interleaved:
-            return self._normalised(
-                x.split_with_sizes(sizes)
-            )  # tensor_split's gradient would pad each part to the whole
+            # The gradient of tensor_split would pad each part to the whole batch.
+            return self._normalised(x.split_with_sizes(sizes))
         order = torch.arange(len(x), device=x.device)
         order = torch.cat([order[i::groups] for i in range(groups)])
         back = torch.empty_like(order).scatter_(0, order, torch.arange(len(x), device=x.device))
