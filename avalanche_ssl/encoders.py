@@ -103,11 +103,12 @@ class SplitBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
         if not self.interleaved:
-            return self._normalised(torch.split(x, sizes))  # tensor_split's gradient would pad each part to the whole
+            # The gradient of tensor_split would pad each part to the whole batch.
+            return self._normalised(x.split_with_sizes(sizes))
         order = torch.arange(len(x), device=x.device)
         order = torch.cat([order[i::groups] for i in range(groups)])
         back = torch.empty_like(order).scatter_(0, order, torch.arange(len(x), device=x.device))
-        return _reordered(self._normalised(torch.split(_reordered(x, order), sizes)), back)
+        return _reordered(self._normalised(_reordered(x, order).split_with_sizes(sizes)), back)
 
     def _normalised(self, parts: Sequence[Tensor]) -> Tensor:
         """Each part by its own statistics, joined; the running ones follow their mean."""
