@@ -4,7 +4,7 @@ python benchmarks/run.py --strategy supervised
 
 Measured on split-digits, seed 0: `all` accuracy from 42.6 % untrained to 69.7 % after the first experience and 37.7 %
 after the fifth. Learning two classes at a time, it forgets what does not tell these two apart: this is what it is here
-to show. With all classes at once (`--experiences 1`) it has @SUP@ %.
+to show. With all classes at once (`--experiences 1`) it has 96.3 %.
 
 Adam as in the other recipes, for comparison. For a stream of more than 100 classes: --set classes=200.
 """
