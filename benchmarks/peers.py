@@ -82,10 +82,10 @@ class Lightly:
 
         network, transform = MODELS[case.strategy]
         encoder = PlainEncoder.factory(case)()
-        self.case, self.steps, self.uncounted = case, steps, _uncounted(workers)
+        self.case, self.steps, self.uncounted, self.all = case, steps, _uncounted(workers), _batches(steps, workers)
         self.model = network(encoder, encoder.out_features).to(case.device)
         self.optimizer = _optimizer(self.model, case.recipe())
-        images = Pictures(case.images(case.batch * (steps + self.uncounted)), transform(case.size))
+        images = Pictures(case.images(case.batch * self.all), transform(case.size))
         pinned = case.device == "cuda"
         self.loader = DataLoader(
             images, case.batch, shuffle=True, drop_last=True, num_workers=workers, pin_memory=pinned
@@ -93,7 +93,7 @@ class Lightly:
 
     def __call__(self) -> float:
         """Seconds of a step."""
-        clock, start = partial(now, self.case.device, self.case.clock), 0.0
+        clock, start, end = partial(now, self.case.device, self.case.clock), 0.0, 0.0
         total = clock()
         for step, (views, _) in enumerate(self.loader, start=1):
             loss = self.model([view.to(self.case.device, non_blocking=True) for view in views])
@@ -102,9 +102,11 @@ class Lightly:
             self.optimizer.step()
             if step == self.uncounted:
                 start = clock()
+            if step == self.uncounted + self.steps:
+                end = clock()
         if self.case.clock == "processor":  # of the worker processes, too, which are known when they have ended
-            return (clock() - total) / (self.steps + self.uncounted)
-        return (clock() - start) / self.steps
+            return (clock() - total) / self.all
+        return (end - start) / self.steps
 
 
 class PlainAvalanche:
@@ -113,8 +115,8 @@ class PlainAvalanche:
     def __init__(self, case: Case, steps: int, workers: int) -> None:
         recipe = case.recipe(SETTINGS.get(case.strategy, {}))
         method = recipe.method(PlainEncoder.factory(case))
-        self.steps, self.workers, uncounted = steps, workers, _uncounted(workers)
-        self.case, self.laps = case, Laps(case, uncounted)
+        self.steps, self.workers, self.all = steps, workers, _batches(steps, workers)
+        self.case, self.laps = case, Laps(case, _uncounted(workers), steps)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that nothing is logged
             evaluator = EvaluationPlugin()
@@ -127,14 +129,14 @@ class PlainAvalanche:
             evaluator=evaluator,
             plugins=[_Remember(), self.laps],
         )
-        self.experience = experience(Pictures(case.images(case.batch * (steps + uncounted)), TwoViews(case.size)))
+        self.experience = experience(Pictures(case.images(case.batch * self.all), TwoViews(case.size)))
 
     def __call__(self) -> float:
         """Seconds of a step."""
         total = now(self.case.device, self.case.clock)
         self.strategy.train(self.experience, eval_streams=[], num_workers=self.workers)
         if self.case.clock == "processor":
-            return (now(self.case.device, self.case.clock) - total) / (self.steps + self.laps.uncounted)
+            return (now(self.case.device, self.case.clock) - total) / self.all
         return self.laps.seconds / self.steps
 
 
@@ -224,6 +226,11 @@ def _pairs() -> list[str]:
 def _uncounted(workers: int) -> int:
     """Steps until the batches that were ready before the first one are used up."""
     return 1 + AHEAD * workers
+
+
+def _batches(steps: int, workers: int) -> int:
+    """Of a turn: while the last counted step runs, the worker processes still make the batches after it."""
+    return _uncounted(workers) + steps + AHEAD * workers
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

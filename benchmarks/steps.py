@@ -143,13 +143,19 @@ class Bare:
 
 
 class Laps(SupervisedPlugin):  # type: ignore[misc]
-    """Notes the time from the end of the first steps to the end of the last, and that spent waiting for data.
+    """Notes the time of the steps after the first ones, and that spent waiting for data.
 
-    A GPU is waited for at these two ends only.
+    A GPU is waited for at the two ends only.
+
+    Args:
+        case: whose device and clock.
+        uncounted: steps before.
+        counted: steps that are, or all to the end of the epoch.
     """
 
-    def __init__(self, case: Case, uncounted: int = 1) -> None:
+    def __init__(self, case: Case, uncounted: int = 1, counted: int | None = None) -> None:
         super().__init__()
+        self.last = None if counted is None else uncounted + counted
         self.now = partial(now, case.device, case.clock)
         self.tick = partial(now, "cpu", case.clock)
         self.uncounted = uncounted
@@ -174,11 +180,14 @@ class Laps(SupervisedPlugin):  # type: ignore[misc]
         self._steps += 1
         if self._steps == self.uncounted:
             self.counting, self._start = True, self.now()
+        if self._steps == self.last:
+            self.seconds = self.now() - self._start
         self._end = self.tick()
 
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
         """All are."""
-        self.seconds = self.now() - self._start
+        if self.last is None:
+            self.seconds = self.now() - self._start
 
 
 class _Clock:
