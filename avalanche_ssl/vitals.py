@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario, OnlineCLExperience
+from avalanche.benchmarks.utils.utils import concat_datasets
 from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
@@ -28,12 +29,16 @@ from avalanche_ssl.probes import features, untouched
 COLLAPSED = 0.2
 """Share of the healthy standard deviation 1 / sqrt(D) of unit features below which they have collapsed."""
 
+FEW = 1024
+"""Images below which an experience may show a single thing, as in videos, whose features are rightly alike."""
+
 
 class Vitals(SupervisedPlugin):  # type: ignore[misc]
     """Label-free health of the representation after each experience, as one `vitals` event.
 
-    Measured on a fixed sample of the experience's training images, in eval mode and with a generator of its own:
-    training goes on as if nothing had been measured. Fields of the event, where the method defines them:
+    Measured on a fixed sample of the experience's training images, of a small experience and those just before it, in
+    eval mode and with a generator of its own: training goes on as if nothing had been measured. Fields of the event,
+    where the method defines them:
 
     - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.metrics`;
     - ``drift_cka``: CKA of the first experience's features now with those right after it was learnt;
@@ -59,8 +64,8 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.sizes = [len(e.dataset) for e in benchmark.train_stream]
-        self.samples = [_sample(e.dataset, images, seed) for e in benchmark.train_stream]
-        self.log, self.pairs, self.seed = log, pairs, seed
+        self.datasets = [e.dataset for e in benchmark.train_stream]
+        self.log, self.images, self.pairs, self.seed = log, images, pairs, seed
         self.events: list[dict[str, Any]] = []
         """Fields of every event so far."""
         self.first: Tensor | None = None
@@ -94,21 +99,24 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
     def measure(self, strategy: Any) -> dict[str, Any]:
         """Measure on the sample of the next experience; the fields, which go to `events` and the log."""
         t, model = len(self.events), strategy.model
-        now = self._features(strategy, self.samples[t])
+        now = self._features(strategy, self._sample(t))
         event: dict[str, Any] = {"trained": t + 1, "images": len(now), "dim": now.shape[1]}
         if len(now) > 1:
             event |= {"feature_std": metrics.feature_std(now), "rankme": metrics.rankme(now)}
         if self.first is None:
             self.first = now
         else:
-            event["drift_cka"] = metrics.linear_cka(self.first, self._features(strategy, self.samples[0]))
-        event |= self._agreement(strategy, self.samples[t])
+            event["drift_cka"] = metrics.linear_cka(self.first, self._features(strategy, self._sample(0)))
+        event |= self._agreement(strategy, self._sample(t))
         event["memory"] = {name: _age(m, self._before.get(name, 0)) for name, m in _memories(model)}
         self.events.append(event)
         if self.log:
             self.log("vitals", **event)
         _warn_of_collapse(event, type(model).__name__)
         return event
+
+    def _sample(self, t: int) -> Any:
+        return _sample(_with_past(self.datasets, t), self.images, self.seed)
 
     def _features(self, strategy: Any, sample: Any) -> Tensor:
         batches = RawLoader([sample], [512], shuffle=False, drop_last=False, transforms=strategy.transforms)
@@ -192,6 +200,15 @@ def ceiling(candidates: float, temperature: float) -> float:
     if others <= 0:
         return 0.0
     return math.log(candidates) - math.log1p(others * math.exp(-(1 + 1 / others) / temperature))
+
+
+def _with_past(datasets: Sequence[Any], t: int) -> Any:
+    """The images of experience t, and of those just before it until they are `FEW`."""
+    start, count = t, len(datasets[t])
+    while count < FEW and start > 0:
+        start -= 1
+        count += len(datasets[start])
+    return datasets[t] if start == t else concat_datasets(list(datasets[start : t + 1]))
 
 
 def _sample(dataset: Any, images: int, seed: int) -> Any:

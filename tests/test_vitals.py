@@ -9,7 +9,7 @@ import torch
 from conftest import tiny
 from torch.optim import SGD
 
-from avalanche_ssl import SelfSupervised
+from avalanche_ssl import SelfSupervised, vitals
 from avalanche_ssl.checks import textured
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.losses import contrast_in_batch, info_nce, nt_xent
@@ -219,3 +219,13 @@ def test_no_candidates_no_information():
     row = torch.ones(2, 1)
     found = bound([Contrast(row, 0.5)])
     assert found["bound"] == 0 and found["ceiling"] == 0 and math.isnan(found["saturation"])
+
+
+def test_the_sample_of_a_small_experience_is_filled_up_from_those_before(digits, monkeypatch):
+    """An experience of a video shows one thing, whose features are rightly alike: no collapse."""
+    sizes = [len(e.dataset) for e in digits.train_stream]
+    measured = Vitals(digits, images=10_000)
+    for few, sampled in [(1, sizes[2]), (sizes[2] + 1, sum(sizes[1:3])), (sum(sizes[:3]) + 1, sum(sizes[:3]))]:
+        monkeypatch.setattr(vitals, "FEW", few)
+        assert len(measured._sample(2)) == sampled
+    assert len(measured._sample(0)) == sizes[0]
