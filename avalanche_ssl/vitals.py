@@ -19,6 +19,7 @@ from torch import Tensor
 
 from avalanche_ssl import metrics
 from avalanche_ssl.clustering import perplexity
+from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation import Log
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.losses import info_nce
@@ -57,12 +58,22 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         images: of the sample of an experience.
         pairs: how many of these are embedded, too, in two views.
         seed: of sample and views.
+        boundaries: measure after the first, each n-th and the last experience only.
     """
 
     def __init__(
-        self, benchmark: CLScenario, *, log: Log | None = None, images: int = 2048, pairs: int = 512, seed: int = 0
+        self,
+        benchmark: CLScenario,
+        *,
+        log: Log | None = None,
+        images: int = 2048,
+        pairs: int = 512,
+        seed: int = 0,
+        boundaries: int = 1,
     ) -> None:
         super().__init__()
+        require_positive(boundaries=boundaries)
+        self.boundaries, self.learnt = boundaries, 0
         self.sizes = [len(e.dataset) for e in benchmark.train_stream]
         self.datasets = [e.dataset for e in benchmark.train_stream]
         self.log, self.images, self.pairs, self.seed = log, images, pairs, seed
@@ -75,12 +86,18 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the events, and what later ones are compared with."""
-        return {"events": self.events, "first": self.first, "part": self._part, "before": self._before}
+        return {
+            "events": self.events,
+            "first": self.first,
+            "part": self._part,
+            "before": self._before,
+            "learnt": self.learnt,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.events, self.first = list(state["events"]), state["first"]
-        self._part, self._before = state["part"], state["before"]
+        self._part, self._before, self.learnt = state["part"], state["before"], state["learnt"]
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Note how much was written to the memory so far."""
@@ -91,23 +108,28 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         """Measure, if an experience of the benchmark is complete."""
         self._part += len(strategy.experience.dataset)
         is_part = isinstance(strategy.experience, OnlineCLExperience)
-        t = len(self.events)
-        if t < len(self.sizes) and not (is_part and self._part < self.sizes[t]):
-            self._part = 0
+        t = self.learnt
+        if t == len(self.sizes) or (is_part and self._part < self.sizes[t]):
+            return
+        self._part = 0
+        if t == 0 or (t + 1) % self.boundaries == 0 or t + 1 == len(self.sizes):
             self.measure(strategy)
+        else:
+            self.learnt += 1
 
     def measure(self, strategy: Any) -> dict[str, Any]:
         """Measure on the sample of the next experience; the fields, which go to `events` and the log."""
-        t, model = len(self.events), strategy.model
-        now = self._features(strategy, self._sample(t))
-        event: dict[str, Any] = {"trained": t + 1, "images": len(now), "dim": now.shape[1]}
+        sample, model = self._sample(self.learnt), strategy.model
+        self.learnt += 1
+        now = self._features(strategy, sample)
+        event: dict[str, Any] = {"trained": self.learnt, "images": len(now), "dim": now.shape[1]}
         if len(now) > 1:
             event |= {"feature_std": metrics.feature_std(now), "rankme": metrics.rankme(now)}
         if self.first is None:
             self.first = now
         else:
             event["drift_cka"] = metrics.linear_cka(self.first, self._features(strategy, self._sample(0)))
-        event |= self._agreement(strategy, self._sample(t))
+        event |= self._agreement(strategy, sample)
         event["memory"] = {name: _age(m, self._before.get(name, 0)) for name, m in _memories(model)}
         self.events.append(event)
         if self.log:

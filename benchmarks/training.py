@@ -102,7 +102,7 @@ def _train(
     )
     shuffle = not getattr(benchmark, "ordered", False)
     progress = Progress(len(benchmark.train_stream))
-    vitals = Vitals(benchmark, log=log)
+    vitals = Vitals(benchmark, log=log, boundaries=boundaries)
     device, precision = config["device"], config["precision"]
     given = [progress, _replay(config), vitals, probe]
     strategy = recipe.build(
@@ -213,7 +213,7 @@ def _check_alive(vitals: Vitals) -> None:
 def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
     """What someone wants to know of a run that was stopped by a fault."""
     signs = ", ".join(f"{k} {v:.3g}" for k, v in vitals.events[-1].items() if k in SIGNS) if vitals.events else ""
-    health = f" after experience {len(vitals.events)}: {signs}" if signs else ": none measured yet"
+    health = f" after experience {vitals.events[-1]['trained']}: {signs}" if signs else ": none measured yet"
     last = f"step {checkpoints.saved_at}, {checkpoints.path}" if checkpoints.saved_at is not None else "none"
     return f"stopped after step {strategy.clock.train_iterations}; vital signs{health}; last good checkpoint: {last}"
 

@@ -229,3 +229,14 @@ def test_the_sample_of_a_small_experience_is_filled_up_from_those_before(digits,
         monkeypatch.setattr(vitals, "FEW", few)
         assert len(measured._sample(2)) == sampled
     assert len(measured._sample(0)) == sizes[0]
+
+
+def test_a_long_stream_is_measured_after_the_first_some_and_the_last_experience(digits):
+    whole = len(digits.train_stream)
+    for boundaries, experiences, trained in [(2, 2, [1, 2]), (10, whole, [1, whole]), (10, whole - 1, [1])]:
+        measured = Vitals(digits, images=64, pairs=64, boundaries=boundaries)
+        learn("simclr", digits, [measured], experiences)
+        assert [event["trained"] for event in measured.events] == trained
+        resumed = Vitals(digits, images=64, pairs=64, boundaries=boundaries)
+        resumed.load_state_dict(measured.state_dict())
+        assert resumed.learnt == experiences
