@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--replay-batch", type=int, metavar="N", help="so many a step (as many as new ones; with --online twice)")
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
-    add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where the processor has it)")
+    add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where it is faster here)")
     add(
         "--probes",
         metavar="NAMES",
