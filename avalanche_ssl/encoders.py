@@ -33,7 +33,8 @@ class Encoder(nn.Module):
         # gradients as contiguous vectors.
         features: Tensor = self.stages(x.contiguous(memory_format=torch.channels_last))
         if features.dim() == 4:
-            features = features.mean((2, 3))
+            # Channels moved last by name as in memory: else the gradient comes back laid out the other way.
+            features = features.permute(0, 2, 3, 1).mean((1, 2))
         if features.dim() != 2 or features.shape[1] != self.out_features:
             raise UsageError(
                 f"the encoder gives features of shape {tuple(features.shape)}, not (B, {self.out_features}): "

@@ -1,6 +1,7 @@
 """CMC (Tian et al. 2020, arXiv:1906.05849): colour channels of an image, each with its own encoder, agree."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 from typing import Literal
 
@@ -55,6 +56,7 @@ class CMC(Method):
         objective: Literal["info_nce", "nce"] = "info_nce",
         dim: int = 128,
         hidden: int = 0,
+        head_norm: bool = False,
         temperature: float = 0.07,
         capacity: int = 65536,
         count: int = 4096,
@@ -80,8 +82,8 @@ class CMC(Method):
         if graph == "core":
             self.pairs = [pair for pair in self.pairs if pair[0] == 0]
         layers = 2 if hidden else 1
-        heads = {v: mlp(e.out_features, hidden, dim, layers) for v, e in encoders.items()}
-        self.heads = nn.ModuleDict(heads)
+        head = partial(mlp, hidden=hidden, out_features=dim, layers=layers, norm=head_norm, last_norm=head_norm)
+        self.heads = nn.ModuleDict({v: head(e.out_features) for v, e in encoders.items()})
         self.bank: MemoryBank | None = None
         if negatives == "bank":
             self.bank = MemoryBank(capacity, len(views), dim, momentum=bank_momentum)

@@ -83,11 +83,12 @@ class DeepCluster(Method):
         features = network.out_features
         self.classifier: nn.Linear | None = None
         self.head: nn.Module = nn.Identity()
-        if version == 2:
+        if version == 2 or hidden:
             self.head = mlp(features, hidden or features, dim)
         else:
             dim = features
-            self.classifier = nn.Linear(features, heads * clusters)
+        if version == 1:
+            self.classifier = nn.Linear(dim, heads * clusters)
         self.bank = MemoryBank(capacity, len(self.names), dim, momentum=0)
         self.clusters = Clusters(
             heads, clusters, len(self.names), dim, whiten=version == 1, balance=temperature * self.online
@@ -157,7 +158,7 @@ class DeepCluster(Method):
         """Logits (B, H, K) of the clusters for embeddings (B, D)."""
         centroids = self.clusters.centroids
         if self.classifier:
-            scores = self.classifier(z).unflatten(1, centroids.shape[:2])
+            scores = self.classifier(z.relu()).unflatten(1, centroids.shape[:2])
         else:
             scores = torch.einsum("bd,hkd->bhk", z, centroids) / self.temperature
         return self.clusters.mask(scores)

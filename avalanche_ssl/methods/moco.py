@@ -59,9 +59,7 @@ class MoCo(Method):
         self.symmetric = symmetric
         features = network.out_features
         width = features if hidden < 0 else hidden
-        self.head = (
-            mlp(features, width, dim, norm=head_norm, last_norm=head_norm) if width else nn.Linear(features, dim)
-        )
+        self.head = mlp(features, width, dim, layers=2 if width else 1, norm=head_norm, last_norm=head_norm)
         self.slow = Momentum(self.fast(), momentum)
         for module in self.slow.modules():
             if isinstance(module, SplitBatchNorm):

@@ -1,10 +1,10 @@
 """Supervised cross-entropy, the reference that READS LABELS: not self-supervised, same encoder, loop and probes."""
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from avalanche_ssl.augment import Augment
-from avalanche_ssl.encoders import EncoderFactory
+from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.method import Method, Outputs, Views
 
@@ -25,6 +25,7 @@ class Supervised(Method):
         self,
         encoder: EncoderFactory,
         classes: int = 100,
+        hidden: int = 0,
         augment: Augment = Augment(scale=(0.5, 1.0), jitter=0.0, gray=0.0),
     ) -> None:
         if classes < 2:
@@ -32,7 +33,7 @@ class Supervised(Method):
         network = encoder()
         super().__init__(network, augment)
         self.reads_labels = classes
-        self.head = nn.Linear(network.out_features, classes)
+        self.head = mlp(network.out_features, hidden, classes, layers=2 if hidden else 1)
 
     def views(self, x: Tensor) -> Views:
         """One random view."""
