@@ -2,13 +2,13 @@
 
 python benchmarks/run.py --strategy moco-v1
 
-Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 52.5 ± 3.4 %; seed 2
-gained 3.7 points only.
+Measured on split-digits, mean of three seeds: FIGURES
 
 Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Queue and momentum are those of
-`moco`, for the same reason. Temperature 0.1: with the paper's 0.07 and lr 0.001 seed 0 ended at 52.7 %, with these at
-54.2. Views are mild crops with the hue turned freely: digits and photographs here have any colour, and a
-method that may tell images by it learns little else.
+`moco`, for the same reason. The linear head ends in batch norm, which the paper has not: without it three seeds gained
+11.6, 11.7 and 3.7 points only, since the embeddings of a young network lean one way. Temperature 0.1 instead of 0.07.
+Views are mild crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell
+images by it learns little else.
 """
 
 from functools import partial
@@ -18,7 +18,15 @@ from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipe import Recipe
 
 recipe = Recipe(
-    partial(MoCo, hidden=0, queue_size=1024, momentum=0.9, temperature=0.1, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
+    partial(
+        MoCo,
+        hidden=0,
+        head_norm=True,
+        queue_size=1024,
+        momentum=0.9,
+        temperature=0.1,
+        augment=Augment(scale=(0.5, 1.0), hue=0.5),
+    ),
     optimizer="adam",
     lr=0.003,
     batch_size=64,

@@ -2,9 +2,13 @@
 
 python benchmarks/run.py --strategy supervised
 
-Measured on split-digits, seed 0: `all` accuracy from 42.6 % untrained to 69.7 % after the first experience and 37.7 %
-after the fifth. Learning two classes at a time, it forgets what does not tell these two apart: this is what it is here
-to show. With all classes at once (`--experiences 1`) it has 96.3 %.
+Measured on split-digits, mean of three seeds: FIGURES
+With all classes at once (`--experiences 1`): FIGURES
+
+Learning two classes at a time, an encoder forgets what does not tell these two apart. A hidden layer between encoder
+and classifier, as self-supervised methods have one, takes that upon itself (SL+MLP, Marczak et al. 2024,
+arXiv:2311.13321), and a small step does the rest. Without both (`--set hidden=0 --set lr=0.001 --epochs 8`) it went
+from 42.6 % untrained to 69.7 % after the first two classes and 37.7 % at the end (seed 0).
 
 Adam as in the other recipes, for comparison. For a stream of more than 100 classes: --set classes=200.
 """
@@ -16,9 +20,9 @@ from avalanche_ssl.methods import Supervised
 from avalanche_ssl.recipe import Recipe
 
 recipe = Recipe(
-    partial(Supervised, augment=Augment(scale=(0.5, 1.0), jitter=0.4, hue=0.5, gray=0.0)),
+    partial(Supervised, hidden=256, augment=Augment(scale=(0.5, 1.0), jitter=0.4, hue=0.5, gray=0.0)),
     optimizer="adam",
-    lr=0.001,
+    lr=0.0003,
     batch_size=64,
-    epochs=8,
+    epochs=4,
 )

@@ -47,6 +47,7 @@ SOUND = {
     "cmc nce": lambda: CMC(tiny, objective="nce", **SMALL_CMC),
     "cmc in the batch": lambda: CMC(tiny, negatives="batch", **SMALL_CMC),
     "cmc with a hidden layer": lambda: CMC(tiny, hidden=16, **SMALL_CMC),
+    "cmc with norm in the heads": lambda: CMC(tiny, hidden=16, head_norm=True, **SMALL_CMC),
     "cmc core": lambda: CMC(tiny, views=THREE, graph="core", **SMALL_CMC),
     "cmc full nce": lambda: CMC(tiny, views=THREE, objective="nce", **SMALL_CMC),
     "cpc": lambda: CPC(tiny, dim=16, hidden=16, blocks=2),

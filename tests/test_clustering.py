@@ -42,6 +42,7 @@ SOUND = {
     "deepcluster online": lambda: DeepCluster(tiny, clustering="online", **SMALL_DEEPCLUSTER),
     "deepcluster v1": lambda: DeepCluster(tiny, version=1, **SMALL_DEEPCLUSTER),
     "deepcluster v1 kept": lambda: DeepCluster(tiny, version=1, redraw=False, **SMALL_DEEPCLUSTER),
+    "deepcluster v1 with hidden layers": lambda: DeepCluster(tiny, version=1, hidden=32, **SMALL_DEEPCLUSTER),
     "deepcluster v1 online": lambda: DeepCluster(tiny, version=1, clustering="online", **SMALL_DEEPCLUSTER),
 }
 
@@ -575,6 +576,18 @@ def test_deepcluster_v1_counts_all_clusters_the_same():
     labels = method.clusters.assign(method.bank.read(outputs["ids"], torch.zeros(12, 1, 64)))[:, 0]
     weight = torch.tensor([1, 0.1, 0.1, 0.1])
     expected = F.cross_entropy(method.classifier(outputs["first"]), labels, weight=weight)
+    assert method.loss(outputs).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_deepcluster_v1_clusters_and_classifies_what_its_hidden_layers_give():
+    method, images = deepcluster(version=1, heads=1, hidden=32), textured(40)
+    method.prepare(images.split(16))
+    method.clusters.sizes.fill_(10)
+    outputs = method(images[:12])
+    features = method.head(method.encoder(method.augment.plain(images[:12])))
+    assert outputs["first"].shape == features.shape == (12, 16) and features.min() < 0
+    labels = method.clusters.assign(method.bank.read(outputs["ids"], torch.zeros(12, 1, 16)))[:, 0]
+    expected = F.cross_entropy(method.classifier(outputs["first"].clamp(min=0)), labels)
     assert method.loss(outputs).item() == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -179,9 +179,22 @@ def test_moco_slow_batch_norm_keeps_its_own_statistics():
 
 def test_moco_heads_of_both_versions():
     first, second = moco(hidden=0), moco()
-    assert isinstance(first.head, nn.Linear)
+    assert [type(layer) for layer in first.head] == [nn.Linear] and first.head[0].bias is not None
     assert [type(layer) for layer in second.head] == [nn.Linear, nn.ReLU, nn.Linear]
     assert second.head[0].weight.shape == (64, 64) and second.head[2].weight.shape == (16, 64)
+
+
+@pytest.mark.parametrize("hidden", [0, 16])
+def test_head_norm_centres_embeddings_in_each_batch(hidden):
+    """Whatever the weights: so that the age of a key in a queue or bank cannot show in where it lies."""
+    method, images = moco(hidden=hidden, head_norm=True), textured(16)
+    rows = method.fast()(method.augment.plain(images))
+    assert torch.allclose(rows.mean(0), torch.zeros(16), atol=1e-5)
+    two = cmc(hidden=hidden, head_norm=True)
+    views = two.views(images)
+    for name in two.names:
+        rows = two.heads[name](two.encoder[name](views[name]))
+        assert torch.allclose(rows.mean(0), torch.zeros(16), atol=1e-5)
 
 
 def test_moco_represents_with_the_fast_encoder():

@@ -34,6 +34,7 @@ MAKE = {
     "barlow": lambda **s: BarlowTwins(tiny, **{"dim": 16} | s),
     "vicreg": lambda **s: VICReg(tiny, **{"dim": 16} | s),
     "supervised": lambda **s: Supervised(tiny, **{"classes": 4} | s),
+    "supervised behind a hidden layer": lambda **s: Supervised(tiny, **{"classes": 4, "hidden": 16} | s),
     "moco v3": lambda **s: MoCoV3(tiny, **{"dim": 16, "hidden": 32} | s),
     "moco v3 scheduled": lambda **s: MoCoV3(tiny, **{"dim": 16, "hidden": 32, "layers": 3, "momentum_steps": 2} | s),
     "moco split": lambda **s: MoCo(tiny, **{"dim": 16, "queue_size": 24, "split_norm": True} | s),

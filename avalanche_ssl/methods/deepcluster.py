@@ -21,8 +21,8 @@ class DeepCluster(Method):
     """Cluster the images, then learn to tell from a random view which cluster its image is in.
 
     Version 2 clusters the projections of two crops, several times, and compares a view with the centroids, which
-    are frozen prototypes. Version 1 clusters whitened features of the encoder, learns a linear classifier of the
-    clusters from one view, draws it anew at each clustering, and lets all clusters count the same.
+    are frozen prototypes. Version 1 clusters whitened features, learns a linear classifier of the clusters from one
+    view, draws it anew at each clustering, and lets all clusters count the same.
 
     Remembers a bank of embeddings by image content, and the centroids. With ``clustering="epoch"`` the experience
     is clustered before each of its epochs: all its images are embedded, and k-means starts from the last centroids,
@@ -38,8 +38,10 @@ class DeepCluster(Method):
         clustering: "epoch" or "online".
         clusters: K of each clustering; 3,000 and 10,000 in the papers, for ImageNet.
         heads: clusterings.
-        dim: length of a projection (version 2).
-        hidden: width of the projection head; 0 for the encoder's own.
+        dim: length of what is clustered: a projection, or the features of version 1 if it has a hidden layer.
+        hidden: width of the projection head; 0 for the encoder's own. In version 1 width of the first of two layers
+            between encoder and classifier, as AlexNet's have in the paper, whose convolutions are what is probed
+            there: without (0) the encoder's own features become those of the clusters.
         temperature: of the softmax over centroids (version 2); online also the weight of the clusters' sizes.
         iterations: of k-means.
         capacity: images the bank holds; should be no fewer than an experience has.

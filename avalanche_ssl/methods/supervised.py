@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.method import Method, Outputs, Views
 
 
@@ -13,11 +13,14 @@ class Supervised(Method):
     """Cross-entropy on labels, learnt from the same stream: what self-supervised methods are compared with.
 
     The one method that declares `reads_labels`: the strategy then adds the labels to what `loss` is given. Views and
-    embeddings stay without labels. One linear head for all classes of the stream, made at the start.
+    embeddings stay without labels. One head for all classes of the stream, made at the start.
 
     Args:
         encoder: builds the encoder.
         classes: of the whole stream; more than it has do no harm.
+        hidden: width of a hidden layer with batch norm between encoder and classifier, 0 for none. As the projection
+            heads of self-supervised methods it lets the encoder keep what the present classes do not ask for (SL+MLP,
+            Marczak et al. 2024, arXiv:2311.13321).
         augment: how views are made. Crops and mirroring as usual with labels, without colour.
     """
 
@@ -30,6 +33,7 @@ class Supervised(Method):
     ) -> None:
         if classes < 2:
             raise ValueError(f"a supervised head needs 2 classes or more, not {classes}")
+        require_range(0, hidden=hidden)
         network = encoder()
         super().__init__(network, augment)
         self.reads_labels = classes
