@@ -444,6 +444,18 @@ def test_pirl_negatives_of_the_batch_are_present_and_feel_the_push(known):
     assert torch.allclose(a, b, atol=1e-6)
 
 
+def test_pirl_an_image_twice_in_a_batch_is_no_negative_of_itself():
+    method = pirl(negatives="batch", temperature=0.2)
+    ids = torch.tensor([5, 7, 5, 9])
+    z, g = unit_rows(1, 4, 16).float(), unit_rows(2, 4, 16).float()
+    total = 0.0
+    for anchors in (g, z):
+        for b in range(4):
+            key, others = z[b] @ anchors[b] / 0.2, [z[j] @ anchors[b] / 0.2 for j in range(4) if ids[j] != ids[b]]
+            total += (torch.stack([key, *others]).logsumexp(0) - key).item() / 8
+    assert method.loss({"image": z, "transformed": g, "ids": ids}).item() == pytest.approx(total, rel=1e-5)
+
+
 @pytest.mark.parametrize("bad", [{"weight": 1.5}, {"weight": -0.1}, {"patch": 12}, {"patch": 0}, {"cells": 0}])
 def test_pirl_refuses_impossible_settings(bad):
     with pytest.raises(ValueError, match=str(next(iter(bad.values())))):
