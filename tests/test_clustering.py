@@ -288,6 +288,27 @@ def test_clusters_start_warm():
     assert torch.equal(clusters.assign(rows[:, None])[:, 0], torch.tensor([3, 1, 5, 0, 2, 4])[truth])
 
 
+@pytest.mark.parametrize("way", ["fit", "follow"])
+def test_clusterings_take_turns_with_the_crops(way):
+    """Clustering h moves towards crop h modulo V: as if it had been given that crop alone."""
+    crops = torch.stack([unit_rows(seed, 60, 8).float() for seed in (1, 2)], 1)
+    torch.manual_seed(0)
+    clusters = Clusters(3, 4, 2, 8)
+    clusters.fitted += 1  # a warm start, and sizes that let no cluster begin anew
+    clusters.sizes.fill_(15)
+    start = clusters.centroids.clone()
+    clusters.fit(crops, 3) if way == "fit" else clusters.follow(crops)
+    for head in range(3):
+        alone = Clusters(1, 4, 1, 8)
+        alone.load_state_dict(
+            clusters.state_dict()
+            | {"centroids": start[head : head + 1], "sizes": torch.full((1, 4), 15.0), "mean": torch.zeros(1, 8)}
+        )
+        data = crops[:, head % 2, None]
+        alone.fit(data, 3) if way == "fit" else alone.follow(data)
+        assert torch.allclose(alone.centroids[0], clusters.centroids[head], atol=1e-6)
+
+
 def test_first_clusters_are_of_the_data():
     rows = unit(torch.tensor([10.0, 0, 0, 0]) + torch.randn(300, 4, generator=torch.Generator().manual_seed(0)))
     clusters = Clusters(1, 20, 1, 4)
