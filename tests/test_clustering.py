@@ -505,6 +505,15 @@ def test_swav_remembers_across_a_reload():
     assert torch.equal(fresh.loss(outputs), method.loss(outputs))
 
 
+def test_swav_assignments_are_the_nearest_prototypes_of_both_large_crops():
+    method = swav(small_crops=1)
+    outputs = method(textured(8))
+    labels, count = method.assignments(outputs)
+    assert count == 12 and labels.shape == (8, 2)
+    for crop, name in enumerate(("first", "second")):
+        assert torch.equal(labels[:, crop], (outputs[name] @ method.prototypes.weight.T).argmax(1))
+
+
 def test_swav_uses_its_prototypes_after_training():
     method, images = swav(prototypes=8), textured(64)
     optimizer = torch.optim.Adam(method.parameters(), lr=0.003)

@@ -9,7 +9,7 @@ import torch
 from conftest import tiny
 from torch.optim import SGD
 
-from avalanche_ssl import SelfSupervised, methods, vitals
+from avalanche_ssl import SelfSupervised, methods, metrics, vitals
 from avalanche_ssl.checks import textured
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.losses import contrast_in_batch, info_nce, nt_xent
@@ -204,6 +204,24 @@ def test_a_collapse_is_a_loud_warning(digits):
     assert event["rankme"] == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("spread, warned", [(0.05, True), (0.1, False)])
+def test_a_collapse_is_less_than_a_fifth_of_the_healthy_deviation(digits, spread, warned):
+    """Of unit features in 8 dimensions 0.35 is healthy, 0.07 the bound."""
+
+    class Narrow(SimCLR):
+        def represent(self, x):
+            noise = torch.randn(len(x), 8, generator=torch.Generator().manual_seed(0))
+            return torch.ones(8) / math.sqrt(8) + spread * noise
+
+    strategy = learn("simclr", digits, experiences=0)
+    strategy.model = Narrow(tiny, dim=8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        event = Vitals(digits, images=64, pairs=64).measure(strategy)
+    assert event["feature_std"] == pytest.approx(spread, rel=0.15)
+    assert any("COLLAPSED" in str(w.message) for w in caught) == warned
+
+
 def test_no_warning_where_nothing_has_collapsed(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -215,6 +233,18 @@ def test_no_drift_where_nothing_is_learnt(digits):
     strategy = learn("barlow", digits, experiences=0)
     vitals.measure(strategy)
     assert vitals.measure(strategy)["drift_cka"] == pytest.approx(1, abs=1e-6)
+
+
+def test_drift_compares_the_features_of_the_first_experience_then_and_now(digits):
+    measured = Vitals(digits, images=64, pairs=64)
+    strategy = learn("barlow", digits, experiences=0)
+    measured.measure(strategy)
+    then = strategy.model.eval().represent(first := torch.stack([x for x, *_ in measured._sample(0)])).detach()
+    torch.manual_seed(1)
+    strategy.model = METHODS["barlow"]()
+    now = strategy.model.eval().represent(first).detach()
+    drift = measured.measure(strategy)["drift_cka"]
+    assert drift == pytest.approx(metrics.linear_cka(then, now), abs=1e-4) and drift < 0.99
 
 
 # -- the bound -------------------------------------------------------------------------------------------------
