@@ -219,6 +219,7 @@ class SelfSupervised(
         """
         if self._is_dynamic:
             self.model = self.model_adaptation()
+            check_model(self.model, self.optimizer)  # what has grown would not be learnt, without a word
         if reset_optimizer_state:
             self.optimizer.state.clear()
 

@@ -82,6 +82,18 @@ def test_every_method_is_tested():
     assert tested == set(methods.__all__)
 
 
+NOT_COSINES = {"byol", "simsiam", "barlow", "vicreg", "cpc", "supervised"}
+"""Their losses normalise by themselves, or are of dot products, logits or correlations."""
+
+
+@pytest.mark.parametrize("name", [name for name in SOUND if name not in NOT_COSINES])
+def test_embeddings_that_are_compared_by_cosine_are_unit(name):
+    torch.manual_seed(0)
+    for rows in SOUND[name]()(textured(8)).values():
+        if rows.is_floating_point():
+            assert torch.allclose(rows.norm(dim=-1), torch.ones(rows.shape[:-1]), atol=1e-6)
+
+
 def test_every_method_is_exported():
     for file in pkgutil.iter_modules(methods.__path__):
         module = importlib.import_module(f"{methods.__name__}.{file.name}")

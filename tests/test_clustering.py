@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from avalanche.training import plugins as av
 from lcg import unit_rows
 from torch.nn import functional as F
 
@@ -21,7 +22,7 @@ from avalanche_ssl.clustering import (
     spherical_kmeans,
     swapped_prediction,
 )
-from avalanche_ssl.encoders import smallconv
+from avalanche_ssl.encoders import ENCODERS, smallconv
 from avalanche_ssl.losses import unit
 from avalanche_ssl.memory import content_ids
 from avalanche_ssl.methods import DeepCluster, SwAV
@@ -126,6 +127,24 @@ def test_deepcluster_golden():
     views = [torch.einsum("bd,hkd->bhk", unit_rows(seed, 8, 16), heads) / 0.1 for seed in (30, 31)]
     loss = torch.stack([cluster_prediction(v, labels) for v in views]).mean()
     assert loss.item() == pytest.approx(4.770182097611, rel=GOLDEN)
+
+
+def test_swav_equals_lightly():
+    """Codes, and value and gradients of the loss, without a queue and with one."""
+    swav_loss = pytest.importorskip("lightly.loss.swav_loss")
+    for seeds in ((), (40, 41)):
+        ours, theirs = golden_scores(), golden_scores()
+        queues = [unit_rows(seed, 16, 16) @ W.T for seed in seeds]
+        joined = [torch.cat([s, q]) for s, q in zip(ours, queues)] or ours[:2]
+        codes = torch.stack([sinkhorn(s, 0.05)[:8] for s in joined], 1)
+        assert torch.allclose(sinkhorn(joined[0], 0.05), swav_loss.sinkhorn(joined[0].detach()), rtol=1e-12)
+        a = swapped_prediction(torch.stack(ours, 1), codes, 0.1)
+        criterion = swav_loss.SwaVLoss(temperature=0.1, sinkhorn_iterations=3, sinkhorn_epsilon=0.05)
+        b = criterion(theirs[:2], theirs[2:], queues or None)
+        for loss in (a, b):
+            loss.backward()
+        assert torch.allclose(a, b.squeeze(), rtol=1e-12)
+        assert all(torch.allclose(x.grad, y.grad, rtol=1e-10) for x, y in zip(ours, theirs))
 
 
 # -- the losses and codes, against loops and closed forms ------------------------------------------------------
@@ -268,6 +287,27 @@ def test_clusters_start_warm():
     clusters.fitted += 1
     clusters.fit(rows[:, None], 1, generator)
     assert torch.equal(clusters.assign(rows[:, None])[:, 0], torch.tensor([3, 1, 5, 0, 2, 4])[truth])
+
+
+@pytest.mark.parametrize("way", ["fit", "follow"])
+def test_clusterings_take_turns_with_the_crops(way):
+    """Clustering h moves towards crop h modulo V: as if it had been given that crop alone."""
+    crops = torch.stack([unit_rows(seed, 60, 8).float() for seed in (1, 2)], 1)
+    torch.manual_seed(0)
+    clusters = Clusters(3, 4, 2, 8)
+    clusters.fitted += 1  # a warm start, and sizes that let no cluster begin anew
+    clusters.sizes.fill_(15)
+    start = clusters.centroids.clone()
+    clusters.fit(crops, 3) if way == "fit" else clusters.follow(crops)
+    for head in range(3):
+        alone = Clusters(1, 4, 1, 8)
+        alone.load_state_dict(
+            clusters.state_dict()
+            | {"centroids": start[head : head + 1], "sizes": torch.full((1, 4), 15.0), "mean": torch.zeros(1, 8)}
+        )
+        data = crops[:, head % 2, None]
+        alone.fit(data, 3) if way == "fit" else alone.follow(data)
+        assert torch.allclose(alone.centroids[0], clusters.centroids[head], atol=1e-6)
 
 
 def test_first_clusters_are_of_the_data():
@@ -420,6 +460,19 @@ def test_swav_queue_takes_part_when_it_is_full():
         step(method, textured(8), optimizer)
 
 
+def test_swav_codes_of_a_crop_are_computed_with_its_own_queue():
+    method = swav(queue_size=8)
+    for queue, seed in zip(method.queues, (40, 41)):
+        queue.push(unit_rows(seed, 8, 16).float())
+    outputs = {name: unit_rows(seed, 8, 16).float() for name, seed in (("first", 30), ("second", 31))}
+    prototypes = unit(method.prototypes.weight.detach())
+    scores = [outputs[name] @ prototypes.T for name in ("first", "second")]
+    joined = [torch.cat([s, queue.rows @ prototypes.T]) for s, queue in zip(scores, method.queues)]
+    codes = torch.stack([naive_sinkhorn(s, 0.05, 3)[:8] for s in joined], 1)
+    expected = swapped_prediction(torch.stack(scores, 1), codes, 0.1)
+    assert method.loss(outputs).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
 def test_swav_queues_hold_the_last_embeddings_of_their_crop():
     method = swav(queue_size=12, small_crops=1)
     optimizer, kept = sgd(method), []
@@ -451,6 +504,15 @@ def test_swav_remembers_across_a_reload():
     assert not torch.equal(fresh.loss(outputs), method.loss(outputs))  # what is not carried over is missed
     fresh.load_state_dict(method.state_dict())
     assert torch.equal(fresh.loss(outputs), method.loss(outputs))
+
+
+def test_swav_assignments_are_the_nearest_prototypes_of_both_large_crops():
+    method = swav(small_crops=1)
+    outputs = method(textured(8))
+    labels, count = method.assignments(outputs)
+    assert count == 12 and labels.shape == (8, 2)
+    for crop, name in enumerate(("first", "second")):
+        assert torch.equal(labels[:, crop], (outputs[name] @ method.prototypes.weight.T).argmax(1))
 
 
 def test_swav_uses_its_prototypes_after_training():
@@ -670,3 +732,24 @@ def test_recipes_train_on_two_experiences(name, digits):
         assert strategy.loss.isfinite()
     if name.startswith("deepcluster"):
         assert (perplexity(strategy.model.clusters.sizes) > 5).all()
+
+
+@pytest.mark.parametrize("name", ["deepcluster", "deepcluster-v1"])
+def test_replayed_images_keep_their_rows_while_another_experience_is_clustered(name, digits, monkeypatch):
+    """k-means sees the new images alone; a replayed one is found by its content, and its row goes on."""
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    recipe = load_recipe(name, Path(__file__).parents[1] / "strategies").override(SMALL | {"epochs": 1})
+    replay, known = av.ReplayPlugin(mem_size=64, batch_size_mem=16), []
+
+    class Look(av.SupervisedPlugin):
+        def before_backward(self, strategy, **kwargs):
+            ids = strategy.mb_output["ids"]
+            known.append((len(ids), strategy.model.bank.find(ids)[1].all() and strategy.loss.isfinite()))
+
+    strategy = recipe.build(seed=0, plugins=[replay, Look()])
+    sizes = [len(experience.dataset) for experience in digits.train_stream[:2]]
+    for size, experience in zip(sizes, digits.train_stream[:2]):
+        strategy.train(experience, eval_streams=[])
+        assert torch.equal(strategy.model.clusters.sizes.sum(1), torch.full((3,), float(size)))
+    assert known[-1][0] == 48 and all(found for _, found in known)
+    assert strategy.model.bank.born == sum(sizes)

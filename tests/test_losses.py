@@ -186,11 +186,15 @@ def test_a_large_temperature_leaves_only_the_number_of_candidates():
     assert info_nce(contrast(first, second, unit_rows(3, 32, 16)), 1e9).item() == pytest.approx(math.log(33))
 
 
-def test_a_queue_of_random_rows_starts_where_theory_says():
-    """q = k and K random rows: ln(1 + K e^{1 / 2DT^2} / e^{1/T}), 3.45 for K 4096, T 0.2, D 128."""
-    rows = unit(torch.randn(4096, 128, generator=torch.Generator().manual_seed(0)))
-    query = unit(torch.randn(64, 128, generator=torch.Generator().manual_seed(1)))
-    assert info_nce(contrast(query, query, rows), 0.2).item() == pytest.approx(3.45, abs=0.03)
+@pytest.mark.parametrize("temperature, value", [(0.1, 0.24), (0.2, 3.45)])
+def test_a_queue_of_random_rows_starts_where_theory_says(temperature, value):
+    """q = k and K random rows: ln(1 + K e^{1 / 2DT^2} / e^{1/T})."""
+    count, dim = 4096, 128
+    rows = unit(torch.randn(count, dim, generator=torch.Generator().manual_seed(0)))
+    query = unit(torch.randn(64, dim, generator=torch.Generator().manual_seed(1)))
+    theory = math.log1p(count * math.exp(1 / (2 * dim * temperature**2) - 1 / temperature))
+    assert theory == pytest.approx(value, abs=0.005)
+    assert info_nce(contrast(query, query, rows), temperature).item() == pytest.approx(theory, abs=0.002)
 
 
 # -- properties: methods.md 6.1 --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.checks import textured
+from avalanche_ssl.color import lab_views, sobel
 from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.losses import log_mean_exp, nt_xent, pair_info_nce, unit
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
@@ -249,6 +250,17 @@ def test_cmc_features_are_those_of_all_views(views):
     assert features.shape == (8, sum(widths))
     assert all(part.count_nonzero() > 0 for part in features.split(widths, dim=1))
     assert [method.encoder[v].in_channels for v in views] == [1, 2, 2][: len(views)]
+
+
+def test_cmc_encoders_see_lab_of_the_raw_image():
+    """Neither normalised nor jittered before: L of each encoder's own view, from the pixels themselves."""
+    method, images, seen = cmc(views=THREE).eval(), textured(4), {}
+    for name, encoder in method.encoder.items():
+        encoder.register_forward_pre_hook(lambda module, given, name=name: seen.update({name: given[0]}))
+    method.represent(images)
+    lightness, colour = lab_views(images / 255)
+    assert torch.allclose(seen["l"], lightness, atol=1e-5) and torch.allclose(seen["ab"], colour, atol=1e-5)
+    assert torch.allclose(seen["edges"], sobel(lightness), atol=1e-5)
 
 
 def test_cmc_bank_holds_each_view_in_its_own_row():

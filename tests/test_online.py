@@ -368,6 +368,17 @@ def test_a_model_that_grows_is_adapted_to_every_mini_batch(digits):
     assert strategy.model.growing.met == 5
 
 
+def test_what_grows_without_the_optimiser_is_named(digits):
+    class Growing(DynamicModule):
+        def adaptation(self, experience):
+            self.added = torch.nn.Parameter(torch.zeros(3))
+
+    strategy = build(SimCLR)
+    strategy.model.growing = Growing()
+    with pytest.raises(UsageError, match=r"the optimizer holds no growing\.added"):
+        learn(strategy, digits, 1)
+
+
 @pytest.fixture
 def textures(monkeypatch):
     """What the costs are measured on: 240 small images."""

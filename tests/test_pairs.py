@@ -92,6 +92,13 @@ def test_byol_golden():
     assert z0.grad is None and z1.grad is None
 
 
+def test_byol_sums_both_directions_golden():
+    """The method's own loss: each prediction with the target that `embed` names beside it."""
+    outputs = {"prediction": lcg(11, 8, 16), "target": lcg(2, 8, 16)}
+    outputs |= {"prediction2": lcg(12, 8, 16), "target2": lcg(1, 8, 16)}
+    assert make("byol").loss(outputs).item() == pytest.approx(3.992898533977, abs=1e-9)
+
+
 def test_moco_v3_golden():
     query, key = unit(lcg(1, 8, 16)), unit(lcg(2, 8, 16))
     two_tau = 2 * 0.2
@@ -187,7 +194,7 @@ def test_closed_forms():
 @pytest.mark.parametrize("kind", ["barlow", "vicreg", "byol"])
 def test_losses_equal_lightly(kind):
     losses = pytest.importorskip("lightly.loss")
-    a, b = lcg(1, 8, 16), lcg(2, 8, 16)
+    a, b = leaf(1, 8, 16), lcg(2, 8, 16)
     if kind == "barlow":  # its batch norm has the same eps
         ours, theirs = barlow_loss(a, b, 0.005), losses.BarlowTwinsLoss(lambda_param=0.005)(a, b)
     elif kind == "vicreg":
@@ -195,6 +202,33 @@ def test_losses_equal_lightly(kind):
     else:
         ours, theirs = byol_loss(a, b), 2 + 2 * losses.NegativeCosineSimilarity()(a, b)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+    mine, lightlys = (torch.autograd.grad(loss, a)[0] for loss in (ours, theirs))
+    assert torch.allclose(mine, lightlys, rtol=1e-5, atol=1e-9)
+
+
+# -- which view goes where -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, of_first, of_second",
+    [
+        ("byol", ["prediction", "target2"], ["prediction2", "target"]),
+        ("simsiam", ["prediction", "target2"], ["prediction2", "target"]),
+        ("moco v3", ["query", "key2"], ["query2", "key"]),
+        ("moco split symmetric", ["query", "key2"], ["query2", "key"]),
+        ("moco split", ["query"], ["key"]),
+        ("barlow", ["first"], ["second"]),
+        ("vicreg", ["first"], ["second"]),
+    ],
+)
+def test_what_is_compared_comes_from_different_views(name, of_first, of_second):
+    method = make(name)
+    views = method.views(textured(8))
+    outputs = method.embed(views)
+    assert set(outputs) == {*of_first, *of_second}
+    for changed, follow in (("first", of_first), ("second", of_second)):
+        again = method.embed(views | {changed: views[changed].flip(3)})
+        assert [n for n in outputs if not torch.equal(outputs[n], again[n])] == [n for n in outputs if n in follow]
 
 
 # -- BYOL and MoCo v3: the slow copy ---------------------------------------------------------------------------

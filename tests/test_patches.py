@@ -388,25 +388,28 @@ def test_pirl_order_of_the_patches_counts_for_the_head():
     assert not torch.allclose(method.embed(views)["transformed"], method.embed(flipped)["transformed"], atol=1e-3)
 
 
-def test_pirl_nce_normalisers_are_running_means_and_persist():
+def test_pirl_nce_normalisers_are_running_means_of_the_noise_and_persist():
+    """methods.md 22: of the negatives alone, and not of the first batch, whose images are their own keys."""
     method, images = pirl(objective="nce"), textured(16)
-    method.update(detached(method(images)))
+    own = torch.eye(16, dtype=torch.bool)
+    outputs = detached(method(images))
+    assert method.loss(outputs).isfinite()
+    method.update(outputs)
+    assert method.steps == 0 and method.mean_exp.count_nonzero() == 0, "the bank was empty"
     optimizer, means = sgd(method), {"transformed": [], "image": []}
-    assert method.steps == 1
-    first = method.mean_exp.clone()
     for _ in range(2):
         rows = method.bank.rows[:16].clone()
         outputs, _ = step(method, images, optimizer)
-        for name, values in means.items():  # the bank holds just these images: key and all negatives
-            values.append((outputs[name] @ rows.T / 0.07).exp().mean().item())
+        for name, values in means.items():  # the bank holds just these images: each is noise to the others
+            values.append((outputs[name] @ rows.T / 0.07).exp()[~own].mean().item())
+    assert method.steps == 2
     for i, name in enumerate(("transformed", "image")):
-        assert method.mean_exp[i].item() == pytest.approx((first[i].item() + sum(means[name])) / 3, rel=1e-4)
+        assert method.mean_exp[i].item() == pytest.approx(sum(means[name]) / 2, rel=1e-4)
     fresh = pirl(objective="nce")
     fresh.load_state_dict(method.state_dict())
     outputs = method(images)
     assert torch.equal(seeded(method).loss(outputs), seeded(fresh).loss(outputs))
     rows, total = method.bank.read(outputs["ids"], torch.zeros(16, 16)), 0.0
-    own = torch.eye(16, dtype=torch.bool)
     for i, name in enumerate(("transformed", "image")):
         odds = outputs[name] @ rows.T / 0.07 - method.mean_exp[i].log() - math.log(15)
         total += -(F.logsigmoid(odds[own]).sum() + F.logsigmoid(-odds[~own]).sum()).item() / 32
@@ -442,6 +445,18 @@ def test_pirl_negatives_of_the_batch_are_present_and_feel_the_push(known):
     assert loss.item() == pytest.approx(total.item(), rel=1e-5)
     (a,), (b,) = torch.autograd.grad(loss, image), torch.autograd.grad(total, image)
     assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_pirl_an_image_twice_in_a_batch_is_no_negative_of_itself():
+    method = pirl(negatives="batch", temperature=0.2)
+    ids = torch.tensor([5, 7, 5, 9])
+    z, g = unit_rows(1, 4, 16).float(), unit_rows(2, 4, 16).float()
+    total = 0.0
+    for anchors in (g, z):
+        for b in range(4):
+            key, others = z[b] @ anchors[b] / 0.2, [z[j] @ anchors[b] / 0.2 for j in range(4) if ids[j] != ids[b]]
+            total += (torch.stack([key, *others]).logsumexp(0) - key).item() / 8
+    assert method.loss({"image": z, "transformed": g, "ids": ids}).item() == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize("bad", [{"weight": 1.5}, {"weight": -0.1}, {"patch": 12}, {"patch": 0}, {"cells": 0}])

@@ -142,6 +142,24 @@ def test_reloaded_from_a_file_in_mid_training_it_continues_bit_for_bit(name, str
     assert torch.equal(strategy.view_generator.get_state(), other.view_generator.get_state())
 
 
+@pytest.mark.parametrize("name", MEMORY)
+def test_losses_and_memory_stay_in_fp32_where_embeddings_are_bf16(name, stream):
+    recipe, seen = load_recipe(name, STRATEGIES), []
+    small = SMALL | {"epochs": 1, "batch_size": 48}
+
+    class Look(av.SupervisedPlugin):
+        def before_backward(self, strategy, **kwargs):
+            seen.extend([strategy.loss, *strategy.mb_output.values()])
+
+    strategy = recipe.override({k: v for k, v in small.items() if k in recipe.settings}).build(
+        precision="bf16", plugins=[Look()]
+    )
+    strategy.train(stream[0], eval_streams=[])
+    kept = [*seen, *strategy.model.state_dict().values()]
+    assert seen and {t.dtype for t in kept if t.is_floating_point()} == {torch.float32}
+    assert all(t.isfinite().all() for t in kept)
+
+
 def step(strategy, images):
     """One step as the strategy makes it."""
     model = strategy.model.train()

@@ -9,12 +9,26 @@ import torch
 from conftest import tiny
 from torch.optim import SGD
 
-from avalanche_ssl import SelfSupervised, vitals
+from avalanche_ssl import SelfSupervised, methods, metrics, vitals
 from avalanche_ssl.checks import textured
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.losses import contrast_in_batch, info_nce, nt_xent
 from avalanche_ssl.method import Assignment, Contrast
-from avalanche_ssl.methods import BYOL, CMC, BarlowTwins, DeepCluster, MoCo, MoCoV3, SimCLR, Supervised, SwAV
+from avalanche_ssl.methods import (
+    BYOL,
+    CMC,
+    CPC,
+    PIRL,
+    BarlowTwins,
+    DeepCluster,
+    MoCo,
+    MoCoV3,
+    SimCLR,
+    SimSiam,
+    Supervised,
+    SwAV,
+    VICReg,
+)
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals, bound, ceiling, usage
 
@@ -30,6 +44,10 @@ METHODS = {
     "barlow": lambda: BarlowTwins(tiny, dim=8),
     "swav": lambda: SwAV(tiny, dim=8, prototypes=16),
     "deepcluster": lambda: DeepCluster(tiny, dim=8, clusters=8, heads=2),
+    "pirl": lambda: PIRL(tiny, dim=8, negatives="batch", capacity=512),
+    "cpc": lambda: CPC(tiny, dim=8, hidden=8, blocks=1, offsets=(2, 6)),
+    "simsiam": lambda: SimSiam(tiny, dim=8, hidden=4),
+    "vicreg": lambda: VICReg(tiny, dim=8),
     "supervised": lambda: Supervised(tiny, classes=10),
 }
 BOUNDS = {
@@ -38,6 +56,8 @@ BOUNDS = {
     "moco symmetric": {"first to second": 65, "second to first": 65},
     "moco v3": {"first to second": 32, "second to first": 32},
     "cmc in the batch": {"l to ab": 32, "ab to l": 32},
+    "pirl": {"transformed to bank": 32, "image to bank": 32},
+    "cpc": {"2 rows on": pytest.approx(513, abs=1), "6 rows on": pytest.approx(513, abs=1)},
 }
 
 
@@ -71,7 +91,7 @@ def test_an_event_tells_what_the_method_defines(digits, tmp_path, name):
     assert [(e["trained"], e["images"]) for e in (first, second)] == [(1, 100), (2, 100)]
     assert "drift_cka" not in first and 0 < second["drift_cka"] <= 1
     assert 1 <= second["rankme"] <= second["dim"] and second["feature_std"] > 0
-    assert ("alignment" in second) == (name != "supervised")
+    assert ("alignment" in second) == (name not in ("supervised", "cpc"))
     assert {n: b["candidates"] for n, b in second.get("bounds", {}).items()} == BOUNDS.get(name, {}) or "cmc" in name
     for each in second.get("bounds", {}).values():
         assert each["bound"] <= each["ceiling"] <= math.log(each["candidates"]) + 1e-9
@@ -83,12 +103,17 @@ def test_an_event_tells_what_the_method_defines(digits, tmp_path, name):
         "cmc": {"bank"},
         "cmc nce": {"bank"},
         "deepcluster": {"bank"},
+        "pirl": {"bank"},
     }
     assert set(second["memory"]) == memory.get(name, set())
     clusters = {"swav": 16, "deepcluster": 8}
     assert second.get("clusters", {}).get("clusters") == clusters.get(name)
     if name in clusters:
         assert 1 <= second["clusters"]["perplexity"] <= second["clusters"]["used"] + 1e-4 <= clusters[name] + 1e-4
+
+
+def test_every_method_is_measured():
+    assert {type(make()).__name__ for make in METHODS.values()} == set(methods.__all__)
 
 
 def test_usage_of_clusters_by_hand():
@@ -124,6 +149,22 @@ def test_contrasts_are_those_of_the_loss(name, share):
         (contrasts,) = method.contrasts(outputs).values()
         assert contrasts.scores.shape == (32, 33) and contrasts.scores.isfinite().sum(1).eq(31).all()
         assert torch.allclose(nt_xent(outputs["first"], outputs["second"], 0.5), losses[0])
+
+
+def test_staleness_of_a_bank_counts_images_and_not_their_visits(digits):
+    """In two passes over each experience: a row is as old as the birth of its image."""
+    measured, model = Vitals(digits, images=64, pairs=64), CMC(tiny, dim=8, capacity=1024, count=64)
+    strategy = SelfSupervised(
+        model=model, optimizer=SGD(model.parameters(), lr=0.01), train_mb_size=32, train_epochs=2, plugins=[measured]
+    )
+    born = []
+    for experience in list(digits.train_stream)[:2]:
+        strategy.train(experience, eval_streams=[])
+        born.append(int(model.bank.born))
+    assert born[0] < 1024 < born[1] <= sum(len(e.dataset) for e in list(digits.train_stream)[:2])
+    first, second = (event["memory"]["bank"] for event in measured.events)
+    assert first == {"rows": 1024, "written": born[0], "stale": 0}
+    assert second == {"rows": 1024, "written": 1024, "stale": pytest.approx((1024 - (born[1] - born[0])) / 1024)}
 
 
 def test_staleness_counts_rows_of_earlier_experiences(digits):
@@ -163,6 +204,24 @@ def test_a_collapse_is_a_loud_warning(digits):
     assert event["rankme"] == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("spread, warned", [(0.05, True), (0.1, False)])
+def test_a_collapse_is_less_than_a_fifth_of_the_healthy_deviation(digits, spread, warned):
+    """Of unit features in 8 dimensions 0.35 is healthy, 0.07 the bound."""
+
+    class Narrow(SimCLR):
+        def represent(self, x):
+            noise = torch.randn(len(x), 8, generator=torch.Generator().manual_seed(0))
+            return torch.ones(8) / math.sqrt(8) + spread * noise
+
+    strategy = learn("simclr", digits, experiences=0)
+    strategy.model = Narrow(tiny, dim=8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        event = Vitals(digits, images=64, pairs=64).measure(strategy)
+    assert event["feature_std"] == pytest.approx(spread, rel=0.15)
+    assert any("COLLAPSED" in str(w.message) for w in caught) == warned
+
+
 def test_no_warning_where_nothing_has_collapsed(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -174,6 +233,18 @@ def test_no_drift_where_nothing_is_learnt(digits):
     strategy = learn("barlow", digits, experiences=0)
     vitals.measure(strategy)
     assert vitals.measure(strategy)["drift_cka"] == pytest.approx(1, abs=1e-6)
+
+
+def test_drift_compares_the_features_of_the_first_experience_then_and_now(digits):
+    measured = Vitals(digits, images=64, pairs=64)
+    strategy = learn("barlow", digits, experiences=0)
+    measured.measure(strategy)
+    then = strategy.model.eval().represent(first := torch.stack([x for x, *_ in measured._sample(0)])).detach()
+    torch.manual_seed(1)
+    strategy.model = METHODS["barlow"]()
+    now = strategy.model.eval().represent(first).detach()
+    drift = measured.measure(strategy)["drift_cka"]
+    assert drift == pytest.approx(metrics.linear_cka(then, now), abs=1e-4) and drift < 0.99
 
 
 # -- the bound -------------------------------------------------------------------------------------------------

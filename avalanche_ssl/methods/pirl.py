@@ -169,13 +169,19 @@ class PIRL(Method):
             return info_nce(scores, self.temperature)
         if self.objective == "paper":
             return softmax_nce(scores, self.temperature)
-        fresh = log_mean_exp(scores.detach(), self.temperature)
+        fresh = log_mean_exp(scores[:, 1:].detach(), self.temperature).nan_to_num()
         return nce(scores, self.temperature, torch.where(self.steps > 0, self.mean_exp[anchor].log(), fresh))
 
     @torch.no_grad()
     def _follow_normaliser(self, outputs: Outputs) -> None:
-        """NCE's Z as a running mean, not the first batch's for life: one untypical batch would decide it."""
-        self.steps += 1
-        weight = (1 / self.steps).clamp(min=0.01)
-        fresh = torch.stack([log_mean_exp(scores, self.temperature).exp() for scores in self._scores(outputs)])
-        self.mean_exp.lerp_(fresh, weight)
+        """NCE's Z as a running mean, not the first batch's for life: one untypical batch would decide it.
+
+        Z is of the noise, the negatives: the key of a new image is its own embedding, with the largest exp(s/T) there
+        is. A step without negatives (the bank was empty) does not count.
+        """
+        noise = [scores[:, 1:] for scores in self._scores(outputs)]
+        found = noise[0].isfinite().any()
+        self.steps += found
+        weight = (1 / self.steps.clamp(min=1)).clamp(min=0.01)
+        fresh = torch.stack([log_mean_exp(scores, self.temperature).exp() for scores in noise])
+        self.mean_exp.copy_(torch.where(found, self.mean_exp.lerp(fresh, weight), self.mean_exp))
