@@ -1,4 +1,4 @@
-"""What methods remember: a queue of the newest rows, a bank with a row an image, a slow copy of a network.
+"""What methods remember: a queue of the newest rows, a bank with a row an image, a slow copy of a network, NCE's Z.
 
 All state lives in parameters and persistent buffers of fixed shape, and is written without waiting for the
 device, in time that does not depend on the size of the memory.
@@ -6,13 +6,14 @@ device, in time that does not depend on the size of the memory.
 
 import copy
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.losses import unit
+from avalanche_ssl.losses import log_mean_exp, unit
 
 
 class Queue(nn.Module):
@@ -163,6 +164,44 @@ class MemoryBank(nn.Module):
 
     def _bucket(self, ids: Tensor) -> Tensor:
         return ids % len(self.table)  # an odd number, so that all bits of the id count
+
+
+class Normaliser(nn.Module):
+    """log Z of NCE, where Z is the mean of exp(s/T) over the noise: a running mean, not the first batch's for life.
+
+    The noise are the negatives alone: the key of a new image is its own embedding, with the largest exp(s/T) there is.
+    A step without negatives, of an empty bank, does not count.
+
+    Args:
+        count: contrasts, each with a Z of its own.
+        temperature: scores are divided by it.
+    """
+
+    log_z: Tensor
+    steps: Tensor
+
+    def __init__(self, count: int, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.register_buffer("log_z", torch.zeros(count))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def forward(self, number: int, scores: Tensor) -> Tensor:
+        """log Z, 0-d, of one contrast with scores (B, 1 + K); until a step counted, of these scores themselves."""
+        return torch.where(self.steps > 0, self.log_z[number], self._of(scores.detach()).nan_to_num())
+
+    @torch.no_grad()
+    def follow(self, scores: Sequence[Tensor]) -> None:
+        """Take in a step: scores (B, 1 + K) of each contrast."""
+        fresh = torch.stack([self._of(each) for each in scores])
+        found = fresh.isfinite().all()
+        self.steps += found
+        weight = (1 / self.steps.clamp(min=1)).clamp(min=0.01)
+        mixed = torch.logaddexp(self.log_z + torch.log1p(-weight), fresh + weight.log())
+        self.log_z.copy_(torch.where(found, mixed, self.log_z))
+
+    def _of(self, scores: Tensor) -> Tensor:
+        return log_mean_exp(scores[:, 1:], self.temperature)
 
 
 class Momentum(nn.Module):

@@ -1,4 +1,5 @@
 import copy
+import math
 import random
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from torch import nn
 
 from avalanche_ssl.losses import unit
-from avalanche_ssl.memory import MemoryBank, Momentum, Queue, content_ids
+from avalanche_ssl.memory import MemoryBank, Momentum, Normaliser, Queue, content_ids
 
 
 def rows(n, dim=4, seed=0):
@@ -242,3 +243,17 @@ def test_binary_images_do_not_collide():
     x = 255 * torch.randint(0, 2, (5000, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     distinct = len({tuple(i.flatten().tolist()) for i in x})
     assert len(set(content_ids(x).tolist())) == distinct
+
+
+def test_normaliser_is_a_running_mean_and_does_not_overflow():
+    """Of scores at a temperature whose exp(s/T) no float holds; the key in column 0 does not count."""
+    normaliser = Normaliser(1, temperature=0.005)
+    scores = [torch.tensor([[1.0, 0.5, -math.inf], [1.0, low, 0.5]]) for low in (0.5, 0.495)]
+    assert normaliser(0, scores[0]).item() == pytest.approx(100, rel=1e-6)  # all noise of the first at 0.5
+    for each in scores:
+        normaliser.follow([each])
+    noise = [each[:, 1:][each[:, 1:].isfinite()].double() / 0.005 for each in scores]
+    means = torch.stack([z.logsumexp(0) - math.log(3) for z in noise])
+    assert normaliser.log_z[0].item() == pytest.approx((means.logsumexp(0) - math.log(2)).item(), rel=1e-6)
+    normaliser.follow([torch.tensor([[1.0, -math.inf]])])
+    assert normaliser.steps == 2, "a step without negatives does not count"

@@ -395,23 +395,23 @@ def test_pirl_nce_normalisers_are_running_means_of_the_noise_and_persist():
     outputs = detached(method(images))
     assert method.loss(outputs).isfinite()
     method.update(outputs)
-    assert method.steps == 0 and method.mean_exp.count_nonzero() == 0, "the bank was empty"
+    assert method.normaliser.steps == 0 and method.normaliser.log_z.count_nonzero() == 0, "the bank was empty"
     optimizer, means = sgd(method), {"transformed": [], "image": []}
     for _ in range(2):
         rows = method.bank.rows[:16].clone()
         outputs, _ = step(method, images, optimizer)
         for name, values in means.items():  # the bank holds just these images: each is noise to the others
             values.append((outputs[name] @ rows.T / 0.07).exp()[~own].mean().item())
-    assert method.steps == 2
+    assert method.normaliser.steps == 2
     for i, name in enumerate(("transformed", "image")):
-        assert method.mean_exp[i].item() == pytest.approx(sum(means[name]) / 2, rel=1e-4)
+        assert method.normaliser.log_z[i].exp().item() == pytest.approx(sum(means[name]) / 2, rel=1e-4)
     fresh = pirl(objective="nce")
     fresh.load_state_dict(method.state_dict())
     outputs = method(images)
     assert torch.equal(seeded(method).loss(outputs), seeded(fresh).loss(outputs))
     rows, total = method.bank.read(outputs["ids"], torch.zeros(16, 16)), 0.0
     for i, name in enumerate(("transformed", "image")):
-        odds = outputs[name] @ rows.T / 0.07 - method.mean_exp[i].log() - math.log(15)
+        odds = outputs[name] @ rows.T / 0.07 - method.normaliser.log_z[i] - math.log(15)
         total += -(F.logsigmoid(odds[own]).sum() + F.logsigmoid(-odds[~own]).sum()).item() / 32
     assert method.loss(outputs).item() == pytest.approx(total, rel=1e-4)
 

@@ -12,8 +12,8 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.color import lab_views, sobel, to_float
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses import contrast, contrast_in_batch, info_nce, log_mean_exp, nce, pair_info_nce, unit
-from avalanche_ssl.memory import MemoryBank, content_ids
+from avalanche_ssl.losses import contrast, contrast_in_batch, info_nce, nce, pair_info_nce, unit
+from avalanche_ssl.memory import MemoryBank, Normaliser, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
@@ -46,8 +46,6 @@ class CMC(Method):
     """
 
     encoder: nn.ModuleDict
-    mean_exp: Tensor
-    steps: Tensor
 
     def __init__(
         self,
@@ -77,7 +75,6 @@ class CMC(Method):
         super().__init__(nn.ModuleDict(encoders), augment)
         self.names = tuple(views)
         self.pair = (views[0], views[1])
-        self.objective = objective
         self.temperature = temperature
         self.count = count
         self.pairs = list(combinations(range(len(views)), 2))
@@ -89,8 +86,7 @@ class CMC(Method):
         self.bank: MemoryBank | None = None
         if negatives == "bank":
             self.bank = MemoryBank(capacity, len(views), dim, momentum=bank_momentum)
-        self.register_buffer("mean_exp", torch.zeros(len(views), len(views)))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.normaliser = Normaliser(2 * len(self.pairs), temperature) if objective == "nce" else None
 
     def represent(self, x: Tensor) -> Tensor:
         """Features of all views' encoders, concatenated as in the paper's evaluation: (B, sum of widths)."""
@@ -111,7 +107,7 @@ class CMC(Method):
         """Sum over the pairs of views and both directions."""
         z = [outputs[v] for v in self.names]
         if self.bank:
-            losses = [self._objective(scores, i, j) for i, j, scores in self._scores(outputs)]
+            losses = [self._objective(scores, number) for number, (*_, scores) in enumerate(self._scores(outputs))]
         else:
             losses = [pair_info_nce(z[i], z[j], self.temperature) for i, j in self.pairs]
         return torch.stack(losses).sum()
@@ -125,9 +121,9 @@ class CMC(Method):
         """Write each view's embedding to its own rows of the bank."""
         if not self.bank:
             return
+        if self.normaliser:
+            self.normaliser.follow([scores for *_, scores in self._scores(outputs)])
         self.bank.write(outputs["ids"], torch.stack([outputs[v] for v in self.names], dim=1))
-        if self.objective == "nce":
-            self._follow_normaliser(outputs)
 
     def _scores(self, outputs: Outputs) -> Iterator[tuple[int, int, Tensor]]:
         """Anchors of view i against the bank's rows of view j, in both directions of each pair."""
@@ -145,19 +141,10 @@ class CMC(Method):
             for i, j in (pair, pair[::-1]):
                 yield i, j, contrast_in_batch(outputs[self.names[i]], outputs[self.names[j]])
 
-    def _objective(self, scores: Tensor, i: int, j: int) -> Tensor:
-        if self.objective == "info_nce":
-            return info_nce(scores, self.temperature)
-        fresh = log_mean_exp(scores.detach(), self.temperature)
-        return nce(scores, self.temperature, torch.where(self.steps > 0, self.mean_exp[i, j].log(), fresh))
-
-    @torch.no_grad()
-    def _follow_normaliser(self, outputs: Outputs) -> None:
-        """NCE's Z as a running mean, not the first batch's for life: one untypical batch would decide it."""
-        self.steps += 1
-        weight = (1 / self.steps).clamp(min=0.01)
-        for i, j, scores in self._scores({k: v.detach() for k, v in outputs.items()}):
-            self.mean_exp[i, j].lerp_(log_mean_exp(scores, self.temperature).exp(), weight)
+    def _objective(self, scores: Tensor, number: int) -> Tensor:
+        if self.normaliser:
+            return nce(scores, self.temperature, self.normaliser(number, scores))
+        return info_nce(scores, self.temperature)
 
     def _split(self, rgb: Tensor) -> Views:
         lightness, colour = lab_views(rgb)

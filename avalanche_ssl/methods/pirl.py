@@ -4,15 +4,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.color import normalize
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import UsageError, require_positive, require_range
-from avalanche_ssl.losses import contrast, info_nce, log_mean_exp, nce, softmax_nce, unit
-from avalanche_ssl.memory import MemoryBank, content_ids
+from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce, unit
+from avalanche_ssl.memory import MemoryBank, Normaliser, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 from avalanche_ssl.patches import frozen_buffers, jigsaw, random_turns
 
@@ -59,8 +58,6 @@ class PIRL(Method):
     """
 
     pair = ANCHORS
-    mean_exp: Tensor
-    steps: Tensor
 
     def __init__(
         self,
@@ -105,8 +102,7 @@ class PIRL(Method):
         self.patch_head = nn.Identity() if rotation else nn.Linear(features, dim)
         self.transformed_head = head(features if rotation else cells**2 * dim)
         self.bank = MemoryBank(capacity, dim, momentum=bank_momentum)
-        self.register_buffer("mean_exp", torch.zeros(len(ANCHORS)))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.normaliser = Normaliser(len(ANCHORS), temperature) if objective == "nce" else None
 
     def views(self, x: Tensor) -> Views:
         """A random view, another that is transformed, and the identity of each image.
@@ -136,8 +132,8 @@ class PIRL(Method):
 
     def update(self, outputs: Outputs) -> None:
         """Write the untransformed image's embedding, and nothing of the transformed one."""
-        if self.objective == "nce":
-            self._follow_normaliser(outputs)
+        if self.normaliser:
+            self.normaliser.follow(self._scores(outputs))
         self.bank.write(outputs["ids"], outputs["image"])
 
     def _puzzle(self, x: Tensor) -> Tensor:
@@ -165,23 +161,7 @@ class PIRL(Method):
         return [contrast(outputs[name], key, rows, valid) for name in ANCHORS]
 
     def _objective(self, scores: Tensor, anchor: int) -> Tensor:
-        if self.objective == "info_nce":
-            return info_nce(scores, self.temperature)
-        if self.objective == "paper":
-            return softmax_nce(scores, self.temperature)
-        fresh = log_mean_exp(scores[:, 1:].detach(), self.temperature).nan_to_num()
-        return nce(scores, self.temperature, torch.where(self.steps > 0, self.mean_exp[anchor].log(), fresh))
-
-    @torch.no_grad()
-    def _follow_normaliser(self, outputs: Outputs) -> None:
-        """NCE's Z as a running mean, not the first batch's for life: one untypical batch would decide it.
-
-        Z is of the noise, the negatives: the key of a new image is its own embedding, with the largest exp(s/T) there
-        is. A step without negatives (the bank was empty) does not count.
-        """
-        noise = [scores[:, 1:] for scores in self._scores(outputs)]
-        found = noise[0].isfinite().any()
-        self.steps += found
-        weight = (1 / self.steps.clamp(min=1)).clamp(min=0.01)
-        fresh = torch.stack([log_mean_exp(scores, self.temperature).exp() for scores in noise])
-        self.mean_exp.copy_(torch.where(found, self.mean_exp.lerp(fresh, weight), self.mean_exp))
+        if self.normaliser:
+            return nce(scores, self.temperature, self.normaliser(anchor, scores))
+        objective = softmax_nce if self.objective == "paper" else info_nce
+        return objective(scores, self.temperature)
