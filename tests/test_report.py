@@ -134,6 +134,17 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path):
     assert "2 different streams are kept apart" in report.table([digits, cifar], [])
 
 
+@pytest.mark.parametrize(
+    ("epochs", "words"), [((1, 1), ", one pass"), ((3, 3), ", 3 passes"), ((3, 1), ", 1 or 3 passes"), ((1, None), "")]
+)
+def test_the_title_of_an_online_stream_says_the_passes(tmp_path, epochs, words):
+    runs = [reading.read(write(tmp_path / f"{seed}", seed=seed)) for seed in range(2)]
+    for run, number in zip(runs, epochs):
+        run.config |= {"online": 10, "settings": {"epochs": number} if number else None}
+    (stream,) = comparing.streams(runs)
+    assert stream.title == f"digits (experiences 3, in mini-batches of 10{words})"
+
+
 def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_path):
     folder = write(tmp_path / "a")
     log = folder / "log.jsonl"
