@@ -17,7 +17,7 @@ from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.questions import Answer, Question, answer, table
-from avalanche_ssl.results import matrix_table
+from avalanche_ssl.results import matrix_table, protocol_table
 from avalanche_ssl.sources import walk
 from avalanche_ssl.streams.frames import read_json
 
@@ -258,6 +258,7 @@ def test_the_last_encoder_is_tested_on_all_frames_too(
         (name, 8, "all", 300, PROBES["core50"].odd)
     ]
     assert plugin.final == {name: told[0]["accuracy"]}
+    assert f"  on all test images: {100 * plugin.final[name]:.1f}" in protocol_table(plugin).splitlines()
     answers = [event for event in log if event["event"] == "answer" and event["whole"]]
     assert [e["question"] for e in answers] == ["object", "category", "new instance"]
     assert [e["accuracy"] for e in answers] == [found.accuracy for found in plugin.final_answers]
