@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from asked import over_stream
 from comparing import Group, Stream, spread
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
@@ -137,6 +138,19 @@ def health(stream: Stream, field: str, label: str) -> Picture | None:
     return _svg(figure)
 
 
+def answers(stream: Stream, question: str, chance: float) -> Picture:
+    """Accuracy of a further question over the stream, from the untrained encoder on; chance dashed."""
+    with _figure(4.2, 2.9) as (figure, axes):
+        for group, colour in zip(stream.groups, _cycle(), strict=False):
+            steps, accuracies = over_stream(group, question)
+            if steps:
+                _band(axes, 100 * accuracies, colour, group.label, steps)
+        axes.axhline(100 * chance, color="#99a1ab", linestyle=(0, (4, 3)), linewidth=1)
+        axes.set(xlabel="experiences learnt", ylabel="accuracy (%)")
+        _finish(axes)
+    return _svg(figure)
+
+
 def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[str]) -> Picture:
     """Points (N, 2) coloured by class."""
     with _figure(4.6, 4.4) as (figure, axes):
@@ -176,9 +190,9 @@ def _cycle() -> Iterator[str]:
         yield from COLOURS
 
 
-def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str) -> None:
-    """Mean of (seeds, t) as a line, one standard deviation around it."""
-    steps = np.arange(1, values.shape[1] + 1)
+def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str, steps: Sequence[int] | None = None) -> None:
+    """Mean of (seeds, t) as a line, one standard deviation around it; of t = 1, 2, ... unless `steps` says of which."""
+    steps = range(1, values.shape[1] + 1) if steps is None else steps
     mean, std = (np.array(part) for part in zip(*(spread(list(column)) for column in values.T), strict=True))
     axes.plot(steps, mean, "o-", color=colour, label=label, markersize=4, linewidth=1.8)
     axes.fill_between(

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import asked
 import comparing
 import exhibits
 import numpy as np
@@ -158,6 +159,81 @@ def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_pa
     assert "&lt;odd&gt; so" in report.page([stream], [])
     log.write_text(log.read_text().replace('"mine", "odd": "<odd> so"', '"lump"'))
     assert "slip" in reading.read(folder).odd["lump"], "of a run by an older version, which did not say it"
+
+
+# -- further questions -----------------------------------------------------------------------------------------------
+
+
+def ask(folder, final=0.0, trained=(0, 2, 3), first=0.5):
+    """Answers to two questions over the stream, and about all test images at the end if `final` is told."""
+    kind = {"event": "answer", "probe": "ridge", "chance": 0.25}
+    lines = []
+    for t in trained:
+        by = {"place": {"here": first + t / 10, "there": 0.1}, "thing": {"o1": 0.0}}
+        lines += [kind | {"trained": t, "question": "kind", "accuracy": first + t / 20, "by": by, "whole": False}]
+        again = {"question": "<scene>", "accuracy": 0.35 + first / 10, "chance": 0.125, "by": {}}
+        lines += [kind | {"trained": t} | again]
+    if final:
+        by = {"place": {"here": final, "there": final - 0.1}}
+        lines += [kind | {"trained": 3, "question": "kind", "accuracy": final, "by": by, "whole": True}]
+        lines += [{"event": "final", "trained": 3, "probe": "ridge", "scope": "all", "accuracy": final, "tested": 9}]
+    with (folder / "log.jsonl").open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def cells(text, label):
+    """Those of a line of the table of answers, without spaces around the spread."""
+    (line,) = [line for line in text.partition("further questions")[2].splitlines() if line.startswith(label)]
+    return line.replace(" ± ", "±").split()[1:]
+
+
+def test_answers_over_seeds_by_hand(tmp_path):
+    folders = [ask(write(tmp_path / f"a{s}", seed=s), final=0.7 + 0.02 * s, first=0.5 + 0.2 * s) for s in range(2)]
+    (stream,) = comparing.streams([reading.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
+    text = report.table([stream], [])
+    assert "further questions, of all test images, the last encoder" in text
+    (head,) = [line for line in text.splitlines() if "place here" in line]
+    assert head.split()[1:] == ["place", "here", "place", "there", "kind", "<scene>"]
+    assert cells(text, "cmc") == ["71.0±1.4", "61.0±1.4", "71.0±1.4", "41.0±1.4"]
+    assert cells(text, "moco") == ["60.0", "50.0", "60.0", "40.0"]
+    assert cells(text, "chance") == ["-", "-", "25.0", "12.5"]
+    steps, accuracies = asked.over_stream(stream.groups[0], "kind")
+    assert steps == [0, 2, 3]
+    np.testing.assert_allclose(accuracies, [[0.5, 0.6, 0.65], [0.7, 0.8, 0.85]])
+
+
+def test_answers_are_of_the_same_images_for_all_runs(tmp_path):
+    """One of which was not asked about all; and another was asked at other times."""
+    folders = [ask(write(tmp_path / "a"), final=0.7), ask(write(tmp_path / "b", seed=1, learnt=3), trained=(0, 1, 3))]
+    (stream,) = comparing.streams([reading.read(f) for f in folders])
+    text = report.table([stream], [])
+    assert "further questions, of the matrix's test images" in text
+    assert cells(text, "cmc")[2] == "65.0±0.0"
+    assert asked.over_stream(stream.groups[0], "kind")[0] == [0, 3]
+
+
+def test_answers_on_the_page(tmp_path):
+    (stream,) = comparing.streams([reading.read(ask(write(tmp_path / "a"), final=0.7))])
+    text = report.page([stream], [])
+    section = text.partition("Further questions to the probe")[2].partition("<section>")[0]
+    assert section.count("<table>") == 2 and section.count("<img") == 2
+    for part in ("<td>70.0</td><td>40.0</td>", "<td>70.0</td><td>60.0</td>", "&lt;scene&gt;", "of all test images"):
+        assert part in section, part
+    assert section.count("<td>chance</td>") == 1
+    assert "<td>ridge, all, on all test images</td><td>70.0</td>" in text
+    (plain,) = comparing.streams([reading.read(write(tmp_path / "b"))])
+    assert "Further questions to the probe" not in report.page([plain], []), "of a stream that asks none"
+    assert "further questions" not in report.table([plain], [])
+
+
+def test_broken_answers_are_noted(tmp_path):
+    folder = ask(write(tmp_path / "a"))
+    with (folder / "log.jsonl").open("a") as file:
+        file.write('{"event": "answer", "trained": 3, "question": "kind"}\n{"event": "answer", "by": 3}\n')
+    run = reading.read(folder)
+    assert run.notes == ["2 answer events are broken"]
+    assert [one.question for one in run.answers[3]] == ["kind", "<scene>"]
 
 
 # -- the page --------------------------------------------------------------------------------------------------------
