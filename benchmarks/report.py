@@ -93,7 +93,7 @@ def table(found: list[Stream], notes: list[str]) -> str:
         lines.append(f"note: {len(found)} different streams are kept apart: their accuracies cannot be compared")
     for stream in found:
         probe, scope = stream.protocols[0]
-        width = max(len(group.label) for group in (*stream.groups, *stream.references)) + 2
+        width = max(len(text) for text in ("strategy", *(g.label for g in (*stream.groups, *stream.references)))) + 2
         lines += ["", f"{stream.title}; probe {probe}, scope {scope}; per cent, mean ± standard deviation over seeds"]
         lines.append("strategy".ljust(width) + "seeds" + "".join(c.rjust(20) for c in COLUMNS))
         for row in summary(stream, probe, scope):
@@ -102,8 +102,8 @@ def table(found: list[Stream], notes: list[str]) -> str:
         for row in differences(stream, probe, scope):
             cells = ", ".join(f"{name} {_text(c)}" for name, c in zip(PAIRED, row["cells"], strict=True))
             lines.append(f"{row['label']} minus {stream.groups[0].label}, {row['seeds']} paired seeds: {cells}")
-        lines += _answers_table(stream, width)
         lines += [f"odd about {name}: {odd}" for name, odd in _odd(stream)]
+        lines += _answers_table(stream, width)
     return "\n".join(lines)
 
 
@@ -114,18 +114,14 @@ def _answers_table(stream: Stream, width: int) -> list[str]:
         return []
     names = found.groups + found.questions
     column = max(16, *(len(name) + 2 for name in names))
-    lines = [f"further questions, {_tested(found)}", "strategy".ljust(width) + "".join(n.rjust(column) for n in names)]
+    lines = [f"further questions; {_tested(found)}", "strategy".ljust(width) + "".join(n.rjust(column) for n in names)]
     for row in answered(stream, found, names):
         lines.append(row["label"].ljust(width) + "".join(_text(c).rjust(column) for c in row["cells"]))
     return ["", *lines]
 
 
 def _tested(found: Asked) -> str:
-    return (
-        "of all test images, the last encoder"
-        if found.whole
-        else "of the matrix's test images, the last encoder probed"
-    )
+    return f"last encoder on {'all test images' if found.whole else 'the test images of the matrix'}"
 
 
 def answered(stream: Stream, found: Asked, names: list[str]) -> list[dict[str, Any]]:

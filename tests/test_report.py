@@ -8,6 +8,7 @@ import asked
 import comparing
 import exhibits
 import numpy as np
+import pictures
 import pytest
 import reading
 import report
@@ -192,7 +193,7 @@ def test_answers_over_seeds_by_hand(tmp_path):
     folders = [ask(write(tmp_path / f"a{s}", seed=s), final=0.7 + 0.02 * s, first=0.5 + 0.2 * s) for s in range(2)]
     (stream,) = comparing.streams([reading.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
     text = report.table([stream], [])
-    assert "further questions, of all test images, the last encoder" in text
+    assert "further questions; last encoder on all test images" in text
     (head,) = [line for line in text.splitlines() if "place here" in line]
     assert head.split()[1:] == ["place", "here", "place", "there", "kind", "<scene>"]
     assert cells(text, "cmc") == ["71.0±1.4", "61.0±1.4", "71.0±1.4", "41.0±1.4"]
@@ -208,7 +209,7 @@ def test_answers_are_of_the_same_images_for_all_runs(tmp_path):
     folders = [ask(write(tmp_path / "a"), final=0.7), ask(write(tmp_path / "b", seed=1, learnt=3), trained=(0, 1, 3))]
     (stream,) = comparing.streams([reading.read(f) for f in folders])
     text = report.table([stream], [])
-    assert "further questions, of the matrix's test images" in text
+    assert "further questions; last encoder on the test images of the matrix" in text
     assert cells(text, "cmc")[2] == "65.0±0.0"
     assert asked.over_stream(stream.groups[0], "kind")[0] == [0, 3]
 
@@ -218,7 +219,7 @@ def test_answers_on_the_page(tmp_path):
     text = report.page([stream], [])
     section = text.partition("Further questions to the probe")[2].partition("<section>")[0]
     assert section.count("<table>") == 2 and section.count("<img") == 2
-    for part in ("<td>70.0</td><td>40.0</td>", "<td>70.0</td><td>60.0</td>", "&lt;scene&gt;", "of all test images"):
+    for part in ("<td>70.0</td><td>40.0</td>", "<td>70.0</td><td>60.0</td>", "&lt;scene&gt;", "on all test images"):
         assert part in section, part
     assert section.count("<td>chance</td>") == 1
     assert "<td>ridge, all, on all test images</td><td>70.0</td>" in text
@@ -316,6 +317,27 @@ def test_a_browser_moves_the_slider(page: Path):
         assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         assert not errors and all(url.startswith(("file:", "data:")) for url in requests)
         browser.close()
+
+
+def test_pictures_of_a_long_stream_show_what_was_measured_where_it_was(tmp_path, monkeypatch):
+    """Of four experiences the second and the last were measured, by probes and vitals."""
+    rows = np.full((5, 4), np.nan)
+    rows[[0, 2, 4]] = 0.5
+    run = reading.read(write(tmp_path / "a"))
+    run.accuracies["ridge", "all"] = rows
+    run.vitals = [{"trained": t, "rankme": 5.0} for t in (1, 2, 4)]
+    (stream,) = comparing.streams([run])
+    drawn = []
+    monkeypatch.setattr(pictures, "_svg", lambda figure: drawn.append(figure.axes[0]) or "data:")
+    pictures.anytime(stream, "ridge", "all")
+    pictures.health(stream, "rankme", "effective rank")
+    pictures.heat_map(stream.groups[0], "ridge", "all")
+    anytime, health, heat_map = drawn
+    assert anytime.lines[0].get_xdata().tolist() == [2, 4]
+    assert health.lines[0].get_xdata().tolist() == [1, 2, 4]
+    assert [text.get_text() for text in heat_map.get_yticklabels()] == ["untrained", "2", "4"]
+    assert heat_map.images[0].get_array().shape == (3, 4)
+    assert [(p.get_x() + 0.47, p.get_y() + 0.47) for p in heat_map.patches] == [(1, 1), (3, 2)], "just learnt"
 
 
 def test_the_page_escapes_notes(tmp_path):
