@@ -22,11 +22,20 @@ from avalanche_ssl.errors import UsageError, nearest, require_positive
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
 from avalanche_ssl.points import Measured, Points
-from avalanche_ssl.probes import SCOPES, Probes, Represents, consolidation, features, probe_accuracies, untouched
+from avalanche_ssl.probes import (
+    SCOPES,
+    Probes,
+    Represents,
+    accuracy,
+    consolidation,
+    features,
+    probe_accuracies,
+    untouched,
+)
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
-from avalanche_ssl.questions import Answer, answer
-from avalanche_ssl.sources import joined
+from avalanche_ssl.questions import Answer, Question, answer
+from avalanche_ssl.sources import joined, merged
 
 Matrix = NDArray[np.float64]
 
@@ -53,6 +62,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
     Online sub-experiences count towards the experience they were cut from; its boundary is where its last image
     has been learnt. Between boundaries they are probed at `points`, where the experience under way counts as learnt.
+
+    A probe that looks at one in n images does so in every row of the matrix, whose values can then be compared. The
+    last encoder's are told of all test images, too: `final`, `final_answers`.
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
@@ -106,6 +118,13 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.questions = list(getattr(benchmark, "questions", ()))
         self.answers: list[tuple[int, list[Answer]]] = []
         """To the benchmark's `questions`, with the number of experiences that had been learnt."""
+        self.final: dict[str, float] = {}
+        """The last encoder's accuracy on all test images, each once, by each probe that looks at one in n of them."""
+        self.final_answers: list[Answer] = []
+        """About all test images, each once, where `answers` are about one in n."""
+        self._sparse = [p.name for p in self.probes if p.every > 1 and "all" in self._scopes(p)]
+        self._whole = merged(self.test) if self._sparse else None
+        self._whole_questions = [q.once(self._whole.first) for q in self.questions if self._whole and not q.again]
         self._sizes, self.boundaries = [len(d) for d in self.train], boundaries
         self._thin()
         self._joined = {id(part): joined(part, batch_size) for part in (self.train, self.test)}
@@ -142,6 +161,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.train, self.test = ([d.subset(range(0, len(d), every)) for d in part] for part in (self.train, self.test))
         self.probes = [dataclasses.replace(p, every=1) for p in self.probes]
         self.questions = [question.each(every) for question in self.questions]
+        self._whole_questions = [question.each(every, tested=False) for question in self._whole_questions]
 
     @property
     def trained(self) -> int:
@@ -160,9 +180,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the accuracies, and what was counted."""
         return {
-            "answers": json.dumps(
-                [[learnt, [dataclasses.asdict(found) for found in row]] for learnt, row in self.answers]
-            ),
+            "answers": json.dumps([[learnt, _plain(row)] for learnt, row in self.answers]),
+            "final": [self.final, json.dumps(_plain(self.final_answers))],
             "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in self._measured()],
             "measured": self._measured(),
             "trained": self.trained,
@@ -179,7 +198,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.rows = []
         for t in range(state["trained"] + 1 if rows else 0):
             self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
-        self.answers = [(learnt, [Answer(**found) for found in row]) for learnt, row in json.loads(state["answers"])]
+        self.answers = [(learnt, _answers(row)) for learnt, row in json.loads(state["answers"])]
+        self.final, self.final_answers = dict(state["final"][0]), _answers(json.loads(state["final"][1]))
         self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
         self.curve = [Measured(**point) for point in state["curve"]]
         self._since = time.perf_counter() - state["running"]
@@ -264,9 +284,9 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.eval_seconds += time.perf_counter() - start
         self._note_point(found)
         for p, scope, row in flat:
-            for j, accuracy in enumerate(row):
-                if not np.isnan(accuracy):
-                    self._publish(strategy, p, scope, j, float(accuracy))
+            for j, value in enumerate(row):
+                if not np.isnan(value):
+                    self._publish(strategy, p, scope, j, float(value))
         if self.log is not None and self.trained == len(self.train) > 1:
             self.log("consolidation", trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained)
 
@@ -290,7 +310,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 point = Measured(self.seen, self.images, seconds, self.trained, p.name, scope, accuracy)
                 self.curve.append(point)
                 if self.log is not None:
-                    self.log("point", **vars(point), **({"odd": p.odd} if p.odd else {}))
+                    self.log("point", **vars(point), **_odd(p))
 
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
@@ -301,16 +321,42 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             if seen == len(train) > 1 and self._part == 0:
                 self.consolidation = consolidation(train, self.latest)
             if self.questions and self._part == 0:
-                self._answer(train, seen, fitted.get(self.probes[0].name))
+                found = self._ask(self.questions, train, self.latest, seen, fitted)
+                self.answers.append((seen, found))
+                self._tell(found, seen)
+            if seen == len(self.rows) == len(train) and self._part == 0:
+                self._finish(strategy, train, fitted)
             return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 
-    def _answer(self, train: Sequence[Labelled], seen: int, fits: list[Probes] | None) -> None:
-        """Ask the benchmark's own questions of the first probe, or of ridge if that one learns by itself.
+    def _finish(self, strategy: Any, train: Sequence[Labelled], fitted: dict[str, list[Probes]]) -> None:
+        """Of the last encoder, say for all test images what else is said for one in n of them."""
+        if self._whole is None:
+            return
+        test = self._features(strategy, [self._whole.dataset])
+        for p in self.probes:
+            if p.name in self._sparse:
+                classifiers = [fits["all"][0] for fits in fitted[p.name]]
+                self.final[p.name] = float(np.mean([accuracy(c, *test[0]) for c in classifiers if c is not None]))
+                fields = {"probe": p.name, "scope": "all", "accuracy": self.final[p.name], "tested": len(test[0][1])}
+                if self.log is not None:
+                    self.log("final", trained=len(train), images=self.images, **fields, **_odd(p))
+        self.final_answers = self._ask(self._whole_questions, train, test, len(train), fitted)
+        self._tell(self.final_answers, len(train), whole=True)
+
+    def _ask(
+        self,
+        questions: Sequence[Question],
+        train: Sequence[Labelled],
+        test: Sequence[Labelled],
+        seen: int,
+        fitted: dict[str, list[Probes]],
+    ) -> list[Answer]:
+        """Put questions to the first probe, or to ridge if that one learns by itself.
 
         About the labels of the stream itself it has been fitted already.
         """
-        own = torch.cat([y for _, y in train])
-        headline = PROBES["ridge"] if self.probes[0].online else self.probes[0]
+        own, fits = torch.cat([y for _, y in train]), fitted.get(self.probes[0].name)
+        headline = self._asked()
 
         def fit(data: Labelled, n_classes: int) -> nn.Module:
             if fits and "all" in fits[0] and torch.equal(data[1], own):
@@ -320,10 +366,15 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             assert classifier is not None
             return classifier
 
-        found = [answer(question, fit, train, self.latest) for question in self.questions]
-        self.answers.append((seen, found))
-        for one in found if self.log else ():
-            self.log("answer", trained=seen, images=self.images, probe=headline.name, **dataclasses.asdict(one))  # type: ignore[misc]
+        return [answer(question, fit, train, test) for question in questions]
+
+    def _asked(self) -> Probe:
+        """The probe that questions are put to."""
+        return PROBES["ridge"] if self.probes[0].online else self.probes[0]
+
+    def _tell(self, answers: Sequence[Answer], seen: int, whole: bool = False) -> None:
+        for fields in _plain(answers) if self.log else ():
+            self.log("answer", trained=seen, images=self.images, probe=self._asked().name, whole=whole, **fields)  # type: ignore[misc]
 
     def _score(self, strategy: Any, probe: Probe, fits: list[Probes] | None) -> dict[str, Matrix]:
         """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
@@ -408,7 +459,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 accuracy=accuracy,
                 images=self.images,
                 seconds=round(self.train_seconds, 3),
-                **({"odd": probe.odd} if probe.odd else {}),
+                **_odd(probe),
             )
 
 
@@ -427,6 +478,20 @@ class _Represented:
 
     def modules(self) -> Iterator[nn.Module]:
         return self.model.modules()
+
+
+def _odd(probe: Probe) -> dict[str, str]:
+    """The field of an event, where there is something odd."""
+    return {"odd": probe.odd} if probe.odd else {}
+
+
+def _plain(answers: Iterable[Answer]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(found) for found in answers]
+
+
+def _answers(fields: Iterable[dict[str, Any]]) -> list[Answer]:
+    """The inverse of `_plain`."""
+    return [Answer(**found) for found in fields]
 
 
 def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:

@@ -176,7 +176,7 @@ PROBES: dict[str, Probe] = {
             scopes=("all",),
             every=20,
             odd="neighbouring frames are near copies: the stream must hold the frames in video order, and sessions of "
-            "their own for testing",
+            "their own for testing; it is tested on one in 20 of their frames, the last encoder on all of them, too",
         ),
     )
 }

@@ -44,15 +44,23 @@ class Question:
     folds: tuple[Codes, Codes] | None = None
     groups: Mapping[str, tuple[Sequence[str], Codes]] = field(default_factory=dict)
 
-    def each(self, n: int) -> Question:
-        """The question about every n-th image of each experience only."""
+    def each(self, n: int, tested: bool = True) -> Question:
+        """The question about every n-th image of each experience only; of the training images alone if not `tested`."""
 
         def thin(codes: Codes) -> Codes:
             return [part[::n] for part in codes]
 
-        folds = None if self.folds is None else (thin(self.folds[0]), thin(self.folds[1]))
-        groups = {name: (values, thin(codes)) for name, (values, codes) in self.groups.items()}
-        return replace(self, train=thin(self.train), tested=thin(self.tested), folds=folds, groups=groups)
+        return self._kept(thin, thin if tested else _unchanged)
+
+    def once(self, images: NDArray[np.int64]) -> Question:
+        """The question about these test images only, counted through all experiences, as if of a single one."""
+        return self._kept(_unchanged, lambda codes: [np.concatenate(codes)[images]])
+
+    def _kept(self, train: Callable[[Codes], Codes], tested: Callable[[Codes], Codes]) -> Question:
+        """What is kept of the codes of training images and of those asked about."""
+        folds = None if self.folds is None else (train(self.folds[0]), tested(self.folds[1]))
+        groups = {name: (values, tested(codes)) for name, (values, codes) in self.groups.items()}
+        return replace(self, train=train(self.train), tested=tested(self.tested), folds=folds, groups=groups)
 
 
 @dataclass(frozen=True)
@@ -101,17 +109,24 @@ def _by_group(right: Tensor, asked: Tensor, values: Sequence[str], codes: Codes)
     return {value: float(right[rows].double().mean()) for value, rows in chosen.items() if rows.any()}
 
 
+def _unchanged(codes: Codes) -> Codes:
+    return codes
+
+
 def _pooled(codes: Codes) -> Tensor:
     return torch.from_numpy(np.concatenate(codes))
 
 
-def table(answers: Sequence[tuple[int, Sequence[Answer]]], grouping: str, rows: int = 12) -> str:
+def table(
+    answers: Sequence[tuple[int, Sequence[Answer]]], grouping: str, rows: int = 12, final: Sequence[Answer] = ()
+) -> str:
     """Accuracies in per cent over the stream: a column for each question, and for each group of the first one.
 
     Args:
         answers: with the number of experiences learnt before them.
         grouping: of the first question.
         rows: show no more, among them the first and the last.
+        final: answers about all test images, where the others are about some; for a row of their own.
     """
     first = answers[0][1]
     groups = list(first[0].by.get(grouping, {}))
@@ -119,9 +134,16 @@ def table(answers: Sequence[tuple[int, Sequence[Answer]]], grouping: str, rows: 
     width = max(len(column) for column in columns) + 2
     chosen = np.unique(np.linspace(0, len(answers) - 1, min(rows, len(answers))).round().astype(int))
     lines = ["learnt".ljust(10) + "".join(column.rjust(width) for column in columns)]
-    for learnt, found in (answers[i] for i in chosen):
-        values = [found[0].by[grouping][group] for group in groups] + [one.accuracy for one in found]
-        name = str(learnt) if learnt else "untrained"
-        lines.append(name.ljust(10) + "".join(f"{100 * value:.1f}".rjust(width) for value in values))
+
+    def line(name: str, found: Sequence[Answer]) -> str:
+        known = {one.question: one for one in found}
+        lead = known.get(first[0].question)
+        values = [lead.by[grouping].get(group) if lead else None for group in groups]
+        values += [known[one.question].accuracy if one.question in known else None for one in first]
+        cells = ["-" if value is None else f"{100 * value:.1f}" for value in values]
+        return name.ljust(10) + "".join(cell.rjust(width) for cell in cells)
+
+    lines += [line(str(learnt) if learnt else "untrained", found) for learnt, found in (answers[i] for i in chosen)]
+    lines += [line("all images", final)] if final else []
     chances = ["" for _ in groups] + [f"{100 * found.chance:.1f}" for found in first]
     return "\n".join([*lines, "chance".ljust(10) + "".join(text.rjust(width) for text in chances)])

@@ -75,6 +75,9 @@ def protocol_table(probe: "ProbePlugin") -> str:
         row = {s: probe.matrix(s, protocol.name)[-1] for s in probe.scopes if s in protocol.scopes}
         values = (percent(float(np.mean(row[s]))) if s in row else "-" for s in probe.scopes)
         lines.append(protocol.name.ljust(24) + "".join(v.rjust(8) for v in values))
+        lines += (
+            [f"  on all test images: {percent(probe.final[protocol.name])}"] if protocol.name in probe.final else []
+        )
         lines += [f"  odd: {protocol.odd}"] if protocol.odd else []
     return "\n".join(lines)
 

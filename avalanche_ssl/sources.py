@@ -183,16 +183,23 @@ class Joined(NamedTuple):
     """All images of several datasets, each once."""
 
     dataset: Any
+    first: Indices
+    """Where each of them comes first, counted through all datasets."""
     rows: list[Indices]
     """Which of them each dataset has."""
     labels: list[Tensor]
 
 
 def joined(datasets: Sequence[Any], small: int) -> Joined | None:
-    """Datasets of Avalanche's as one, where that saves work: they share images, or have fewer than `small` on average.
+    """As `merged`, where that saves work: they share images, or have fewer than `small` on average. None otherwise."""
+    found = merged(datasets)
+    total = sum(len(dataset) for dataset in datasets)
+    worth = found is not None and (len(found.dataset) < total or total < small * len(datasets))
+    return found if worth else None
 
-    None otherwise, or if they cannot be walked.
-    """
+
+def merged(datasets: Sequence[Any]) -> Joined | None:
+    """Datasets of Avalanche's as one; None if they cannot be walked."""
     from avalanche.benchmarks.utils import concat_datasets
 
     try:
@@ -203,10 +210,8 @@ def joined(datasets: Sequence[Any], small: int) -> Joined | None:
         return None
     places = np.stack([leaf, index], 1)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
-    if len(first) == len(places) >= small * len(datasets):
-        return None
     ends = np.cumsum([len(dataset) for dataset in datasets])[:-1]
-    return Joined(whole.subset(first.tolist()), np.split(which.reshape(-1), ends), labels)
+    return Joined(whole.subset(first.tolist()), first, np.split(which.reshape(-1), ends), labels)
 
 
 def _take(values: Any, here: Indices) -> NDArray[Any]:

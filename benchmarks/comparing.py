@@ -85,7 +85,7 @@ def streams(runs: list[Run]) -> list[Stream]:
     apart: dict[str, list[Run]] = {}
     for run in runs:
         apart.setdefault(_stream_key(run), []).append(run)
-    return [Stream(_title(part[0]), _groups(part)) for part in apart.values()]
+    return [Stream(_title(part), _groups(part)) for part in apart.values()]
 
 
 def _stream_key(run: Run) -> str:
@@ -93,16 +93,23 @@ def _stream_key(run: Run) -> str:
     return json.dumps([run.experiences, *(run.config.get(n) for n in names)], sort_keys=True, default=str)
 
 
-def _title(run: Run) -> str:
-    options = run.config.get("stream") or {}
+def _title(runs: list[Run]) -> str:
+    config = runs[0].config
+    options = config.get("stream") or {}
     words = [f"{k} {v}" for k, v in options.items() if v is not None] if isinstance(options, dict) else []
-    online = run.config.get("online")
-    words += [f"in mini-batches of {online}, one pass"] if online else []
+    if config.get("online"):
+        words += [f"in mini-batches of {config['online']}", *_passes(runs)]
     return (
-        f"{run.config.get('benchmark', 'unknown stream')} ({', '.join(words)})"
-        if words
-        else str(run.config.get("benchmark"))
+        f"{config.get('benchmark', 'unknown stream')} ({', '.join(words)})" if words else str(config.get("benchmark"))
     )
+
+
+def _passes(runs: list[Run]) -> list[str]:
+    """How often each mini-batch is learnt, in words; none where a run does not say."""
+    epochs = {(run.config.get("settings") or {}).get("epochs") for run in runs}
+    if not all(isinstance(number, int) for number in epochs):
+        return []
+    return ["one pass" if epochs == {1} else f"{' or '.join(map(str, sorted(epochs)))} passes"]
 
 
 def _groups(runs: list[Run]) -> list[Group]:

@@ -21,6 +21,8 @@ WORDS: dict[str, str] = {
     "knowledge gain": "Mean change of an experience's accuracy by learning it: plasticity (Osiris).",
     "consolidation": "How often the 200 nearest training images tell of a test image which experience it belongs to, at the end, by cosine; chance is one in as many as there are (Osiris). Of the features, whatever the probe.",
     "reference": "What the numbers are to be measured against, by the same probes: raw pixels; untrained encoders of several initialisations; the same method on the whole stream at once (iid) with the same number of views; the same encoder trained on labels, at once.",
+    "further questions": "What a stream asks of the probe beside its classes. Of CORe50: objects by session; categories; new instance (the category of objects that the probe has not met); background (the session of a training image of an object that the probe has not met: how much of the scene the features hold, at chance nothing).",
+    "on all test images": "Where a probe looks at one in n test images, the last encoder is tested on all of them, too, each once. R and what is computed of it keep to one in n: forgetting compares rows, which must be of the same images.",
     "odd": "What must be known of a protocol before its numbers are compared with those of others.",
     "mean ± standard deviation": "Over the seeds, with n - 1; seeds set weights, views and the order of images.",
     "paired difference": "Mean ± standard deviation over seeds of one strategy minus another with the same seed.",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from asked import over_stream
 from comparing import Group, Stream, spread
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
@@ -52,25 +53,27 @@ def _svg(figure: Figure) -> Picture:
 
 
 def heat_map(group: Group, probe: str, scope: str) -> Picture:
-    """The accuracy matrix, mean over seeds, with the untrained encoder as first row."""
+    """The rows of the accuracy matrix that were measured, mean over seeds, with the untrained encoder as first."""
     table = 100 * group.mean_rows(probe, scope)
+    measured = [t for t, row in enumerate(table) if t == 0 or not np.isnan(row).all()]
+    table = table[measured]
     rows, columns = table.shape
     with _figure(5.0, 4.2) as (figure, axes):
         axes.grid(False)
         image = axes.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
         every = 1 + (columns - 1) // 10
         axes.set_xticks(range(0, columns, every), [str(j + 1) for j in range(0, columns, every)])
-        names = ["untrained", *map(str, range(1, rows))]
-        axes.set_yticks(range(0, rows, every), names[::every])
+        names = ["untrained", *map(str, measured[1:])]
+        fewer = 1 + (rows - 1) // 10
+        axes.set_yticks(range(0, rows, fewer), names[::fewer])
         axes.set(xlabel="tested on experience", ylabel="learnt up to experience")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         for (t, j), value in np.ndenumerate(table):
             if columns <= 12 and not np.isnan(value):
                 axes.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "#222")
-        for j in range(columns):  # what has just been learnt
-            if j + 1 < rows:
-                axes.add_patch(_frame(j, j + 1))
+        for place, t in enumerate(measured[1:], 1):
+            axes.add_patch(_frame(t - 1, place))  # what has just been learnt
         bar = figure.colorbar(image, ax=axes, fraction=0.046)
         bar.outline.set_visible(False)
     return _svg(figure)
@@ -125,14 +128,27 @@ def health(stream: Stream, field: str, label: str) -> Picture | None:
     """A field of the vitals over the stream; None if no run has it."""
     with _figure(4.2, 2.9) as (figure, axes):
         for group, colour in zip(stream.groups, _cycle(), strict=False):
-            lines = [[v.get(field) for v in run.vitals] for run in group.runs]
-            steps = min(map(len, lines), default=0)
-            values = np.array([line[:steps] for line in lines], dtype=float)
+            lines = [{v["trained"]: v.get(field) for v in run.vitals} for run in group.runs]
+            steps = sorted(set.intersection(*map(set, lines)))
+            values = np.array([[line[t] for t in steps] for line in lines], dtype=float)
             if values.size and not np.isnan(values).all():
-                _band(axes, values, colour, group.label)
+                _band(axes, values, colour, group.label, steps)
         if not axes.lines:
             return None
         axes.set(xlabel="experiences learnt", ylabel=label)
+        _finish(axes)
+    return _svg(figure)
+
+
+def answers(stream: Stream, question: str, chance: float) -> Picture:
+    """Accuracy of a further question over the stream, from the untrained encoder on; chance dashed."""
+    with _figure(4.2, 2.9) as (figure, axes):
+        for group, colour in zip(stream.groups, _cycle(), strict=False):
+            steps, accuracies = over_stream(group, question)
+            if steps:
+                _band(axes, 100 * accuracies, colour, group.label, steps)
+        axes.axhline(100 * chance, color="#99a1ab", linestyle=(0, (4, 3)), linewidth=1)
+        axes.set(xlabel="experiences learnt", ylabel="accuracy (%)")
         _finish(axes)
     return _svg(figure)
 
@@ -176,9 +192,15 @@ def _cycle() -> Iterator[str]:
         yield from COLOURS
 
 
-def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str) -> None:
-    """Mean of (seeds, t) as a line, one standard deviation around it."""
-    steps = np.arange(1, values.shape[1] + 1)
+def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str, steps: Sequence[int] | None = None) -> None:
+    """Mean of (seeds, t) as a line through what was measured, one standard deviation around it.
+
+    Of t = 1, 2, ... unless `steps` says of which.
+    """
+    known = ~np.isnan(values).any(axis=0)
+    if not known.any():
+        return
+    steps, values = np.array(steps or range(1, len(known) + 1))[known], values[:, known]
     mean, std = (np.array(part) for part in zip(*(spread(list(column)) for column in values.T), strict=True))
     axes.plot(steps, mean, "o-", color=colour, label=label, markersize=4, linewidth=1.8)
     axes.fill_between(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.questions import Answer
 
 Matrix = NDArray[np.float64]
 
@@ -34,6 +35,12 @@ class Run:
     """Of the last encoder."""
     odd: dict[str, str] = field(default_factory=dict)
     """What is odd about probes, by name."""
+    answers: dict[int, list[Answer]] = field(default_factory=dict)
+    """To the stream's further questions, by number of experiences learnt."""
+    final_answers: list[Answer] = field(default_factory=list)
+    """About all test images, where `answers` are about some."""
+    final: dict[str, float] = field(default_factory=dict)
+    """Accuracy on all test images of probes that otherwise look at some, by name."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -101,9 +108,10 @@ def read(folder: Path) -> Run:
     events, notes = _events(text)
     kinds = {
         kind: [e for e in events if e["event"] == kind]
-        for kind in ("run", "probe", "consolidation", "experience", "vitals", "spent", "end")
+        for kind in ("run", "probe", "final", "answer", "consolidation", "experience", "vitals", "spent", "end")
     }
     config, version = _head(kinds["run"])
+    answers = _answers(kinds["answer"], notes)
     run = Run(
         folder=folder,
         config=config,
@@ -115,6 +123,9 @@ def read(folder: Path) -> Run:
         end=kinds["end"][-1] if kinds["end"] else None,
         consolidation=_number(kinds["consolidation"][-1].get("accuracy")) if kinds["consolidation"] else math.nan,
         odd=_odd(kinds["probe"]),
+        answers={t: list(found.values()) for (t, whole), found in sorted(answers.items()) if not whole},
+        final_answers=[one for (_, whole), found in answers.items() if whole for one in found.values()],
+        final={str(e.get("probe")): _number(e.get("accuracy")) for e in kinds["final"]},
         notes=notes,
     )
     if not run.accuracies or not run.trained:
@@ -166,6 +177,22 @@ def _accuracies(events: list[dict[str, Any]], notes: list[str]) -> dict[tuple[st
         notes.append(f"{broken} probe events are broken")
     size = max((j + 1 for cell in cells.values() for _, j in cell), default=0)
     return {key: _filled(cell, size) for key, cell in cells.items()}
+
+
+def _answers(events: list[dict[str, Any]], notes: list[str]) -> dict[tuple[int, bool], dict[str, Answer]]:
+    """By number of experiences and whether about all test images, then by question; what was asked last counts."""
+    found: dict[tuple[int, bool], dict[str, Answer]] = {}
+    broken = 0
+    for e in events:
+        try:
+            by = {str(name): {str(g): float(v) for g, v in groups.items()} for name, groups in e["by"].items()}
+            one = Answer(str(e["question"]), float(e["accuracy"]), float(e["chance"]), by)
+            found.setdefault((int(e["trained"]), e.get("whole") is True), {})[one.question] = one
+        except (KeyError, TypeError, ValueError, AttributeError):
+            broken += 1
+    if broken:
+        notes.append(f"{broken} answer events are broken")
+    return found
 
 
 def _number(value: Any) -> float:

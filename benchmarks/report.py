@@ -14,6 +14,7 @@ from typing import Any
 import exhibits
 import pictures
 import yaml
+from asked import Asked, asked
 from comparing import Group, Stream, paired, spread, streams
 from glossary import WORDS
 from reading import Run, read_all
@@ -92,7 +93,7 @@ def table(found: list[Stream], notes: list[str]) -> str:
         lines.append(f"note: {len(found)} different streams are kept apart: their accuracies cannot be compared")
     for stream in found:
         probe, scope = stream.protocols[0]
-        width = max(len(group.label) for group in (*stream.groups, *stream.references)) + 2
+        width = max(len(text) for text in ("strategy", *(g.label for g in (*stream.groups, *stream.references)))) + 2
         lines += ["", f"{stream.title}; probe {probe}, scope {scope}; per cent, mean ± standard deviation over seeds"]
         lines.append("strategy".ljust(width) + "seeds" + "".join(c.rjust(20) for c in COLUMNS))
         for row in summary(stream, probe, scope):
@@ -102,7 +103,36 @@ def table(found: list[Stream], notes: list[str]) -> str:
             cells = ", ".join(f"{name} {_text(c)}" for name, c in zip(PAIRED, row["cells"], strict=True))
             lines.append(f"{row['label']} minus {stream.groups[0].label}, {row['seeds']} paired seeds: {cells}")
         lines += [f"odd about {name}: {odd}" for name, odd in _odd(stream)]
+        lines += _answers_table(stream, width)
     return "\n".join(lines)
+
+
+def _answers_table(stream: Stream, width: int) -> list[str]:
+    """The latest answers as lines of text; none if nothing was asked."""
+    found = asked(stream)
+    if found is None:
+        return []
+    names = found.groups + found.questions
+    column = max(16, *(len(name) + 2 for name in names))
+    lines = [f"further questions; {_tested(found)}", "strategy".ljust(width) + "".join(n.rjust(column) for n in names)]
+    for row in answered(stream, found, names):
+        lines.append(row["label"].ljust(width) + "".join(_text(c).rjust(column) for c in row["cells"]))
+    return ["", *lines]
+
+
+def _tested(found: Asked) -> str:
+    return f"last encoder on {'all test images' if found.whole else 'the test images of the matrix'}"
+
+
+def answered(stream: Stream, found: Asked, names: list[str]) -> list[dict[str, Any]]:
+    """A row for each group of what its runs answered, and one for chance where it is known."""
+
+    def cells(runs: list[dict[str, float]]) -> list[Cell]:
+        return [_cell([run[name] for run in runs if name in run]) for name in names]
+
+    rows = [{"label": g.label, "cells": cells(runs)} for g, runs in zip(stream.groups, found.latest, strict=True)]
+    told = any(name in found.chance for name in names)
+    return rows + ([{"label": "chance", "cells": cells([found.chance]), "reference": True}] if told else [])
 
 
 def _odd(stream: Stream) -> list[tuple[str, str]]:
@@ -181,7 +211,8 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "paired_columns": PAIRED,
         "paired": differences(stream, probe, scope),
         "columns_of_protocols": [entry.label for entry in (*stream.groups, *stream.references)],
-        "protocols": [_protocol(stream, *key) for key in stream.protocols],
+        "protocols": [*(_protocol(stream, *key) for key in stream.protocols), *_whole(stream)],
+        "asked": _asked(stream),
         "groups": [{"label": g.label, "heat_map": pictures.heat_map(g, probe, scope)} for g in stream.groups],
         "anytime": pictures.anytime(stream, probe, scope),
         "forgetting": pictures.forgetting(stream, probe, scope),
@@ -197,6 +228,30 @@ def _protocol(stream: Stream, probe: str, scope: str) -> dict[str, Any]:
     cells = [_cell(list(g.values("average accuracy", probe, scope).values())) for g in stream.groups]
     cells += [_cell(reference.averages(probe, scope)) for reference in stream.references]
     return {"name": f"{probe}, {scope}", "cells": cells}
+
+
+def _whole(stream: Stream) -> list[dict[str, Any]]:
+    """Of probes that look at some of the test images, the accuracy of the last encoder on all of them."""
+    names = dict.fromkeys(name for g in stream.groups for r in g.runs for name in r.final)
+    blank: list[Cell] = [("", "")] * len(stream.references)
+
+    def cells(name: str) -> list[Cell]:
+        return [_cell([r.final[name] for r in g.runs if name in r.final]) for g in stream.groups] + blank
+
+    return [{"name": f"{name}, all, on all test images", "cells": cells(name)} for name in names]
+
+
+def _asked(stream: Stream) -> dict[str, Any] | None:
+    """What the page shows of the further questions."""
+    found = asked(stream)
+    if found is None:
+        return None
+    tables = [names for names in (found.questions, found.groups) if names]
+    return {
+        "tested": _tested(found),
+        "tables": [(names, answered(stream, found, names)) for names in tables],
+        "curves": [(name, pictures.answers(stream, name, found.chance[name])) for name in found.questions],
+    }
 
 
 def _cost(group: Group) -> dict[str, Any]:

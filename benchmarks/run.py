@@ -13,6 +13,8 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -71,7 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list:
             _print_list()
         else:
-            return _run(options)
+            with _brief_warnings():
+                return _run(options)
     except UsageError as error:
         print("run.py:", *str(error).splitlines(), file=sys.stderr)
         return 2
@@ -79,6 +82,21 @@ def main(arguments: list[str] | None = None) -> int:
         print("run.py: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _brief_warnings() -> Iterator[None]:
+    """Warnings are one line like mistakes, without the place in the code; filters and duplicates are as ever."""
+
+    def brief(message: Warning | str, *place: Any, **more: Any) -> str:
+        return f"run.py: warning: {' '.join(str(message).split())}\n"
+
+    before = warnings.formatwarning
+    warnings.formatwarning = brief
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,6 +174,8 @@ def _run(options: argparse.Namespace) -> int:
     Interval.parse(options.checkpoint_every)
     imported = time.perf_counter()
     benchmark = _benchmark(config)
+    if config["probe_every"] and not benchmark.class_names:
+        raise UsageError("--probe-every: the stream has no labels to fit and score probes on; leave it out")
     before = {"import": imported - began, "data": time.perf_counter() - imported}
     try:
         every, resume = options.checkpoint_every, options.resume

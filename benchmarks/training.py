@@ -335,7 +335,7 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     if probe.answers:
         grouping = next(iter(probe.questions[0].groups), "")
         print(f"further questions to the probe (accuracy in %; {probe.answers[0][1][0].question} by {grouping} first)")
-        print(questions.table(probe.answers, grouping))
+        print(questions.table(probe.answers, grouping, final=probe.final_answers))
         print()
     for metric, value in results.summary(matrix, untrained, probe.consolidation).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")

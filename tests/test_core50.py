@@ -392,12 +392,28 @@ def test_a_run_in_a_single_pass(
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     log = go(official, tmp_path / "a", "nicv2-79", "--online", "20", "--probe-boundaries", "40", "--set", "dim=8")
     out = capsys.readouterr().out
-    for text in ("session s3", "session s7", "session s10", "new instance", "background", "chance", "experience 79/79"):
+    for text in (
+        "session s3",
+        "session s7",
+        "session s10",
+        "new instance",
+        "background",
+        "chance",
+        "experience 79/79",
+        "\nall images ",
+    ):
         assert text in out, text
     assert next(event for event in log if event["event"] == "run")["config"]["probes"] == "core50"
     assert {event["trained"] for event in log if event["event"] == "probe"} == {0, 40, 79}
     answers = [event for event in log if event["event"] == "answer" and event["question"] == "object"]
-    assert [event["trained"] for event in answers] == [0, 40, 79]
+    assert [(event["trained"], event["whole"]) for event in answers] == [
+        (0, False),
+        (40, False),
+        (79, False),
+        (79, True),
+    ]
+    (final,) = (event for event in log if event["event"] == "final")
+    assert final["tested"] == 2 * OBJECTS * len(TEST) and final["accuracy"] == pytest.approx(answers[-1]["accuracy"])
     assert all(event["by"]["session"].keys() == {"s3", "s7", "s10"} for event in answers)
     assert [event for event in log if event["event"] == "experience"][-1]["images"] == 2 * OBJECTS * len(TRAIN)
 

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from avalanche_ssl import ProbePlugin, Recipe, streams
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.methods import SimCLR
+from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.questions import Answer, Question, answer, table
-from avalanche_ssl.results import matrix_table
+from avalanche_ssl.results import matrix_table, protocol_table
 from avalanche_ssl.sources import walk
 from avalanche_ssl.streams.frames import read_json
 
@@ -106,6 +108,9 @@ def test_table() -> None:
         ["chance", "25.0", "50.0"],
     ]
     assert len({len(line) for line in lines}) == 1
+    last = [Answer("kind", 0.7, 0.25, {"place": {"here": 0.6}})]  # not asked everything
+    *_, final, _ = table(rows, "place", rows=3, final=last).splitlines()
+    assert final.split() == ["all", "images", "60.0", "-", "70.0", "-"] and len(final) == len(lines[0])
 
 
 # -- while learning --------------------------------------------------------------------------------------------------
@@ -227,7 +232,9 @@ def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(answers) == 4 * 4
     for learnt, found in plugin.answers:  # the same classifier: sessions and objects have equally many images here
         assert found[0].accuracy == pytest.approx(plugin.rows[learnt]["all"].mean())
-    assert answers[-1].keys() == {"event", "trained", "images", "probe", "question", "accuracy", "chance", "by"}
+    fields = {"event", "trained", "images", "probe", "question", "accuracy", "chance", "by", "whole"}
+    assert answers[-1].keys() == fields and not any(event["whole"] for event in answers)
+    assert not plugin.final and not plugin.final_answers, "this probe looks at all images anyway"
     assert answers[0]["by"]["session"].keys() == {"s3", "s7", "s10"}
     copy = ProbePlugin(benchmark, boundaries=3, scopes=["all"])
     copy.load_state_dict(plugin.state_dict())
@@ -235,6 +242,54 @@ def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert copy.trained == 8 and np.array_equal(copy.matrix("all"), plugin.matrix("all"), equal_nan=True)
     with pytest.raises(UsageError, match="'boundaries' is 0"):
         ProbePlugin(benchmark, boundaries=0)
+
+
+@pytest.mark.parametrize("probes", [["core50"], ["ridge", "core50@50%"]])
+def test_the_last_encoder_is_tested_on_all_frames_too(
+    root: Path, monkeypatch: pytest.MonkeyPatch, probes: list[str]
+) -> None:
+    """Each frame once, though all experiences of NI are tested on the same; the matrix keeps to its one in 20."""
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    benchmark = streams.core50(root, "ni", size=16)
+    plugin, log = run(benchmark, probes=probes)
+    *_, name = probes
+    told = [event for event in log if event["event"] == "final"]
+    assert [(e["probe"], e["trained"], e["scope"], e["tested"], e["odd"]) for e in told] == [
+        (name, 8, "all", 300, PROBES["core50"].odd)
+    ]
+    assert plugin.final == {name: told[0]["accuracy"]}
+    assert f"  on all test images: {100 * plugin.final[name]:.1f}" in protocol_table(plugin).splitlines()
+    answers = [event for event in log if event["event"] == "answer" and event["whole"]]
+    assert [e["question"] for e in answers] == ["object", "category", "new instance"]
+    assert [e["accuracy"] for e in answers] == [found.accuracy for found in plugin.final_answers]
+    by = plugin.final_answers[0].by
+    for grouping in ("session", "object"):
+        assert np.mean(list(by[grouping].values())) == pytest.approx(plugin.final_answers[0].accuracy)
+    copy = ProbePlugin(benchmark, probes=probes)
+    copy.load_state_dict(plugin.state_dict())
+    assert (copy.final, copy.final_answers) == (plugin.final, plugin.final_answers)
+
+
+def test_the_final_accuracy_by_hand(root: Path) -> None:
+    benchmark = streams.core50(root, "nic", size=16)
+    plugin = ProbePlugin(benchmark, probes=["core50"], boundaries=79)
+    strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
+    strategy.model.part = (slice(5, 6), slice(5, 6))
+    plugin.measure(strategy)
+    plugin.rows = plugin.rows * 78  # as if so many experiences had been learnt
+    plugin.measure(strategy)
+    assert not plugin.final, "not the last"
+    plugin.measure(strategy)
+    frames = streams.core50(root, "ni", size=16).test_stream[0].dataset
+    ((x, y, *_),) = RawLoader([frames], [300], shuffle=False, drop_last=False)
+    right = strategy.probe(strategy.model.represent(x)).argmax(1) == y
+    assert plugin.final == {"core50": pytest.approx(float(right.double().mean()))}
+    assert plugin.final_answers[0].accuracy == pytest.approx(plugin.final["core50"])
+    sessions = {"s3": right[:100], "s7": right[100:200], "s10": right[200:]}
+    assert plugin.final_answers[0].by["session"] == {
+        k: pytest.approx(float(v.double().mean())) for k, v in sessions.items()
+    }
+    assert plugin.answers[-1][1][0].accuracy != plugin.final["core50"]
 
 
 def test_a_stream_in_video_order_is_cut_in_order(root: Path) -> None:

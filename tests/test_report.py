@@ -4,9 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import asked
 import comparing
 import exhibits
 import numpy as np
+import pictures
 import pytest
 import reading
 import report
@@ -134,6 +136,17 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path):
     assert "2 different streams are kept apart" in report.table([digits, cifar], [])
 
 
+@pytest.mark.parametrize(
+    ("epochs", "words"), [((1, 1), ", one pass"), ((3, 3), ", 3 passes"), ((3, 1), ", 1 or 3 passes"), ((1, None), "")]
+)
+def test_the_title_of_an_online_stream_says_the_passes(tmp_path, epochs, words):
+    runs = [reading.read(write(tmp_path / f"{seed}", seed=seed)) for seed in range(2)]
+    for run, number in zip(runs, epochs):
+        run.config |= {"online": 10, "settings": {"epochs": number} if number else None}
+    (stream,) = comparing.streams(runs)
+    assert stream.title == f"digits (experiences 3, in mini-batches of 10{words})"
+
+
 def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_path):
     folder = write(tmp_path / "a")
     log = folder / "log.jsonl"
@@ -147,6 +160,81 @@ def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_pa
     assert "&lt;odd&gt; so" in report.page([stream], [])
     log.write_text(log.read_text().replace('"mine", "odd": "<odd> so"', '"lump"'))
     assert "slip" in reading.read(folder).odd["lump"], "of a run by an older version, which did not say it"
+
+
+# -- further questions -----------------------------------------------------------------------------------------------
+
+
+def ask(folder, final=0.0, trained=(0, 2, 3), first=0.5):
+    """Answers to two questions over the stream, and about all test images at the end if `final` is told."""
+    kind = {"event": "answer", "probe": "ridge", "chance": 0.25}
+    lines = []
+    for t in trained:
+        by = {"place": {"here": first + t / 10, "there": 0.1}, "thing": {"o1": 0.0}}
+        lines += [kind | {"trained": t, "question": "kind", "accuracy": first + t / 20, "by": by, "whole": False}]
+        again = {"question": "<scene>", "accuracy": 0.35 + first / 10, "chance": 0.125, "by": {}}
+        lines += [kind | {"trained": t} | again]
+    if final:
+        by = {"place": {"here": final, "there": final - 0.1}}
+        lines += [kind | {"trained": 3, "question": "kind", "accuracy": final, "by": by, "whole": True}]
+        lines += [{"event": "final", "trained": 3, "probe": "ridge", "scope": "all", "accuracy": final, "tested": 9}]
+    with (folder / "log.jsonl").open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def cells(text, label):
+    """Those of a line of the table of answers, without spaces around the spread."""
+    (line,) = [line for line in text.partition("further questions")[2].splitlines() if line.startswith(label)]
+    return line.replace(" ± ", "±").split()[1:]
+
+
+def test_answers_over_seeds_by_hand(tmp_path):
+    folders = [ask(write(tmp_path / f"a{s}", seed=s), final=0.7 + 0.02 * s, first=0.5 + 0.2 * s) for s in range(2)]
+    (stream,) = comparing.streams([reading.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
+    text = report.table([stream], [])
+    assert "further questions; last encoder on all test images" in text
+    (head,) = [line for line in text.splitlines() if "place here" in line]
+    assert head.split()[1:] == ["place", "here", "place", "there", "kind", "<scene>"]
+    assert cells(text, "cmc") == ["71.0±1.4", "61.0±1.4", "71.0±1.4", "41.0±1.4"]
+    assert cells(text, "moco") == ["60.0", "50.0", "60.0", "40.0"]
+    assert cells(text, "chance") == ["-", "-", "25.0", "12.5"]
+    steps, accuracies = asked.over_stream(stream.groups[0], "kind")
+    assert steps == [0, 2, 3]
+    np.testing.assert_allclose(accuracies, [[0.5, 0.6, 0.65], [0.7, 0.8, 0.85]])
+
+
+def test_answers_are_of_the_same_images_for_all_runs(tmp_path):
+    """One of which was not asked about all; and another was asked at other times."""
+    folders = [ask(write(tmp_path / "a"), final=0.7), ask(write(tmp_path / "b", seed=1, learnt=3), trained=(0, 1, 3))]
+    (stream,) = comparing.streams([reading.read(f) for f in folders])
+    text = report.table([stream], [])
+    assert "further questions; last encoder on the test images of the matrix" in text
+    assert cells(text, "cmc")[2] == "65.0±0.0"
+    assert asked.over_stream(stream.groups[0], "kind")[0] == [0, 3]
+
+
+def test_answers_on_the_page(tmp_path):
+    (stream,) = comparing.streams([reading.read(ask(write(tmp_path / "a"), final=0.7))])
+    text = report.page([stream], [])
+    section = text.partition("Further questions to the probe")[2].partition("<section>")[0]
+    assert section.count("<table>") == 2 and section.count("<img") == 2
+    for part in ("<td>70.0</td><td>40.0</td>", "<td>70.0</td><td>60.0</td>", "&lt;scene&gt;", "on all test images"):
+        assert part in section, part
+    assert section.count("<td>chance</td>") == 1
+    assert "<td>ridge, all, on all test images</td><td>70.0</td>" in text
+    (plain,) = comparing.streams([reading.read(write(tmp_path / "b"))])
+    assert "Further questions to the probe" not in report.page([plain], []), "of a stream that asks none"
+    assert "further questions" not in report.table([plain], [])
+
+
+def test_broken_answers_are_noted(tmp_path):
+    folder = ask(write(tmp_path / "a"))
+    with (folder / "log.jsonl").open("a") as file:
+        file.write('{"event": "answer", "trained": 3, "question": "kind"}\n{"event": "answer", "by": 3}\n')
+    run = reading.read(folder)
+    assert run.notes == ["2 answer events are broken"]
+    assert [one.question for one in run.answers[3]] == ["kind", "<scene>"]
 
 
 # -- the page --------------------------------------------------------------------------------------------------------
@@ -229,6 +317,27 @@ def test_a_browser_moves_the_slider(page: Path):
         assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         assert not errors and all(url.startswith(("file:", "data:")) for url in requests)
         browser.close()
+
+
+def test_pictures_of_a_long_stream_show_what_was_measured_where_it_was(tmp_path, monkeypatch):
+    """Of four experiences the second and the last were measured, by probes and vitals."""
+    rows = np.full((5, 4), np.nan)
+    rows[[0, 2, 4]] = 0.5
+    run = reading.read(write(tmp_path / "a"))
+    run.accuracies["ridge", "all"] = rows
+    run.vitals = [{"trained": t, "rankme": 5.0} for t in (1, 2, 4)]
+    (stream,) = comparing.streams([run])
+    drawn = []
+    monkeypatch.setattr(pictures, "_svg", lambda figure: drawn.append(figure.axes[0]) or "data:")
+    pictures.anytime(stream, "ridge", "all")
+    pictures.health(stream, "rankme", "effective rank")
+    pictures.heat_map(stream.groups[0], "ridge", "all")
+    anytime, health, heat_map = drawn
+    assert anytime.lines[0].get_xdata().tolist() == [2, 4]
+    assert health.lines[0].get_xdata().tolist() == [1, 2, 4]
+    assert [text.get_text() for text in heat_map.get_yticklabels()] == ["untrained", "2", "4"]
+    assert heat_map.images[0].get_array().shape == (3, 4)
+    assert [(p.get_x() + 0.47, p.get_y() + 0.47) for p in heat_map.patches] == [(1, 1), (3, 2)], "just learnt"
 
 
 def test_the_page_escapes_notes(tmp_path):

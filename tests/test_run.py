@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,40 @@ def test_a_stream_without_labels_runs_to_the_end(
     out = capsys.readouterr().out
     assert "no labels" in out
     assert "files in a: config.yaml, log.jsonl, encoder.pt\n" in out
+
+
+def test_points_of_a_stream_without_labels_are_refused(flat: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(flat), "--out", "a"]
+    assert run.main([*given, "--stream", "incremental=data", "--online", "--probe-every", "20"]) == 2
+    *_, refused = capsys.readouterr().err.splitlines()  # after the bar of decoding
+    assert refused == "run.py: --probe-every: the stream has no labels to fit and score probes on; leave it out"
+    assert not Path("a").exists(), "before training"
+
+
+def test_a_warning_is_one_line_too(desk: Path) -> None:
+    """Of a recipe that warns twice, before another mistake."""
+    (desk / "mine.py").write_text(
+        "import warnings\nfrom avalanche_ssl import Recipe\nfrom avalanche_ssl.methods import SimCLR\n"
+        "for _ in range(2):\n    warnings.warn('careful,\\ntwo lines')\nrecipe = Recipe(SimCLR)\n"
+    )
+    given = ["--strategy", "mine.py", "--experiences", "11"]
+    done = subprocess.run([sys.executable, str(RUN), *given], capture_output=True, timeout=120)
+    first, *rest = done.stderr.decode().splitlines()
+    assert first == "run.py: warning: careful, two lines"
+    assert len(rest) == 1 and rest[0].startswith("run.py: cannot split 10 classes")
+
+
+def test_warnings_are_as_before_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def stopped(options: object) -> int:
+        seen.append(warnings.formatwarning("a", UserWarning, "x.py", 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_run", stopped)
+    before = warnings.formatwarning
+    assert run.main(["--strategy", "cmc"]) == 130
+    assert seen == ["run.py: warning: a\n"] and warnings.formatwarning is before
 
 
 def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,73 @@
+"""What did runs answer to a stream's further questions? The latest answers, and those over the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from comparing import Group, Matrix, Stream
+from reading import Run
+
+from avalanche_ssl.questions import Answer
+
+
+@dataclass
+class Asked:
+    """The latest answers of runs on one stream.
+
+    Args:
+        whole: whether they are about all test images, of which the probe otherwise looks at some.
+        groups: of the first question's first grouping, as "session s3".
+        chance: by question.
+        latest: for each group of runs, for each run, the accuracy of each question and group by name.
+    """
+
+    whole: bool
+    groups: list[str]
+    chance: dict[str, float]
+    latest: list[list[dict[str, float]]]
+
+    @property
+    def questions(self) -> list[str]:
+        """Their names."""
+        return list(self.chance)
+
+
+def asked(stream: Stream) -> Asked | None:
+    """None if no run was asked anything. About all test images if every run was, so that runs compare."""
+    runs = [[run for run in group.runs if run.answers] for group in stream.groups]
+    every = [run for part in runs for run in part]
+    if not every:
+        return None
+    whole = all(run.final_answers for run in every)
+    latest = [[_accuracies(_latest(run, whole)) for run in part] for part in runs]
+    chance = {found.question: found.chance for run in every for found in _latest(run, whole)}
+    names = dict.fromkeys(name for part in latest for run in part for name in run)
+    return Asked(whole, [name for name in names if name not in chance], chance, latest)
+
+
+def over_stream(group: Group, question: str) -> tuple[list[int], Matrix]:
+    """After how many experiences all runs of the group were asked, and the accuracies (seeds, t)."""
+    found = [
+        {t: one.accuracy for t, answers in run.answers.items() for one in answers if one.question == question}
+        for run in group.runs
+        if run.answers
+    ]
+    steps = sorted(set.intersection(*map(set, found))) if found else []
+    return steps, np.array([[accuracies[t] for t in steps] for accuracies in found])
+
+
+def _latest(run: Run, whole: bool) -> list[Answer]:
+    """In the order of the stream's questions, of which those about training images have no answer about all others."""
+    last = run.answers[max(run.answers)]
+    final = {found.question: found for found in run.final_answers if whole}
+    return [final.get(found.question, found) for found in last]
+
+
+def _accuracies(answers: Iterable[Answer]) -> dict[str, float]:
+    """Of the groups of the first question, then of each question."""
+    first, *_ = answers
+    grouping = next(iter(first.by), "")
+    groups = {f"{grouping} {group}": value for group, value in first.by.get(grouping, {}).items()}
+    return groups | {found.question: found.accuracy for found in answers}
