@@ -25,6 +25,7 @@ MEMORY = {
     "byol": ("slow.",),
     "cmc": WEIGHTS,
     "cmc-bank": ("bank.",),
+    "cmc-full": WEIGHTS,
     "cpc": WEIGHTS,
     "cpc-v2": WEIGHTS,
     "deepcluster": ("bank.", "clusters."),
