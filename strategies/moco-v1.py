@@ -2,7 +2,7 @@
 
 python benchmarks/run.py --strategy moco-v1
 
-Measured on split-digits, mean of three seeds: FIGURES
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 68.6 ± 1.5 %.
 
 Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Queue and momentum are those of
 `moco`, for the same reason. The linear head ends in batch norm, which the paper has not: without it three seeds gained

@@ -2,7 +2,7 @@
 
 python benchmarks/run.py --strategy supervised
 
-Measured on split-digits, mean of three seeds: FIGURES
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 58.3 ± 4.5 %.
 With all classes at once (`--experiences 1`): FIGURES
 
 Learning two classes at a time, an encoder forgets what does not tell these two apart. A hidden layer between encoder
