@@ -38,6 +38,8 @@ TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule
 """Settings that do not matter to an untrained encoder."""
 SHARED = ("encoder", "batch_size", "epochs", "schedule")
 """Settings that the supervised reference takes from the run."""
+AT_ONCE = {"hidden": 0, "lr": 0.001}
+"""Settings of its recipe that are made for streams, as they are best where nothing can be forgotten."""
 
 
 @dataclass
@@ -99,7 +101,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
     encoded = stream | {"precision": config["precision"]}
     mine = encoded | {"strategy": config["strategy"]}
     untrained = {name: value for name, value in settings.items() if name not in TRAINING}
-    shared = {name: settings[name] for name in SHARED}
+    labelled = {name: settings[name] for name in SHARED} | AT_ONCE
     whole = {"seed": seed, "images": images}
 
     @cache
@@ -124,7 +126,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
 
     def supervised() -> Rows:
         classes = {"classes": max(2, len(benchmark().class_names))}
-        return at_once(load_recipe("supervised", command.STRATEGIES).override(shared | classes))
+        return at_once(load_recipe("supervised", command.STRATEGIES).override(labelled | classes))
 
     starts = [
         Job(f"{label}: untrained", "untrained", mine | {"settings": untrained, "seed": s}, partial(fresh, s))
@@ -134,7 +136,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
         Job(f"raw pixels, {SIDE}x{SIDE}", "pixels", stream | {"side": SIDE}, pixels),
         *starts,
         Job(f"{label}: iid", "iid", mine | whole | {"settings": settings}, partial(at_once, recipe)),
-        Job(f"{label}: supervised, iid", "supervised", encoded | whole | {"settings": shared}, supervised),
+        Job(f"{label}: supervised, iid", "supervised", encoded | whole | {"settings": labelled}, supervised),
     ]
 
 

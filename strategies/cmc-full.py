@@ -4,9 +4,8 @@ python benchmarks/run.py --strategy cmc-full
 
 Measured on split-digits, mean of three seeds: FIGURES
 
-The third view beside lightness and colour are the edges, gradients of lightness, which need no labels and no network, where the
-paper has depth and segments. Settings are those of `cmc`; `graph=core` contrasts lightness with each of the others
-only.
+The third view beside lightness and colour are edges, gradients of lightness; the paper has depth and segments there.
+Settings are those of `cmc`; `graph=core` contrasts lightness with each of the others only.
 """
 
 from functools import partial

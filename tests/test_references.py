@@ -61,6 +61,7 @@ def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
     images = reading.read(Path("a")).end["images"]
     assert [s.clock.train_iterations * 8 for s in (iid, supervised)] == [images] * 2 == [3 * 64] * 2
     assert (type(iid.model).__name__, type(supervised.model).__name__) == ("SimCLR", "Supervised")
+    assert len(supervised.model.head) == 1 and supervised.optimizer.param_groups[0]["initial_lr"] == 0.001
     by_name = {r.label: r for r in found}
     assert by_name["raw pixels, 16x16"].averages("ncm", "all") == [1.0], "four shades of gray"
     assert np.std(by_name["simclr: untrained"].averages("ncm", "all")) > 0
