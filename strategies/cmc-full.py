@@ -27,5 +27,5 @@ recipe = Recipe(
     optimizer="adam",
     lr=0.003,
     batch_size=64,
-    epochs=10,
+    epochs=16,
 )
