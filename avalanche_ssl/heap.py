@@ -1,6 +1,7 @@
-"""How does freed memory stay with the process, instead of going to the system and being faulted in again?"""
+"""How does freed memory stay with the process, instead of going to the system and being faulted in again? Or go?"""
 
 import ctypes
+import gc
 import os
 from functools import lru_cache
 
@@ -23,3 +24,11 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(MMAP_THRESHOLD, 2**30)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
+
+
+def give_back_freed_memory() -> None:
+    """Return what is free, so that what the process uses from now on can be told from what it has kept."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

@@ -64,9 +64,12 @@ def _busy() -> float:
 
 
 def forget_peak(device: Any) -> None:
-    """Begin to watch the most memory in use."""
+    """Begin to watch the most memory in use, by what is still referred to alone."""
     import torch
 
+    from avalanche_ssl.heap import give_back_freed_memory
+
+    give_back_freed_memory()
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif (mark := Path("/proc/self/clear_refs")).exists():

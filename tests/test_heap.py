@@ -35,3 +35,32 @@ def test_what_is_as_large_finds_its_memory_again():
     _, many = faults(False, env)
     assert kept and few < 1000 < many
     assert faults(True, env | {"MALLOC_TRIM_THRESHOLD_": "131072"})[0] is False
+
+
+RESIDENT = """
+from avalanche_ssl.heap import give_back_freed_memory, keep_freed_memory
+
+def resident():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS"))
+
+class Knot:
+    pass
+
+keep_freed_memory()
+before, knot = resident(), Knot()
+knot.self, knot.data = knot, [b"x" * 2**26 for _ in range(4)]
+del knot
+held = resident()
+give_back_freed_memory()
+print(held - before, resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_what_is_freed_can_be_given_back():
+    """MiB of four blocks of 64 that only a cycle refers to: kept, then given back."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    done = subprocess.run([sys.executable, "-c", RESIDENT], capture_output=True, text=True, check=True, env=env)
+    held, left = map(int, done.stdout.split())
+    assert held >= 256 and left < 16

@@ -58,7 +58,7 @@ def test_flops_are_those_of_forward_and_backward():
     """Of the supervised reference: three products a layer, but two of the first, whose input needs no gradient."""
     case = MOCO._replace(strategy="supervised", size=32)
     first = 2 * 32 * 32 * 32 * 3 * 9
-    others = sum(2 * (32 >> i) ** 2 * (32 << i) * (16 << i) * 9 for i in (1, 2, 3)) + 2 * 256 * 100
+    others = sum(2 * (32 >> i) ** 2 * (32 << i) * (16 << i) * 9 for i in (1, 2, 3)) + 2 * 256 * (256 + 100)
     assert Bare(case, 1).flops() == 8 * (2 * first + 3 * others)
 
 
