@@ -2,7 +2,7 @@
 
 python benchmarks/run.py --strategy cmc-bank
 
-Measured on split-digits, mean of three seeds: FIGURES
+Measured on split-digits, seed 0: `all` accuracy from 57.4 % untrained to 65.5 %.
 
 Why it gains less than `cmc`, which contrasts inside the batch: an anchor looks for its image's row of the other view,
 written an epoch ago from another crop, and the anchor's encoder alone gets a gradient, so that either encoder chases
