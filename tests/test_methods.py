@@ -187,7 +187,7 @@ def test_moco_heads_of_both_versions():
 
 @pytest.mark.parametrize("hidden", [0, 16])
 def test_head_norm_centres_embeddings_in_each_batch(hidden):
-    """Whatever the weights: so that the age of a key in a queue or bank cannot show in where it lies."""
+    """Whatever the weights: young networks lean one way."""
     method, images = moco(hidden=hidden, head_norm=True), textured(16)
     rows = method.fast()(method.augment.plain(images))
     assert torch.allclose(rows.mean(0), torch.zeros(16), atol=1e-5)

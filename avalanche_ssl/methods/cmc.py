@@ -37,7 +37,7 @@ class CMC(Method):
         dim: length of an embedding.
         hidden: width of a head's hidden layer, 0 for the paper's linear head.
         head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a young
-            network lean one way, and the age of a bank's row tells more than its image does.
+            network lean one way, as in `MoCo`.
         temperature: similarities are divided by it.
         capacity: images the bank holds; the oldest leave first.
         count: K, negatives drawn a step from the bank, shared by the batch.

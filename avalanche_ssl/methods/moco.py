@@ -25,8 +25,8 @@ class MoCo(Method):
         dim: length of a key.
         hidden: width of the head's hidden layer; -1 for the encoder's own (v2), 0 for a linear head (v1).
         head_norm: batch norm in the head, also at its end. The paper has none; without it the embeddings of a young
-            network lean one way (mean cosine with the queue 0.4 to 0.8 in a trial of 300 steps, with it 0.0 to 0.1),
-            and in a short stream the age of a key tells more than its image does.
+            network lean one way (mean cosine with the queue 0.4 to 0.8 in a trial of 300 steps, with it 0.0 to 0.1).
+            With a linear head three seeds of a short stream gained 9 points without it and 25 with it.
         queue_size: keys kept. The paper's 65,536 would outlive many experiences; 4,096 is where its effect
             saturates at CIFAR's size.
         momentum: of the key encoder. 0.999 in the paper; 0.99 for short streams.
