@@ -4,7 +4,7 @@ python benchmarks/run.py --strategy cmc-bank
 
 Measured on split-digits, seed 0: `all` accuracy from 57.4 % untrained to 65.5 %.
 
-It learns more slowly than `cmc`, which contrasts inside the batch, probably since an anchor looks for its image's row of
+It learns more slowly than `cmc`, which contrasts inside the batch, probably as an anchor looks for its image's row of
 the other view, written an epoch ago from another crop, and the anchor's encoder alone gets a gradient: either encoder
 chases what the other was. More passes help (the paper has 240): on seed 9 twelve ended at -0.4 points and thirty, with
 the settings below, at 6.1. Batch norm at the end of the heads is not the paper's; without it all of nine trials but one
