@@ -1,0 +1,80 @@
+"""Would every recipe learn on a GPU without waiting for it? Told without one, by tensors that have a device and no values.
+
+On these, whatever reads a value from the device fails, and so does what joins tensors of two devices. The gradient
+needs a driver, and is torch's.
+"""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import tiny
+from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from avalanche_ssl import memory
+from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.recipe import load_recipe, recipe_names
+
+STRATEGIES = Path(__file__).parent.parent / "strategies"
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """The order of the jitter is drawn on the host, whose tensors have no values here either; no tensor is shared."""
+    monkeypatch.setattr("avalanche_ssl.augment._permutation", lambda length, generator: [*range(length)])
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    monkeypatch.setattr(logging.getLogger("torch._subclasses.fake_tensor"), "disabled", True)
+    memory._weights.cache_clear()
+    yield
+    memory._weights.cache_clear()
+
+
+def on_gpu(method):
+    """The method with parameters and buffers on a GPU that need not exist."""
+    moved = {}
+
+    def move(tensor):
+        if tensor not in moved:
+            like = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cuda")
+            moved[tensor] = nn.Parameter(like, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else like
+        return moved[tensor]
+
+    for module in method.modules():
+        for tensors in (module._parameters, module._buffers):
+            tensors.update({name: move(tensor) for name, tensor in tensors.items() if tensor is not None})
+    return method
+
+
+def learn(method, steps=2):
+    for _ in range(steps):
+        outputs = method(torch.zeros(16, 3, 32, 32, dtype=torch.uint8, device="cuda"))
+        labels = {"labels": torch.zeros(16, dtype=torch.long, device="cuda")} if method.reads_labels else {}
+        loss = method.loss(outputs | labels)
+        assert loss.device.type == "cuda"
+        method.update({name: output.detach() for name, output in outputs.items()})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["experiences", "online"])
+@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+def test_a_step_stays_on_the_gpu_and_never_waits_for_it(name, stream):
+    recipe = load_recipe(name, STRATEGIES)
+    method = recipe.override(recipe.streaming if stream else {}).build_method()
+    with FakeTensorMode():
+        learn(on_gpu(method).train())
+
+
+def test_reading_a_value_and_leaving_a_tensor_behind_would_show():
+    def waits(outputs):
+        return next(iter(outputs.values())).sum() * float(method.queue.pushed)
+
+    method = load_recipe("moco", STRATEGIES).build_method()
+    method.loss = waits
+    with FakeTensorMode(), pytest.raises(DataDependentOutputException):
+        learn(on_gpu(method))
+    method = load_recipe("moco", STRATEGIES).build_method()
+    with FakeTensorMode():
+        on_gpu(method).queue.rows = torch.zeros(8, 128)
+        with pytest.raises(RuntimeError, match="device"):
+            learn(method)
