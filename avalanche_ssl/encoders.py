@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import gcd
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,27 @@ class Encoder(nn.Module):
         self.in_channels = in_channels
         self.out_features = out_features
 
+    _training_pass: Callable[[Tensor], Tensor] | None = None
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Let `torch.compile`, which takes the arguments, make code for passes in training mode, by shape of the batch.
+
+        Evaluation stays as it is: its batches come in many sizes, and each would have to be compiled for. A copy of
+        the encoder, and what is read from a file, is not compiled.
+        """
+        self._training_pass = torch.compile(self._features, *args, **{"dynamic": False} | kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of."""
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {name: value for name, value in state.items() if name != "_training_pass"}
+
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, out_features) of images (B, C, H, W); UsageError if the stages give others."""
+        compiled = self._training_pass if self.training else None
+        return compiled(x) if compiled else self._features(x)
+
+    def _features(self, x: Tensor) -> Tensor:
         # Convolutions run faster on this layout. Weights stay as they are: Avalanche's AGEM and GEM view their
         # gradients as contiguous vectors.
         features: Tensor = self.stages(x.contiguous(memory_format=torch.channels_last))

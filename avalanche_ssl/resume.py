@@ -296,6 +296,7 @@ def _own(strategy: Any, sizes: list[int]) -> dict[str, Any]:
         "schedule": plain(strategy.schedule),
         "clip": strategy.clip,
         "precision": strategy.precision,
+        "compiled": strategy.compiled,
         "transforms": strategy.transforms,
         "on_nan": strategy.watch.on_nan,
         "images": sizes,

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
+from avalanche_ssl.compiled import compile_encoders
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.faults import OnNan, Watch, explain
 from avalanche_ssl.heap import keep_freed_memory
@@ -57,6 +58,7 @@ class SelfSupervised(
         schedule: of the learning rate within an experience; the base rates are the optimiser's.
         clip: largest norm of the gradient; None leaves it alone.
         precision: "fp32", or "bf16" for embeddings under autocast with losses in fp32.
+        compiled: True lets `torch.compile` make code for the encoders' training passes, see `Encoder.compile`.
         transforms: True keeps the per-sample transforms of the stream. By default they are skipped and views are
             made from raw pixels, in batches on the device.
         seed: of the views, of sampling, and of the order of images.
@@ -65,8 +67,8 @@ class SelfSupervised(
 
     Raises:
         UsageError: the model is no `Method`, a parameter is missing from the optimiser, a plugin or metric needs
-            class logits in training, or `eval` is called without a probe; in training: the loss is not finite, the
-            data are gone, or the memory does not suffice.
+            class logits in training, compiling does not work, or `eval` is called without a probe; in training: the
+            loss is not finite, the data are gone, or the memory does not suffice.
     """
 
     PLUGIN_CLASS = SupervisedPlugin
@@ -87,6 +89,7 @@ class SelfSupervised(
         schedule: Schedule = Schedule(),
         clip: float | None = None,
         precision: Literal["fp32", "bf16"] = "fp32",
+        compiled: bool = False,
         transforms: bool = False,
         seed: int = 0,
         on_nan: OnNan = "stop",
@@ -115,6 +118,7 @@ class SelfSupervised(
         self.schedule = schedule
         self.clip = clip
         self.precision = precision
+        self.compiled = compiled
         self.transforms = transforms
         self.view_generator = torch.Generator(self.device).manual_seed(seed)
         self.order_generator = torch.Generator().manual_seed(seed)
@@ -134,6 +138,8 @@ class SelfSupervised(
         model.to(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
+        if compiled:
+            compile_encoders(model, self.device)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 

@@ -7,30 +7,33 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from timing import seconds, show, versions
+from timing import machine, seconds, show, versions
 
 BATCH, REPEATS = 256, 7
 DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
 
 
-def augment() -> None:
-    """Two SimCLR views of 32x32 images on one thread, image by image with PIL and batched; then each operation."""
+def augment(device: str = "cpu") -> None:
+    """Two SimCLR views of 32x32 images on one thread, image by image with PIL and batched; then each operation.
+
+    On a GPU the batches lie there, and PIL works on the host.
+    """
     import torch
 
     torch.set_num_threads(1)
     raw = smooth_images(BATCH)
-    per_image, batched = pil_pipeline(raw), batched_pipeline(raw)
-    interleaved = [(seconds(per_image), seconds(batched)) for _ in range(REPEATS)]
+    per_image, batched = pil_pipeline(raw), batched_pipeline(raw.to(device))
+    interleaved = [(seconds(per_image), seconds(batched, device)) for _ in range(REPEATS)]
     pil, ours = ([1e6 * pair[side] / BATCH for pair in interleaved] for side in (0, 1))
-    print(f"two SimCLR views of a 32x32 image, one thread, batch {BATCH}, {REPEATS} alternating repetitions")
+    print(f"two SimCLR views of a 32x32 image, batch {BATCH}, {REPEATS} alternating repetitions; {machine(device)}")
     print(versions())
     print(f"{'':32}{'median':>9}{'min':>9}{'max':>9}")
     show("torchvision on PIL, us/image", pil)
     show("avalanche_ssl, us/image", ours)
     show("times faster", [slow / fast for slow, fast in zip(pil, ours, strict=True)])
     print(f"\n{'one operation, us/image':32}{'median':>9}{'min':>9}{'max':>9}")
-    for name, operation in operations(raw).items():
-        show(name, [1e6 * seconds(operation) / BATCH for _ in range(REPEATS)])
+    for name, operation in operations(raw.to(device)).items():
+        show(name, [1e6 * seconds(operation, device) / BATCH for _ in range(REPEATS)])
 
 
 def smooth_images(count: int) -> Any:
@@ -66,16 +69,16 @@ def batched_pipeline(raw: Any) -> Callable[[], object]:
 
 
 def operations(raw: Any) -> dict[str, Callable[[], object]]:
-    """Every operation on the whole batch, in blocks as `Augment` works on the CPU."""
+    """Every operation on the whole batch, on the CPU in blocks, as `Augment` works there."""
     import torch
 
     from avalanche_ssl import color, geometry
     from avalanche_ssl.augment import BLOCK, Augment
 
-    block = BLOCK // (3 * 32 * 32)
+    block = BLOCK // (3 * 32 * 32) if raw.device.type == "cpu" else BATCH
     x, generator = color.to_float(raw), torch.Generator().manual_seed(0)
-    factor = geometry.uniform((BATCH,), 0.6, 1.4, generator)
-    boxes = geometry.random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator)
+    factor = geometry.uniform((BATCH,), 0.6, 1.4, generator, raw.device)
+    boxes = geometry.random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator, raw.device)
 
     def blocks(operation: Callable[..., object], *parameters: Any) -> Callable[[], object]:
         pieces = list(zip(*(values.split(block) for values in (x, *parameters)), strict=True))

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "device": "auto",
     "precision": "auto",
+    "compile": False,
     "probes": None,
     "probe_boundaries": 0,
     "workers": 0,
@@ -52,6 +53,7 @@ KINDS: dict[str, Any] = {
     "seed": int,
     "device": str,
     "precision": str,
+    "compile": bool,
     "probes": str,
     "probe_boundaries": int,
     "workers": int,
@@ -114,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="N", help="of weights, views and the order of images (0)")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: bf16 where it is faster here)")
+    add("--compile", action="store_const", const=True, help="encoders by torch.compile: pays in long runs")
     add(
         "--probes",
         metavar="NAMES",

@@ -70,8 +70,8 @@ def grow(case: Case, steps: int, rounds: int, most: int | None = None) -> list[d
 def _filled(whole: Whole) -> Whole:
     """With banks that are full, as after many images."""
     for bank in [m for m in whole.strategy.model.modules() if isinstance(m, MemoryBank)]:
-        rows = torch.randn(4096, *bank.rows.shape[1:])
-        for ids in torch.arange(len(bank.ids)).split(4096):
+        rows = torch.randn(4096, *bank.rows.shape[1:], device=bank.rows.device)
+        for ids in torch.arange(len(bank.ids), device=bank.ids.device).split(4096):
             bank.write(ids * -7046029254386353131, rows[: len(ids)])
     return whole
 

@@ -13,7 +13,6 @@ from avalanche.core import SupervisedPlugin
 from timing import now
 from torch.utils.flop_counter import FlopCounterMode
 
-from avalanche_ssl.encoders import Encoder
 from avalanche_ssl.ledger import views_an_image
 from avalanche_ssl.recipe import Recipe, load_recipe
 from avalanche_ssl.strategy import SelfSupervised
@@ -46,11 +45,9 @@ class Case(NamedTuple):
         return np.random.default_rng(0).integers(0, 256, (count, self.size, self.size, 3), np.uint8)
 
     def build(self, settings: Mapping[str, Any] = {}, **options: Any) -> SelfSupervised:
-        """The strategy as `run.py` builds it, with compiled encoders if asked for."""
-        strategy = self.recipe(settings).build(device=self.device, precision=self.precision, **options)
-        for encoder in [m for m in strategy.model.modules() if isinstance(m, Encoder) and self.compiled]:
-            encoder.compile()
-        return strategy
+        """The strategy as `run.py` builds it."""
+        machine = {"device": self.device, "precision": self.precision, "compiled": self.compiled}
+        return self.recipe(settings).build(**machine, **options)
 
 
 def experience(images: Any) -> Any:

@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 from avalanche_ssl.errors import UsageError
-
-HEAD = f"{'strategy':16}{'encoder':11}{'whole, images/s':>24}{'bare':>9}{'views/s':>9}{'whole/bare':>18}{'MiB':>7}"
-
-PEER_HEAD = f"{'strategy':16}{'encoder':11}{'':5}{'ours, images/s':>24}{'peer, images/s':>24}{'ours/peer':>20}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--strategy", metavar="NAMES", help="whole step and bare network of strategies, comma-separated; or all")
     add("--encoder", default="smallconv", metavar="NAMES", help="comma-separated (smallconv)")
-    add("--batch-size", type=int, default=128, metavar="N", help="images a step (128)")
+    add("--batch-size", type=numbers, default=[128], metavar="N", help="images a step, comma-separated (128)")
     add("--size", type=int, default=32, metavar="N", help="pixels a side, of images and of views (32)")
     add("--precision", default="auto", metavar="NAMES", help="auto, fp32 or bf16; comma-separated (auto)")
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
@@ -59,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def numbers(text: str) -> list[int]:
+    """Of a comma-separated text."""
+    return [int(number) for number in text.split(",")]
+
+
 def _run(options: argparse.Namespace) -> int:
     if not (options.strategy or options.features or options.scale or options.augment or options.memory):
         raise UsageError(
@@ -73,7 +73,9 @@ def _run(options: argparse.Namespace) -> int:
         ("workers", 0),
         ("scale", 1),
     ):
-        if (value := getattr(options, name)) is not None and value < least:
+        given = getattr(options, name)
+        value = min(given) if isinstance(given, list) else given
+        if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} is {value}: give {least} or more")
     if options.threads:
         import torch
@@ -88,8 +90,9 @@ def _run(options: argparse.Namespace) -> int:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if options.augment:
         from parts import augment
+        from run import _machine
 
-        augment()
+        augment(_machine(options.device, "fp32")[0])
     if options.memory:
         from parts import memory
 
@@ -98,26 +101,44 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _strategies(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure each strategy with each encoder in each precision."""
+    """Measure each strategy with each encoder, batch size and precision."""
+    from rows import BARE_HEAD, PEER_HEAD, bare_line, peer_line, without_room
     from timing import machine, ratios, spread, versions
 
     cases = _cases(options)
     if options.peer:
-        from peers import check
+        from peers import check, cores
 
         check(options.peer, cases)
+        options.workers = cores() if options.workers is None else options.workers
     what = f"whole steps of ours and of {options.peer}" if options.peer else "whole steps and bare networks"
     print(f"{what} in turn, {options.rounds} rounds of {options.steps} steps; median (min-max), {options.clock} time")
-    print(f"batch {options.batch_size}, {options.size}x{options.size}; {machine(cases[0].device)}; {versions()}")
-    print(PEER_HEAD if options.peer else HEAD)
-    measure, line = (_against_peer, _peer_line) if options.peer else (_measured, _line)
-    rows = []
+    print(f"{options.size}x{options.size}; {machine(cases[0].device)}; {versions()}")
+    print(PEER_HEAD if options.peer else BARE_HEAD)
+    rows, line = [], peer_line if options.peer else bare_line
     for case in cases:
-        rows.append(measure(case, options))
-        print(line(rows[-1]), flush=True)
-    if options.peer:
+        row = _row(case, options)
+        print(line(row) if row else without_room(case), flush=True)
+        rows += [row] if row else []
+    if options.peer and rows:
         print("ratio", spread([ratio for row in rows for ratio in ratios(row["peer_seconds"], row["whole_seconds"])]))
     return {"machine": machine(cases[0].device), "versions": versions(), "rows": rows}
+
+
+def _row(case: Any, options: argparse.Namespace) -> dict[str, Any] | None:
+    """The figures of one case; None if it does not fit into the memory."""
+    from rows import beside_bare, beside_peer
+
+    from avalanche_ssl.faults import out_of_memory
+    from avalanche_ssl.recipe import parse_settings
+
+    measured = (case, options.steps, options.rounds, parse_settings(options.set))
+    try:
+        return beside_peer(*measured, options.peer, options.workers) if options.peer else beside_bare(*measured)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return None
 
 
 def _features(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -126,7 +147,7 @@ def _features(options: argparse.Namespace) -> list[dict[str, Any]]:
 
     options.strategy = "simclr"
     rows = []
-    for case in _cases(options):
+    for case in {case.encoder: case for case in _cases(options)}.values():
         rows.append(speeds(case, options.steps, options.rounds))
         whole, bare = (spread([1 / s for s in rows[-1][name]], 0) for name in ("whole", "bare"))
         print(
@@ -157,68 +178,15 @@ def _cases(options: argparse.Namespace) -> list[Any]:
 
     names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
     cases = [
-        Case(name, encoder, options.batch_size, options.size, precision, device, options.clock, options.compile)
+        Case(name, encoder, batch, options.size, precision, device, options.clock, options.compile)
         for name in names
         for encoder in options.encoder.split(",")
+        for batch in options.batch_size
         for device, precision in [_machine(options.device, p) for p in options.precision.split(",")]
     ]
     for case in cases:
         case.recipe(parse_settings(options.set))
     return cases
-
-
-def _measured(case: Any, options: argparse.Namespace) -> dict[str, Any]:
-    """One row: seconds a step of both, and what follows from them."""
-    from steps import Bare, Whole
-    from timing import forget_peak, in_turn, peak_mib
-
-    from avalanche_ssl.recipe import parse_settings
-
-    settings = parse_settings(options.set)
-    forget_peak(case.device)
-    whole, bare = Whole(case, options.steps, settings), Bare(case, options.steps, settings)
-    slow, fast = in_turn(options.rounds, whole, bare)
-    row = case._asdict() | {"whole_seconds": slow, "bare_seconds": fast, "peak_mib": peak_mib(case.device)}
-    return row | {"views_an_image": bare.views_an_image, "flops": bare.flops(), "parts_seconds": whole.shares()}
-
-
-def _against_peer(case: Any, options: argparse.Namespace) -> dict[str, Any]:
-    """One row: seconds a step of ours and of the peer."""
-    from peers import SETTINGS, build, cores
-    from steps import Whole
-    from timing import in_turn
-
-    from avalanche_ssl.recipe import parse_settings
-
-    workers = cores() if options.workers is None else options.workers
-    peer = build(options.peer, case, options.steps, workers)
-    ours = Whole(case, options.steps, SETTINGS.get(case.strategy, {}) | parse_settings(options.set))
-    slow, fast = in_turn(options.rounds, peer, ours)
-    return case._asdict() | {"peer": options.peer, "workers": workers, "peer_seconds": slow, "whole_seconds": fast}
-
-
-def _peer_line(row: dict[str, Any]) -> str:
-    from timing import ratios, spread
-
-    ours, peer = (spread([row["batch"] / s for s in row[name]], 0) for name in ("whole_seconds", "peer_seconds"))
-    ratio = spread(ratios(row["peer_seconds"], row["whole_seconds"]))
-    return f"{row['strategy']:16}{row['encoder']:11}{row['precision']:>5}{ours:>24}{peer:>24}{ratio:>20}"
-
-
-def _line(row: dict[str, Any]) -> str:
-    from timing import ratios, spread
-
-    slow, fast = row["whole_seconds"], row["bare_seconds"]
-    rate = row["batch"] / statistics.median(slow)
-    rates = spread([row["batch"] / s for s in slow], 0)
-    peak = "" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
-    total = sum(row["parts_seconds"].values())
-    shares = ", ".join(f"{part} {100 * s / total:.1f}" for part, s in row["parts_seconds"].items())
-    return (
-        f"{row['strategy']:16}{row['encoder']:11}{rates:>24}{row['batch'] / statistics.median(fast):>9,.0f}"
-        f"{rate * row['views_an_image']:>9,.0f}{spread(ratios(slow, fast)):>18}{peak:>7}\n"
-        f"  {row['precision']}, bare {row['flops'] / statistics.median(fast) / 1e9:,.0f} GFLOP/s; % of a step: {shares}"
-    )
 
 
 if __name__ == "__main__":

@@ -33,14 +33,16 @@ def spread(values: list[float], digits: int = 2) -> str:
     return f"{middle} ({low}-{high})"
 
 
-def seconds(operation: Callable[[], object]) -> float:
+def seconds(operation: Callable[[], object], device: Any = "cpu") -> float:
     """Seconds of one call: the mean over calls that last 50 ms or more, after one that is not counted."""
     operation()
-    calls, start = 0, time.perf_counter()
-    while calls == 0 or time.perf_counter() - start < 0.05:
-        operation()
-        calls += 1
-    return (time.perf_counter() - start) / calls
+    calls, taken = 1, 0.0
+    while taken < 0.05:
+        calls, start = 2 * calls, now(device)
+        for _ in range(calls):
+            operation()
+        taken = now(device) - start
+    return taken / calls
 
 
 def now(device: Any, clock: str = "wall") -> float:
@@ -61,6 +63,22 @@ def _busy() -> float:
 
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def product_rate(device: Any, precision: str) -> float:
+    """Floating-point operations a second of a matrix product: what is within reach here, by the library at hand."""
+    import torch
+
+    size = 8192 if torch.device(device).type == "cuda" else 2048
+    x = torch.ones(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+
+    def product() -> float:
+        start = now(device)
+        x @ x
+        return now(device) - start
+
+    (taken,) = in_turn(5, product)
+    return 2 * size**3 / min(taken)
 
 
 def forget_peak(device: Any) -> None:

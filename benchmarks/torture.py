@@ -80,7 +80,9 @@ def _few_digits(experiences: int, decode: bool) -> Any:
     return assemble(sets[0], parts[0], sets[1], parts[1], whole.class_names)
 
 
-def options_of(strategy: str, precision: str, workers: int, replay: int, online: int) -> list[str]:
+def options_of(
+    strategy: str, precision: str, workers: int, replay: int, online: int, compiled: bool = False
+) -> list[str]:
     """Arguments for run.py."""
     recipe = load_recipe(strategy, run.STRATEGIES)
     has = arguments(recipe.method)
@@ -90,6 +92,7 @@ def options_of(strategy: str, precision: str, workers: int, replay: int, online:
     stream = ["--benchmark", "few-digits", "--stream", f"decode={str(workers > 0).lower()}"]
     cut = ["--online", str(online)] if online else []
     fixed = ["--strategy", strategy, "--precision", precision, "--device", "cpu", "--checkpoint-every", "2it"]
+    fixed += ["--compile"] if compiled else []
     return [*fixed, *stream, *sets, *cut, "--workers", str(workers), "--replay", str(replay)]
 
 
@@ -267,6 +270,7 @@ def main() -> int:
     add("--workers", nargs="*", type=int, default=[0], help="loader processes; other than 0 also decodes one by one")
     add("--replay", nargs="*", type=int, default=[0, 30], help="images of the replay memory")
     add("--online", nargs="*", type=int, default=[0], help="images of a mini-batch")
+    add("--compile", action="store_true", help="encoders by torch.compile")
     add("--kills", type=int, default=3, help="of a run, one more comes from outside")
     add("--seed", type=int, default=0, help="of the moments")
     add("--size", action="store_true", help="kill nothing: size and time of checkpoints with large memories")
@@ -280,9 +284,8 @@ def main() -> int:
     for strategy, precision, workers, replay, online in itertools.product(*choices):
         name = f"{strategy:<18} {precision} workers {workers} replay {replay:>3} online {online:>2}"
         start = time.monotonic()
-        survived, wrong = torture(
-            name, options_of(strategy, precision, workers, replay, online), options.kills, options.seed
-        )
+        words = options_of(strategy, precision, workers, replay, online, options.compile)
+        survived, wrong = torture(name, words, options.kills, options.seed)
         total += survived
         lost += bool(wrong)
         verdict = f"LOST: {', '.join(wrong[:4])}" if wrong else "the same, bit for bit"

@@ -109,6 +109,7 @@ def _train(
         seed=config["seed"],
         device=device,
         precision=precision,
+        compiled=config["compile"],
         on_nan=config["on_nan"],
         plugins=[plugin for plugin in given if plugin],
     )
@@ -122,7 +123,8 @@ def _train(
         _open(out, config)
         log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
         _seed(config["seed"])
-    print(f"{name} ({device}, {precision}, {recipe.encoder}) -> {out}")
+    encoder = f"{recipe.encoder}, compiled" if config["compile"] else recipe.encoder
+    print(f"{name} ({device}, {precision}, {encoder}) -> {out}")
     gallery = Gallery(probe.test, out) if probe else None
     if resumed:
         print(f"resumed after {strategy.clock.train_iterations} steps, {checkpoints.done} experiences complete")

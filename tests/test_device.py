@@ -1,7 +1,7 @@
-"""Would every recipe learn on a GPU without waiting for it? Told without one, by tensors that have a device and no values.
+"""Would every recipe learn on a GPU without waiting for it? Told without one, by tensors of a device without values.
 
-On these, whatever reads a value from the device fails, and so does what joins tensors of two devices. The gradient
-needs a driver, and is torch's.
+Whatever reads a value of theirs fails, and so does what joins tensors of two devices. The gradient needs a driver,
+and is torch's.
 """
 
 import logging

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 import torchvision
@@ -144,3 +147,23 @@ def test_wrong_options_are_one_line(options: dict[str, object]) -> None:
 def test_nearest() -> None:
     assert str(nearest("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
     assert str(nearest("norm", "zzz", ["batch"])) == "no norm 'zzz': choose one (batch)"
+
+
+def test_compiled_code_is_for_training_and_for_one_encoder_only():
+    passes = []
+
+    def backend(graph, inputs):
+        return lambda *given: passes.append(len(inputs)) or graph.forward(*given)
+
+    encoder = ENCODERS["smallconv"](width=4)
+    x = torch.randn(6, 3, 16, 16)
+    before = encoder.state_dict().keys()
+    expected = encoder(x)
+    encoder.compile(backend=backend)
+    assert torch.allclose(encoder(x), expected, atol=1e-6) and len(passes) == 1
+    copied, loaded = copy.deepcopy(encoder), pickle.loads(pickle.dumps(encoder))
+    for eager in (encoder.eval(), copied, loaded):
+        eager(x)
+    assert len(passes) == 1
+    encoder.train()(x)
+    assert len(passes) == 2 and encoder.state_dict().keys() == before

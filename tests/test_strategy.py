@@ -1,4 +1,5 @@
 import copy
+import shutil
 import warnings
 
 import numpy as np
@@ -232,6 +233,40 @@ def test_bf16_keeps_losses_and_memory_in_fp32(digits):
     assert bf16.model.queue.rows.dtype == torch.float32
     change = (state(bf16)["head.2.weight"] - state(fp32)["head.2.weight"]).abs().max()
     assert 0 < change < 0.05
+
+
+def test_compiled_encoders_learn_the_same_up_to_rounding(digits):
+    if not shutil.which("g++"):
+        pytest.skip("needs a C++ compiler")
+    calls = []
+    eager, compiled = make(), make(compiled=True)
+    compiled.plugins.append(Spy(before_forward=lambda s: calls.append(s.model.encoder._training_pass)))
+    for strategy in (eager, compiled):
+        learn(strategy, digits, experiences=1)
+    assert all(calls) and compiled.model.slow.copy[0]._training_pass
+    for name, weight in state(eager).items():
+        assert torch.allclose(state(compiled)[name], weight, atol=1e-2), name
+
+
+def test_what_cannot_be_compiled_is_refused(monkeypatch):
+    torch.manual_seed(0)
+    bare = SimCLR(tiny, dim=8)
+    bare.encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 8))
+    with pytest.raises(UsageError, match="SimCLR has no Encoder to compile: wrap the network"):
+        make(bare, compiled=True)
+
+    def compile(function, **options):
+        def call(*given):
+            raise RuntimeError("No working compiler\n Set TORCHDYNAMO_VERBOSE=1")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile)
+    with pytest.raises(UsageError) as error:
+        make(compiled=True)
+    assert str(error.value) == (
+        "torch.compile does not work here (No working compiler): install a C++ compiler such as g++, or do not compile"
+    )
 
 
 # -- data ------------------------------------------------------------------------------------------------------------

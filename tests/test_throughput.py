@@ -6,8 +6,10 @@ import sys
 
 import inference
 import pytest
+import rows
 import scaling
 import throughput
+import timing
 import torch
 from peers import PlainAvalanche
 from steps import PARTS, Bare, Case, Whole
@@ -68,10 +70,30 @@ def test_table_and_json(tmp_path, capsys):
     assert throughput.main(["--strategy", "simclr,moco", *arguments, "--json", str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[3::2]] == ["simclr", "moco"]
+    assert re.match(r"  fp32, bare [\d,]+ GFLOP/s, \d+ % of a matrix product's; % of a step: data", lines[4])
     row = json.loads(file.read_text())["rows"][1]
     assert len(row["whole_seconds"]) == len(row["bare_seconds"]) == 2
     assert row["strategy"] == "moco" and row["views_an_image"] == 2
     assert {*row["parts_seconds"]} == {*PARTS, "rest"}
+
+
+def test_several_batches_and_one_that_has_no_room(monkeypatch, capsys):
+    class Greedy(Whole):
+        def __init__(self, case, steps, settings):
+            if case.batch > 16:
+                torch.empty(2**60)  # says of itself that there is no room
+            super().__init__(case, steps, settings)
+
+    monkeypatch.setattr(rows, "Whole", Greedy)
+    arguments = ["--batch-size", "8,32,16", "--size", "16", "--steps", "1", "--rounds", "1", "--precision", "fp32"]
+    assert throughput.main(["--strategy", "simclr", *arguments]) == 0
+    told = [line.split() for line in capsys.readouterr().out.splitlines()[3:] if line[0] != " "]
+    assert [words[2] for words in told] == ["8", "32", "16"]
+    assert told[1][3:] == ["out", "of", "memory", "in", "fp32"]
+
+
+def test_the_rate_of_a_matrix_product_is_one_of_a_computer():
+    assert 1e8 < timing.product_rate("cpu", "fp32") < 1e15
 
 
 @pytest.mark.parametrize("peer", ["avalanche", "lightly"])
@@ -132,6 +154,7 @@ def test_missing_lightly_is_one_line(monkeypatch, capsys):
         (["--strategy", "moco", "--encoder", "resnet81"], "did you mean 'resnet18'"),
         (["--strategy", "moco", "--precision", "fp23"], "precision 'fp23'"),
         (["--strategy", "moco", "--steps", "0"], "--steps is 0"),
+        (["--strategy", "moco", "--batch-size", "64,1"], "--batch-size is 1"),
         (["--strategy", "moco", "--peer", "lightning"], "did you mean 'lightly'"),
         (["--strategy", "cmc", "--peer", "lightly"], "strategy for --peer lightly 'cmc'"),
         (["--strategy", "cpc", "--peer", "avalanche"], "strategy for --peer avalanche 'cpc'"),
