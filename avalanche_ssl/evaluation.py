@@ -4,8 +4,7 @@ import copy
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,30 +16,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avalanche_ssl.along import OnlineProbe
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError, nearest, require_positive
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
+from avalanche_ssl.passes import FeaturePass, Function
 from avalanche_ssl.points import Measured, Points
 from avalanche_ssl.probes import (
     SCOPES,
     Probes,
-    Represents,
     accuracy,
     consolidation,
-    features,
     probe_accuracies,
     untouched,
 )
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.questions import Answer, Question, answer
-from avalanche_ssl.sources import joined, merged
+from avalanche_ssl.sources import merged
 
 Matrix = NDArray[np.float64]
-
-CROPS = Augment(scale=(0.08, 1.0), jitter=0.0, gray=0.0)
-"""How probes that are trained on augmented images see them: random resized crops, mirrored at random."""
 
 
 class Log(Protocol):
@@ -94,7 +87,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         batch_size: int = 512,
         seed: int = 0,
         boundaries: int = 1,
-        represent: Callable[[Any, Tensor], Tensor] | None = None,
+        represent: Function | None = None,
     ) -> None:
         super().__init__()
         require_positive(boundaries=boundaries)
@@ -112,9 +105,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.probes = [named(name) for name in probes]
         if len({p.name for p in self.probes}) < max(1, len(self.probes)):
             raise UsageError(f"probes {', '.join(p.name for p in self.probes) or 'none'}: name at least one, each once")
-        self.represent = represent
         self.n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in self.train + self.test)
-        self.scopes, self.log, self.batch_size, self.seed = tuple(scopes), log, batch_size, seed
+        self.scopes, self.log, self.seed = tuple(scopes), log, seed
         self.questions = list(getattr(benchmark, "questions", ()))
         self.answers: list[tuple[int, list[Answer]]] = []
         """To the benchmark's `questions`, with the number of experiences that had been learnt."""
@@ -127,7 +119,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self._whole_questions = [q.once(self._whole.first) for q in self.questions if self._whole and not q.again]
         self._sizes, self.boundaries = [len(d) for d in self.train], boundaries
         self._thin()
-        self._joined = {id(part): joined(part, batch_size) for part in (self.train, self.test)}
+        self._features = FeaturePass([self.train, self.test], batch_size, represent)
         self.rows: list[dict[str, Matrix]] = []
         """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
         self.latest: list[Labelled] = []
@@ -238,7 +230,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def after_backward(self, strategy: Any, **kwargs: Any) -> None:
         """Let the probes that learn along with the encoder take a step."""
         for online in self.online.values():
-            online.step(strategy, self._model(strategy), getattr(strategy, "transforms", True))
+            online.step(strategy, self._features.model(strategy), getattr(strategy, "transforms", True))
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Count images, each pass and replayed ones included."""
@@ -269,7 +261,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
         if self._probed_at != strategy.clock.train_iterations:
-            with untouched(self._model(strategy)):
+            with untouched(self._features.model(strategy)):
                 self._fit(strategy, self._features(strategy, self.train), seen=self.trained)
 
     def measure(self, strategy: Any) -> None:
@@ -314,7 +306,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
-        with untouched(self._model(strategy)):
+        with untouched(self._features.model(strategy)):
             train = self._features(strategy, self.train)
             fitted = self._fit(strategy, train, seen=seen)
             self.latest = self._features(strategy, self.test)
@@ -385,7 +377,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             each = [probe_accuracies(probes, probe.tested(self.latest)) for probes in fits]
             return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
         online = self.online[probe.name]
-        with online.seen(self._model(strategy)) as differs:
+        with online.seen(self._features.model(strategy)) as differs:
             test = self._features(strategy, self.test) if differs else self.latest
         return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
 
@@ -416,36 +408,6 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def _scopes(self, probe: Probe) -> list[str]:
         return [scope for scope in probe.scopes if scope in self.scopes]
 
-    def _model(self, strategy: Any) -> Represents:
-        if self.represent is not None:
-            return _Represented(strategy.model, self.represent)
-        if not hasattr(strategy.model, "represent"):
-            raise UsageError(
-                f"{type(strategy.model).__name__} has no method represent(x): give "
-                "ProbePlugin(..., represent=lambda model, x: features)"
-            )
-        model: Represents = strategy.model
-        return model
-
-    def _features(self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None) -> list[Labelled]:
-        """Features of each dataset; with a generator, of randomly cropped and mirrored images."""
-        transforms = getattr(strategy, "transforms", True)  # of other strategies, networks expect them
-        whole = None if transforms else self._joined.get(id(datasets))
-
-        def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
-            loader = RawLoader([dataset], [self.batch_size], shuffle=False, drop_last=False, transforms=transforms)
-            return loader if crops is None else cropped(loader, crops)
-
-        def cropped(loader: RawLoader, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-            for x, *rest in loader:
-                yield CROPS.rgb(x.to(strategy.device), generator, x.shape[-1]), *rest
-
-        model, device = self._model(strategy), strategy.device
-        if whole is None:
-            return [features(model, batches(_evaluated(d)), device) for d in datasets]
-        x, _ = features(model, batches(_evaluated(whole.dataset)), device)
-        return [(x[rows], y) for rows, y in zip(whole.rows, whole.labels, strict=True)]
-
     def _publish(self, strategy: Any, probe: Probe, scope: str, j: int, accuracy: float) -> None:
         name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"
         strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
@@ -461,23 +423,6 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 seconds=round(self.train_seconds, 3),
                 **_odd(probe),
             )
-
-
-@dataclass(frozen=True)
-class _Represented:
-    """A model with a function of it as `represent`."""
-
-    model: nn.Module
-    function: Callable[[Any, Tensor], Tensor]
-
-    def represent(self, x: Tensor) -> Tensor:
-        return self.function(self.model, x)
-
-    def eval(self) -> object:
-        return self.model.eval()
-
-    def modules(self) -> Iterator[nn.Module]:
-        return self.model.modules()
 
 
 def _odd(probe: Probe) -> dict[str, str]:
@@ -497,8 +442,3 @@ def _answers(fields: Iterable[dict[str, Any]]) -> list[Answer]:
 def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
     """As the row, but not known."""
     return {key: np.full_like(values, np.nan) for key, values in row.items()}
-
-
-def _evaluated(dataset: Any) -> Any:
-    """The dataset with its transforms for evaluation, if it has such."""
-    return dataset.eval() if hasattr(dataset, "eval") else dataset

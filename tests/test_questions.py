@@ -192,7 +192,7 @@ def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
     plugin.measure(strategy)
     assert sum(seen) == 1100
     shared = plugin.latest
-    plugin._joined = {}
+    plugin._features._joined = {}
     plugin.measure(strategy)
     assert all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(shared, plugin.latest))
     assert np.array_equal(plugin.rows[0]["all"], plugin.rows[1]["all"])
