@@ -21,13 +21,14 @@ class Encoder(nn.Module):
     `stages` may also be a network that pools by itself: features that come out as (B, D) are left alone.
     """
 
+    _training_pass: Callable[[Tensor], Tensor] | None = None
+    """Compiled code, see `compile`."""
+
     def __init__(self, stages: nn.Sequential, out_features: int, in_channels: int = 3) -> None:
         super().__init__()
         self.stages = stages
         self.in_channels = in_channels
         self.out_features = out_features
-
-    _training_pass: Callable[[Tensor], Tensor] | None = None
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Let `torch.compile`, which takes the arguments, make code for passes in training mode, by shape of the batch.
