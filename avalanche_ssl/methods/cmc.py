@@ -36,8 +36,8 @@ class CMC(Method):
         objective: "info_nce" (softmax) or "nce" (binary, paper sec. 3.3), with the bank only.
         dim: length of an embedding.
         hidden: width of a head's hidden layer, 0 for the paper's linear head.
-        head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a young
-            network lean one way, as in `MoCo`.
+        head_norm: batch norm at the end of the heads, where the paper has none; a hidden layer has it always. Without it
+            the embeddings of a young network lean one way, as in `MoCo`.
         temperature: similarities are divided by it.
         capacity: images the bank holds; the oldest leave first.
         count: K, negatives drawn a step from the bank, shared by the batch.
@@ -81,7 +81,7 @@ class CMC(Method):
         if graph == "core":
             self.pairs = [pair for pair in self.pairs if pair[0] == 0]
         layers = 2 if hidden else 1
-        head = partial(mlp, hidden=hidden, out_features=dim, layers=layers, norm=head_norm, last_norm=head_norm)
+        head = partial(mlp, hidden=hidden, out_features=dim, layers=layers, last_norm=head_norm)
         self.heads = nn.ModuleDict({v: head(e.out_features) for v, e in encoders.items()})
         self.bank: MemoryBank | None = None
         if negatives == "bank":
