@@ -185,6 +185,16 @@ def test_moco_heads_of_both_versions():
     assert second.head[0].weight.shape == (64, 64) and second.head[2].weight.shape == (16, 64)
 
 
+def test_cmc_heads_are_linear_or_have_a_hidden_layer_with_norm():
+    layers = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
+    for head in cmc(hidden=0).heads.values():
+        assert [type(layer) for layer in head] == layers[:1] and head[0].bias is not None
+    for head in cmc(hidden=16).heads.values():
+        assert [type(layer) for layer in head] == layers
+    for head in cmc(hidden=16, head_norm=True).heads.values():
+        assert [type(layer) for layer in head] == [*layers, nn.BatchNorm1d]
+
+
 @pytest.mark.parametrize("hidden", [0, 16])
 def test_head_norm_centres_embeddings_in_each_batch(hidden):
     """Whatever the weights: young networks lean one way."""

@@ -14,13 +14,38 @@ from conftest import tiny
 
 from avalanche_ssl import Recipe, Schedule, check_method, methods
 from avalanche_ssl.augment import Augment
-from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.encoders import ENCODERS, smallconv
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.recipe import load_recipe, parse_settings, recipe_names
 from avalanche_ssl.settings import arguments
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"
+
+LEARNT = {
+    "barlow": 586784,
+    "byol": 652320,
+    "cmc": 261232,
+    "cmc-bank": 261488,
+    "cmc-full": 222795,
+    "cpc": 615520,
+    "cpc-v2": 1246240,
+    "deepcluster": 487840,
+    "deepcluster-v1": 512608,
+    "moco": 487968,
+    "moco-symmetric": 487968,
+    "moco-v1": 421920,
+    "moco-v3": 915232,
+    "pirl": 849312,
+    "pirl-rotation": 587040,
+    "simclr": 487968,
+    "simsiam": 914976,
+    "supervised": 480644,
+    "swav": 504224,
+    "swav-multicrop": 504224,
+    "vicreg": 586784,
+}
+"""Numbers that each recipe learns, as it was when README's figures were measured."""
 
 
 @pytest.fixture(autouse=True)
@@ -349,3 +374,11 @@ def test_a_pair_that_is_none(pair: str) -> None:
     with pytest.raises(UsageError, match=r"^setting '") as error:
         parse_settings([pair])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+def test_measured_figures_are_of_these_networks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this fails, a layer has come or gone: measure the recipe again before its number is changed here."""
+    monkeypatch.setitem(ENCODERS, "smallconv", smallconv)
+    method = load_recipe(name, STRATEGIES).build_method()
+    assert sum(p.numel() for p in method.parameters() if p.requires_grad) == LEARNT[name]
