@@ -36,7 +36,7 @@ class CMC(Method):
         objective: "info_nce" (softmax) or "nce" (binary, paper sec. 3.3), with the bank only.
         dim: length of an embedding.
         hidden: width of a head's hidden layer, 0 for the paper's linear head.
-        head_norm: batch norm at the end of the heads, where the paper has none; a hidden layer has it always. Without it
+        head_norm: batch norm at the end of the heads, where the paper has none; a hidden layer always has it. Without,
             the embeddings of a young network lean one way, as in `MoCo`.
         temperature: similarities are divided by it.
         capacity: images the bank holds; the oldest leave first.
