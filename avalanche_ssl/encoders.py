@@ -51,7 +51,7 @@ class Encoder(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         # Convolutions run faster on this layout. Weights stay as they are: Avalanche's AGEM and GEM view their
         # gradients as contiguous vectors.
-        features: Tensor = self.stages(x.contiguous(memory_format=torch.channels_last))
+        features: Tensor = self.stages(_channels_last(x))
         if features.dim() == 4:
             # Channels moved last by name as in memory: else the gradient comes back laid out the other way.
             features = features.permute(0, 2, 3, 1).mean((1, 2))
@@ -61,6 +61,14 @@ class Encoder(nn.Module):
                 "give its real out_features, and remove its classifier with wrap(..., head='fc')"
             )
         return features
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same images; of a single channel, which lies in memory like the last one anyway, torch goes by the strides."""
+    if x.shape[1] == 1:
+        batch, _, height, width = x.shape
+        return x.reshape(batch, height, width, 1).permute(0, 3, 1, 2)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class EncoderFactory(Protocol):

@@ -167,3 +167,14 @@ def test_compiled_code_is_for_training_and_for_one_encoder_only():
     assert len(passes) == 1
     encoder.train()(x)
     assert len(passes) == 2 and encoder.state_dict().keys() == before
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_maps_lie_in_memory_with_their_channels_last(channels: int) -> None:
+    seen = []
+    encoder = smallconv(channels, width=8)
+    for stage in encoder.stages:
+        stage.register_forward_hook(lambda module, given, maps: seen.append(maps))
+    encoder(torch.randn(4, channels, 16, 16)).sum().backward()
+    assert len(seen) == 4
+    assert all(maps.is_contiguous(memory_format=torch.channels_last) for maps in seen)
