@@ -64,7 +64,7 @@ class Encoder(nn.Module):
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """The same images; of a single channel, which lies in memory like the last one anyway, torch goes by the strides."""
+    """The same images in this layout; of a single channel, which any layout fits, torch goes by the strides."""
     if x.shape[1] == 1:
         batch, _, height, width = x.shape
         return x.reshape(batch, height, width, 1).permute(0, 3, 1, 2)
