@@ -16,11 +16,14 @@ DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
 def augment(device: str = "cpu") -> None:
     """Two SimCLR views of 32x32 images on one thread, image by image with PIL and batched; then each operation.
 
-    On a GPU the batches lie there, and PIL works on the host.
+    Freed memory stays with the process, as in training. On a GPU the batches lie there, and PIL works on the host.
     """
     import torch
 
+    from avalanche_ssl.heap import keep_freed_memory
+
     torch.set_num_threads(1)
+    keep_freed_memory()
     raw = smooth_images(BATCH)
     per_image, batched = pil_pipeline(raw), batched_pipeline(raw.to(device))
     interleaved = [(seconds(per_image), seconds(batched, device)) for _ in range(REPEATS)]
