@@ -14,7 +14,31 @@ from pathlib import Path
 from avalanche_ssl.errors import UsageError
 
 HERE = Path(__file__).resolve().parent
-PEERS = "moco,simclr,byol,swav"
+PEERS = "--strategy moco,simclr,byol,swav --peer lightly"
+PAIR = "--strategy moco,simclr --encoder resnet18,resnet50"
+ON_CPU = {
+    "views": "--augment",
+    "memory": "--memory",
+    "smallconv": "--strategy all --batch-size 128 --rounds 3",
+    "resnet18": "--strategy all --encoder resnet18 --batch-size 64 --rounds 2 --steps 1",
+    "lightly-smallconv": f"{PEERS} --batch-size 256",
+    "lightly-resnet18": f"{PEERS} --encoder resnet18 --batch-size 128 --rounds 2 --steps 1",
+    "features": "--features",
+    "growth": "--scale --batch-size 64 --rounds 2",
+}
+"""Arguments of throughput.py, such as two cores can bear."""
+ON_GPU = {
+    "views": "--augment",
+    "resnets": f"{PAIR} --batch-size 256,512,1024,2048,4096 --precision bf16,fp32",
+    "all": "--strategy all --encoder resnet18,resnet50 --batch-size 256",
+    "compiled": f"{PAIR} --batch-size 256 --compile",
+    "lightly": f"{PEERS} --encoder resnet18,resnet50 --batch-size 256,1024",
+    "features": "--features --encoder resnet18,resnet50",
+    "growth": "--scale --encoder resnet18 --batch-size 256",
+}
+"""The same, of sizes that a GPU is bought for."""
+RUN = "--experiences 5 --epochs 100 --encoder resnet18 --set batch_size=256 --probes ridge,cassle-offline"
+"""Arguments of run.py on a GPU."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,50 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def plan(device: str, benchmark: str, data: str | None, out: Path) -> dict[str, list[str]]:
-    """The command of each table by name: sizes that a GPU is bought for, or those that two cores can bear."""
-    speed = ["throughput.py", "--device", device]
+    """The command of each table by name."""
+    tables = ON_CPU if device == "cpu" else ON_GPU
+    jobs = {name: ["throughput.py", "--device", device, *text.split()] for name, text in tables.items()}
     if device == "cpu":
-        small, large = ["--encoder", "smallconv", "--batch-size"], ["--encoder", "resnet18", "--batch-size"]
-        return {
-            "views": [*speed, "--augment"],
-            "memory": [*speed, "--memory"],
-            "smallconv": [*speed, "--strategy", "all", *small, "128", "--rounds", "3"],
-            "resnet18": [*speed, "--strategy", "all", *large, "64", "--rounds", "2", "--steps", "1"],
-            "lightly-smallconv": [*speed, "--strategy", PEERS, *small, "256", "--peer", "lightly"],
-            "lightly-resnet18": [
-                *speed,
-                "--strategy",
-                PEERS,
-                *large,
-                "128",
-                "--peer",
-                "lightly",
-                "--rounds",
-                "2",
-                "--steps",
-                "1",
-            ],
-            "features": [*speed, "--features"],
-            "growth": [*speed, "--scale", "--rounds", "2", "--batch-size", "64"],
-            "probes": ["probe_costs.py"],
-        }
-    residual = ["--encoder", "resnet18,resnet50", "--batch-size"]
-    place = ["--benchmark", benchmark, *(["--data", data] if data else []), "--device", device]
-    pair = ["--strategy", "moco,simclr", *residual]
-    learn = ["--experiences", "5", "--epochs", "100", "--encoder", "resnet18", "--set", "batch_size=256"]
-    return {
-        "views": [*speed, "--augment"],
-        "resnets": [*speed, *pair, "256,512,1024,2048,4096", "--precision", "bf16,fp32"],
-        "all": [*speed, "--strategy", "all", *residual, "256"],
-        "compiled": [*speed, *pair, "256", "--compile"],
-        "lightly": [*speed, "--strategy", PEERS, *residual, "256,1024", "--peer", "lightly"],
-        "features": [*speed, "--features", "--encoder", "resnet18,resnet50"],
-        "growth": [*speed, "--scale", "--encoder", "resnet18", "--batch-size", "256"],
-        "cifar100": [
-            *("sweep.py", "--strategy", "simclr,moco", "--out", str(out / "cifar100"), "--"),
-            *(*place, *learn, "--probes", "ridge,cassle-offline"),
-        ],
-    }
+        return jobs | {"probes": ["probe_costs.py"]}
+    stream = ["--benchmark", benchmark, *(["--data", data] if data else []), "--device", device]
+    learn = ["sweep.py", "--strategy", "simclr,moco", "--out", str(out / "cifar100"), "--", *stream, *RUN.split()]
+    return jobs | {"cifar100": learn}
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, list[str]]:
