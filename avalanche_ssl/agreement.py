@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avalanche_ssl.losses import unit
+from avalanche_ssl.functional import off_diagonal, unit
 
 
 def mean_cosine(prediction: Tensor, target: Tensor) -> Tensor:
@@ -55,11 +55,6 @@ def vicreg_loss(
     spread = [F.relu(1 - (z.var(0) + 1e-4).sqrt()).mean() / 2 for z in (first, second)]
     tangle = [off_diagonal(_covariance(z)) / z.shape[1] for z in (first, second)]
     return invariance * F.mse_loss(first, second) + variance * sum(spread) + covariance * torch.stack(tangle).sum()
-
-
-def off_diagonal(matrix: Tensor) -> Tensor:
-    """Sum of the squared entries beside the diagonal; 0-d."""
-    return (matrix - matrix.diagonal().diag()).square().sum()
 
 
 def _covariance(z: Tensor) -> Tensor:

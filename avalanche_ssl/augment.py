@@ -17,7 +17,8 @@ from torch import Generator, Tensor
 
 from avalanche_ssl import color
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.geometry import Interpolation, gaussian_blur, random_boxes, resized_crop, uniform
+from avalanche_ssl.geometry import Interpolation, gaussian_blur, random_boxes, resized_crop
+from avalanche_ssl.rng import uniform
 
 BLOCK = 2**19
 """On the CPU, views are made in blocks of about this many values (2 MiB); their number changes no result. The memory

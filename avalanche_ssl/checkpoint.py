@@ -8,21 +8,20 @@ only; a pickle that asks for anything else is refused before any of it runs.
 
 import hashlib
 import io
-import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.files import previous, replacing
 
 State = dict[str, Any]
 """Names to tensors, numbers, strings, None, and dicts, lists, tuples of them."""
 
 MAGIC = b"avalanche-ssl checkpoint\n"
+
 VERSION = 1
 """Of what the state holds; raised when older files can no longer be read."""
 
@@ -31,11 +30,6 @@ _DIGEST = hashlib.sha256().digest_size
 
 class DamagedError(UsageError):
     """A checkpoint file is not what was written."""
-
-
-def previous(path: Path) -> Path:
-    """Where the checkpoint before the one at `path` is kept."""
-    return path.with_name(path.name + ".previous")
 
 
 def write(path: Path, state: State) -> None:
@@ -106,47 +100,6 @@ def latest(path: Path) -> State | None:
         names = " and ".join(str(p) for p in damaged)
         raise DamagedError(f"no whole checkpoint: {names} damaged; restore a copy, or start anew with --overwrite")
     return None
-
-
-@contextmanager
-def replacing(path: Path, keep: bool = False) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends well; a crash before leaves `path` as it was.
-
-    Args:
-        path: what is replaced.
-        keep: keep the replaced file as `previous(path)`.
-
-    Raises:
-        UsageError: the disk is full, or refuses for another reason.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if keep and path.exists():
-            os.replace(path, previous(path))
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(
-                f"cannot write {path} ({error.strerror or error}): make room or get permission, then --resume"
-            ) from error
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force the new names to the disk; not every system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 class _Hashed:

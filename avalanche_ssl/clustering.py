@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.geometry import uniform
-from avalanche_ssl.losses import unit
+from avalanche_ssl.functional import unit
+from avalanche_ssl.rng import uniform
 
 IMAGES = 10
 """Images that a cluster needs at least on average: a smaller experience is cut into fewer clusters."""

@@ -13,9 +13,10 @@ import yaml
 from torch import Tensor, nn
 
 import avalanche_ssl
-from avalanche_ssl import checkpoint
+from avalanche_ssl.checkpoint import MAGIC, read
 from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.files import replacing
 from avalanche_ssl.method import Method
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.results import percent
@@ -38,7 +39,7 @@ def read_encoder(path: str | Path) -> dict[str, Tensor]:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read the encoder {path}: {error.strerror}") from error
-    if content.startswith(checkpoint.MAGIC):
+    if content.startswith(MAGIC):
         return _out_of_checkpoint(path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:  # torch leaves the checksums unread
@@ -54,7 +55,7 @@ def read_encoder(path: str | Path) -> dict[str, Tensor]:
 
 
 def _out_of_checkpoint(path: Path) -> dict[str, Tensor]:
-    state = checkpoint.read(path)
+    state = read(path)
     try:
         weights = {k.removeprefix(PREFIX): v for k, v in state["strategy"]["model"].items() if k.startswith(PREFIX)}
     except (KeyError, TypeError, AttributeError) as error:
@@ -82,7 +83,7 @@ def write_encoder(path: str | Path, weights: Mapping[str, Tensor]) -> None:
         buffer = io.BytesIO()  # torch's writer does not tell a full disk
         torch.save(own, buffer)
         content = buffer.getvalue()
-    with checkpoint.replacing(path) as file:
+    with replacing(path) as file:
         file.write(content)
 
 

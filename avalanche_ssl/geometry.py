@@ -8,12 +8,13 @@ and without waiting for the device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf, log
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
+
+from avalanche_ssl.rng import uniform
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -65,19 +66,6 @@ def gaussian_blur(x: Tensor, sigma: Tensor, kernel: int) -> Tensor:
     taps = torch.arange(-radius, radius + 1, device=x.device)
     weights = (taps / sigma.unsqueeze(1)).square_().mul_(-0.5).softmax(dim=1)
     return _resample(x, _blurring(weights, taps, x.shape[2]), _blurring(weights, taps, x.shape[3]))
-
-
-def uniform(
-    shape: Sequence[int],
-    low: float,
-    high: float,
-    generator: Generator | None = None,
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Uniform float32 numbers in [low, high), drawn where the generator lives and then moved to `device`."""
-    source = device if generator is None else generator.device
-    numbers = torch.rand(shape, generator=generator, device=source, dtype=torch.float32)
-    return numbers.mul_(high - low).add_(low).to(device, non_blocking=True)
 
 
 def random_boxes(

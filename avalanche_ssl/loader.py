@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.rng import _seeded
 from avalanche_ssl.sources import Arrays, Batch, DataError, resolve, source
 
 __all__ = ["RawLoader", "from_replay", "resolve"]
@@ -201,21 +200,6 @@ class _Joined(torch.utils.data.Dataset[Batch]):
             return self.batch(draw)
         except UsageError as error:
             return error
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Global random states of this seed on the CPU; what they were is restored after."""
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
 
 
 def is_dead_worker(error: Exception) -> bool:

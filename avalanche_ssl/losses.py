@@ -11,11 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def unit(x: Tensor) -> Tensor:
-    """Rows of length one, in float32 even under autocast; (..., D) to (..., D)."""
-    return F.normalize(x.double() if x.dtype == torch.float64 else x.float(), dim=-1)
-
-
 def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None = None) -> Tensor:
     """Similarities of each query to its key (column 0) and to the negatives.
 
@@ -89,12 +84,6 @@ def softmax_nce(scores: Tensor, temperature: float) -> Tensor:
     logits = scores / temperature
     noise = torch.logsumexp(logits[:, 1:], dim=1, keepdim=True).clamp(min=torch.finfo(logits.dtype).min)
     return (F.softplus(noise - logits[:, :1]) + F.softplus(logits[:, 1:] - noise).sum(1, keepdim=True)).mean()
-
-
-def log_mean_exp(scores: Tensor, temperature: float) -> Tensor:
-    """log of the mean of exp(scores / temperature) over the finite entries; 0-d. NCE's normaliser."""
-    count = torch.isfinite(scores).sum(dtype=scores.dtype)
-    return torch.logsumexp(scores.flatten() / temperature, dim=0) - count.log()
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:

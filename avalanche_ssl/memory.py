@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.losses import log_mean_exp, unit
+from avalanche_ssl.functional import log_mean_exp, unit
 
 
 class Queue(nn.Module):

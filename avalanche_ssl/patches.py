@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Generator, Tensor, nn
 
-from avalanche_ssl.geometry import uniform
+from avalanche_ssl.rng import uniform
 
 
 def grid(x: Tensor, patch: int, stride: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import signal
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from avalanche_ssl import checkpoint
 from avalanche_ssl.errors import UsageError
@@ -24,7 +23,9 @@ from avalanche_ssl.settings import plain
 from avalanche_ssl.state import capture, check_plugins, restore
 
 Experience = TypeVar("Experience")
+
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
 SHARE = 0.05
 """Of the time at most, checkpoints inside an experience are written."""
 
@@ -238,34 +239,6 @@ class Checkpoints:
         iterations = self.strategy.clock.train_iterations - (self.saved_at or 0)
         wanted = past >= self.every.seconds or iterations >= self.every.iterations
         return wanted and past >= self._cost * (1 / self.share - 1)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes off a folder; however this one ends, the lock ends with it.
-
-    Raises:
-        UsageError: another process has it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        yield
-        return
-    with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: loader processes do not inherit it
-        except OSError as error:
-            raise UsageError(f"{folder} is in use by process {_holder(file)}: give another --out, or wait") from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
-
-
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    return file.readline().strip() or "unknown"
 
 
 def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -1,11 +1,9 @@
 """What is the whole state of a strategy, between two steps, and how does another one take it over?"""
 
 import copy
-import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from avalanche.training import plugins as avalanche_plugins
 from avalanche.training.plugins.clock import Clock
@@ -15,6 +13,7 @@ from torch import nn
 from avalanche_ssl.checkpoint import State
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.plain import Stream, pack, unpack
+from avalanche_ssl.rng import _random_state, _set_random_state
 
 REMEMBERS: dict[type, Sequence[str]] = {
     avalanche_plugins.EvaluationPlugin: ("metrics", "all_metric_results", "last_metric_results"),
@@ -116,27 +115,3 @@ def _set_passing(model: nn.Module, buffers: dict[str, Any], device: torch.device
     for path, buffer in buffers.items():
         owner, _, name = path.rpartition(".")
         model.get_submodule(owner)._buffers[name] = buffer.to(device)
-
-
-def _random_state(strategy: Any) -> State:
-    numpy = np.random.get_state(legacy=False)
-    assert isinstance(numpy, dict)
-    return {
-        "python": random.getstate(),
-        "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
-        "views": strategy.view_generator.get_state(),
-        "order": strategy.order_generator.get_state(),
-    }
-
-
-def _set_random_state(strategy: Any, state: State) -> None:
-    random.setstate(state["python"])
-    words = np.asarray(state["numpy"]["state"]["key"], np.uint32)
-    np.random.set_state(state["numpy"] | {"state": {"key": words, "pos": state["numpy"]["state"]["pos"]}})
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
-    strategy.view_generator.set_state(state["views"])
-    strategy.order_generator.set_state(state["order"])

@@ -75,13 +75,15 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
     """Every operation on the whole batch, on the CPU in blocks, as `Augment` works there."""
     import torch
 
-    from avalanche_ssl import color, geometry
+    from avalanche_ssl import color
     from avalanche_ssl.augment import BLOCK, Augment
+    from avalanche_ssl.geometry import gaussian_blur, random_boxes, resized_crop
+    from avalanche_ssl.rng import uniform
 
     block = BLOCK // (3 * 32 * 32) if raw.device.type == "cpu" else BATCH
     x, generator = color.to_float(raw), torch.Generator().manual_seed(0)
-    factor = geometry.uniform((BATCH,), 0.6, 1.4, generator, raw.device)
-    boxes = geometry.random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator, raw.device)
+    factor = uniform((BATCH,), 0.6, 1.4, generator, raw.device)
+    boxes = random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator, raw.device)
 
     def blocks(operation: Callable[..., object], *parameters: Any) -> Callable[[], object]:
         pieces = list(zip(*(values.split(block) for values in (x, *parameters)), strict=True))
@@ -90,15 +92,15 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
     return {
         "draw all parameters": lambda: Augment().draw(raw, generator),
         "to_float": lambda: [color.to_float(part) for part in raw.split(block)],
-        "resized_crop bilinear": blocks(partial(geometry.resized_crop, size=32), *boxes),
-        "resized_crop bicubic": blocks(partial(geometry.resized_crop, size=32, interpolation="bicubic"), *boxes),
+        "resized_crop bilinear": blocks(partial(resized_crop, size=32), *boxes),
+        "resized_crop bicubic": blocks(partial(resized_crop, size=32, interpolation="bicubic"), *boxes),
         "brightness": blocks(color.brightness, factor),
         "contrast": blocks(color.contrast, factor),
         "saturation": blocks(color.saturation, factor),
         "hue": blocks(color.hue, factor - 1),
         "grayscale": blocks(color.grayscale),
         "solarize": blocks(color.solarize),
-        "gaussian_blur, kernel 3": blocks(partial(geometry.gaussian_blur, kernel=3), factor),
+        "gaussian_blur, kernel 3": blocks(partial(gaussian_blur, kernel=3), factor),
         "normalize": blocks(partial(color.normalize, mean=0.5, std=0.25)),
         "lab_views": blocks(color.lab_views),
     }
@@ -125,7 +127,7 @@ def memory_operations(size: int) -> dict[str, Callable[[], object]]:
     """What a step does to a full memory of `size` rows, at other rows each time, as in training."""
     import torch
 
-    from avalanche_ssl.losses import unit
+    from avalanche_ssl.functional import unit
     from avalanche_ssl.memory import MemoryBank, Queue
 
     generator = torch.Generator().manual_seed(0)

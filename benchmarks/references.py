@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from reading import Run
 
 import avalanche_ssl
-from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.files import replacing
 
 Rows = dict[tuple[str, str], NDArray[np.float64]]
 """Accuracies (T,) by probe and scope."""

@@ -2,7 +2,6 @@
 
 import math
 import platform
-import random
 import shutil
 import textwrap
 import time
@@ -22,22 +21,26 @@ from tqdm import tqdm
 
 import avalanche_ssl
 from avalanche_ssl import points, questions, results
-from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.export import write_encoder
+from avalanche_ssl.files import locked, replacing
 from avalanche_ssl.gallery import FOLDER, Gallery
 from avalanche_ssl.ledger import spent
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.recipe import Recipe
-from avalanche_ssl.resume import Checkpoints, locked
+from avalanche_ssl.resume import Checkpoints
+from avalanche_ssl.rng import _seed
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals
 
 FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
+
 SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
+
 ROWS = 40
 """A stream of more experiences is probed after as many of them at most, unless the user says how often."""
+
 DEAD = 0.001
 """Share of the healthy standard deviation of unit features below which nothing can be learnt any more."""
 
@@ -192,13 +195,6 @@ def _replay(config: dict[str, Any]) -> Replay | None:
     size, batch = config["replay"], config["replay_batch"] or 2 * config["online"] or None
     kind = ReservoirSamplingBuffer if config["online"] else ExperienceBalancedBuffer
     return Replay(mem_size=size, batch_size_mem=batch, storage_policy=kind(size)) if size else None
-
-
-def _seed(seed: int) -> None:
-    """Of what Avalanche draws from the global random states, such as the images that a replay memory keeps."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 def _check_alive(vitals: Vitals) -> None:

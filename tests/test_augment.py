@@ -17,7 +17,8 @@ from torchvision.transforms.v2 import functional as tv
 from avalanche_ssl import color
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.geometry import gaussian_blur, random_boxes, resized_crop, uniform
+from avalanche_ssl.geometry import gaussian_blur, random_boxes, resized_crop
+from avalanche_ssl.rng import uniform
 
 SIZES = [(32, 32), (17, 40), (64, 48), (5, 3)]
 

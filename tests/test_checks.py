@@ -15,7 +15,8 @@ from avalanche_ssl import methods
 from avalanche_ssl.checks import CHECKS, ContractError, check_method, textured
 from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.losses import contrast, info_nce, unit
+from avalanche_ssl.functional import unit
+from avalanche_ssl.losses import contrast, info_nce
 from avalanche_ssl.method import Method
 from avalanche_ssl.methods import (
     BYOL,

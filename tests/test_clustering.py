@@ -23,7 +23,7 @@ from avalanche_ssl.clustering import (
     swapped_prediction,
 )
 from avalanche_ssl.encoders import ENCODERS, smallconv
-from avalanche_ssl.losses import unit
+from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import content_ids
 from avalanche_ssl.methods import DeepCluster, SwAV
 from avalanche_ssl.recipe import load_recipe

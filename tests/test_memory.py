@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from avalanche_ssl.losses import unit
+from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import MemoryBank, Momentum, Normaliser, Queue, content_ids
 
 

@@ -13,7 +13,8 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.checks import textured
 from avalanche_ssl.color import lab_views, sobel
 from avalanche_ssl.encoders import smallconv
-from avalanche_ssl.losses import nt_xent, pair_info_nce, unit
+from avalanche_ssl.functional import unit
+from avalanche_ssl.losses import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 
 tiny = partial(smallconv, width=8)

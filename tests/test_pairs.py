@@ -18,7 +18,8 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.checks import ContractError, check_method, textured
 from avalanche_ssl.encoders import SplitBatchNorm, smallconv
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.losses import contrast_in_batch, info_nce, pair_info_nce, unit
+from avalanche_ssl.functional import unit
+from avalanche_ssl.losses import contrast_in_batch, info_nce, pair_info_nce
 from avalanche_ssl.memory import Momentum, cosine_momentum
 from avalanche_ssl.methods import BYOL, BarlowTwins, MoCo, MoCoV3, SimSiam, Supervised, VICReg
 

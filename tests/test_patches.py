@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.checks import check_method, textured
 from avalanche_ssl.encoders import smallconv
-from avalanche_ssl.losses import contrast, info_nce, log_mean_exp, nce, softmax_nce, unit
+from avalanche_ssl.functional import log_mean_exp, unit
+from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.methods import CPC, PIRL
 from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores
 from avalanche_ssl.patches import drop_colors, frozen_buffers, grid, jigsaw, quarter_turns, random_turns

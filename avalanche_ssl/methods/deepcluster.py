@@ -11,7 +11,7 @@ from avalanche_ssl.clustering import Clusters, cluster_prediction
 from avalanche_ssl.color import grayscale, sobel, to_float
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses import unit
+from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import MemoryBank, content_ids
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
 from avalanche_ssl.probes import untouched

@@ -10,7 +10,8 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.color import normalize
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import UsageError, require_positive, require_range
-from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce, unit
+from avalanche_ssl.functional import unit
+from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.memory import MemoryBank, Normaliser, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 from avalanche_ssl.patches import frozen_buffers, jigsaw, random_turns

@@ -6,7 +6,8 @@ from torch import Tensor
 from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses import contrast, nt_xent, unit
+from avalanche_ssl.functional import unit
+from avalanche_ssl.losses import contrast, nt_xent
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 
 

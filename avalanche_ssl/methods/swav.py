@@ -11,7 +11,7 @@ from avalanche_ssl.augment import Augment
 from avalanche_ssl.clustering import Prototypes, sinkhorn, swapped_prediction
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses import unit
+from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import Queue
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
 from avalanche_ssl.patches import frozen_buffers

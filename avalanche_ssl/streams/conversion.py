@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from avalanche_ssl.checkpoint import replacing
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.files import replacing
 from avalanche_ssl.streams.archive import ImageFiles
 from avalanche_ssl.streams.image_folder import TINY, read_image
 

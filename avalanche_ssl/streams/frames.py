@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.files import _alone
 from avalanche_ssl.streams.archive import ImageFiles
 from avalanche_ssl.streams.build import ArrayDataset
 from avalanche_ssl.streams.conversion import VERSION, Target, convert, read_json
@@ -85,24 +85,6 @@ def _writable(folder: Path) -> bool:
     """Could files be made in it, once it is there?"""
     parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process converts into the folder."""
-    try:
-        import fcntl
-
-        handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):  # no such locks on this system
-        yield
-        return
-    try:
-        with suppress(OSError):  # nor on this file system
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _complete(target: Target, want: str | None, damaged: str) -> Frames | None:

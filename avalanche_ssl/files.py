@@ -1,0 +1,103 @@
+"""Write files whole or not at all, and lock folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from avalanche_ssl.errors import UsageError
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(path.name + ".previous")
+
+
+@contextmanager
+def replacing(path: Path, keep: bool = False) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` when the block ends well; a crash before leaves `path` as it was.
+
+    Args:
+        path: what is replaced.
+        keep: keep the replaced file as `previous(path)`.
+
+    Raises:
+        UsageError: the disk is full, or refuses for another reason.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep and path.exists():
+            os.replace(path, previous(path))
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(
+                f"cannot write {path} ({error.strerror or error}): make room or get permission, then --resume"
+            ) from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the new names to the disk; not every system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes off a folder; however this one ends, the lock ends with it.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: loader processes do not inherit it
+        except OSError as error:
+            raise UsageError(f"{folder} is in use by process {_holder(file)}: give another --out, or wait") from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.readline().strip() or "unknown"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process converts into the folder."""
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # no such locks on this system
+        yield
+        return
+    try:
+        with suppress(OSError):  # nor on this file system
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
