@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
 from avalanche_ssl.optim import LARS
 from avalanche_ssl.probes import Represents, accuracy, untouched
+from avalanche_ssl.transforms.augmentation import Augment
 
 
 class LeakyStatistics:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.augment import Augment
+from avalanche_ssl.transforms.augmentation import Augment
 
 Views = dict[str, Tensor]
 """Named random views of a batch; row i of every tensor belongs to image i."""

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.moments import Labelled
 from avalanche_ssl.probes import Represents, features
 from avalanche_ssl.sources import joined
+from avalanche_ssl.transforms.augmentation import Augment
 
 CROPS = Augment(scale=(0.08, 1.0), jitter=0.0, gray=0.0)
 """How probes that are trained on augmented images see them: random resized crops, mirrored at random."""

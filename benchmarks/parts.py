@@ -65,7 +65,7 @@ def batched_pipeline(raw: Any) -> Callable[[], object]:
     """The same two views by `Augment`, whose defaults are these settings."""
     import torch
 
-    from avalanche_ssl.augment import Augment
+    from avalanche_ssl.transforms.augmentation import Augment
 
     view, generator = Augment(), torch.Generator().manual_seed(0)
     return lambda: [view(raw, generator) for _ in range(2)]
@@ -75,13 +75,23 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
     """Every operation on the whole batch, on the CPU in blocks, as `Augment` works there."""
     import torch
 
-    from avalanche_ssl import color
-    from avalanche_ssl.augment import BLOCK, Augment
-    from avalanche_ssl.geometry import gaussian_blur, random_boxes, resized_crop
     from avalanche_ssl.rng import uniform
+    from avalanche_ssl.transforms.augmentation import BLOCK, Augment
+    from avalanche_ssl.transforms.color import (
+        brightness,
+        contrast,
+        grayscale,
+        hue,
+        lab_views,
+        normalize,
+        saturation,
+        solarize,
+        to_float,
+    )
+    from avalanche_ssl.transforms.geometry import gaussian_blur, random_boxes, resized_crop
 
     block = BLOCK // (3 * 32 * 32) if raw.device.type == "cpu" else BATCH
-    x, generator = color.to_float(raw), torch.Generator().manual_seed(0)
+    x, generator = to_float(raw), torch.Generator().manual_seed(0)
     factor = uniform((BATCH,), 0.6, 1.4, generator, raw.device)
     boxes = random_boxes(BATCH, 32, 32, (0.2, 1.0), (3 / 4, 4 / 3), generator, raw.device)
 
@@ -91,18 +101,18 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
 
     return {
         "draw all parameters": lambda: Augment().draw(raw, generator),
-        "to_float": lambda: [color.to_float(part) for part in raw.split(block)],
+        "to_float": lambda: [to_float(part) for part in raw.split(block)],
         "resized_crop bilinear": blocks(partial(resized_crop, size=32), *boxes),
         "resized_crop bicubic": blocks(partial(resized_crop, size=32, interpolation="bicubic"), *boxes),
-        "brightness": blocks(color.brightness, factor),
-        "contrast": blocks(color.contrast, factor),
-        "saturation": blocks(color.saturation, factor),
-        "hue": blocks(color.hue, factor - 1),
-        "grayscale": blocks(color.grayscale),
-        "solarize": blocks(color.solarize),
+        "brightness": blocks(brightness, factor),
+        "contrast": blocks(contrast, factor),
+        "saturation": blocks(saturation, factor),
+        "hue": blocks(hue, factor - 1),
+        "grayscale": blocks(grayscale),
+        "solarize": blocks(solarize),
         "gaussian_blur, kernel 3": blocks(partial(gaussian_blur, kernel=3), factor),
-        "normalize": blocks(partial(color.normalize, mean=0.5, std=0.25)),
-        "lab_views": blocks(color.lab_views),
+        "normalize": blocks(partial(normalize, mean=0.5, std=0.25)),
+        "lab_views": blocks(lab_views),
     }
 
 

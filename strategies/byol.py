@@ -13,9 +13,9 @@ learns little else.
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import BYOL
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(BYOL, hidden=256, head_norm=True, solarize=0.0, augment=Augment(scale=(0.5, 1.0), hue=0.5)),

@@ -11,9 +11,9 @@ split is the augmentation. Adam, where the paper has SGD for 240 epochs, because
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import CMC
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(CMC, negatives="batch", hidden=128, temperature=0.1, augment=Augment(jitter=0.0, gray=0.0)),

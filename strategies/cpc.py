@@ -12,9 +12,9 @@ by it learns little else.
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import CPC
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(CPC, hidden=64, blocks=3, count=512, augment=Augment(scale=(0.5, 1.0), hue=0.5)),

@@ -11,9 +11,9 @@ digits and photographs here have any colour, and a method that may tell images b
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import MoCoV3
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(MoCoV3, momentum=0.9, augment=Augment(scale=(0.5, 1.0), hue=0.5)),

@@ -11,9 +11,9 @@ head, and milder crops.
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(MoCo, head_norm=True, queue_size=1024, momentum=0.9, temperature=0.1, augment=Augment(scale=(0.5, 1.0))),

@@ -12,9 +12,9 @@ by it learns little else.
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import SimSiam
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(SimSiam, augment=Augment(scale=(0.5, 1.0), hue=0.5)),

@@ -15,9 +15,9 @@ Adam as in the other recipes, for comparison. For a stream of more than 100 clas
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import Supervised
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(Supervised, hidden=256, augment=Augment(scale=(0.5, 1.0), jitter=0.4, hue=0.5, gray=0.0)),

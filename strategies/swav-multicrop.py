@@ -11,9 +11,9 @@ turned freely, without which the crops of an image agree by its colours; else as
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import SwAV
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(SwAV, small_crops=2, small_size=24, small_scale=(0.3, 0.8), augment=Augment(scale=(0.5, 1.0), hue=0.5)),

@@ -10,9 +10,9 @@ Adam, where the paper has LARS: a short stream gives some hundred steps, too few
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import SwAV
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(SwAV, augment=Augment(scale=(0.5, 1.0))),

@@ -11,9 +11,9 @@ else.
 
 from functools import partial
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.methods import VICReg
 from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(
     partial(VICReg, dim=256, augment=Augment(scale=(0.5, 1.0), hue=0.5)),

@@ -14,11 +14,11 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from avalanche_ssl import color
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.geometry import gaussian_blur, random_boxes, resized_crop
 from avalanche_ssl.rng import uniform
+from avalanche_ssl.transforms import color
+from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.geometry import gaussian_blur, random_boxes, resized_crop
 
 SIZES = [(32, 32), (17, 40), (64, 48), (5, 3)]
 
@@ -287,7 +287,7 @@ def test_blocks_do_not_show(monkeypatch):
     augment, x = Augment(blur=0.5), images(50)
     draw = augment.draw(x, seeded())
     whole = augment.render(x, draw)
-    monkeypatch.setattr("avalanche_ssl.augment.BLOCK", 3 * 32 * 32 * 7)
+    monkeypatch.setattr("avalanche_ssl.transforms.augmentation.BLOCK", 3 * 32 * 32 * 7)
     close(augment.render(x, draw), whole, 1e-6)
 
 
@@ -300,7 +300,7 @@ def test_computing_all_images_and_choosing_equals_computing_the_chosen(monkeypat
         return torch.where(color.per_image(chosen), operation(x, *parameters), x)
 
     chosen = augment.render(x, draw)
-    monkeypatch.setattr("avalanche_ssl.augment._where", blend)
+    monkeypatch.setattr("avalanche_ssl.transforms.augmentation._where", blend)
     close(augment.render(x, draw), chosen, 1e-6)
 
 

@@ -11,7 +11,6 @@ from avalanche.training import plugins as av
 from lcg import unit_rows
 from torch.nn import functional as F
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.checks import check_method, textured
 from avalanche_ssl.clustering import (
     Clusters,
@@ -27,6 +26,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import content_ids
 from avalanche_ssl.methods import DeepCluster, SwAV
 from avalanche_ssl.recipe import load_recipe
+from avalanche_ssl.transforms.augmentation import Augment
 
 GOLDEN = 1e-9
 tiny = partial(smallconv, width=8)

@@ -23,7 +23,9 @@ STRATEGIES = Path(__file__).parent.parent / "strategies"
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """The order of the jitter is drawn on the host, whose tensors have no values here either; no tensor is shared."""
-    monkeypatch.setattr("avalanche_ssl.augment._permutation", lambda length, generator: [*range(length)])
+    monkeypatch.setattr(
+        "avalanche_ssl.transforms.augmentation._permutation", lambda length, generator: [*range(length)]
+    )
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     monkeypatch.setattr(logging.getLogger("torch._subclasses.fake_tensor"), "disabled", True)
     memory._weights.cache_clear()

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.checks import textured
-from avalanche_ssl.color import lab_views, sobel
 from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
+from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.color import lab_views, sobel
 
 tiny = partial(smallconv, width=8)
 THREE = ("l", "ab", "edges")

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from torch import nn
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import NORMS
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.settings import arguments, change, changed, convert, is_plain, plain
+from avalanche_ssl.transforms.augmentation import Augment
 
 
 @dataclass(frozen=True)

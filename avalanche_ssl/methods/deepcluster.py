@@ -6,15 +6,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.clustering import Clusters, cluster_prediction
-from avalanche_ssl.color import grayscale, sobel, to_float
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import MemoryBank, content_ids
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
 from avalanche_ssl.probes import untouched
+from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.color import grayscale, sobel, to_float
 
 
 class DeepCluster(Method):

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, SplitBatchNorm, mlp
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import contrast, info_nce
 from avalanche_ssl.memory import Momentum, Queue
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.transforms.augmentation import Augment
 
 
 class MoCo(Method):

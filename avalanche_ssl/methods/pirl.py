@@ -6,15 +6,16 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from avalanche_ssl.augment import Augment
-from avalanche_ssl.color import normalize
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.memory import MemoryBank, Normaliser, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
-from avalanche_ssl.patches import frozen_buffers, jigsaw, random_turns
+from avalanche_ssl.models.norms import frozen_buffers
+from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.color import normalize
+from avalanche_ssl.transforms.patches import jigsaw, random_turns
 
 ANCHORS = ("transformed", "image")
 """What looks for the image's row in the bank: g(v_{I^t}) and f(v_I), eq. 5."""

@@ -3,10 +3,10 @@
 from torch import Tensor
 
 from avalanche_ssl.agreement import mean_cosine
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.transforms.augmentation import Augment
 
 
 class SimSiam(Method):

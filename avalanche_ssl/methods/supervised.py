@@ -3,10 +3,10 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from avalanche_ssl.augment import Augment
 from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.transforms.augmentation import Augment
 
 
 class Supervised(Method):

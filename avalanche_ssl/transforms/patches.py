@@ -4,11 +4,8 @@ Functions of float images (B, C, H, W), batched, without a loop over images and 
 `frozen_buffers` lets an encoder look at patches without their entering its batch-norm statistics.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from avalanche_ssl.rng import uniform
 
@@ -93,24 +90,6 @@ def drop_colors(x: Tensor, probability: float, generator: Generator | None = Non
     kept = torch.arange(channels, device=x.device) == _whole(color, channels - 1).unsqueeze(1)
     kept = kept | (chosen >= probability).unsqueeze(1)
     return x * kept.view(len(x), channels, 1, 1)
-
-
-@contextmanager
-def frozen_buffers(network: nn.Module) -> Iterator[None]:
-    """Drop what forwards write to buffers: a look at patches stays out of the running batch-norm statistics.
-
-    In train mode layers still normalise by their batch, but the statistics of small, transformed patches would make
-    the features of whole images wrong in eval mode. The network works on copies of its buffers meanwhile, of
-    whatever kind of layer, and has its own back afterwards, even after an error.
-    """
-    own = [(m, name, buffer) for m in network.modules() for name, buffer in m._buffers.items() if buffer is not None]
-    try:
-        for module, name, buffer in own:
-            module._buffers[name] = buffer.clone()
-        yield
-    finally:
-        for module, name, buffer in own:
-            module._buffers[name] = buffer
 
 
 def _whole(share: Tensor, most: int) -> Tensor:

@@ -15,10 +15,11 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Generator, Tensor
 
-from avalanche_ssl import color
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.geometry import Interpolation, gaussian_blur, random_boxes, resized_crop
 from avalanche_ssl.rng import uniform
+from avalanche_ssl.transforms import color
+from avalanche_ssl.transforms.color import grayscale, normalize, per_image, to_float
+from avalanche_ssl.transforms.geometry import Interpolation, gaussian_blur, random_boxes, resized_crop
 
 BLOCK = 2**19
 """On the CPU, views are made in blocks of about this many values (2 MiB); their number changes no result. The memory
@@ -123,7 +124,7 @@ class Augment:
         Raises:
             ValueError: not images, or neither uint8 nor float.
         """
-        return color.normalize(self.rgb(x, generator, size), self.mean, self.std)
+        return normalize(self.rgb(x, generator, size), self.mean, self.std)
 
     def rgb(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
         """The same view before normalisation, in [0, 1]: what Lab and other colour spaces start from."""
@@ -132,7 +133,7 @@ class Augment:
     def plain(self, x: Tensor) -> Tensor:
         """The images as they are, normalised: what `represent` reads. Nothing is random, the size stays."""
         _check_images(x)
-        return color.normalize(color.to_float(x), self.mean, self.std)
+        return normalize(to_float(x), self.mean, self.std)
 
     def draw(self, x: Tensor, generator: Generator | None = None) -> Draw:
         """Random parameters for a view of images (B, C, H, W)."""
@@ -175,7 +176,7 @@ class Augment:
 
     def _render(self, x: Tensor, draw: Draw, size: int) -> Tensor:
         box = (draw.top, draw.left, draw.height, draw.width)
-        view = resized_crop(color.to_float(x), *box, size, draw.flip, self.interpolation)
+        view = resized_crop(to_float(x), *box, size, draw.flip, self.interpolation)
         factors = (draw.brightness, draw.contrast, draw.saturation, draw.hue)
         steps = (
             (color.brightness, self.brightness),
@@ -196,7 +197,7 @@ class Augment:
         if self.jitter:
             view = _where(draw.jitter, view, jitter, *factors)
         if self.gray:
-            view = _where(draw.gray, view, color.grayscale)
+            view = _where(draw.gray, view, grayscale)
         if self.blur:
             view = _where(draw.blur, view, blur, draw.sigma)
         if self.solarize:
@@ -216,7 +217,7 @@ def _where(chosen: Tensor, x: Tensor, operation: Callable[..., Tensor], *paramet
     if x.device.type == "cpu":
         index = chosen.nonzero()[:, 0]
         return x.index_copy_(0, index, operation(x[index], *(parameter[index] for parameter in parameters)))
-    return torch.where(color.per_image(chosen), operation(x, *parameters), x)
+    return torch.where(per_image(chosen), operation(x, *parameters), x)
 
 
 def _permutation(length: int, generator: Generator | None) -> list[int]:

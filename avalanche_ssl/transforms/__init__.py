@@ -1,0 +1,1 @@
+"""Random views as batched tensor operations on the device."""
