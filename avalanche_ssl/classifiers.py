@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError, require_positive
-from avalanche_ssl.moments import Labelled, Moments, labelled
+from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.moments import Moments, labelled
 from avalanche_ssl.parallel import at_once
 from avalanche_ssl.ridge import GRID, LinearProbe, Split, fit_splits
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.encoders import Encoder, mlp
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.method import Method
+from avalanche_ssl.models.encoder import Encoder
+from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.transforms.augmentation import Augment
 
 CROPS = Augment(scale=(0.4, 1.0), jitter=0.0, gray=0.0)

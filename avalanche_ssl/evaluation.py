@@ -17,17 +17,10 @@ from torch import Tensor, nn
 
 from avalanche_ssl.along import OnlineProbe
 from avalanche_ssl.errors import UsageError, nearest, require_positive
-from avalanche_ssl.moments import Labelled
+from avalanche_ssl.models.inference import Labelled, untouched
 from avalanche_ssl.passes import FeaturePass, Function
 from avalanche_ssl.points import Measured, Points
-from avalanche_ssl.probes import (
-    SCOPES,
-    Probes,
-    accuracy,
-    consolidation,
-    probe_accuracies,
-    untouched,
-)
+from avalanche_ssl.probes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.questions import Answer, Question, answer

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import avalanche_ssl
 from avalanche_ssl.checkpoint import MAGIC, read
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 from avalanche_ssl.method import Method
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.results import percent
 
@@ -161,7 +161,7 @@ def _loading(method: Method, made: Mapping[nn.Module, str], file: str) -> str:
     name = next(iter(made.values())).partition("(")[0]
     lines = [
         "import torch",
-        f"from avalanche_ssl.encoders import {name}",
+        f"from avalanche_ssl.models.resnet import {name}",
         *(["from safetensors.torch import load_file"] if safe else []),
         f"encoder = {network}",
         f"encoder.load_state_dict({load})",

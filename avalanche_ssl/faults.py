@@ -7,7 +7,7 @@ from torch import Tensor
 
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.loader import dead_worker, is_dead_worker
-from avalanche_ssl.snapshots import STATISTICS
+from avalanche_ssl.models.norms import STATISTICS
 
 OnNan = Literal["stop", "skip"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avalanche_ssl.loader import RawLoader
-from avalanche_ssl.moments import Labelled
+from avalanche_ssl.models.inference import Labelled
 
 FOLDER = "embeddings"
 

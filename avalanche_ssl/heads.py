@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.classifiers import Again, Fit, scaling
-from avalanche_ssl.encoders import mlp
 from avalanche_ssl.errors import nearest, require_positive
-from avalanche_ssl.moments import Labelled, labelled
+from avalanche_ssl.models.heads import mlp
+from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.moments import labelled
 from avalanche_ssl.ridge import _hold_out
 
 SCALINGS = ("standard", "unit", "raw")

@@ -9,8 +9,7 @@ from operator import add
 import torch
 from torch import Tensor
 
-Labelled = tuple[Tensor, Tensor]
-"""Features (N, D) and labels (N,), negative where unknown."""
+from avalanche_ssl.models.inference import Labelled
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader
-from avalanche_ssl.moments import Labelled
-from avalanche_ssl.probes import Represents, features
+from avalanche_ssl.models.inference import Labelled, Represents, features
 from avalanche_ssl.sources import joined
 from avalanche_ssl.transforms.augmentation import Augment
 

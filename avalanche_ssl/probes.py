@@ -7,10 +7,7 @@ of its training data, so `task` reveals the experience wherever experiences diff
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,58 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avalanche_ssl.classifiers import Again, Classifier, Neighbours, Ridge, check_labels
-from avalanche_ssl.moments import Labelled
+from avalanche_ssl.models.inference import Labelled
 from avalanche_ssl.parallel import at_once
 
 SCOPES = ("all", "seen", "task")
-
-
-class Represents(Protocol):
-    """A module with features to probe: any `Method`, or any `nn.Module` with a method `represent`."""
-
-    def represent(self, x: Tensor) -> Tensor:
-        """Features (B, D) of images (B, C, H, W)."""
-
-    def eval(self) -> object:
-        """As `nn.Module.eval`."""
-
-    def modules(self) -> Iterator[nn.Module]:
-        """As `nn.Module.modules`."""
-
-
-@contextmanager
-def untouched(model: Represents) -> Iterator[None]:
-    """Evaluation mode without gradients; training flags and all global random states are restored after.
-
-    Random states matter even for a deterministic model: iterating over a torch DataLoader draws a seed.
-    """
-    flags = [(module, module.training) for module in model.modules()]
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    try:
-        model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in flags:
-            module.training = training
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-
-
-def features(model: Represents, batches: Iterable[Sequence[Tensor]], device: torch.device | str) -> Labelled:
-    """Features (N, D) float32 and labels (N,), on the CPU, of batches (x, y, ...); the model stays as is."""
-    rows, labels = [], []
-    with untouched(model):
-        for x, y, *_ in batches:
-            rows.append(model.represent(x.to(device)).float().cpu())
-            labels.append(y.cpu())
-    if not rows:
-        raise ValueError("no features: there is no batch to extract them from")
-    return torch.cat(rows), torch.cat(labels)
 
 
 def scope_spans(scope: str, experiences: int, seen: int) -> list[tuple[int, int] | None]:

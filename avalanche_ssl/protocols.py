@@ -17,7 +17,7 @@ from avalanche_ssl.classifiers import Again, Classifier, ClassMeans, Logistic, N
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.fewlabels import check_amount, keep_labels
 from avalanche_ssl.heads import TrainedHead
-from avalanche_ssl.moments import Labelled
+from avalanche_ssl.models.inference import Labelled
 from avalanche_ssl.probes import SCOPES, Probes, fit_probes
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avalanche_ssl.moments import Labelled
+from avalanche_ssl.models.inference import Labelled
 
 Codes = Sequence[NDArray[np.int64]]
 """Whole numbers (N,) for the images of each experience."""

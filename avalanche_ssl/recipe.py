@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
 
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.method import Method
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.optim import LARS
 from avalanche_ssl.schedule import Schedule
 from avalanche_ssl.settings import arguments, change, plain, read_yaml
@@ -40,7 +40,7 @@ class Recipe:
 
     Args:
         method: a `Method` class, or a `functools.partial` of one with other defaults; called with the encoder.
-        encoder: name of an encoder, see `avalanche_ssl.encoders.ENCODERS`.
+        encoder: name of an encoder, see `avalanche_ssl.models.encoders.ENCODERS`.
         batch_size: images a step.
         epochs: passes over each experience.
         optimizer: "sgd" (momentum 0.9), "adam", "adamw" or "lars" (large batches).

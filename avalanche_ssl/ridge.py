@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.fewlabels import class_ranks
-from avalanche_ssl.moments import Labelled, Moments, gram, labelled
+from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.moments import Moments, gram, labelled
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
 DEFAULT_L2 = 1.0  # where no class has a second sample to choose lambda with; scikit-learn's default

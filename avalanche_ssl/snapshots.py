@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.models.norms import STATISTICS
+
 Snapshot = dict[str, Any]
 """Names to tensors (copies), numbers, strings or None."""
 
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""Buffers that normalisation layers write in a forward in train mode."""
-
 _OPAQUE = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType, torch.Generator, torch.dtype, property)
+
 _TORCH = frozenset(vars(nn.Module()))  # training, _buffers, hooks: torch's own attributes of a module
 
 

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
-from avalanche_ssl.compiled import compile_encoders
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.faults import OnNan, Watch, explain
 from avalanche_ssl.heap import keep_freed_memory
 from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory import MemoryBank
 from avalanche_ssl.method import Method, Outputs
+from avalanche_ssl.models.compilation import compile_encoders
 from avalanche_ssl.schedule import Schedule
 from avalanche_ssl.sources import DataError
 

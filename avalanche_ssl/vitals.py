@@ -25,7 +25,7 @@ from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.losses import info_nce
 from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.method import Assignment, Contrast, Method, Outputs
-from avalanche_ssl.probes import features, untouched
+from avalanche_ssl.models.inference import features, untouched
 
 COLLAPSED = 0.2
 """Share of the healthy standard deviation 1 / sqrt(D) of unit features below which they have collapsed."""

@@ -9,7 +9,7 @@ from steps import Case, experience
 from timing import in_turn, now, ratios
 
 from avalanche_ssl.loader import RawLoader
-from avalanche_ssl.probes import features
+from avalanche_ssl.models.inference import features
 from avalanche_ssl.streams.build import ArrayDataset
 
 BATCH = 512

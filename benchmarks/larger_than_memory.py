@@ -60,8 +60,9 @@ def learn(path: Path, options: Any) -> None:
     import numpy as np
     import torch
 
-    from avalanche_ssl.encoders import ENCODERS, smallconv
     from avalanche_ssl.memory import MemoryBank
+    from avalanche_ssl.models.encoders import ENCODERS
+    from avalanche_ssl.models.smallconv import smallconv
     from avalanche_ssl.recipe import load_recipe
     from avalanche_ssl.streams.build import assemble
     from avalanche_ssl.streams.frames import MappedDataset

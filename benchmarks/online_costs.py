@@ -29,9 +29,10 @@ from avalanche.training.supervised import Naive
 from torch import Tensor, nn
 from training import Replay
 
-from avalanche_ssl.encoders import ENCODERS, smallconv
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe
 from avalanche_ssl.streams import online, split_digits
 from avalanche_ssl.vitals import Vitals

@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from avalanche_ssl.encoders import ENCODERS, Encoder
 from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.models.encoder import Encoder
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipe import OPTIMIZERS, Recipe, load_recipe, recipe_names
 
 VIEW = {"scale": [0.2, 1.0], "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "jitter": 0.8}

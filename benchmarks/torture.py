@@ -32,8 +32,9 @@ import torch
 from PIL import Image
 
 from avalanche_ssl import checkpoint, resume
-from avalanche_ssl.encoders import ENCODERS, smallconv
 from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe, recipe_names
 from avalanche_ssl.settings import arguments
 from avalanche_ssl.snapshots import equal

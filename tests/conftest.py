@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 import torch
 
-from avalanche_ssl.encoders import smallconv
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.streams import split_digits
 
 torch.set_num_threads(1)  # two threads fight over small tensors

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from avalanche_ssl import methods
 from avalanche_ssl.checks import CHECKS, ContractError, check_method, textured
-from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import contrast, info_nce
@@ -33,6 +32,7 @@ from avalanche_ssl.methods import (
     SwAV,
     VICReg,
 )
+from avalanche_ssl.models.smallconv import smallconv
 
 tiny = partial(smallconv, width=8)
 SMALL_MOCO = {"dim": 16, "queue_size": 24}

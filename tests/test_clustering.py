@@ -21,10 +21,11 @@ from avalanche_ssl.clustering import (
     spherical_kmeans,
     swapped_prediction,
 )
-from avalanche_ssl.encoders import ENCODERS, smallconv
 from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import content_ids
 from avalanche_ssl.methods import DeepCluster, SwAV
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe
 from avalanche_ssl.transforms.augmentation import Augment
 

@@ -19,9 +19,9 @@ from PIL import Image
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl import SelfSupervised, streams
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader, resolve
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.sources import walk
 from avalanche_ssl.streams import conversion
 from avalanche_ssl.streams.core50_index import CATEGORIES, COUNTS, OBJECTS, TEST, Index, tell_difference

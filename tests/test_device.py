@@ -14,7 +14,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from avalanche_ssl import memory
-from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipe import load_recipe, recipe_names
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from conftest import tiny
 
-from avalanche_ssl import check_method, encoders, streams
-from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl import check_method, streams
+from avalanche_ssl.models import resnet
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,7 @@ def test_readmes_script_runs(
 ) -> None:
     """With a smaller encoder and a stream that needs no download."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(encoders, "resnet18", tiny)
+    monkeypatch.setattr(resnet, "resnet18", tiny)
     monkeypatch.setattr(streams, "split_cifar10", lambda experiences: streams.split_digits(2, composites=2))
     names: dict[str, Any] = {}
     exec(compile(block("README.md", "split_cifar10"), "README.md", "exec"), names)

@@ -12,9 +12,9 @@ import torch
 from conftest import tiny
 
 from avalanche_ssl.downstream import fine_tune, stages_to_freeze
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, SimCLR
+from avalanche_ssl.models.encoders import ENCODERS
 
 
 def changed(before, after):

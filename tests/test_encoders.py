@@ -10,8 +10,12 @@ import torch
 import torchvision
 from torch import nn
 
-from avalanche_ssl.encoders import ENCODERS, Encoder, mlp, resnet9, resnet18, resnet50, smallconv, wrap
 from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.models.encoder import Encoder, wrap
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.heads import mlp
+from avalanche_ssl.models.resnet import resnet9, resnet18, resnet50
+from avalanche_ssl.models.smallconv import smallconv
 
 FEATURES = {"smallconv": 256, "resnet9": 256, "resnet18": 512, "resnet34": 512, "resnet50": 2048}
 

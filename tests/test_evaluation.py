@@ -25,11 +25,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avalanche_ssl import ProbePlugin, Recipe, metrics, results
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.heads import TrainedHead
 from avalanche_ssl.log import JsonLog
 from avalanche_ssl.methods import MoCo
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes import probe_accuracies
 from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.protocols import probe as named

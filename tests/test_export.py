@@ -15,10 +15,10 @@ from damage import damage
 from hypothesis import HealthCheck, given, settings
 from test_docs import block
 
-from avalanche_ssl import encoders
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.export import read_encoder, write_encoder
+from avalanche_ssl.models import resnet, smallconv
+from avalanche_ssl.models.encoders import ENCODERS
 
 KINDS = ["simclr", "cmc", "deepcluster", "moco"]
 
@@ -29,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as m:
         m.setitem(torture.BENCHMARKS, "few-digits", torture.few_digits)
-        m.setitem(ENCODERS, "tiny", torture.partial(encoders.smallconv, width=4))
+        m.setitem(ENCODERS, "tiny", torture.partial(smallconv.smallconv, width=4))
         for strategy in KINDS:
             more = ["--set", "split_norm=true"] if strategy == "moco" else []
             options = [*torture.options_of(strategy, "fp32", 0, 0, 0), "--epochs", "1", *more]
@@ -42,9 +42,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder, and the encoder of the runs where their cards import it from."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(torture.BENCHMARKS, "few-digits", torture.few_digits)
-    tiny = torture.partial(encoders.smallconv, width=4)
+    tiny = torture.partial(smallconv.smallconv, width=4)
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
-    monkeypatch.setattr(encoders, "tiny", tiny, raising=False)
+    monkeypatch.setattr(resnet, "tiny", tiny, raising=False)
 
 
 def of_card(card: str) -> Any:

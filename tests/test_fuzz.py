@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from avalanche_ssl import streams
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.streams import BENCHMARKS
 
 MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

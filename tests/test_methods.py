@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from avalanche_ssl.checks import textured
-from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.transforms.augmentation import Augment
 from avalanche_ssl.transforms.color import lab_views, sobel
 

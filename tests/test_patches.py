@@ -10,12 +10,12 @@ from lcg import lcg, unit_rows
 from torch.nn import functional as F
 
 from avalanche_ssl.checks import check_method, textured
-from avalanche_ssl.encoders import smallconv
 from avalanche_ssl.functional import log_mean_exp, unit
 from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.methods import CPC, PIRL
 from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores
 from avalanche_ssl.models.norms import frozen_buffers
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.transforms.augmentation import Augment
 from avalanche_ssl.transforms.patches import drop_colors, grid, jigsaw, quarter_turns, random_turns
 

@@ -11,9 +11,9 @@ import torch
 from conftest import tiny
 
 from avalanche_ssl.checks import textured
-from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.norms import STATISTICS
 from avalanche_ssl.recipe import load_recipe, recipe_names
-from avalanche_ssl.snapshots import STATISTICS
 from avalanche_ssl.streams.build import ArrayDataset, assemble
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"

@@ -14,15 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from avalanche_ssl.classifiers import Neighbours, Votes
 from avalanche_ssl.metrics import average_accuracy
+from avalanche_ssl.models.inference import features, untouched
 from avalanche_ssl.parallel import at_once
-from avalanche_ssl.probes import (
-    accuracy,
-    features,
-    fit_probes,
-    probe_accuracies,
-    scope_spans,
-    untouched,
-)
+from avalanche_ssl.probes import accuracy, fit_probes, probe_accuracies, scope_spans
 from avalanche_ssl.ridge import Split, fit_ridge, select_l2
 
 CLASSES = [[0, 1], [2, 3], [4, 5]]

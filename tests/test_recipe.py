@@ -13,9 +13,10 @@ import yaml
 from conftest import tiny
 
 from avalanche_ssl import Recipe, Schedule, check_method, methods
-from avalanche_ssl.encoders import ENCODERS, smallconv
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe, parse_settings, recipe_names
 from avalanche_ssl.settings import arguments
 from avalanche_ssl.transforms.augmentation import Augment

@@ -13,8 +13,8 @@ import torch
 from conftest import tiny
 from PIL import Image
 
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.encoders import ENCODERS
 
 SHORT = ["--benchmark", "folder", "--data", "photos", "--experiences", "2", "--stream", "size=8", "--device", "cpu"]
 SHORT += ["--set", "augment.size=8", "--set", "batch_size=8", "--epochs", "3", "--probes", "ncm,knn-20,cassle-online"]

@@ -28,10 +28,10 @@ from torchvision import transforms
 
 from avalanche_ssl import ProbePlugin, SelfSupervised, checkpoint, resume
 from avalanche_ssl.compatibility import allow_save_checkpoint
-from avalanche_ssl.encoders import ENCODERS
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.points import Points
 from avalanche_ssl.resume import Checkpoints, Interval
 from avalanche_ssl.streams import BENCHMARKS, online

@@ -19,7 +19,7 @@ from conftest import tiny
 from PIL import Image
 
 from avalanche_ssl import precision
-from avalanche_ssl.encoders import ENCODERS
+from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.recipe import load_recipe
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from torch import nn
 
-from avalanche_ssl.encoders import NORMS
 from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.models.norms import NORMS
 from avalanche_ssl.settings import arguments, change, changed, convert, is_plain, plain
 from avalanche_ssl.transforms.augmentation import Augment
 

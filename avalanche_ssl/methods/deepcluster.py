@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.clustering import Clusters, cluster_prediction
-from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.memory import MemoryBank, content_ids
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
-from avalanche_ssl.probes import untouched
+from avalanche_ssl.models.encoder import EncoderFactory
+from avalanche_ssl.models.heads import mlp
+from avalanche_ssl.models.inference import untouched
 from avalanche_ssl.transforms.augmentation import Augment
 from avalanche_ssl.transforms.color import grayscale, sobel, to_float
 

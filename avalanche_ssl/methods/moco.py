@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.encoders import EncoderFactory, SplitBatchNorm, mlp
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import contrast, info_nce
 from avalanche_ssl.memory import Momentum, Queue
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.models.encoder import EncoderFactory
+from avalanche_ssl.models.heads import mlp
+from avalanche_ssl.models.norms import SplitBatchNorm
 from avalanche_ssl.transforms.augmentation import Augment
 
 
@@ -34,7 +36,7 @@ class MoCo(Method):
         temperature: of InfoNCE.
         symmetric: use each view as query and as key; the two losses are summed.
         split_norm: batch norm in groups of the batch, other groups for keys than for queries, so that a query cannot
-            tell its key by statistics that they share, see `avalanche_ssl.encoders.SplitBatchNorm`.
+            tell its key by statistics that they share, see `avalanche_ssl.models.norms.SplitBatchNorm`.
         augment: how views are made.
     """
 

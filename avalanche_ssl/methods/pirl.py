@@ -6,12 +6,13 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from avalanche_ssl.encoders import EncoderFactory, mlp
 from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.memory import MemoryBank, Normaliser, content_ids
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.models.encoder import EncoderFactory
+from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import frozen_buffers
 from avalanche_ssl.transforms.augmentation import Augment
 from avalanche_ssl.transforms.color import normalize

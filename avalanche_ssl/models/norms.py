@@ -1,9 +1,17 @@
 """Normalization layers of encoders, by name; `SplitBatchNorm`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import gcd
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.errors import UsageError, nearest
 
 
 @contextmanager
@@ -22,3 +30,109 @@ def frozen_buffers(network: nn.Module) -> Iterator[None]:
     finally:
         for module, name, buffer in own:
             module._buffers[name] = buffer
+
+
+class Norm(Protocol):
+    """Builds the normalisation layer for a number of channels."""
+
+    def __call__(self, channels: int, /) -> nn.Module:
+        """The layer."""
+
+
+def _batch_norm(channels: int, /) -> nn.Module:
+    return nn.BatchNorm2d(channels)
+
+
+def _group_norm(channels: int, /) -> nn.Module:
+    """At most 32 groups (Wu & He 2018, arXiv:1803.08494), none of fewer than 8 channels."""
+    return nn.GroupNorm(gcd(channels, max(1, channels // 8), 32), channels)
+
+
+def _layer_norm(channels: int, /) -> nn.Module:
+    return nn.GroupNorm(1, channels)
+
+
+def _no_norm(channels: int, /) -> nn.Module:
+    return nn.Identity()
+
+
+class SplitBatchNorm(nn.BatchNorm2d):
+    """Batch norm with statistics of its own for each of some groups of the batch, as if on as many devices.
+
+    MoCo's CIFAR-10 demo has 8 groups: a query cannot tell its key by statistics that they share. The groups are
+    consecutive images, differ by at most one in size, and hold 8 images or more: a small batch has fewer groups.
+    Running statistics follow the mean of the groups'; in eval mode this is batch norm.
+
+    Args:
+        channels: C of (B, C, H, W).
+        groups: G, at most so many groups.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    interleaved = False
+    """Group image i by i modulo G instead: other company than in consecutive groups, so that keys need no shuffling."""
+
+    def __init__(self, channels: int, groups: int = 8) -> None:
+        super().__init__(channels)
+        if groups < 1:
+            raise UsageError(f"batch norm cannot be split into {groups} groups: give 1 or more")
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised maps (B, C, H, W)."""
+        groups = min(self.groups, len(x) // 8)
+        if not self.training or groups < 2:
+            return super().forward(x)
+        sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
+        if not self.interleaved:
+            # The gradient of tensor_split would pad each part to the whole batch.
+            return self._normalised(x.split_with_sizes(sizes))
+        order = torch.arange(len(x), device=x.device)
+        order = torch.cat([order[i::groups] for i in range(groups)])
+        back = torch.empty_like(order).scatter_(0, order, torch.arange(len(x), device=x.device))
+        return _reordered(self._normalised(_reordered(x, order).split_with_sizes(sizes)), back)
+
+    def _normalised(self, parts: Sequence[Tensor]) -> Tensor:
+        """Each part by its own statistics, joined; the running ones follow their mean."""
+        means, variances = (s.expand(len(parts), -1).clone() for s in (self.running_mean, self.running_var))
+        normalised = [
+            F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
+            for part, mean, variance in zip(parts, means, variances, strict=True)
+        ]
+        with torch.no_grad():
+            self.running_mean.copy_(means.mean(0))
+            self.running_var.copy_(variances.mean(0))
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        return torch.cat(normalised)
+
+
+def _reordered(x: Tensor, order: Tensor) -> Tensor:
+    """Maps (B, C, H, W) in another order of the images, laid out in memory as they were."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.index_select(0, order)
+    return x.permute(0, 2, 3, 1).index_select(0, order).permute(0, 3, 1, 2)
+
+
+def _split_batch_norm(channels: int, /) -> nn.Module:
+    return SplitBatchNorm(channels)
+
+
+NORMS: dict[str, Norm] = {
+    "batch": _batch_norm,
+    "split": _split_batch_norm,
+    "group": _group_norm,
+    "layer": _layer_norm,
+    "none": _no_norm,
+}
+
+
+def _norm(name: str) -> Norm:
+    if name not in NORMS:
+        raise nearest("norm", name, NORMS)
+    return NORMS[name]
+
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers that normalisation layers write in a forward in train mode."""

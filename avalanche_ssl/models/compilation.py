@@ -5,8 +5,8 @@ import time
 import torch
 from torch import nn
 
-from avalanche_ssl.encoders import Encoder
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.encoder import Encoder
 
 
 def compile_encoders(model: nn.Module, device: torch.device) -> None:
@@ -20,7 +20,7 @@ def compile_encoders(model: nn.Module, device: torch.device) -> None:
     encoders = [module for module in model.modules() if isinstance(module, Encoder)]
     if not encoders:
         raise UsageError(
-            f"{type(model).__name__} has no Encoder to compile: wrap the network, avalanche_ssl.encoders.wrap(network, "
+            f"{type(model).__name__} has no Encoder to compile: wrap the network, avalanche_ssl.models.encoder.wrap(network, "
             "out_features), or compile it yourself"
         )
     _check(device)

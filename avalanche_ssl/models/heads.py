@@ -1,0 +1,35 @@
+"""Projection and prediction heads."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from avalanche_ssl.errors import UsageError
+
+
+def mlp(
+    in_features: int,
+    hidden: int,
+    out_features: int,
+    layers: int = 2,
+    norm: bool = True,
+    last_norm: bool = False,
+    last_affine: bool = True,
+) -> nn.Sequential:
+    """A projection or prediction head: (B, in_features) -> (B, out_features).
+
+    Linear, BatchNorm (if `norm`), ReLU, ... and a last Linear, followed by BatchNorm if `last_norm`,
+    with its scale and shift if `last_affine`.
+    A Linear has a bias only where no BatchNorm follows.
+    """
+    if layers < 1:
+        raise UsageError(f"an mlp cannot have {layers} layers: give 1 or more")
+    head: list[nn.Module] = []
+    for _ in range(layers - 1):
+        head += [nn.Linear(in_features, hidden, bias=not norm)]
+        head += [nn.BatchNorm1d(hidden)] if norm else []
+        head += [nn.ReLU(inplace=True)]
+        in_features = hidden
+    head += [nn.Linear(in_features, out_features, bias=not last_norm)]
+    head += [nn.BatchNorm1d(out_features, affine=last_affine)] if last_norm else []
+    return nn.Sequential(*head)
