@@ -22,7 +22,7 @@ from avalanche_ssl.clustering import perplexity
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation import Log
 from avalanche_ssl.loader import RawLoader
-from avalanche_ssl.losses import info_nce
+from avalanche_ssl.losses.contrastive import info_nce
 from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.method import Assignment, Contrast, Method, Outputs
 from avalanche_ssl.models.inference import features, untouched

@@ -15,7 +15,7 @@ from avalanche_ssl import methods
 from avalanche_ssl.checks import CHECKS, ContractError, check_method, textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
-from avalanche_ssl.losses import contrast, info_nce
+from avalanche_ssl.losses.contrastive import contrast, info_nce
 from avalanche_ssl.method import Method
 from avalanche_ssl.methods import (
     BYOL,

@@ -12,16 +12,9 @@ from lcg import unit_rows
 from torch.nn import functional as F
 
 from avalanche_ssl.checks import check_method, textured
-from avalanche_ssl.clustering import (
-    Clusters,
-    Prototypes,
-    cluster_prediction,
-    perplexity,
-    sinkhorn,
-    spherical_kmeans,
-    swapped_prediction,
-)
+from avalanche_ssl.clustering import Clusters, Prototypes, perplexity, spherical_kmeans
 from avalanche_ssl.functional import unit
+from avalanche_ssl.losses.clustering import cluster_prediction, sinkhorn, swapped_prediction
 from avalanche_ssl.memory import content_ids
 from avalanche_ssl.methods import DeepCluster, SwAV
 from avalanche_ssl.models.encoders import ENCODERS

@@ -7,7 +7,7 @@ import torch
 from lcg import lcg, unit_rows
 
 from avalanche_ssl.functional import log_mean_exp, unit
-from avalanche_ssl.losses import contrast, info_nce, nce, nt_xent, pair_info_nce
+from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, nt_xent, pair_info_nce
 
 GOLDEN = 1e-9
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.checks import textured
 from avalanche_ssl.functional import unit
-from avalanche_ssl.losses import nt_xent, pair_info_nce
+from avalanche_ssl.losses.contrastive import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.transforms.augmentation import Augment

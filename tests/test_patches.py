@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.checks import check_method, textured
 from avalanche_ssl.functional import log_mean_exp, unit
-from avalanche_ssl.losses import contrast, info_nce, nce, softmax_nce
+from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.methods import CPC, PIRL
 from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores
 from avalanche_ssl.models.norms import frozen_buffers

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from avalanche_ssl.agreement import barlow_loss
 from avalanche_ssl.errors import require_positive, require_range
+from avalanche_ssl.losses.noncontrastive import barlow_loss
 from avalanche_ssl.method import Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp

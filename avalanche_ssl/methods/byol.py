@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from avalanche_ssl.agreement import byol_loss
 from avalanche_ssl.errors import require_positive, require_range
+from avalanche_ssl.losses.noncontrastive import byol_loss
 from avalanche_ssl.memory import Momentum
 from avalanche_ssl.method import Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
