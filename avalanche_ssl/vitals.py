@@ -18,12 +18,13 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
 from avalanche_ssl import metrics
-from avalanche_ssl.clustering import perplexity
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation import Log
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.losses.contrastive import info_nce
-from avalanche_ssl.memory import MemoryBank, Queue
+from avalanche_ssl.memory.bank import MemoryBank
+from avalanche_ssl.memory.clusters import perplexity
+from avalanche_ssl.memory.queue import Queue
 from avalanche_ssl.method import Assignment, Contrast, Method, Outputs
 from avalanche_ssl.models.inference import features, untouched
 

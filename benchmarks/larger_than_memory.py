@@ -60,7 +60,7 @@ def learn(path: Path, options: Any) -> None:
     import numpy as np
     import torch
 
-    from avalanche_ssl.memory import MemoryBank
+    from avalanche_ssl.memory.bank import MemoryBank
     from avalanche_ssl.models.encoders import ENCODERS
     from avalanche_ssl.models.smallconv import smallconv
     from avalanche_ssl.recipe import load_recipe

@@ -138,7 +138,8 @@ def memory_operations(size: int) -> dict[str, Callable[[], object]]:
     import torch
 
     from avalanche_ssl.functional import unit
-    from avalanche_ssl.memory import MemoryBank, Queue
+    from avalanche_ssl.memory.bank import MemoryBank
+    from avalanche_ssl.memory.queue import Queue
 
     generator = torch.Generator().manual_seed(0)
     rows = unit(torch.randn(BATCH, DIM, generator=generator))

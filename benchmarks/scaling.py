@@ -8,7 +8,7 @@ import torch
 from steps import Case, Whole, experience
 from timing import in_turn, now, spread
 
-from avalanche_ssl.memory import MemoryBank
+from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.streams import online
 from avalanche_ssl.streams.build import ArrayDataset
 

@@ -12,10 +12,11 @@ from lcg import unit_rows
 from torch.nn import functional as F
 
 from avalanche_ssl.checks import check_method, textured
-from avalanche_ssl.clustering import Clusters, Prototypes, perplexity, spherical_kmeans
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import cluster_prediction, sinkhorn, swapped_prediction
-from avalanche_ssl.memory import content_ids
+from avalanche_ssl.memory.bank import content_ids
+from avalanche_ssl.memory.clusters import Clusters, perplexity, spherical_kmeans
+from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.methods import DeepCluster, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
@@ -256,7 +257,7 @@ def test_kmeans_fills_empty_clusters():
 def test_kmeans_in_parts_is_the_same(monkeypatch):
     rows, _ = blobs()
     whole = spherical_kmeans(rows, rows[:7], 4)
-    monkeypatch.setattr("avalanche_ssl.clustering.ROWS", 17)
+    monkeypatch.setattr("avalanche_ssl.memory.clusters.ROWS", 17)
     parts = spherical_kmeans(rows, rows[:7], 4)
     assert torch.allclose(whole[0], parts[0], atol=1e-6) and torch.equal(whole[1], parts[1])
 

@@ -13,7 +13,7 @@ from conftest import tiny
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from avalanche_ssl import memory
+from avalanche_ssl.memory.bank import bank
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipe import load_recipe, recipe_names
 
@@ -28,9 +28,9 @@ def alone(monkeypatch):
     )
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     monkeypatch.setattr(logging.getLogger("torch._subclasses.fake_tensor"), "disabled", True)
-    memory._weights.cache_clear()
+    bank._weights.cache_clear()
     yield
-    memory._weights.cache_clear()
+    bank._weights.cache_clear()
 
 
 def on_gpu(method):

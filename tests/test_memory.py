@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 from avalanche_ssl.functional import unit
-from avalanche_ssl.memory import MemoryBank, Momentum, Normaliser, Queue, content_ids
+from avalanche_ssl.memory.bank import MemoryBank, content_ids
+from avalanche_ssl.memory.momentum import Momentum
+from avalanche_ssl.memory.nce_normalizer import Normaliser
+from avalanche_ssl.memory.queue import Queue
 
 
 def rows(n, dim=4, seed=0):

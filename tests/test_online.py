@@ -21,7 +21,7 @@ from training import Replay
 from avalanche_ssl.checks import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
-from avalanche_ssl.memory import content_ids
+from avalanche_ssl.memory.bank import content_ids
 from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.points import Points, curve, table

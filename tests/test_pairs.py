@@ -18,7 +18,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, pair_info_nce
 from avalanche_ssl.losses.noncontrastive import barlow_loss, byol_loss, mean_cosine, vicreg_loss
-from avalanche_ssl.memory import Momentum, cosine_momentum
+from avalanche_ssl.memory.momentum import Momentum, cosine_momentum
 from avalanche_ssl.methods import BYOL, BarlowTwins, MoCo, MoCoV3, SimSiam, Supervised, VICReg
 from avalanche_ssl.models.norms import SplitBatchNorm
 from avalanche_ssl.models.smallconv import smallconv

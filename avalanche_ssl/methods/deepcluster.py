@@ -6,11 +6,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.clustering import Clusters
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import cluster_prediction
-from avalanche_ssl.memory import MemoryBank, content_ids
+from avalanche_ssl.memory.bank import MemoryBank, content_ids
+from avalanche_ssl.memory.clusters import Clusters
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp

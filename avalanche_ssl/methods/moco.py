@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, info_nce
-from avalanche_ssl.memory import Momentum, Queue
+from avalanche_ssl.memory.momentum import Momentum
+from avalanche_ssl.memory.queue import Queue
 from avalanche_ssl.method import Contrast, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp

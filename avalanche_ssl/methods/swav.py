@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.clustering import Prototypes
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import sinkhorn, swapped_prediction
-from avalanche_ssl.memory import Queue
+from avalanche_ssl.memory.prototypes import Prototypes
+from avalanche_ssl.memory.queue import Queue
 from avalanche_ssl.method import Assignment, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp

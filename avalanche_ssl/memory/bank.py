@@ -4,51 +4,13 @@ All state lives in parameters and persistent buffers of fixed shape, and is writ
 device, in time that does not depend on the size of the memory.
 """
 
-import copy
-import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.functional import log_mean_exp, unit
-
-
-class Queue(nn.Module):
-    """The newest `size` rows, overwritten in a ring (MoCo, arXiv:1911.05722 sec. 3.2; SwAV's queue).
-
-    Starts with random unit rows, as MoCo does, so that losses see `size` negatives from the first step.
-
-    Args:
-        size: rows kept; bounds the memory at any stream length.
-        dim: length D of a row.
-    """
-
-    rows: Tensor
-    pushed: Tensor
-
-    def __init__(self, size: int, dim: int) -> None:
-        super().__init__()
-        if size < 1 or dim < 1:
-            raise ValueError(f"a queue needs size and dim of at least 1, not {size} and {dim}")
-        self.register_buffer("rows", unit(torch.randn(size, dim)))
-        self.register_buffer("pushed", torch.zeros((), dtype=torch.long))
-
-    @torch.no_grad()
-    def push(self, rows: Tensor) -> None:
-        """Write rows (B, D) over the oldest ones; of more than `size` rows the last `size` stay."""
-        size = len(self.rows)
-        slots = (self.pushed + torch.arange(len(rows), device=rows.device)) % size
-        self.rows.index_copy_(0, slots[-size:], rows[-size:].to(self.rows.dtype))
-        self.pushed += len(rows)
-
-    def ages(self) -> Tensor:
-        """How many rows were pushed after each row, (size,) long; -1 for rows never written."""
-        size = len(self.rows)
-        age = (self.pushed - 1 - torch.arange(size, device=self.rows.device)) % size
-        return torch.where(age < self.pushed, age, -1)
+from avalanche_ssl.functional import unit
 
 
 class MemoryBank(nn.Module):
@@ -164,101 +126,6 @@ class MemoryBank(nn.Module):
 
     def _bucket(self, ids: Tensor) -> Tensor:
         return ids % len(self.table)  # an odd number, so that all bits of the id count
-
-
-class Normaliser(nn.Module):
-    """log Z of NCE, where Z is the mean of exp(s/T) over the noise: a running mean, not the first batch's for life.
-
-    The noise are the negatives alone: the key of a new image is its own embedding, with the largest exp(s/T) there is.
-    A step without negatives, of an empty bank, does not count.
-
-    Args:
-        count: contrasts, each with a Z of its own.
-        temperature: scores are divided by it.
-    """
-
-    log_z: Tensor
-    steps: Tensor
-
-    def __init__(self, count: int, temperature: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.register_buffer("log_z", torch.zeros(count))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-
-    def forward(self, number: int, scores: Tensor) -> Tensor:
-        """log Z, 0-d, of one contrast with scores (B, 1 + K); until a step counted, of these scores themselves."""
-        return torch.where(self.steps > 0, self.log_z[number], self._of(scores.detach()).nan_to_num())
-
-    @torch.no_grad()
-    def follow(self, scores: Sequence[Tensor]) -> None:
-        """Take in a step: scores (B, 1 + K) of each contrast."""
-        fresh = torch.stack([self._of(each) for each in scores])
-        found = fresh.isfinite().all()
-        self.steps += found
-        weight = (1 / self.steps.clamp(min=1)).clamp(min=0.01)
-        mixed = torch.logaddexp(self.log_z + torch.log1p(-weight), fresh + weight.log())
-        self.log_z.copy_(torch.where(found, mixed, self.log_z))
-
-    def _of(self, scores: Tensor) -> Tensor:
-        return log_mean_exp(scores[:, 1:], self.temperature)
-
-
-class Momentum(nn.Module):
-    """A slow copy of a network: parameters follow as an exponential moving average, without gradients.
-
-    Buffers are deliberately not averaged: batch-norm statistics of the copy come from its own forwards in train
-    mode, as in MoCo's and BYOL's code (averaging them with a momentum near 1 would leave them at their start).
-
-    The momentum is constant, or, with `steps`, rises along half a cosine over that many steps and then starts
-    again, like the learning rate in each experience. BYOL's own schedule rises to 1 once and would leave the copy
-    frozen for the rest of a stream.
-
-    Args:
-        network: what is copied; call `follow` with it after each step.
-        momentum: m of ``slow = m * slow + (1 - m) * network`` (MoCo eq. 2, BYOL eq. 1).
-        steps: K, period of the schedule, counted in the persistent `followed`; 0 for a constant momentum.
-        final: what the momentum rises to; below 1, where the copy would stand still.
-    """
-
-    followed: Tensor
-
-    def __init__(self, network: nn.Module, momentum: float, steps: int = 0, final: float = 0.999) -> None:
-        super().__init__()
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum {momentum} of the slow copy is not in [0, 1]")
-        if steps < 0 or (steps and not momentum <= final < 1):
-            raise ValueError(
-                f"momentum {momentum} of the slow copy cannot rise to {final} in {steps} steps: give a final one "
-                "from there to below 1, and 0 steps (constant) or more"
-            )
-        self.momentum, self.steps, self.final = momentum, steps, final
-        self.copy = copy.deepcopy(network).requires_grad_(False)
-        self.register_buffer("followed", torch.zeros((), dtype=torch.long))
-
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
-        """The slow network's output, without gradients."""
-        out: Tensor = self.copy(x)
-        return out
-
-    @torch.no_grad()
-    def follow(self, network: nn.Module) -> None:
-        """Move the slow parameters towards those of `network` by ``1 - momentum``."""
-        slow: list[Tensor] = list(self.copy.parameters())
-        fast: list[Tensor] = list(network.parameters())
-        if not self.steps:
-            torch._foreach_lerp_(slow, fast, 1 - self.momentum)
-        else:
-            rate = 1 - cosine_momentum(self.followed % self.steps, self.steps, self.momentum, self.final)
-            for parameter, target in zip(slow, fast, strict=True):
-                parameter.lerp_(target, rate.to(parameter.dtype))
-        self.followed += 1
-
-
-def cosine_momentum(step: Tensor, steps: int, start: float, final: float) -> Tensor:
-    """Momentum at a step (0-d) of half a cosine from `start` to `final`: BYOL (arXiv:2006.07733) sec. 3.3; 0-d."""
-    return final - (final - start) * (1 + torch.cos(math.pi * step.double() / steps)) / 2
 
 
 def content_ids(x: Tensor) -> Tensor:

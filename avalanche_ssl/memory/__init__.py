@@ -1,0 +1,1 @@
+"""What methods remember, as modules whose state is in buffers."""

@@ -1,0 +1,46 @@
+"""`NCENormalizer`: the constant Z of noise-contrastive estimation."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.functional import log_mean_exp
+
+
+class Normaliser(nn.Module):
+    """log Z of NCE, where Z is the mean of exp(s/T) over the noise: a running mean, not the first batch's for life.
+
+    The noise are the negatives alone: the key of a new image is its own embedding, with the largest exp(s/T) there is.
+    A step without negatives, of an empty bank, does not count.
+
+    Args:
+        count: contrasts, each with a Z of its own.
+        temperature: scores are divided by it.
+    """
+
+    log_z: Tensor
+    steps: Tensor
+
+    def __init__(self, count: int, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.register_buffer("log_z", torch.zeros(count))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def forward(self, number: int, scores: Tensor) -> Tensor:
+        """log Z, 0-d, of one contrast with scores (B, 1 + K); until a step counted, of these scores themselves."""
+        return torch.where(self.steps > 0, self.log_z[number], self._of(scores.detach()).nan_to_num())
+
+    @torch.no_grad()
+    def follow(self, scores: Sequence[Tensor]) -> None:
+        """Take in a step: scores (B, 1 + K) of each contrast."""
+        fresh = torch.stack([self._of(each) for each in scores])
+        found = fresh.isfinite().all()
+        self.steps += found
+        weight = (1 / self.steps.clamp(min=1)).clamp(min=0.01)
+        mixed = torch.logaddexp(self.log_z + torch.log1p(-weight), fresh + weight.log())
+        self.log_z.copy_(torch.where(found, mixed, self.log_z))
+
+    def _of(self, scores: Tensor) -> Tensor:
+        return log_mean_exp(scores[:, 1:], self.temperature)
