@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from avalanche_ssl.checks import check_method as check_method
     from avalanche_ssl.evaluation import ProbePlugin as ProbePlugin
     from avalanche_ssl.method import Method as Method
+    from avalanche_ssl.optim.lr_schedule import Schedule as Schedule
     from avalanche_ssl.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.recipe import Recipe as Recipe
-    from avalanche_ssl.schedule import Schedule as Schedule
     from avalanche_ssl.strategy import SelfSupervised as SelfSupervised
 
 __version__ = "0.1.0"

@@ -22,7 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.models.inference import Labelled, Represents, untouched
-from avalanche_ssl.optim import LARS
+from avalanche_ssl.optim.lars import LARS
 from avalanche_ssl.probes import accuracy
 from avalanche_ssl.transforms.augmentation import Augment
 

@@ -16,19 +16,12 @@ import torch
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.method import Method
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.optim import LARS
-from avalanche_ssl.schedule import Schedule
+from avalanche_ssl.optim.lr_schedule import Schedule
 from avalanche_ssl.settings import arguments, change, plain, read_yaml
 
 if TYPE_CHECKING:
     from avalanche_ssl.strategy import SelfSupervised
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": partial(torch.optim.SGD, momentum=0.9),
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "lars": LARS,
-}
+from avalanche_ssl.optim.optimizers import OPTIMIZERS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.method import Method, Outputs
 from avalanche_ssl.models.compilation import compile_encoders
-from avalanche_ssl.schedule import Schedule
+from avalanche_ssl.optim.lr_schedule import Schedule
 from avalanche_ssl.sources import DataError
 
 

@@ -8,7 +8,7 @@ from lcg import lcg
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
-from avalanche_ssl.optim import LARS, trust_ratio
+from avalanche_ssl.optim.lars import LARS, trust_ratio
 from avalanche_ssl.recipe import Recipe
 
 
