@@ -5,7 +5,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.along import OnlineProbe
 from avalanche_ssl.errors import UsageError, nearest, require_positive
+from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.models.inference import Labelled, untouched
 from avalanche_ssl.passes import FeaturePass, Function
 from avalanche_ssl.points import Measured, Points
@@ -27,13 +28,6 @@ from avalanche_ssl.questions import Answer, Question, answer
 from avalanche_ssl.sources import merged
 
 Matrix = NDArray[np.float64]
-
-
-class Log(Protocol):
-    """Where events go, see `avalanche_ssl.log.JsonLog`."""
-
-    def __call__(self, event: str, **fields: Any) -> None:
-        """Note an event."""
 
 
 class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]

@@ -82,7 +82,7 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
     import time
 
     from avalanche_ssl.downstream import fine_tune
-    from avalanche_ssl.log import JsonLog
+    from avalanche_ssl.logging.jsonl import JsonLog
 
     path = options.out / f"downstream-{name}.jsonl"
     try:

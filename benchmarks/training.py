@@ -27,7 +27,7 @@ from avalanche_ssl.export import write_encoder
 from avalanche_ssl.files import locked, replacing
 from avalanche_ssl.gallery import FOLDER, Gallery
 from avalanche_ssl.ledger import spent
-from avalanche_ssl.log import JsonLog
+from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.resume import Checkpoints
 from avalanche_ssl.rng import _seed

@@ -21,7 +21,7 @@ from avalanche_ssl import checkpoint
 from avalanche_ssl.checkpoint import DamagedError, latest, read, write
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import previous
-from avalanche_ssl.log import JsonLog
+from avalanche_ssl.logging.jsonl import JsonLog
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from avalanche_ssl import ProbePlugin, Recipe, metrics, results
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.heads import TrainedHead
-from avalanche_ssl.log import JsonLog
+from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes import probe_accuracies

@@ -6,9 +6,16 @@ import os
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from avalanche_ssl.errors import UsageError
+
+
+class Log(Protocol):
+    """Where events go, see `avalanche_ssl.logging.jsonl.JsonLog`."""
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Note an event."""
 
 
 class JsonLog:
