@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from avalanche_ssl.checks import check_method as check_method
     from avalanche_ssl.evaluation import ProbePlugin as ProbePlugin
-    from avalanche_ssl.method import Method as Method
+    from avalanche_ssl.methods.base import Method as Method
     from avalanche_ssl.optim.lr_schedule import Schedule as Schedule
     from avalanche_ssl.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.recipe import Recipe as Recipe

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.method import Method, Outputs
+from avalanche_ssl.methods.base import Method, Outputs
 from avalanche_ssl.snapshots import Snapshot, attributes, changed, describe, equal, tensors
 
 Check = Callable[[Method, Tensor], None]

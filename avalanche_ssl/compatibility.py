@@ -13,7 +13,7 @@ from avalanche.training.plugins import EvaluationPlugin, LRSchedulerPlugin
 from torch import nn
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.method import Method
+from avalanche_ssl.methods.base import Method
 
 NEEDS_LOGITS = (
     avalanche_plugins.BiCPlugin,

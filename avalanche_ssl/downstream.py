@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.loader import RawLoader
-from avalanche_ssl.method import Method
+from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.transforms.augmentation import Augment

@@ -16,7 +16,7 @@ import avalanche_ssl
 from avalanche_ssl.checkpoint import MAGIC, read
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
-from avalanche_ssl.method import Method
+from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.results import percent

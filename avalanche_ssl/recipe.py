@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 import torch
 
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.method import Method
+from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.optim.lr_schedule import Schedule
 from avalanche_ssl.settings import arguments, change, plain, read_yaml

@@ -24,7 +24,7 @@ from avalanche_ssl.faults import OnNan, Watch, explain
 from avalanche_ssl.heap import keep_freed_memory
 from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory.bank import MemoryBank
-from avalanche_ssl.method import Method, Outputs
+from avalanche_ssl.methods.base import Method, Outputs
 from avalanche_ssl.models.compilation import compile_encoders
 from avalanche_ssl.optim.lr_schedule import Schedule
 from avalanche_ssl.sources import DataError

@@ -25,7 +25,7 @@ from avalanche_ssl.losses.contrastive import info_nce
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.memory.clusters import perplexity
 from avalanche_ssl.memory.queue import Queue
-from avalanche_ssl.method import Assignment, Contrast, Method, Outputs
+from avalanche_ssl.methods.base import Assignment, Contrast, Method, Outputs
 from avalanche_ssl.models.inference import features, untouched
 
 COLLAPSED = 0.2

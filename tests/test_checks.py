@@ -16,7 +16,6 @@ from avalanche_ssl.checks import CHECKS, ContractError, check_method, textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, info_nce
-from avalanche_ssl.method import Method
 from avalanche_ssl.methods import (
     BYOL,
     CMC,
@@ -32,6 +31,7 @@ from avalanche_ssl.methods import (
     SwAV,
     VICReg,
 )
+from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.smallconv import smallconv
 
 tiny = partial(smallconv, width=8)

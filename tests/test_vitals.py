@@ -13,7 +13,6 @@ from avalanche_ssl import SelfSupervised, methods, metrics, vitals
 from avalanche_ssl.checks import textured
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, nt_xent
-from avalanche_ssl.method import Assignment, Contrast
 from avalanche_ssl.methods import (
     BYOL,
     CMC,
@@ -29,6 +28,7 @@ from avalanche_ssl.methods import (
     SwAV,
     VICReg,
 )
+from avalanche_ssl.methods.base import Assignment, Contrast
 from avalanche_ssl.streams import online
 from avalanche_ssl.vitals import Vitals, bound, ceiling, usage
 

@@ -1,12 +1,12 @@
 """The methods, one file each."""
 
-from avalanche_ssl.methods.barlow import BarlowTwins
+from avalanche_ssl.methods.barlow_twins import BarlowTwins
 from avalanche_ssl.methods.byol import BYOL
 from avalanche_ssl.methods.cmc import CMC
 from avalanche_ssl.methods.cpc import CPC
 from avalanche_ssl.methods.deepcluster import DeepCluster
 from avalanche_ssl.methods.moco import MoCo
-from avalanche_ssl.methods.mocov3 import MoCoV3
+from avalanche_ssl.methods.moco_v3 import MoCoV3
 from avalanche_ssl.methods.pirl import PIRL
 from avalanche_ssl.methods.simclr import SimCLR
 from avalanche_ssl.methods.simsiam import SimSiam

@@ -13,7 +13,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, contrast_in_batch, info_nce, nce, pair_info_nce
 from avalanche_ssl.memory.bank import MemoryBank, content_ids
 from avalanche_ssl.memory.nce_normalizer import Normaliser
-from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.transforms.augmentation import Augment

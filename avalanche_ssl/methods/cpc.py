@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses.contrastive import contrast
-from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.transforms.augmentation import Augment
 from avalanche_ssl.transforms.patches import drop_colors, grid

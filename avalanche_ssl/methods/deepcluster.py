@@ -11,7 +11,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import cluster_prediction
 from avalanche_ssl.memory.bank import MemoryBank, content_ids
 from avalanche_ssl.memory.clusters import Clusters
-from avalanche_ssl.method import Assignment, Method, Outputs, Views
+from avalanche_ssl.methods.base import Assignment, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import untouched

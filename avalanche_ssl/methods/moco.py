@@ -8,7 +8,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, info_nce
 from avalanche_ssl.memory.momentum import Momentum
 from avalanche_ssl.memory.queue import Queue
-from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import SplitBatchNorm

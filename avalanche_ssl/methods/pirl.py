@@ -11,7 +11,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.memory.bank import MemoryBank, content_ids
 from avalanche_ssl.memory.nce_normalizer import Normaliser
-from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import frozen_buffers

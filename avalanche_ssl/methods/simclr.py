@@ -6,7 +6,7 @@ from torch import Tensor
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, nt_xent
-from avalanche_ssl.method import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.transforms.augmentation import Augment

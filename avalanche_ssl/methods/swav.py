@@ -12,7 +12,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import sinkhorn, swapped_prediction
 from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.memory.queue import Queue
-from avalanche_ssl.method import Assignment, Method, Outputs, Views
+from avalanche_ssl.methods.base import Assignment, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import frozen_buffers

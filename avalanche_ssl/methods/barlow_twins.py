@@ -4,7 +4,7 @@ from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses.noncontrastive import barlow_loss
-from avalanche_ssl.method import Method, Outputs, Views
+from avalanche_ssl.methods.base import Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.transforms.augmentation import Augment
