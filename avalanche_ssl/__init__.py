@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avalanche_ssl.checks import check_method as check_method
+    from avalanche_ssl.checks.contract import check_method as check_method
     from avalanche_ssl.evaluation import ProbePlugin as ProbePlugin
     from avalanche_ssl.methods.base import Method as Method
     from avalanche_ssl.optim.lr_schedule import Schedule as Schedule

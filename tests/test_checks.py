@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from avalanche_ssl import methods
-from avalanche_ssl.checks import CHECKS, ContractError, check_method, textured
+from avalanche_ssl.checks.contract import CHECKS, ContractError, check_method
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast, info_nce

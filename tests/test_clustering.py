@@ -11,7 +11,8 @@ from avalanche.training import plugins as av
 from lcg import unit_rows
 from torch.nn import functional as F
 
-from avalanche_ssl.checks import check_method, textured
+from avalanche_ssl.checks.contract import check_method
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import cluster_prediction, sinkhorn, swapped_prediction
 from avalanche_ssl.memory.bank import content_ids

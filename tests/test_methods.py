@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from avalanche_ssl.checks import textured
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR

@@ -18,7 +18,7 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from conftest import tiny
 from training import Replay
 
-from avalanche_ssl.checks import textured
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.memory.bank import content_ids

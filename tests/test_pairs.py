@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from avalanche_ssl import SelfSupervised
-from avalanche_ssl.checks import ContractError, check_method, textured
+from avalanche_ssl.checks.contract import ContractError, check_method
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, pair_info_nce

@@ -9,7 +9,8 @@ import torch
 from lcg import lcg, unit_rows
 from torch.nn import functional as F
 
-from avalanche_ssl.checks import check_method, textured
+from avalanche_ssl.checks.contract import check_method
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.functional import log_mean_exp, unit
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.methods import CPC, PIRL

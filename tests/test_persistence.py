@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import tiny
 
-from avalanche_ssl.checks import textured
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.norms import STATISTICS
 from avalanche_ssl.recipe import load_recipe, recipe_names

@@ -10,7 +10,7 @@ from conftest import tiny
 from torch.optim import SGD
 
 from avalanche_ssl import SelfSupervised, methods, metrics, vitals
-from avalanche_ssl.checks import textured
+from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, nt_xent
 from avalanche_ssl.methods import (

@@ -7,7 +7,7 @@ Three rules make "state persists across experiences" true by construction:
 2. ``views``, ``embed`` and ``loss`` write nothing (batch-norm statistics aside); ``update`` is the only writer.
 3. Something may be non-persistent only if ``prepare`` recomputes it.
 
-`avalanche_ssl.checks.check_method` turns them into checks for any method, ours or yours.
+`avalanche_ssl.checks.contract.check_method` turns them into checks for any method, ours or yours.
 """
 
 from collections.abc import Iterable, Mapping

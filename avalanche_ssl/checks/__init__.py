@@ -1,0 +1,1 @@
+"""The contract of a method as checks that run over any `Method`."""
