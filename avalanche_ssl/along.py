@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.models.inference import Labelled, Represents, untouched
 from avalanche_ssl.optim.lars import LARS
 from avalanche_ssl.probes import accuracy

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError, require_positive
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.heads import mlp

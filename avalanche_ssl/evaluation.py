@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avalanche_ssl.along import OnlineProbe
+from avalanche_ssl.data.traversal import merged
 from avalanche_ssl.errors import UsageError, nearest, require_positive
 from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.models.inference import Labelled, untouched
@@ -25,7 +26,6 @@ from avalanche_ssl.probes import SCOPES, Probes, accuracy, consolidation, probe_
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.questions import Answer, Question, answer
-from avalanche_ssl.sources import merged
 
 Matrix = NDArray[np.float64]
 

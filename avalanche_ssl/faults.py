@@ -5,8 +5,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from avalanche_ssl.data.loader import dead_worker, is_dead_worker
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.loader import dead_worker, is_dead_worker
 from avalanche_ssl.models.norms import STATISTICS
 
 OnNan = Literal["stop", "skip"]

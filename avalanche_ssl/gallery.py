@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.loader import RawLoader
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.models.inference import Labelled
 
 FOLDER = "embeddings"

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.traversal import joined
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.models.inference import Labelled, Represents, features
-from avalanche_ssl.sources import joined
 from avalanche_ssl.transforms.augmentation import Augment
 
 CROPS = Augment(scale=(0.08, 1.0), jitter=0.0, gray=0.0)

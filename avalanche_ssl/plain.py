@@ -19,8 +19,8 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.utils import ParamData
 from torch import Tensor
 
+from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.sources import walk
 
 REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
 """Avalanche's classes whose objects appear in plugins while a stream is learnt."""

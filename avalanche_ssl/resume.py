@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from avalanche_ssl import checkpoint
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.plain import Stream
 from avalanche_ssl.settings import plain

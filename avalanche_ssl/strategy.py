@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
+from avalanche_ssl.data.loader import RawLoader, from_replay
+from avalanche_ssl.data.readers import DataError
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.faults import OnNan, Watch, explain
 from avalanche_ssl.heap import keep_freed_memory
-from avalanche_ssl.loader import RawLoader, from_replay
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.methods.base import Method, Outputs
 from avalanche_ssl.models.compilation import compile_encoders
 from avalanche_ssl.optim.lr_schedule import Schedule
-from avalanche_ssl.sources import DataError
 
 
 class SelfSupervised(

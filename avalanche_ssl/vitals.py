@@ -18,8 +18,8 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
 from avalanche_ssl import metrics
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.losses.contrastive import info_nce
 from avalanche_ssl.memory.bank import MemoryBank

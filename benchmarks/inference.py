@@ -8,9 +8,9 @@ import torch
 from steps import Case, experience
 from timing import in_turn, now, ratios
 
-from avalanche_ssl.loader import RawLoader
+from avalanche_ssl.data.datasets import ArrayDataset
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.models.inference import features
-from avalanche_ssl.streams.build import ArrayDataset
 
 BATCH = 512
 """Images a batch of `ProbePlugin`."""

@@ -60,12 +60,12 @@ def learn(path: Path, options: Any) -> None:
     import numpy as np
     import torch
 
+    from avalanche_ssl.data.datasets import MappedDataset
     from avalanche_ssl.memory.bank import MemoryBank
     from avalanche_ssl.models.encoders import ENCODERS
     from avalanche_ssl.models.smallconv import smallconv
     from avalanche_ssl.recipe import load_recipe
     from avalanche_ssl.streams.build import assemble
-    from avalanche_ssl.streams.frames import MappedDataset
 
     ENCODERS["smallconv"] = partial(smallconv, width=options.width)
     dataset = MappedDataset(path, np.zeros(options.images, int).tolist())

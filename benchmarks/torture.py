@@ -33,6 +33,7 @@ from PIL import Image
 
 from avalanche_ssl import checkpoint, resume
 from avalanche_ssl.checks.snapshot import equal
+from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
@@ -40,7 +41,7 @@ from avalanche_ssl.recipe import load_recipe, recipe_names
 from avalanche_ssl.settings import arguments
 from avalanche_ssl.strategy import SelfSupervised
 from avalanche_ssl.streams import BENCHMARKS, split_digits
-from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.build import assemble
 
 IMAGES = 72  # of an experience
 SMALL = {"capacity": 100, "queue_size": 40, "count": 16, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}

@@ -19,11 +19,11 @@ from PIL import Image
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl import SelfSupervised, streams
+from avalanche_ssl.data import image_cache_writer
+from avalanche_ssl.data.loader import RawLoader, resolve
+from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader, resolve
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.sources import walk
-from avalanche_ssl.streams import conversion
 from avalanche_ssl.streams.core50_index import CATEGORIES, COUNTS, OBJECTS, TEST, Index, tell_difference
 from avalanche_ssl.streams.core50_order import EXPERIENCES, plan
 
@@ -60,7 +60,7 @@ def ours(root: Path, scenario: str, **options: Any) -> Any:
 
 def frame_names(benchmark: Any, root: Path) -> tuple[list[list[str]], list[list[str]]]:
     """What the experiences of both streams hold, by the index beside the array."""
-    names = conversion.read_json(root / f"core50-{SIDE}.json")["names"]  # type: ignore[index]
+    names = image_cache_writer.read_json(root / f"core50-{SIDE}.json")["names"]  # type: ignore[index]
     return tuple(  # type: ignore[return-value]
         [[names[i] for i in walk(e.dataset)[2]] for e in stream]
         for stream in (benchmark.train_stream, benchmark.test_stream)

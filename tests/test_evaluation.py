@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avalanche_ssl import ProbePlugin, Recipe, metrics, results
+from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.heads import TrainedHead
 from avalanche_ssl.logging.jsonl import JsonLog
@@ -35,7 +36,7 @@ from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.ridge import GRID, _hold_out
 from avalanche_ssl.streams import online, split_digits
-from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.build import assemble
 
 
 @pytest.fixture(scope="module")

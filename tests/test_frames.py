@@ -16,15 +16,14 @@ import pytest
 import torch
 from PIL import Image
 
-from avalanche_ssl import mapped
+from avalanche_ssl.data import image_cache, image_cache_writer, memmap
+from avalanche_ssl.data.datasets import MappedDataset
+from avalanche_ssl.data.image_archive import ImageFiles, scan
+from avalanche_ssl.data.image_cache import Frames, frames
+from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.readers import resolve
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader
-from avalanche_ssl.sources import resolve
-from avalanche_ssl.streams import conversion
-from avalanche_ssl.streams import frames as module
-from avalanche_ssl.streams.archive import ImageFiles, scan
 from avalanche_ssl.streams.build import assemble
-from avalanche_ssl.streams.frames import Frames, MappedDataset, frames
 
 PATTERN = re.compile(r"(\w+/\d+\.png)$")
 
@@ -65,7 +64,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(conversion, "read_image", refuse)
+    monkeypatch.setattr(image_cache_writer, "read_image", refuse)
 
 
 def test_the_array_holds_the_images_and_is_made_once(
@@ -154,9 +153,9 @@ def test_nothing_but_damage(photos: Path, tmp_path: Path) -> None:
 
 def test_an_interrupted_conversion_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damage(photos)
-    monkeypatch.setattr(conversion, "CHUNK", 2)
-    monkeypatch.setattr(conversion, "SAVED", 4)
-    decode, seen = conversion.read_image, []
+    monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
+    monkeypatch.setattr(image_cache_writer, "SAVED", 4)
+    decode, seen = image_cache_writer.read_image, []
 
     def interrupted(file: Any, size: int, name: str) -> Any:
         seen.append(name)
@@ -164,11 +163,11 @@ def test_an_interrupted_conversion_goes_on(photos: Path, tmp_path: Path, monkeyp
             raise KeyboardInterrupt
         return decode(file, size, name)
 
-    monkeypatch.setattr(conversion, "read_image", interrupted)
+    monkeypatch.setattr(image_cache_writer, "read_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         frames(files(photos), "x", 8, [tmp_path], damaged="skip")
     assert not (tmp_path / "x-8.npy").exists()
-    monkeypatch.setattr(conversion, "read_image", lambda *given: seen.append(given[2]) or decode(*given))
+    monkeypatch.setattr(image_cache_writer, "read_image", lambda *given: seen.append(given[2]) or decode(*given))
     seen.clear()
     made = frames(files(photos), "x", 8, [tmp_path], damaged="skip")
     assert sorted(Path(name).stem for name in seen) == list("456789")  # what was not on disk for certain
@@ -177,9 +176,9 @@ def test_an_interrupted_conversion_goes_on(photos: Path, tmp_path: Path, monkeyp
 
 
 def test_other_images_do_not_go_on_with_it(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "CHUNK", 2)
-    monkeypatch.setattr(conversion, "SAVED", 2)
-    monkeypatch.setattr(conversion, "_header", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
+    monkeypatch.setattr(image_cache_writer, "SAVED", 2)
+    monkeypatch.setattr(image_cache_writer, "_header", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         frames(files(photos), "x", 8, [tmp_path])
     assert (tmp_path / "x-8.progress").exists()
@@ -201,7 +200,7 @@ def test_a_full_disk(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(*given: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(conversion, "_append", full)
+    monkeypatch.setattr(image_cache_writer, "_append", full)
     with pytest.raises(UsageError, match=r"to '.*out' \(No space left on device\): make room, or give cache=DIR"):
         frames(files(photos), "x", 8, [out])
     assert left(out) == set()
@@ -236,14 +235,14 @@ def test_one_process_converts_at_a_time(photos: Path, tmp_path: Path, monkeypatc
         locked.append(given)
         return decode(*given)
 
-    decode = conversion.read_image
-    monkeypatch.setattr(conversion, "read_image", spy)
+    decode = image_cache_writer.read_image
+    monkeypatch.setattr(image_cache_writer, "read_image", spy)
     made = frames(files(photos), "x", 8, [tmp_path])
     assert len(locked) == 10
     forbid(monkeypatch)
-    complete, calls = module._complete, []
+    complete, calls = image_cache._complete, []
     monkeypatch.setattr(
-        module, "_complete", lambda *given: calls.append(1) or (complete(*given) if calls[1:] else None)
+        image_cache, "_complete", lambda *given: calls.append(1) or (complete(*given) if calls[1:] else None)
     )
     assert frames(files(photos), "x", 8, [tmp_path]) == Frames(made.path, made.names)
 
@@ -302,18 +301,18 @@ def test_what_was_read_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 found = max(found, mapped_bytes() - before)
         return found
 
-    monkeypatch.setattr(mapped, "KEPT", 2**20)
+    monkeypatch.setattr(memmap, "KEPT", 2**20)
     bounded = most()
-    monkeypatch.setattr(mapped, "KEPT", 2**40)
+    monkeypatch.setattr(memmap, "KEPT", 2**40)
     assert bounded < n * 3072 / 2 < n * 3072 * 0.9 < most()
 
 
 def test_changes_of_a_private_copy_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "KEPT", 1)
+    monkeypatch.setattr(memmap, "KEPT", 1)
     np.save(tmp_path / "x.npy", np.zeros((4, 8, 8, 3), np.uint8))
     private = np.load(tmp_path / "x.npy", mmap_mode="c")
     private[1] = 7
-    mapped.residence.read(private, 4)
-    mapped.residence.read(np.asarray(private), 4)
+    memmap.residence.read(private, 4)
+    memmap.residence.read(np.asarray(private), 4)
     assert (private[1] == 7).all()
-    mapped.residence.read(np.zeros((4, 8, 8, 3), np.uint8), 4)  # not mapped at all
+    memmap.residence.read(np.zeros((4, 8, 8, 3), np.uint8), 4)  # not mapped at all

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from avalanche_ssl import streams
+from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.streams.increments import Increments, long_tail
 
 SIZES = [40, 25, 31, 7, 60, 18]

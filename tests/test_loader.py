@@ -24,11 +24,11 @@ from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 from torchvision import transforms as T
 
-from avalanche_ssl import sources
+from avalanche_ssl.data import readers, traversal
+from avalanche_ssl.data.datasets import ArrayDataset
+from avalanche_ssl.data.loader import RawLoader, from_replay, resolve
+from avalanche_ssl.data.readers import Arrays, Items, source
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader, from_replay, resolve
-from avalanche_ssl.sources import Arrays, Items, source
-from avalanche_ssl.streams.build import ArrayDataset
 
 RANDOM = T.Compose([T.RandomCrop(8, padding=2), T.ToTensor()])
 
@@ -129,7 +129,7 @@ def raw(dataset: Any) -> Iterator[tuple[Any, int]]:
     """The independent way: Avalanche's own indexing, its transforms switched off."""
     if isinstance(dataset, AvalancheDataset):
         dataset = dataset.replace_current_transform_group(None)
-    pictures = sources.walk(dataset)[0]
+    pictures = traversal.walk(dataset)[0]
     saved = [leaf.__dict__.pop("transform", None) for leaf in pictures]
     for leaf in pictures:
         leaf.transform = None
@@ -141,7 +141,7 @@ def raw(dataset: Any) -> Iterator[tuple[Any, int]]:
 
 def test_both_paths_give_avalanches_pixels_and_labels(datasets: list[Any]) -> None:
     for dataset in datasets:
-        arrays, items = resolve(dataset), sources._general(dataset, False)
+        arrays, items = resolve(dataset), readers._general(dataset, False)
         assert arrays is not None
         everything = torch.arange(len(dataset))
         x, y, t = arrays.batch(everything)
@@ -153,7 +153,7 @@ def test_both_paths_give_avalanches_pixels_and_labels(datasets: list[Any]) -> No
         assert y.dtype == t.dtype == torch.int64
         assert t.eq(0).all()
         for i, (image, label) in enumerate(raw(dataset)):
-            assert torch.equal(x[i], sources.image_tensor(image))
+            assert torch.equal(x[i], readers.image_tensor(image))
             assert y[i] == label
 
 
@@ -172,7 +172,7 @@ def test_both_paths_give_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None
 
     state = torch.get_rng_state()
     fast = epochs()
-    monkeypatch.setattr(sources, "resolve", lambda dataset: None)
+    monkeypatch.setattr(readers, "resolve", lambda dataset: None)
     general = epochs()
     assert len(fast) == 3 * 3 * 3
     assert all(torch.equal(a, b) for a, b in zip(fast, general, strict=True))
@@ -286,7 +286,7 @@ def test_gray_images_and_channels_first() -> None:
         assert arrays is not None
         x = arrays.batch(torch.arange(4))[0]
         assert x.shape == shape
-        assert torch.equal(x, sources._general(dataset, False).batch(torch.arange(4))[0])
+        assert torch.equal(x, readers._general(dataset, False).batch(torch.arange(4))[0])
 
 
 def test_data_that_is_not_what_items_show_takes_the_general_path() -> None:
@@ -311,7 +311,7 @@ def test_a_change_in_avalanche_falls_back(monkeypatch: pytest.MonkeyPatch) -> No
 
     dataset = array_stream()[0]
     expected = source(dataset).batch(torch.arange(20))
-    monkeypatch.setattr(sources, "walk", broken)
+    monkeypatch.setattr(traversal, "walk", broken)
     assert resolve(dataset) is None
     found = source(dataset).batch(torch.arange(20))
     assert all(torch.equal(a, b) for a, b in zip(found, expected))

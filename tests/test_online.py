@@ -19,6 +19,7 @@ from conftest import tiny
 from training import Replay
 
 from avalanche_ssl.checks.harness import textured
+from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.memory.bank import content_ids
@@ -27,7 +28,7 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.points import Points, curve, table
 from avalanche_ssl.recipe import Recipe, load_recipe, recipe_names
 from avalanche_ssl.streams import online
-from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.build import assemble
 from avalanche_ssl.vitals import Vitals
 
 

@@ -11,10 +11,11 @@ import torch
 from conftest import tiny
 
 from avalanche_ssl.checks.harness import textured
+from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.norms import STATISTICS
 from avalanche_ssl.recipe import load_recipe, recipe_names
-from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.build import assemble
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"
 SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "dim": 16, "freeze": 2}

@@ -11,15 +11,15 @@ from fake_core50 import write_images
 from torch import Tensor, nn
 
 from avalanche_ssl import ProbePlugin, Recipe, streams
+from avalanche_ssl.data.image_cache import read_json
+from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.questions import Answer, Question, answer, table
 from avalanche_ssl.results import matrix_table, protocol_table
-from avalanche_ssl.sources import walk
-from avalanche_ssl.streams.frames import read_json
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
 

@@ -19,8 +19,8 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from avalanche_ssl import streams
+from avalanche_ssl.data.loader import RawLoader, resolve
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.loader import RawLoader, resolve
 from avalanche_ssl.streams import digits
 from avalanche_ssl.streams.build import class_groups, equal_parts
 

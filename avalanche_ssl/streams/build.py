@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
-import torch
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets, with_classes_timeline, with_task_labels
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskLabels
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence
-from numpy.typing import NDArray
 
+from avalanche_ssl.data.datasets import Indices, Labelled
 from avalanche_ssl.errors import UsageError
-
-Indices = NDArray[np.int64]
-
-
-class ArrayDataset:
-    """Images in memory: `data` uint8 (N, H, W, C) and `targets`; items are (uint8 tensor (C, H, W), int)."""
-
-    def __init__(self, data: NDArray[np.uint8], targets: Sequence[int] | Indices) -> None:
-        self.data = data
-        self.targets = [int(target) for target in targets]
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = np.array(self.data[index])  # a copy, because an array on disk cannot be written
-        return torch.from_numpy(image).permute(2, 0, 1).contiguous(), self.targets[index]
-
-
-class Labelled(Protocol):
-    """A dataset whose labels are known without loading an image."""
-
-    targets: list[int]
-
-    def __len__(self) -> int: ...
 
 
 def assemble(

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avalanche_ssl.data.image_archive import ImageFiles, scan
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.archive import ImageFiles, scan
 
 Indices = NDArray[np.int64]
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from avalanche.benchmarks import CLScenario
 
+from avalanche_ssl.data.datasets import MappedDataset
+from avalanche_ssl.data.image_archive import ImageFiles
+from avalanche_ssl.data.image_cache import frames
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.questions import Question
-from avalanche_ssl.streams.archive import ImageFiles
 from avalanche_ssl.streams.build import assemble
 from avalanche_ssl.streams.core50_index import (
     CATEGORIES,
@@ -24,7 +26,6 @@ from avalanche_ssl.streams.core50_index import (
     tell_difference,
 )
 from avalanche_ssl.streams.core50_order import EXPERIENCES, plan
-from avalanche_ssl.streams.frames import MappedDataset, frames
 
 
 def build(

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
+from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import ArrayDataset, assemble
+from avalanche_ssl.streams.build import assemble
 from avalanche_ssl.streams.increments import Increments
 
 SIDE = 32  # pixels of a composite

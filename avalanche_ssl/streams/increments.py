@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avalanche_ssl.data.datasets import Indices
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.streams.build import Indices, class_groups, equal_parts, of_classes
+from avalanche_ssl.streams.build import class_groups, equal_parts, of_classes
 
 KINDS = ("class", "data", "blurry", "repeated")
 LEAK, TAIL, ROUND = 1, 2, 3

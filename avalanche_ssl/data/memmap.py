@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 KEPT = 2**30
 """Bytes of a larger file that stay mapped, besides those of one batch."""
+
 AROUND = 2**21
 """Bytes that the system maps around one that is read, at most."""
 

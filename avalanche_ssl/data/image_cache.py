@@ -11,26 +11,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from avalanche_ssl.data.image_archive import ImageFiles
+from avalanche_ssl.data.image_cache_writer import VERSION, Target, convert, read_json
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.files import _alone
-from avalanche_ssl.streams.archive import ImageFiles
-from avalanche_ssl.streams.build import ArrayDataset
-from avalanche_ssl.streams.conversion import VERSION, Target, convert, read_json
-
-
-class MappedDataset(ArrayDataset):
-    """As `ArrayDataset`, of an array on disk: copies and other processes share its memory."""
-
-    def __init__(self, path: Path, targets: Sequence[int]) -> None:
-        super().__init__(np.asarray(np.load(path, mmap_mode="r")), targets)
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self.targets)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
+from avalanche_ssl.data.readers import Arrays, Batch, DataError, resolve, source
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import _seeded
-from avalanche_ssl.sources import Arrays, Batch, DataError, resolve, source
 
 __all__ = ["RawLoader", "from_replay", "resolve"]
 

@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from avalanche_ssl.data.image_archive import ImageFiles
+from avalanche_ssl.data.image_decoding import TINY, read_image
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
-from avalanche_ssl.streams.archive import ImageFiles
-from avalanche_ssl.streams.image_folder import TINY, read_image
 
 VERSION = 1
+
 HEADER = 128  # bytes before the images of a .npy file; numpy fills them up to a multiple of 64
+
 CHUNK = 256  # images that are decoded together
+
 SAVED = 4096  # images, after which an interrupted conversion need not begin again
 
 Pixels = NDArray[np.uint8]

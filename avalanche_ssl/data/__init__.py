@@ -1,0 +1,1 @@
+"""Raw images out of Avalanche's datasets, in batches."""
