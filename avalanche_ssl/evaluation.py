@@ -25,7 +25,8 @@ from avalanche_ssl.points import Measured, Points
 from avalanche_ssl.probes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
 from avalanche_ssl.protocols import PROBES, Probe
 from avalanche_ssl.protocols import probe as named
-from avalanche_ssl.questions import Answer, Question, answer
+from avalanche_ssl.questions import Answer, answer
+from avalanche_ssl.streams.tasks import Question
 
 Matrix = NDArray[np.float64]
 

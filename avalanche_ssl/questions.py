@@ -1,66 +1,24 @@
 """What else do the features tell? Further questions that a stream puts to the probe, and answers by group of images.
 
 A benchmark asks them by its attribute `questions`; `ProbePlugin` answers them with its first probe whenever it
-measures, from the features that it has anyway. So CORe50 (`avalanche_ssl.streams.core50`) asks for its objects by
+measures, from the features that it has anyway. So CORe50 (`avalanche_ssl.streams.streams.core50`) asks for its objects by
 session, for categories of instances that the probe has not met, and for the session itself, which should not be told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.streams.tasks import Codes, Question
 
-Codes = Sequence[NDArray[np.int64]]
-"""Whole numbers (N,) for the images of each experience."""
 Fit = Callable[[Labelled, int], nn.Module]
 """A classifier of so many classes, fitted on features and labels; negative where the label is not known."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """Labels of a stream's own.
-
-    Args:
-        name: what is asked for.
-        train: labels of the training images; negative where the probe may not know one.
-        tested: labels of the images that it is asked about; negative where it is not asked.
-        again: ask about the training images instead of the test images, which `folds` must keep apart.
-        folds: numbers for the training images and for those asked about: an answer about a fold comes from a
-            classifier that was fitted on all others.
-        groups: by name of a grouping, the names of its groups, and each tested image's; negative: in none.
-    """
-
-    name: str
-    train: Codes
-    tested: Codes
-    again: bool = False
-    folds: tuple[Codes, Codes] | None = None
-    groups: Mapping[str, tuple[Sequence[str], Codes]] = field(default_factory=dict)
-
-    def each(self, n: int, tested: bool = True) -> Question:
-        """The question about every n-th image of each experience only; of the training images alone if not `tested`."""
-
-        def thin(codes: Codes) -> Codes:
-            return [part[::n] for part in codes]
-
-        return self._kept(thin, thin if tested else _unchanged)
-
-    def once(self, images: NDArray[np.int64]) -> Question:
-        """The question about these test images only, counted through all experiences, as if of a single one."""
-        return self._kept(_unchanged, lambda codes: [np.concatenate(codes)[images]])
-
-    def _kept(self, train: Callable[[Codes], Codes], tested: Callable[[Codes], Codes]) -> Question:
-        """What is kept of the codes of training images and of those asked about."""
-        folds = None if self.folds is None else (train(self.folds[0]), tested(self.folds[1]))
-        groups = {name: (values, tested(codes)) for name, (values, codes) in self.groups.items()}
-        return replace(self, train=train(self.train), tested=tested(self.tested), folds=folds, groups=groups)
 
 
 @dataclass(frozen=True)
@@ -107,10 +65,6 @@ def _by_group(right: Tensor, asked: Tensor, values: Sequence[str], codes: Codes)
     groups = _pooled(codes)
     chosen = {value: asked & (groups == number) for number, value in enumerate(values)}
     return {value: float(right[rows].double().mean()) for value, rows in chosen.items() if rows.any()}
-
-
-def _unchanged(codes: Codes) -> Codes:
-    return codes
 
 
 def _pooled(codes: Codes) -> Tensor:

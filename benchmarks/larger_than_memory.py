@@ -65,7 +65,7 @@ def learn(path: Path, options: Any) -> None:
     from avalanche_ssl.models.encoders import ENCODERS
     from avalanche_ssl.models.smallconv import smallconv
     from avalanche_ssl.recipe import load_recipe
-    from avalanche_ssl.streams.build import assemble
+    from avalanche_ssl.streams.benchmark import assemble
 
     ENCODERS["smallconv"] = partial(smallconv, width=options.width)
     dataset = MappedDataset(path, np.zeros(options.images, int).tolist())

@@ -34,7 +34,7 @@ from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe
-from avalanche_ssl.streams import online, split_digits
+from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.vitals import Vitals
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
@@ -134,7 +134,7 @@ def our_steps(x: Tensor) -> Work:
 def ours(benchmark: Any, *plugins: Any) -> Work:
     """SimCLR on our online stream."""
     strategy = learner(*plugins)
-    return lambda count: strategy.train(_first(online(benchmark.train_stream, IMAGES), count), eval_streams=[])
+    return lambda count: strategy.train(_first(online_stream(benchmark.train_stream, IMAGES), count), eval_streams=[])
 
 
 class Classifier(nn.Module):
@@ -192,7 +192,7 @@ def print_memory(experiences: int) -> None:
     points = [experiences * k // 10 for k in range(1, 11)]
     print(" " * 20 + "".join(f"{point:>8}" for point in points) + "growth".rjust(10))
     for name, strategy, parts in (
-        ("ours", learner(replay(), ProbePlugin(stream), Vitals(stream)), online(stream.train_stream, IMAGES)),
+        ("ours", learner(replay(), ProbePlugin(stream), Vitals(stream)), online_stream(stream.train_stream, IMAGES)),
         ("Avalanche", naive_learner(replay()), split_online_stream(stream.train_stream, IMAGES)),
     ):
         sizes: list[float] = []

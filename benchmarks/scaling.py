@@ -10,7 +10,7 @@ from timing import in_turn, now, spread
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.memory.bank import MemoryBank
-from avalanche_ssl.streams import online
+from avalanche_ssl.streams import online_stream
 
 BATCHES, SIZES, ROWS = (32, 64, 128, 256, 512), (32, 64, 128, 224), (1_000, 10_000, 100_000, 1_000_000)
 CROPS, EXPERIENCES, BLOCK = (0, 2, 4, 8), (100, 1_000, 10_000), 100
@@ -83,7 +83,7 @@ def _stream(case: Case, counts: list[int]) -> list[dict[str, Any]]:
     images = case.images(10 * longest)
     found, start = [], 0.0
     print(f"\n{'experiences of 10 images so far (moco)':78}{'ms an experience':>28}")
-    stream = online(experience(ArrayDataset(images, [0] * len(images))), 10) if counts else ()
+    stream = online_stream(experience(ArrayDataset(images, [0] * len(images))), 10) if counts else ()
     for number, part in enumerate(stream, start=1):
         if number + BLOCK - 1 in counts:
             start = now(case.device, case.clock)

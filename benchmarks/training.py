@@ -31,7 +31,7 @@ from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.resume import Checkpoints
 from avalanche_ssl.rng import _seed
-from avalanche_ssl.streams import online
+from avalanche_ssl.streams import online_stream
 from avalanche_ssl.vitals import Vitals
 
 FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
@@ -179,7 +179,7 @@ def _parts(clocks: Mapping[str, float]) -> str:
 def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
     """The experience, or its mini-batches, in which the order does not matter."""
     size = config["online"]
-    return online(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
+    return online_stream(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
 
 
 class Replay(ReplayPlugin):  # type: ignore[misc]

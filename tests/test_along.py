@@ -18,7 +18,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.protocols import PROBES, probe
-from avalanche_ssl.streams.build import assemble
+from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.transforms.augmentation import Augment
 
 

@@ -24,8 +24,8 @@ from avalanche_ssl.data.loader import RawLoader, resolve
 from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.streams.core50_index import CATEGORIES, COUNTS, OBJECTS, TEST, Index, tell_difference
-from avalanche_ssl.streams.core50_order import EXPERIENCES, plan
+from avalanche_ssl.streams.core50.index import CATEGORIES, COUNTS, OBJECTS, TEST, Index, tell_difference
+from avalanche_ssl.streams.core50.order import EXPERIENCES, plan
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
 SIDE = 16
@@ -313,7 +313,7 @@ def test_mistakes_are_named(
 
 def test_no_such_scenario(plain: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'nicv2-391'"):
-        streams.core50(plain, "nicv2_391")
+        streams.core50_stream(plain, "nicv2_391")
 
 
 def test_a_damaged_frame_is_left_out_on_request(copied: Path) -> None:

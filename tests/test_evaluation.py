@@ -35,8 +35,8 @@ from avalanche_ssl.probes import probe_accuracies
 from avalanche_ssl.protocols import PROBES
 from avalanche_ssl.protocols import probe as named
 from avalanche_ssl.ridge import GRID, _hold_out
-from avalanche_ssl.streams import online, split_digits
-from avalanche_ssl.streams.build import assemble
+from avalanche_ssl.streams import online_stream, split_digits
+from avalanche_ssl.streams.benchmark import assemble
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_online_parts_are_measured_at_the_boundary_of_their_experience(few: Any)
     probe = ProbePlugin(few, log=notes)
     learner = strategy(probe)
     rows = []
-    for part in online(few.train_stream, 8):
+    for part in online_stream(few.train_stream, 8):
         learner.train(part, eval_streams=[])
         rows.append(len(probe.rows))
     assert rows == [1, 1, 2, 2, 2, 3]  # 20 images are parts of 8, 8 and 4
@@ -214,9 +214,9 @@ def test_online_parts_are_measured_at_the_boundary_of_their_experience(few: Any)
 def test_online_as_one_stream_gives_the_same(few: Any) -> None:
     each, whole = ProbePlugin(few), ProbePlugin(few)
     learner = strategy(each)
-    for part in online(few.train_stream, 8):
+    for part in online_stream(few.train_stream, 8):
         learner.train(part, eval_streams=[])
-    strategy(whole).train(online(few.train_stream, 8), eval_streams=[])
+    strategy(whole).train(online_stream(few.train_stream, 8), eval_streams=[])
     np.testing.assert_array_equal(each.matrix("all"), whole.matrix("all"))
 
 

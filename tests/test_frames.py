@@ -23,7 +23,7 @@ from avalanche_ssl.data.image_cache import Frames, frames
 from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.data.readers import resolve
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import assemble
+from avalanche_ssl.streams.benchmark import assemble
 
 PATTERN = re.compile(r"(\w+/\d+\.png)$")
 

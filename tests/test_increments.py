@@ -11,7 +11,7 @@ from PIL import Image
 from avalanche_ssl import streams
 from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.increments import Increments, long_tail
+from avalanche_ssl.streams.splits import Increments, long_tail
 
 SIZES = [40, 25, 31, 7, 60, 18]
 TARGETS = np.random.default_rng(0).permutation(np.repeat(np.arange(len(SIZES)), SIZES)).tolist()
@@ -200,7 +200,7 @@ def tiny_imagenet(tmp_path: Path) -> Path:
 
 
 def test_tiny_imagenet(tiny_imagenet: Path) -> None:
-    benchmark = streams.tiny_imagenet(tiny_imagenet, experiences=2, class_order=[1, 0, 2, 3])
+    benchmark = streams.split_tiny_imagenet(tiny_imagenet, experiences=2, class_order=[1, 0, 2, 3])
     assert benchmark.class_names == ["goldfish", "tench", "shark", "ray"]
     assert [set(e.dataset.targets) for e in benchmark.train_stream] == [{0, 1}, {2, 3}]
     assert [set(e.dataset.targets) for e in benchmark.test_stream] == [{0, 1}, {2, 3}]
@@ -211,7 +211,7 @@ def test_tiny_imagenet(tiny_imagenet: Path) -> None:
     first = int(np.flatnonzero(y == 1)[0])
     expected = np.asarray(Image.open(root / "val" / "images" / "val_2.JPEG"))  # the first that is annotated n01
     assert np.array_equal(x[first].permute(1, 2, 0), expected)
-    again = streams.tiny_imagenet(root, experiences=4, size=16, incremental="repeated", repeats=2)
+    again = streams.split_tiny_imagenet(root, experiences=4, size=16, incremental="repeated", repeats=2)
     assert len(again.train_stream) == 4
 
 
@@ -235,10 +235,10 @@ def test_what_is_missing_of_tiny_imagenet(tiny_imagenet: Path, path: str, text: 
     else:
         place.write_text(text)
     with pytest.raises(UsageError, match=message) as error:
-        streams.tiny_imagenet(tiny_imagenet, experiences=2)
+        streams.split_tiny_imagenet(tiny_imagenet, experiences=2)
     assert "\n" not in str(error.value)
 
 
 def test_no_tiny_imagenet(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file '.*wnids\.txt'"):
-        streams.tiny_imagenet(tmp_path / "nowhere")
+        streams.split_tiny_imagenet(tmp_path / "nowhere")

@@ -84,7 +84,8 @@ def nc(n: int = 60) -> list[Any]:
 
 
 def array_stream(n: int = 60) -> list[Any]:
-    from avalanche_ssl.streams.build import assemble, equal_parts
+    from avalanche_ssl.streams.benchmark import assemble
+    from avalanche_ssl.streams.splits import equal_parts
 
     train = ArrayDataset(Pictures(n).data, Pictures(n).targets)
     parts = equal_parts(train.targets, 3, 0, "training")

@@ -27,8 +27,8 @@ from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.points import Points, curve, table
 from avalanche_ssl.recipe import Recipe, load_recipe, recipe_names
-from avalanche_ssl.streams import online
-from avalanche_ssl.streams.build import assemble
+from avalanche_ssl.streams import online_stream
+from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.vitals import Vitals
 
 
@@ -57,7 +57,7 @@ def build(method, size=4, passes=1, plugins=(), **settings):
 
 def parts(benchmark, count, size=4):
     """So many mini-batches as one stream."""
-    return list(zip(range(count), online(benchmark.train_stream, size), strict=False))
+    return list(zip(range(count), online_stream(benchmark.train_stream, size), strict=False))
 
 
 def learn(strategy, benchmark, count=60, size=4):
@@ -85,14 +85,14 @@ def test_nothing_of_past_mini_batches_is_kept(digits):
 
     plugins = [ProbePlugin(digits, points=Points(at=(10**6,))), Vitals(digits), Spy(look), replay()]
     strategy = build(MoCo, plugins=plugins, queue_size=16)
-    strategy.train(islice(online(digits.train_stream, 4), 301), eval_streams=[])
+    strategy.train(islice(online_stream(digits.train_stream, 4), 301), eval_streams=[])
     assert len(past) == 301
     assert sum(ref() is not None for ref in past) <= 2
     assert counts[1] - counts[0] < 100 + 50, "apart from the references above"
 
 
 def test_a_stream_can_be_learnt_again(digits):
-    stream = online(digits.train_stream, 100)
+    stream = online_stream(digits.train_stream, 100)
     first, again = ([content_ids(part.dataset[0][0][None]) for part in stream] for _ in range(2))
     assert len(first) > 20 and first == again
 
@@ -147,7 +147,7 @@ def test_keys_are_queued_after_the_last_pass_only(digits):
 
 def test_passes_over_larger_experiences_are_all_queued(digits):
     strategy = build(MoCo, passes=3, queue_size=8)
-    strategy.train(next(iter(online(digits.train_stream, 16))), eval_streams=[])
+    strategy.train(next(iter(online_stream(digits.train_stream, 16))), eval_streams=[])
     assert int(strategy.model.queue.pushed) == 48
 
 
@@ -264,7 +264,7 @@ def test_probes_at_points_on_the_axis_of_images_seen(few):
     notes = []
     probe = ProbePlugin(few, points=Points(every=8), log=lambda event, **f: notes.append({"event": event} | f))
     strategy = build(MoCo, passes=2, plugins=[probe, replay(batch=4)], queue_size=16)
-    strategy.train(online(few.train_stream, 4), eval_streams=[])
+    strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
     told = [e for e in notes if e["event"] == "point"]
     at = [e["seen"] for e in told if e["scope"] == "all"]
     assert at == [0, 8, 16, 20, 24, 32, 40], "the boundaries, too"
@@ -286,7 +286,7 @@ def test_what_counts_as_seen_at_a_point(few, monkeypatch):
     probe = ProbePlugin(few, points=Points(every=4), boundaries=2)
     measure, told = probe.accuracies, []
     monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: told.append(seen) or measure(strategy, seen))
-    build(MoCo, plugins=[probe], queue_size=16).train(online(few.train_stream, 4), eval_streams=[])
+    build(MoCo, plugins=[probe], queue_size=16).train(online_stream(few.train_stream, 4), eval_streams=[])
     assert told == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
 
 
@@ -295,7 +295,7 @@ def test_points_change_nothing_else(few):
     for points in (None, Points(every=4)):
         probe = ProbePlugin(few, points=points)
         strategy = build(MoCo, plugins=[probe], queue_size=16)
-        strategy.train(online(few.train_stream, 4), eval_streams=[])
+        strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
         found.append((probe, strategy.model.state_dict()))
     (without, left), (with_points, right) = found
     assert all(torch.equal(left[name], right[name]) for name in left)

@@ -15,7 +15,7 @@ from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.norms import STATISTICS
 from avalanche_ssl.recipe import load_recipe, recipe_names
-from avalanche_ssl.streams.build import assemble
+from avalanche_ssl.streams.benchmark import assemble
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"
 SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "dim": 16, "freeze": 2}

@@ -18,8 +18,9 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.protocols import PROBES
-from avalanche_ssl.questions import Answer, Question, answer, table
+from avalanche_ssl.questions import Answer, answer, table
 from avalanche_ssl.results import matrix_table, protocol_table
+from avalanche_ssl.streams.tasks import Question
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
 
@@ -145,7 +146,7 @@ def corner(benchmark: Any, part: tuple[slice, slice], **options: Any) -> dict[st
 
 def test_core50_asks_for_objects_and_for_the_background(root: Path) -> None:
     """The middle of the fake pictures has a colour of the object, the rest one of the session."""
-    benchmark = streams.core50(root, "nc", size=16)
+    benchmark = streams.core50_stream(root, "nc", size=16)
     middle, edge = slice(5, 6), slice(12, 16)
     of_object, of_session = corner(benchmark, (middle, middle)), corner(benchmark, (edge, edge))
     assert list(of_object) == ["object", "category", "new instance", "background"]
@@ -167,7 +168,7 @@ def test_core50_asks_for_objects_and_for_the_background(root: Path) -> None:
 
 def test_core50_groups_are_those_of_their_names(root: Path) -> None:
     """Checked against the names of the frames."""
-    benchmark = streams.core50(root, "nc", size=16)
+    benchmark = streams.core50_stream(root, "nc", size=16)
     question = benchmark.questions[0]
     names = read_json(root / "core50-16.json")["names"]
     for j, experience in enumerate(benchmark.test_stream):
@@ -176,13 +177,13 @@ def test_core50_groups_are_those_of_their_names(root: Path) -> None:
             values, groups = question.groups[grouping]
             assert [values[code] for code in groups[j]] == [frame[part] for frame in frames]
         assert {question.groups["experience"][0][code] for code in question.groups["experience"][1][j]} == {f"e{j + 1}"}
-    categories = streams.core50(root, "ni", size=16, labels="category").questions
+    categories = streams.core50_stream(root, "ni", size=16, labels="category").questions
     assert [asked.name for asked in categories] == ["category", "new instance", "background"]
 
 
 def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
     """All eight experiences of NI are tested on the same images."""
-    benchmark = streams.core50(root, "ni", size=16)
+    benchmark = streams.core50_stream(root, "ni", size=16)
     plugin = ProbePlugin(benchmark, scopes=["all"])
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
     strategy.model.part = (slice(0, 8), slice(0, 8))
@@ -199,7 +200,7 @@ def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
 
 
 def test_a_probe_on_every_20th_frame_has_no_others_represented(root: Path) -> None:
-    benchmark = streams.core50(root, "nic", size=16)
+    benchmark = streams.core50_stream(root, "nic", size=16)
     whole, thin = (ProbePlugin(benchmark, probes=p) for p in (["core50", "ridge"], ["core50"]))
     assert [len(d) for d in thin.train] == [-(-len(d) // 20) for d in whole.train]
     assert [q.train[0].tolist() for q in thin.questions] == [q.train[0][::20].tolist() for q in whole.questions]
@@ -223,7 +224,7 @@ def run(benchmark: Any, **options: Any) -> tuple[ProbePlugin, list[dict[str, Any
 
 def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
-    benchmark = streams.core50(root, "ni", size=16)
+    benchmark = streams.core50_stream(root, "ni", size=16)
     plugin, log = run(benchmark, boundaries=3, scopes=["all"])
     assert {event["trained"] for event in log if event["event"] == "probe"} == {0, 3, 6, 8}
     assert np.isnan(plugin.matrix("all")).all(1).tolist() == [True, True, False, True, True, False, True, False]
@@ -250,7 +251,7 @@ def test_the_last_encoder_is_tested_on_all_frames_too(
 ) -> None:
     """Each frame once, though all experiences of NI are tested on the same; the matrix keeps to its one in 20."""
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
-    benchmark = streams.core50(root, "ni", size=16)
+    benchmark = streams.core50_stream(root, "ni", size=16)
     plugin, log = run(benchmark, probes=probes)
     *_, name = probes
     told = [event for event in log if event["event"] == "final"]
@@ -271,7 +272,7 @@ def test_the_last_encoder_is_tested_on_all_frames_too(
 
 
 def test_the_final_accuracy_by_hand(root: Path) -> None:
-    benchmark = streams.core50(root, "nic", size=16)
+    benchmark = streams.core50_stream(root, "nic", size=16)
     plugin = ProbePlugin(benchmark, probes=["core50"], boundaries=79)
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
     strategy.model.part = (slice(5, 6), slice(5, 6))
@@ -280,7 +281,7 @@ def test_the_final_accuracy_by_hand(root: Path) -> None:
     plugin.measure(strategy)
     assert not plugin.final, "not the last"
     plugin.measure(strategy)
-    frames = streams.core50(root, "ni", size=16).test_stream[0].dataset
+    frames = streams.core50_stream(root, "ni", size=16).test_stream[0].dataset
     ((x, y, *_),) = RawLoader([frames], [300], shuffle=False, drop_last=False)
     right = strategy.probe(strategy.model.represent(x)).argmax(1) == y
     assert plugin.final == {"core50": pytest.approx(float(right.double().mean()))}
@@ -293,8 +294,8 @@ def test_the_final_accuracy_by_hand(root: Path) -> None:
 
 
 def test_a_stream_in_video_order_is_cut_in_order(root: Path) -> None:
-    experience = streams.core50(root, "ni", size=16, order="video").train_stream[2]
-    parts = [e.dataset for e in streams.online(experience, 7, shuffle=False)]
+    experience = streams.core50_stream(root, "ni", size=16, order="video").train_stream[2]
+    parts = [e.dataset for e in streams.online_stream(experience, 7, shuffle=False)]
     assert np.concatenate([np.asarray(part.targets) for part in parts]).tolist() == list(experience.dataset.targets)
 
 

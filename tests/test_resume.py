@@ -34,7 +34,7 @@ from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.points import Points
 from avalanche_ssl.resume import Checkpoints, Interval
-from avalanche_ssl.streams import BENCHMARKS, online
+from avalanche_ssl.streams import BENCHMARKS, online_stream
 from avalanche_ssl.vitals import Vitals
 
 
@@ -82,7 +82,7 @@ def learn(checkpoints: Checkpoints, benchmark: Any, kill_at: int = -1, cut: int 
 
     strategy.after_step = after_step
     for experience in checkpoints.stream(benchmark.train_stream):
-        strategy.train(online(experience, cut, seed=0) if cut else experience, eval_streams=[], **settings)
+        strategy.train(online_stream(experience, cut, seed=0) if cut else experience, eval_streams=[], **settings)
         if strategy.evaluator.metrics:
             strategy.eval(benchmark.test_stream)
     return strategy

@@ -25,7 +25,7 @@ from torchvision import transforms
 from avalanche_ssl import ProbePlugin, Schedule, SelfSupervised
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
-from avalanche_ssl.streams import online
+from avalanche_ssl.streams import online_stream
 
 
 def moco(seed=0, **settings):
@@ -313,7 +313,7 @@ def test_unlabelled_streams_train():
 
 def test_online_experiences_smaller_than_the_batch_learn(digits):
     strategy = make(schedule=Schedule("constant"))
-    stream = list(online(digits.train_stream[0], 10))[:6]
+    stream = list(online_stream(digits.train_stream[0], 10))[:6]
     for part in stream:
         strategy.train(part, eval_streams=[])
     assert strategy.model.queue.pushed == 60

@@ -29,7 +29,7 @@ from avalanche_ssl.methods import (
     VICReg,
 )
 from avalanche_ssl.methods.base import Assignment, Contrast
-from avalanche_ssl.streams import online
+from avalanche_ssl.streams import online_stream
 from avalanche_ssl.vitals import Vitals, bound, ceiling, usage
 
 METHODS = {
@@ -187,7 +187,7 @@ def test_staleness_counts_rows_of_earlier_experiences(digits):
 
 def test_online_parts_count_towards_their_experience(digits):
     vitals = Vitals(digits, images=64, pairs=64)
-    learn("moco", digits, [vitals], part=lambda e: online(e, 32, seed=0))
+    learn("moco", digits, [vitals], part=lambda e: online_stream(e, 32, seed=0))
     assert [e["trained"] for e in vitals.events] == [1, 2]
     assert vitals.events[1]["memory"]["queue"]["stale"] == 0, "64 rows are overwritten within an experience"
 

@@ -11,8 +11,8 @@ from torchvision import datasets
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import assemble
-from avalanche_ssl.streams.increments import Increments
+from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.splits import Increments
 
 Name = Literal["CIFAR10", "CIFAR100"]
 

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import assemble
-from avalanche_ssl.streams.increments import Increments
+from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.splits import Increments
 
 SIDE = 32  # pixels of a composite
 DIGIT = 28  # pixels of a digit

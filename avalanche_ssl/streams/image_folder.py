@@ -11,8 +11,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.data.image_decoding import _check_memory, decode
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.build import assemble
-from avalanche_ssl.streams.increments import Increments
+from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.splits import Increments
 
 
 @dataclass

@@ -12,9 +12,8 @@ from avalanche_ssl.data.datasets import MappedDataset
 from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_cache import frames
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.questions import Question
-from avalanche_ssl.streams.build import assemble
-from avalanche_ssl.streams.core50_index import (
+from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.core50.index import (
     CATEGORIES,
     INSTANCES,
     OBJECTS,
@@ -25,7 +24,8 @@ from avalanche_ssl.streams.core50_index import (
     find,
     tell_difference,
 )
-from avalanche_ssl.streams.core50_order import EXPERIENCES, plan
+from avalanche_ssl.streams.core50.order import EXPERIENCES, plan
+from avalanche_ssl.streams.tasks import Question
 
 
 def build(

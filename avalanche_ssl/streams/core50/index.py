@@ -20,15 +20,21 @@ from avalanche_ssl.errors import UsageError
 Indices = NDArray[np.int64]
 
 SITE = "https://vlomonaco.github.io/core50"
+
 OBJECTS = 50
+
 INSTANCES = 5
 """Objects of a category."""
+
 TEST = (3, 7, 10)
+
 TRAIN = (1, 2, 4, 5, 6, 8, 9, 11)
+
 COUNTS = dict(
     zip(range(1, 12), (14989, 14986, 14992, 14995, 14966, 14989, 14994, 14984, 14994, 14986, 14991), strict=True)
 )
 """Frames of each session of the whole data set: 164,866, of which 119,894 are for training."""
+
 CATEGORIES = (
     "plug_adapter",
     "mobile_phone",
@@ -41,6 +47,7 @@ CATEGORIES = (
     "cup",
     "remote_control",
 )
+
 FRAME = re.compile(r"(?:^|/)(s\d+/o\d+/C_\d+_\d+_\d+\.png)$")
 
 

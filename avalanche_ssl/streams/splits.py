@@ -13,9 +13,46 @@ import numpy as np
 
 from avalanche_ssl.data.datasets import Indices
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.streams.build import class_groups, equal_parts, of_classes
+
+pass
+
+
+def class_groups(
+    n_classes: int, experiences: int, seed: int, class_order: Sequence[int] | None = None
+) -> list[Indices]:
+    """The classes of each experience. A remainder goes to the first experiences, one class each."""
+    if not 1 <= experiences <= n_classes:
+        raise UsageError(f"cannot split {n_classes} classes into {experiences} experiences: give 1 to {n_classes}")
+    if class_order is None:
+        order = np.random.default_rng(seed).permutation(n_classes)
+    elif sorted(class_order) == list(range(n_classes)):
+        order = np.asarray(class_order)
+    else:
+        raise UsageError(
+            f"class_order {list(class_order)} is no order of the {n_classes} classes: "
+            f"give every number from 0 to {n_classes - 1} once"
+        )
+    return np.array_split(order, experiences)
+
+
+def of_classes(targets: Sequence[int] | Indices, groups: Sequence[Indices]) -> list[Indices]:
+    """Where the images of each group of classes are, in their original order."""
+    return [np.flatnonzero(np.isin(targets, group)) for group in groups]
+
+
+def equal_parts(targets: Sequence[int] | Indices, experiences: int, seed: int, kind: str) -> list[Indices]:
+    """Random parts whose sizes, and whose numbers of images of any class, differ by at most one."""
+    if not 1 <= experiences <= len(targets):
+        raise UsageError(
+            f"cannot split {len(targets)} {kind} images into {experiences} experiences: give 1 to {len(targets)}"
+        )
+    order = np.random.default_rng(seed).permutation(len(targets))
+    order = order[np.argsort(np.asarray(targets)[order], kind="stable")]
+    return [np.sort(order[first::experiences]) for first in range(experiences)]
+
 
 KINDS = ("class", "data", "blurry", "repeated")
+
 LEAK, TAIL, ROUND = 1, 2, 3
 """Second word of the seed: which images leak, which are left of a long tail, the classes' order in later rounds."""
 

@@ -12,7 +12,7 @@ from avalanche.benchmarks import CLScenario
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.image_folder import Files, assembled
-from avalanche_ssl.streams.increments import Increments
+from avalanche_ssl.streams.splits import Increments
 
 FOLDER = "tiny-imagenet-200"
 

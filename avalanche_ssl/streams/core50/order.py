@@ -18,9 +18,10 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.core50_index import INSTANCES, OBJECTS, SITE, TRAIN, Index, Indices
+from avalanche_ssl.streams.core50.index import INSTANCES, OBJECTS, SITE, TRAIN, Index, Indices
 
 EXPERIENCES = {"ni": 8, "nc": 9, "nic": 79, "nicv2-79": 79, "nicv2-196": 196, "nicv2-391": 391}
+
 FOLDERS = {
     "ni": "NI_inc",
     "nc": "NC_inc",
@@ -29,13 +30,14 @@ FOLDERS = {
     "nicv2-196": "NIC_v2_196",
     "nicv2-391": "NIC_v2_391",
 }
+
 RUNS = 10
+
 FIRST = [INSTANCES * category for category in range(OBJECTS // INSTANCES)]
 """The objects that NC and NIC begin with: one of each category."""
 
 Unit = tuple[Sequence[int], Sequence[int]]
 """Sessions and objects of an experience."""
-
 
 Plan = Callable[[Index], list[Indices]]
 """The training frames of each experience, in video order, among all frames."""
@@ -69,8 +71,6 @@ def plan(root: Path, scenario: str, run: int) -> Plan:
 
 
 # -- by their rules --------------------------------------------------------------------------------------------------
-
-
 def _new_instances(run: int) -> list[Unit]:
     """A session each, all objects."""
     order = list(TRAIN)
@@ -120,8 +120,6 @@ RULES: dict[str, Callable[[int], list[Unit]]] = {
 
 
 # -- from the official lists -----------------------------------------------------------------------------------------
-
-
 def _file_lists(root: Path, scenario: str, run: int) -> list[list[str]] | None:
     """The frames that train_batch_NN_filelist.txt of the run name; None if the first of these is not there."""
     folder = f"{FOLDERS[scenario]}/run{run}"

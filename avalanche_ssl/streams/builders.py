@@ -1,0 +1,227 @@
+"""Builders of streams by name; they import torch and Avalanche when called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avalanche.benchmarks import CLScenario, CLStream, DatasetExperience
+
+
+def split_digits(
+    experiences: int = 5,
+    *,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    composites: int = 8,
+) -> CLScenario:
+    """Handwritten digits in colour on photographs, 10 classes, 32x32; nothing to download.
+
+    scikit-learn's 1,797 digits, each drawn `composites` times for training (half as often for testing) over
+    its two photographs, in the spirit of MNIST-M (Ganin & Lempitsky 2015, arXiv:1409.7495). A third of the
+    digits, the same whatever the seed, is for testing. `seed` draws the composites and the order of the
+    classes.
+    """
+    from avalanche_ssl.streams.digits import by_class
+    from avalanche_ssl.streams.splits import Increments
+
+    return by_class(composites, Increments(experiences, incremental, imbalance, leak, repeats, seed))
+
+
+def digits_domain(experiences: int = 2, *, seed: int = 0, composites: int = 8) -> CLScenario:
+    """The same digits, all classes at once; one experience for each of the two photographs.
+
+    Both experiences draw the same digits; of the options of `split_digits`, only `experiences` cannot change.
+    """
+    from avalanche_ssl.streams.digits import by_photograph
+
+    return by_photograph(experiences, seed, composites)
+
+
+def split_cifar10(
+    experiences: int = 5,
+    *,
+    data: str | Path | None = None,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    class_order: Sequence[int] | None = None,
+) -> CLScenario:
+    """CIFAR-10 in parts of different classes, 32x32; downloaded when absent.
+
+    `data` is the folder that holds, or shall hold, `cifar-10-batches-py`: by default Avalanche's. `seed`
+    draws the order of the classes unless `class_order` gives it.
+    """
+    from avalanche_ssl.streams.cifar import build
+    from avalanche_ssl.streams.splits import Increments
+
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build("CIFAR10", data, increments)
+
+
+def split_cifar100(
+    experiences: int = 10,
+    *,
+    data: str | Path | None = None,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    class_order: Sequence[int] | None = None,
+) -> CLScenario:
+    """CIFAR-100 in parts of different classes, 32x32; downloaded when absent.
+
+    Options as for `split_cifar10`; the folder inside `data` is `cifar-100-python`.
+    """
+    from avalanche_ssl.streams.cifar import build
+    from avalanche_ssl.streams.splits import Increments
+
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build("CIFAR100", data, increments)
+
+
+def split_tiny_imagenet(
+    data: str | Path,
+    *,
+    experiences: int = 10,
+    size: int = 64,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    class_order: Sequence[int] | None = None,
+) -> CLScenario:
+    """Tiny ImageNet in parts of different classes, 64x64, from its folder as it is distributed.
+
+    `data` is the folder `tiny-imagenet-200`, or the one it lies in. Classes are numbered as in `wnids.txt` and named
+    as in `words.txt`; the validation images are the test images.
+    """
+    from avalanche_ssl.streams.splits import Increments
+    from avalanche_ssl.streams.tiny_imagenet import build
+
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build(Path(data), size, increments)
+
+
+def folder(
+    data: str | Path,
+    *,
+    experiences: int = 10,
+    size: int = 32,
+    incremental: str = "class",
+    imbalance: float = 1.0,
+    leak: float = 0.1,
+    repeats: int = 2,
+    seed: int = 0,
+    class_order: Sequence[int] | None = None,
+) -> CLScenario:
+    """Your own images: train/CLASS/* and test/CLASS/*, or train/* without labels.
+
+    Images are decoded once, resized to `size` (shorter side, then the centre) and kept in memory. Without labels only
+    `incremental` "data" is possible, every label is -1, and `test` may be absent: then `test_stream` is empty.
+    Classes are numbered in alphabetical order.
+    """
+    from avalanche_ssl.streams.image_folder import build
+    from avalanche_ssl.streams.splits import Increments
+
+    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    return build(Path(data), size, increments)
+
+
+def core50_stream(
+    data: str | Path,
+    scenario: str = "ni",
+    *,
+    run: int = 0,
+    size: int = 32,
+    labels: str = "object",
+    order: str = "shuffled",
+    damaged: str = "refuse",
+    cache: str | Path | None = None,
+) -> CLScenario:
+    """CORe50 (arXiv:1705.03550): videos of 50 hand-held objects in 11 sessions, of which 3, 7 and 10 are for testing.
+
+    Experience j of `test_stream` holds all test frames of the objects in experience j of `train_stream`.
+
+    Args:
+        data: the folder that holds `core50_128x128` or its zip file; the official file lists or pickles, if they are
+            beside it, decide the order. Only NICv2 needs them.
+        scenario: "ni" (8 experiences), "nc" (9), "nic" (79), "nicv2-79", "nicv2-196" or "nicv2-391".
+        run: 0 to 9, the official orders.
+        size: 32, 64 or 128 pixels a side. Frames are decoded once, into `core50-SIZE.npy` beside the data.
+        labels: "object" (50 classes) or "category" (10).
+        order: "shuffled" or "video", in which the frames of an experience are learnt.
+        damaged: "refuse" or "skip" frames that cannot be decoded.
+        cache: where the decoded frames go instead.
+    """
+    from avalanche_ssl.streams.core50.benchmark import build
+
+    return build(Path(data), scenario, run, size, labels, order, damaged, None if cache is None else Path(cache))
+
+
+def _core50(scenario: str, about: str) -> Callable[..., CLScenario]:
+    """`core50_stream` of one scenario."""
+
+    def build(
+        data: str | Path,
+        *,
+        run: int = 0,
+        size: int = 32,
+        labels: str = "object",
+        order: str = "shuffled",
+        damaged: str = "refuse",
+        cache: str | Path | None = None,
+    ) -> CLScenario:
+        return core50_stream(
+            data, scenario, run=run, size=size, labels=labels, order=order, damaged=damaged, cache=cache
+        )
+
+    build.__doc__ = f"CORe50, {about}."
+    return build
+
+
+def online_stream(
+    stream: CLStream[Any] | DatasetExperience[Any],
+    batch_size: int,
+    *,
+    seed: int = 0,
+    access_task_boundaries: bool = False,
+    shuffle: bool = True,
+) -> CLStream[Any]:
+    """Cut a training stream, or one experience, into experiences of `batch_size` images, each seen once.
+
+    The images of an experience are shuffled by `seed`, or stay in order if not `shuffle`. Of a sub-experience,
+    `logging().origin_experience` is the experience that it came from; plugins read it in training only if
+    `access_task_boundaries`. The last one is smaller if need be.
+    """
+    from avalanche_ssl.streams.streams.online import cut
+
+    return cut(stream, batch_size, seed, access_task_boundaries, shuffle)
+
+
+BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
+    "split-digits": split_digits,
+    "digits-domain": digits_domain,
+    "split-cifar10": split_cifar10,
+    "split-cifar100": split_cifar100,
+    "tiny-imagenet": split_tiny_imagenet,
+    "folder": folder,
+    "core50-ni": _core50("ni", "new instances: one session after another, all objects"),
+    "core50-nc": _core50("nc", "new classes: ten objects, then five at a time"),
+    "core50-nic": _core50("nic", "new instances and classes: ten objects, then five in one session at a time"),
+    "core50-nicv2-79": _core50("nicv2-79", "new instances and classes, 79 experiences of about 1,500 frames"),
+    "core50-nicv2-196": _core50("nicv2-196", "new instances and classes, 196 experiences of about 600 frames"),
+    "core50-nicv2-391": _core50("nicv2-391", "new instances and classes, 391 experiences of about 300 frames"),
+}
+
+HEADLINES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
+"""The probe that a stream's users report first, where it is not ridge."""

@@ -1,0 +1,1 @@
+"""CORe50: index, official orders, benchmark."""
