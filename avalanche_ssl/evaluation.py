@@ -15,16 +15,16 @@ from avalanche.evaluation.metric_results import MetricValue
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avalanche_ssl.along import OnlineProbe
 from avalanche_ssl.data.traversal import merged
 from avalanche_ssl.errors import UsageError, nearest, require_positive
 from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.models.inference import Labelled, untouched
 from avalanche_ssl.passes import FeaturePass, Function
 from avalanche_ssl.points import Measured, Points
-from avalanche_ssl.probes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
-from avalanche_ssl.protocols import PROBES, Probe
-from avalanche_ssl.protocols import probe as named
+from avalanche_ssl.probes.online import OnlineProbe
+from avalanche_ssl.probes.protocols import PROBES, Probe
+from avalanche_ssl.probes.protocols import probe as named
+from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
 from avalanche_ssl.questions import Answer, answer
 from avalanche_ssl.streams.tasks import Question
 
@@ -49,7 +49,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
-        probes: names as `avalanche_ssl.protocols.probe` knows them; the first is the headline.
+        probes: names as `avalanche_ssl.probes.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
         points: numbers of images seen at which to probe between boundaries, too; told as `point` events.
         log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.

@@ -112,7 +112,7 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
 
 def _labelled(datasets: list[Any], share: float, seed: int) -> list[Any]:
     """The images whose labels are kept."""
-    from avalanche_ssl.fewlabels import keep_labels
+    from avalanche_ssl.probes.label_subsets import keep_labels
 
     kept = keep_labels([torch.as_tensor(list(d.targets)) for d in datasets], share, seed)
     parts = [d.subset((y >= 0).nonzero().flatten().tolist()) for d, y in zip(datasets, kept, strict=True)]

@@ -27,7 +27,7 @@ def main() -> None:
 
     import torch
 
-    from avalanche_ssl.protocols import PROBES
+    from avalanche_ssl.probes.protocols import PROBES
 
     train = data(options.images, options.dim, options.classes, seed=1)
     test = data(options.images // 5, options.dim, options.classes, seed=2)
@@ -69,8 +69,8 @@ class Row(NamedTuple):
 
 def measure(names: list[str], train: list[Any], test: list[Any], classes: int) -> Row:
     """Fit and score probes, one after the other."""
-    from avalanche_ssl.probes import probe_accuracies
-    from avalanche_ssl.protocols import probe
+    from avalanche_ssl.probes.protocols import probe
+    from avalanche_ssl.probes.scopes import probe_accuracies
 
     start, busy = time.perf_counter(), time.process_time()
     fitted = [

@@ -201,7 +201,7 @@ def _number(value: Any) -> float:
 
 def _odd(events: list[dict[str, Any]]) -> dict[str, str]:
     """As the run said it; of runs of older versions, which did not, as we know it."""
-    from avalanche_ssl.protocols import PROBES
+    from avalanche_ssl.probes.protocols import PROBES
 
     names = {str(e.get("probe", "ridge")): e.get("odd") for e in events}
     known = {name: PROBES[base].odd for name in names if (base := name.partition("@")[0]) in PROBES}

@@ -87,7 +87,7 @@ def references(label: str, runs: list[Run], folder: Path, say: Callable[[str], N
 def _jobs(label: str, run: Run) -> list[Job]:
     import run as command
 
-    from avalanche_ssl.protocols import probe
+    from avalanche_ssl.probes.protocols import probe
     from avalanche_ssl.recipe import load_recipe
 
     if not run.finished or not run.end or not run.config.get("settings"):

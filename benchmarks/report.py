@@ -193,7 +193,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _stream(stream: Stream) -> dict[str, Any]:
-    from avalanche_ssl.protocols import PROBES
+    from avalanche_ssl.probes.protocols import PROBES
 
     probe, scope = stream.protocols[0]
     shown = [exhibits.exhibit(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}") for g in stream.groups]

@@ -238,7 +238,7 @@ def of_folder(folder: Path) -> tuple[dict[str, Any], Any]:
 
 def _check_probes(names: str) -> None:
     """Unknown names show before anything is built."""
-    from avalanche_ssl.protocols import probe
+    from avalanche_ssl.probes.protocols import probe
 
     headline, *_ = [probe(name) for name in names.split(",")]
     if "all" not in headline.scopes:

@@ -12,12 +12,12 @@ from conftest import tiny
 from torch import nn
 
 from avalanche_ssl import ProbePlugin, Recipe
-from avalanche_ssl.along import LeakyStatistics, OnlineProbe
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.protocols import PROBES, probe
+from avalanche_ssl.probes.online import LeakyStatistics, OnlineProbe
+from avalanche_ssl.probes.protocols import PROBES, probe
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.transforms.augmentation import Augment
 

@@ -11,12 +11,16 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from avalanche_ssl.classifiers import ClassMeans, Logistic, Neighbours, Pooled, Ridge, scaling
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.fewlabels import keep_labels
-from avalanche_ssl.heads import TrainedHead
-from avalanche_ssl.probes import fit_probes, probe_accuracies
-from avalanche_ssl.protocols import PROBES, probe
+from avalanche_ssl.probes.classifier import Pooled, scaling
+from avalanche_ssl.probes.knn import Neighbours
+from avalanche_ssl.probes.label_subsets import keep_labels
+from avalanche_ssl.probes.logistic import Logistic
+from avalanche_ssl.probes.nearest_mean import ClassMeans
+from avalanche_ssl.probes.protocols import PROBES, probe
+from avalanche_ssl.probes.ridge import Ridge
+from avalanche_ssl.probes.scopes import fit_probes, probe_accuracies
+from avalanche_ssl.probes.sgd import TrainedHead
 
 FAST = ["ridge", "knn-20", "knn-200", "ncm", "logistic", "sgd", "mlp", "cla", "osiris", "lump"]
 

@@ -41,7 +41,7 @@ def test_readmes_script_runs(
     """With a smaller encoder and a stream that needs no download."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(resnet, "resnet18", tiny)
-    monkeypatch.setattr(builders, "split_cifar10", lambda experiences: streams.split_digits(2, composites=2))
+    monkeypatch.setattr(streams, "split_cifar10", lambda experiences: streams.split_digits(2, composites=2))
     names: dict[str, Any] = {}
     exec(compile(block("README.md", "split_cifar10"), "README.md", "exec"), names)
     assert names["plugins"][0].trained == 2

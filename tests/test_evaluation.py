@@ -27,14 +27,15 @@ from sklearn.preprocessing import StandardScaler
 from avalanche_ssl import ProbePlugin, Recipe, metrics, results
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.heads import TrainedHead
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.probes import probe_accuracies
-from avalanche_ssl.protocols import PROBES
-from avalanche_ssl.protocols import probe as named
-from avalanche_ssl.ridge import GRID, _hold_out
+from avalanche_ssl.probes.label_subsets import _hold_out
+from avalanche_ssl.probes.protocols import PROBES
+from avalanche_ssl.probes.protocols import probe as named
+from avalanche_ssl.probes.ridge import GRID
+from avalanche_ssl.probes.scopes import probe_accuracies
+from avalanche_ssl.probes.sgd import TrainedHead
 from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.streams.benchmark import assemble
 

@@ -12,12 +12,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from avalanche_ssl.classifiers import Neighbours, Votes
 from avalanche_ssl.metrics import average_accuracy
 from avalanche_ssl.models.inference import features, untouched
-from avalanche_ssl.parallel import at_once
-from avalanche_ssl.probes import accuracy, fit_probes, probe_accuracies, scope_spans
-from avalanche_ssl.ridge import Split, fit_ridge, select_l2
+from avalanche_ssl.probes.knn import Neighbours, Votes
+from avalanche_ssl.probes.parallel import at_once
+from avalanche_ssl.probes.ridge import Split, fit_ridge, select_l2
+from avalanche_ssl.probes.scopes import accuracy, fit_probes, probe_accuracies, scope_spans
 
 CLASSES = [[0, 1], [2, 3], [4, 5]]
 

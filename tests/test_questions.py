@@ -17,7 +17,7 @@ from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.protocols import PROBES
+from avalanche_ssl.probes.protocols import PROBES
 from avalanche_ssl.questions import Answer, answer, table
 from avalanche_ssl.results import matrix_table, protocol_table
 from avalanche_ssl.streams.tasks import Question

@@ -7,8 +7,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from avalanche_ssl.moments import Moments
-from avalanche_ssl.ridge import DEFAULT_L2, GRID, Split, fit_ridge, ridge, select_l2
+from avalanche_ssl.probes.class_statistics import Moments
+from avalanche_ssl.probes.ridge import DEFAULT_L2, GRID, Split, fit_ridge, ridge, select_l2
 
 
 def clusters(n, classes, dim=24, seed=0, spread=1.5):

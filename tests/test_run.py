@@ -20,7 +20,7 @@ from PIL import Image
 
 from avalanche_ssl import precision
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.protocols import PROBES
+from avalanche_ssl.probes.protocols import PROBES
 from avalanche_ssl.recipe import load_recipe
 
 RUN = Path(run.__file__).resolve()

@@ -10,6 +10,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
+
 Result = TypeVar("Result")
 
 

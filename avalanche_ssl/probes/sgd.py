@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.classifiers import Again, Fit, scaling
 from avalanche_ssl.errors import nearest, require_positive
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.moments import labelled
-from avalanche_ssl.ridge import _hold_out
+from avalanche_ssl.probes.class_statistics import labelled
+from avalanche_ssl.probes.classifier import Again, Fit, scaling
+from avalanche_ssl.probes.label_subsets import _hold_out
 
 SCALINGS = ("standard", "unit", "raw")
+
 SCHEDULES = ("cosine", "steps", "plateau")
 
 

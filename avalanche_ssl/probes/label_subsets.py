@@ -9,6 +9,8 @@ from torch import Tensor
 
 from avalanche_ssl.errors import UsageError
 
+pass
+
 
 def class_ranks(labels: Tensor, seed: int) -> Tensor:
     """For each sample (N,) with a label in 0, 1, ... its place in a random order of its class."""
@@ -54,3 +56,10 @@ def check_amount(amount: float | int) -> None:
     """
     if isinstance(amount, bool) or not (amount >= 1 if isinstance(amount, int) else 0 < amount <= 1):
         raise UsageError(f"labels {amount}: give a share above 0 and at most 1.0, or a whole number a class from 1")
+
+
+def _hold_out(labels: Tensor, fraction: float, seed: int) -> Tensor:
+    """Mask (N,) of `fraction` of every class, rounded down; at least one where a class has two or more."""
+    counts = labels.bincount()
+    quota = (counts.double() * fraction).long().clamp(min=1) * (counts > 1)
+    return class_ranks(labels, seed) < quota[labels]

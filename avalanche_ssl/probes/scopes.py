@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avalanche_ssl.classifiers import Again, Classifier, Neighbours, Ridge, check_labels
 from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.parallel import at_once
+from avalanche_ssl.probes.classifier import Again, Classifier, check_labels
+from avalanche_ssl.probes.knn import Neighbours
+from avalanche_ssl.probes.parallel import at_once
+from avalanche_ssl.probes.ridge import Ridge
 
 SCOPES = ("all", "seen", "task")
 
@@ -59,9 +61,9 @@ def fit_probes(
         n_classes: C, labels are below.
         seen: how many experiences the encoder was trained on.
         scopes: which of `SCOPES`.
-        classifier: see `avalanche_ssl.classifiers` and `avalanche_ssl.heads`.
+        classifier: see `avalanche_ssl.probes.classifier` and `avalanche_ssl.probes.sgd`.
         seed: of whatever the classifier draws: held-out samples, initial weights, batches.
-        again: for classifiers with epochs, see `avalanche_ssl.classifiers.Again`.
+        again: for classifiers with epochs, see `avalanche_ssl.probes.classifier.Again`.
 
     Raises:
         ValueError: no sample of any experience has a label, or a scope is not known.

@@ -13,12 +13,16 @@ from typing import Literal
 
 from torch import Tensor
 
-from avalanche_ssl.classifiers import Again, Classifier, ClassMeans, Logistic, Neighbours, Ridge
 from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.fewlabels import check_amount, keep_labels
-from avalanche_ssl.heads import TrainedHead
 from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes import SCOPES, Probes, fit_probes
+from avalanche_ssl.probes.classifier import Again, Classifier
+from avalanche_ssl.probes.knn import Neighbours
+from avalanche_ssl.probes.label_subsets import check_amount, keep_labels
+from avalanche_ssl.probes.logistic import Logistic
+from avalanche_ssl.probes.nearest_mean import ClassMeans
+from avalanche_ssl.probes.ridge import Ridge
+from avalanche_ssl.probes.scopes import SCOPES, Probes, fit_probes
+from avalanche_ssl.probes.sgd import TrainedHead
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,11 @@ class Probe:
         about: in a few words, what is fitted.
         choose: the classifier for an encoder trained on so many experiences.
         scopes: which of "all", "seen", "task".
-        labels: how many keep their label, see `avalanche_ssl.fewlabels.keep_labels`; 1.0 keeps all.
+        labels: how many keep their label, see `avalanche_ssl.probes.label_subsets.keep_labels`; 1.0 keeps all.
         every: use each n-th sample of training and test data only, in the order of the stream.
         augment: train each epoch on features of randomly cropped and flipped images.
         draws: fit on so many choices of the labels; the mean of their accuracies counts.
-        online: "clean" or "leaky" learns along with the encoder, see `avalanche_ssl.along`; "" is fitted afterwards.
+        online: "clean" or "leaky" learns along with the encoder, see `avalanche_ssl.probes.online`; "" is fitted afterwards.
         odd: what to know before comparing with numbers of others; goes beside them into every output.
     """
 
@@ -58,7 +62,7 @@ class Probe:
         again: Again | None = None,
         scopes: Sequence[str] | None = None,
     ) -> Probes:
-        """As `avalanche_ssl.probes.fit_probes`, on the labels that this protocol has; `scopes` replaces its own."""
+        """As `avalanche_ssl.probes.scopes.fit_probes`, on the labels that this protocol has; `scopes` replaces its own."""
         labels = self.known([y for _, y in train], seed)
         data = [(x, y) for (x, _), y in zip(train, labels, strict=True)]
         chosen = self.scopes if scopes is None else scopes
@@ -99,6 +103,7 @@ DRAWS = 3
 """Choices of few labels, over which accuracies are averaged."""
 
 _CASSLE = TrainedHead(features="raw", lr=3.0, schedule="steps", epochs=100, batch_size=256)
+
 _CLA = TrainedHead(features="unit", optimizer="adam", lr=0.05, schedule="plateau", epochs=100, batch_size=256)
 
 PROBES: dict[str, Probe] = {

@@ -23,7 +23,7 @@ from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.inference import Labelled, Represents, untouched
 from avalanche_ssl.optim.lars import LARS
-from avalanche_ssl.probes import accuracy
+from avalanche_ssl.probes.scopes import accuracy
 from avalanche_ssl.transforms.augmentation import Augment
 
 

@@ -13,37 +13,18 @@ from operator import add
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from avalanche_ssl.fewlabels import class_ranks
 from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.moments import Moments, gram, labelled
+from avalanche_ssl.probes.class_statistics import Moments, gram, labelled
+from avalanche_ssl.probes.classifier import Again, Fit
+from avalanche_ssl.probes.label_subsets import _hold_out
+from avalanche_ssl.probes.linear import LinearProbe
+from avalanche_ssl.probes.parallel import at_once
+
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
+
 DEFAULT_L2 = 1.0  # where no class has a second sample to choose lambda with; scikit-learn's default
-
-
-class LinearProbe(nn.Module):
-    """Logits (B, C) = (features - mean) @ weight' + bias.
-
-    Computed in the precision of its buffers: float64 as fitted, float32 after `.float()`. The mean is kept
-    apart from the bias: folded in, float32 would lose features of large mean and small spread. A class
-    without a training sample has the logit -inf, so it is never predicted.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    mean: Tensor
-
-    def __init__(self, weight: Tensor, bias: Tensor, mean: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)  # (C, D)
-        self.register_buffer("bias", bias)  # (C,)
-        self.register_buffer("mean", mean)  # (D,)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (B, D) -> logits (B, C)."""
-        return F.linear(features.to(self.weight.dtype) - self.mean, self.weight, self.bias)
 
 
 def ridge(moments: Moments, l2: float) -> LinearProbe:
@@ -175,13 +156,6 @@ def fit_ridge(
     return fit_splits([Split.of(x, y, n_classes, held_out, share, seed) for x, y in experiences], grid)
 
 
-def _hold_out(labels: Tensor, fraction: float, seed: int) -> Tensor:
-    """Mask (N,) of `fraction` of every class, rounded down; at least one where a class has two or more."""
-    counts = labels.bincount()
-    quota = (counts.double() * fraction).long().clamp(min=1) * (counts > 1)
-    return class_ranks(labels, seed) < quota[labels]
-
-
 @dataclass(frozen=True)
 class _Normal:
     """Normal equations (gram + l2 I) W = cross on standardised features, for the classes with a sample."""
@@ -205,3 +179,27 @@ class _Normal:
         # x is centred, so x'(Y - mean Y) = x'Y = 2 x' one_hot
         cross = 2 * (sums - counts[:, None] * mean).T / std[:, None]
         return cls(moments.scatter / torch.outer(std, std), cross, 2 * counts / n - 1, std, classes)
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression on standardised features: scikit-learn's `RidgeClassifier` behind a `StandardScaler`.
+
+    Its strength is chosen on a part of the training data, drawn once for all slices: the fraction `held_out`, at
+    most `max_held_out` samples over all experiences.
+    """
+
+    held_out: float = 0.1
+    max_held_out: int = 5000
+    grid: Sequence[float] = GRID
+
+    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+        """Sums over each experience, which add up to those of any slice."""
+        share = self.max_held_out // max(len(train), 1)
+        splits = at_once(lambda part: Split.of(*part, n_classes, self.held_out, share, seed), train)
+
+        def fit(span: slice) -> nn.Module | None:
+            chosen = splits[span]
+            return fit_splits(chosen, self.grid) if any(split.fit.n for split in chosen) else None
+
+        return fit

@@ -1,0 +1,57 @@
+"""k-nearest-neighbor probe (Wu et al. 2018, arXiv:1805.01978)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avalanche_ssl.errors import require_positive
+from avalanche_ssl.probes.classifier import Pooled
+
+
+@dataclass(frozen=True)
+class Neighbours(Pooled):
+    """The k most cosine-similar training samples vote, weighted exp(similarity / T); if fewer than k, all vote.
+
+    Wu et al. 2018, arXiv:1805.01978, section 3.4; scikit-learn's `KNeighborsClassifier` with the cosine metric and
+    these weights.
+    """
+
+    k: int = 20
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        require_positive(k=self.k, temperature=self.temperature)
+
+    def fit(self, features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -> nn.Module:
+        """Keeps the normalised features."""
+        return Votes(F.normalize(features, dim=1), labels, n_classes, self.k, self.temperature)
+
+
+class Votes(nn.Module):
+    """Votes (B, C) of the nearest keys (N, D), which have unit length, with labels (N,); -inf for a class without."""
+
+    keys: Tensor
+    labels: Tensor
+
+    def __init__(
+        self, keys: Tensor, labels: Tensor, n_classes: int, k: int, temperature: float, chunk: int = 1024
+    ) -> None:
+        super().__init__()
+        self.register_buffer("keys", keys)
+        self.register_buffer("labels", labels)
+        self.n_classes, self.k, self.temperature, self.chunk = n_classes, min(k, len(keys)), temperature, chunk
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, D) -> votes (B, C), `chunk` rows at a time."""
+        votes = torch.cat([self._vote(rows) for rows in torch.split(features.to(self.keys.dtype), self.chunk)])
+        absent = self.labels.bincount(minlength=self.n_classes) == 0
+        return votes.masked_fill(absent, -torch.inf)
+
+    def _vote(self, rows: Tensor) -> Tensor:
+        similarity, nearest = (F.normalize(rows, dim=1) @ self.keys.T).topk(self.k)
+        weight = ((similarity - 1) / self.temperature).exp()  # - 1: the same order, and no overflow at a low T
+        return weight.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.labels[nearest], weight)

@@ -1,0 +1,38 @@
+"""Nearest-class-mean probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import torch
+from torch import nn
+
+from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.probes.class_statistics import Moments
+from avalanche_ssl.probes.classifier import Again, Fit
+from avalanche_ssl.probes.linear import LinearProbe
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """Nearest class mean, Euclidean: scikit-learn's `NearestCentroid`.
+
+    The nearest of the means m_c is where x'm_c - ||m_c||^2 / 2 is largest, so it is a linear probe.
+    """
+
+    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+        """Sums over each experience, which add up to those of any slice."""
+        moments = [Moments.of(x, y, n_classes) for x, y in train]
+
+        def fit(span: slice) -> nn.Module | None:
+            pooled = reduce(add, moments[span])
+            if not pooled.n:
+                return None
+            means = pooled.sums / pooled.counts.clamp(min=1)[:, None] - pooled.mean
+            present = pooled.counts > 0
+            return LinearProbe(means, (-means.square().sum(1) / 2).where(present, -torch.inf), pooled.mean)
+
+        return fit
