@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.optim.lr_schedule import Schedule as Schedule
     from avalanche_ssl.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.recipe import Recipe as Recipe
-    from avalanche_ssl.strategy import SelfSupervised as SelfSupervised
+    from avalanche_ssl.training.strategy import SelfSupervised as SelfSupervised
 
 __version__ = "0.1.0"
 

@@ -20,7 +20,7 @@ from avalanche_ssl.optim.lr_schedule import Schedule
 from avalanche_ssl.settings import arguments, change, plain, read_yaml
 
 if TYPE_CHECKING:
-    from avalanche_ssl.strategy import SelfSupervised
+    from avalanche_ssl.training.strategy import SelfSupervised
 from avalanche_ssl.optim.optimizers import OPTIMIZERS
 
 
@@ -119,7 +119,7 @@ class Recipe:
             seed: of the weights, the views and the order of images. The global random state is left alone.
             settings: arguments of `SelfSupervised` that a recipe does not decide: device, precision, plugins, ...
         """
-        from avalanche_ssl.strategy import SelfSupervised  # imports Avalanche, which takes seconds
+        from avalanche_ssl.training.strategy import SelfSupervised  # imports Avalanche, which takes seconds
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

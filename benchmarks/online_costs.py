@@ -27,7 +27,6 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.supervised import Naive
 from torch import Tensor, nn
-from training import Replay
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbePlugin
@@ -35,6 +34,7 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe
 from avalanche_ssl.streams import online_stream, split_digits
+from avalanche_ssl.training.avalanche_fixes import Replay
 from avalanche_ssl.vitals import Vitals
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000

@@ -20,7 +20,7 @@ def augment(device: str = "cpu") -> None:
     """
     import torch
 
-    from avalanche_ssl.heap import keep_freed_memory
+    from avalanche_ssl.training.malloc import keep_freed_memory
 
     torch.set_num_threads(1)
     keep_freed_memory()

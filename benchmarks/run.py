@@ -308,7 +308,7 @@ def _machine(device: str, precision: str) -> tuple[str, str]:
     """Device and precision, chosen where the user left it to us."""
     import torch
 
-    from avalanche_ssl.precision import fastest_precision
+    from avalanche_ssl.training.precision import fastest_precision
 
     cuda = torch.cuda.device_count()
     if device == "auto":

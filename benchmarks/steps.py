@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.ledger import views_an_image
 from avalanche_ssl.recipe import Recipe, load_recipe
-from avalanche_ssl.strategy import SelfSupervised
 from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.training.strategy import SelfSupervised
 
 STRATEGIES = Path(__file__).resolve().parent.parent / "strategies"
 PARTS = ("data", "views", "forward", "loss", "backward", "optimiser", "memory")

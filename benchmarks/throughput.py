@@ -129,8 +129,8 @@ def _row(case: Any, options: argparse.Namespace) -> dict[str, Any] | None:
     """The figures of one case; None if it does not fit into the memory."""
     from rows import beside_bare, beside_peer
 
-    from avalanche_ssl.faults import out_of_memory
     from avalanche_ssl.recipe import parse_settings
+    from avalanche_ssl.training.failures import out_of_memory
 
     measured = (case, options.steps, options.rounds, parse_settings(options.set))
     try:

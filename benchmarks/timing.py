@@ -91,7 +91,7 @@ def forget_peak(device: Any) -> None:
     """Begin to watch the most memory in use, by what is still referred to alone."""
     import torch
 
-    from avalanche_ssl.heap import give_back_freed_memory
+    from avalanche_ssl.training.malloc import give_back_freed_memory
 
     give_back_freed_memory()
     if torch.device(device).type == "cuda":

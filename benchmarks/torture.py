@@ -39,9 +39,9 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipe import load_recipe, recipe_names
 from avalanche_ssl.settings import arguments
-from avalanche_ssl.strategy import SelfSupervised
 from avalanche_ssl.streams import BENCHMARKS, split_digits
 from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.training.strategy import SelfSupervised
 
 IMAGES = 72  # of an experience
 SMALL = {"capacity": 100, "queue_size": 40, "count": 16, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}

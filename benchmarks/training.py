@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import yaml
 from avalanche.core import SupervisedPlugin
-from avalanche.training.plugins import ReplayPlugin
 from avalanche.training.storage_policy import ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from tqdm import tqdm
 
@@ -32,6 +31,7 @@ from avalanche_ssl.recipe import Recipe
 from avalanche_ssl.resume import Checkpoints
 from avalanche_ssl.rng import _seed
 from avalanche_ssl.streams import online_stream
+from avalanche_ssl.training.avalanche_fixes import Replay
 from avalanche_ssl.vitals import Vitals
 
 FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
@@ -180,14 +180,6 @@ def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
     """The experience, or its mini-batches, in which the order does not matter."""
     size = config["online"]
     return online_stream(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
-
-
-class Replay(ReplayPlugin):  # type: ignore[misc]
-    """Avalanche's, which calls its buffer by a deprecated name, with a warning after each experience."""
-
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Let the buffer draw from the experience."""
-        self.storage_policy.post_adapt(strategy, strategy.experience)
 
 
 def _replay(config: dict[str, Any]) -> Replay | None:

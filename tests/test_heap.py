@@ -9,7 +9,7 @@ import pytest
 
 FAULTS = """
 import resource
-from avalanche_ssl.heap import keep_freed_memory
+from avalanche_ssl.training.malloc import keep_freed_memory
 
 kept, faults, size = {keep}, [], 2**26
 for _ in range(12):
@@ -38,7 +38,7 @@ def test_what_is_as_large_finds_its_memory_again():
 
 
 RESIDENT = """
-from avalanche_ssl.heap import give_back_freed_memory, keep_freed_memory
+from avalanche_ssl.training.malloc import give_back_freed_memory, keep_freed_memory
 
 def resident():
     with open("/proc/self/status") as status:

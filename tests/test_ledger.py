@@ -9,7 +9,7 @@ from conftest import tiny
 from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.ledger import spent, views_an_image
 from avalanche_ssl.methods import CMC, CPC, MoCo, SimCLR
-from avalanche_ssl.strategy import SelfSupervised
+from avalanche_ssl.training.strategy import SelfSupervised
 
 
 def test_views_are_counted_and_nothing_is_drawn():

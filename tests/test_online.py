@@ -16,7 +16,6 @@ import torture
 from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from conftest import tiny
-from training import Replay
 
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.data.datasets import ArrayDataset
@@ -29,6 +28,7 @@ from avalanche_ssl.points import Points, curve, table
 from avalanche_ssl.recipe import Recipe, load_recipe, recipe_names
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.training.avalanche_fixes import Replay
 from avalanche_ssl.vitals import Vitals
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from avalanche_ssl import precision
+from avalanche_ssl.training import precision
 
 CPU = torch.device("cpu")
 

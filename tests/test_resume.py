@@ -27,7 +27,6 @@ from torch.optim import SGD
 from torchvision import transforms
 
 from avalanche_ssl import ProbePlugin, SelfSupervised, checkpoint, resume
-from avalanche_ssl.compatibility import allow_save_checkpoint
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
@@ -35,6 +34,7 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.points import Points
 from avalanche_ssl.resume import Checkpoints, Interval
 from avalanche_ssl.streams import BENCHMARKS, online_stream
+from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint
 from avalanche_ssl.vitals import Vitals
 
 

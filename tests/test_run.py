@@ -18,10 +18,10 @@ import yaml
 from conftest import tiny
 from PIL import Image
 
-from avalanche_ssl import precision
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.protocols import PROBES
 from avalanche_ssl.recipe import load_recipe
+from avalanche_ssl.training import precision
 
 RUN = Path(run.__file__).resolve()
 KEPT = {"checkpoint", "checkpoint.previous", "lock", "encoder.pt"}

@@ -2,8 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -18,16 +16,24 @@ from avalanche.training.templates.update_type import SGDUpdate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.compatibility import check_boundaries, check_labels, check_metrics, check_model, check_plugins
 from avalanche_ssl.data.loader import RawLoader, from_replay
 from avalanche_ssl.data.readers import DataError
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.faults import OnNan, Watch, explain
-from avalanche_ssl.heap import keep_freed_memory
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.methods.base import Method, Outputs
 from avalanche_ssl.models.compilation import compile_encoders
 from avalanche_ssl.optim.lr_schedule import Schedule
+from avalanche_ssl.training.compatibility import (
+    check_boundaries,
+    check_labels,
+    check_metrics,
+    check_model,
+    check_plugins,
+)
+from avalanche_ssl.training.failures import explain
+from avalanche_ssl.training.malloc import keep_freed_memory
+from avalanche_ssl.training.nonfinite import OnNan, Watch
+from avalanche_ssl.training.resumable import _Rest
 
 
 class SelfSupervised(
@@ -362,17 +368,6 @@ class SelfSupervised(
         if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
             return 0
         return loader.batch_sizes[0] if len(loader.batch_sizes) > 1 else None
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """Experiences but the first ones; none is kept, of a stream there may be very many."""
-
-    experiences: Any
-    first: int
-
-    def __iter__(self) -> Iterator[Any]:
-        return islice(iter(self.experiences), self.first, None)
 
 
 def _silent() -> EvaluationPlugin:

@@ -1,6 +1,5 @@
 """What of Avalanche, and of the user's own, cannot work with a method? Refused before any training, in one line."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,19 +31,6 @@ NEEDS_LOGITS = (
 
 TRAIN_ACCURACIES = (MinibatchAccuracy, EpochAccuracy, RunningEpochAccuracy)
 """Avalanche's metrics that score class logits while training."""
-
-
-def allow_save_checkpoint() -> None:
-    """Let Avalanche's own `save_checkpoint` save strategies; call it once before.
-
-    torch deletes the names of the modules that define its optimisers from `torch.optim`, so that dill, not finding
-    them, pickles their classes by value and fails. This puts the names back. Avalanche's files are pickles: load
-    only your own.
-    """
-    for path, module in list(sys.modules.items()):
-        parent, _, name = path.rpartition(".")
-        if parent == "torch.optim":
-            setattr(torch.optim, name, module)
 
 
 def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

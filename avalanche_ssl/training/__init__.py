@@ -1,0 +1,1 @@
+"""The Avalanche template that trains every method."""

@@ -1,0 +1,21 @@
+"""One-line explanations of failures in the middle of training."""
+
+from avalanche_ssl.data.loader import dead_worker, is_dead_worker
+
+
+def explain(error: BaseException, batch_size: int) -> str | None:
+    """One line for an exception of torch that has a known cause and remedy; None for any other."""
+    if isinstance(error, RuntimeError) and is_dead_worker(error):
+        return dead_worker(error)
+    if out_of_memory(error):
+        return (
+            f"out of memory with batches of {batch_size} images: try --set batch_size={max(2, batch_size // 2)}, a "
+            "smaller encoder or smaller images"
+        )
+    return None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Is this Python's or torch's way to say that the memory of the host or of the device does not suffice?"""
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in signs))
