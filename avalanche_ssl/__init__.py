@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avalanche_ssl.checks.contract import check_method as check_method
-    from avalanche_ssl.evaluation import ProbePlugin as ProbePlugin
     from avalanche_ssl.methods.base import Method as Method
     from avalanche_ssl.optim.lr_schedule import Schedule as Schedule
-    from avalanche_ssl.probe_metrics import probe_metrics as probe_metrics
-    from avalanche_ssl.recipe import Recipe as Recipe
+    from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
+    from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
+    from avalanche_ssl.recipes.recipe import Recipe as Recipe
     from avalanche_ssl.training.strategy import SelfSupervised as SelfSupervised
 
 __version__ = "0.1.0"

@@ -18,7 +18,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.results import percent
 
 PREFIX = "encoder."

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl import metrics
+from avalanche_ssl.evaluation.metrics import (
+    average_accuracy,
+    average_anytime_accuracy,
+    backward_transfer,
+    forgetting,
+    forward_transfer,
+    knowledge_gain,
+)
 
 if TYPE_CHECKING:
-    from avalanche_ssl.evaluation import ProbePlugin
+    from avalanche_ssl.plugins.probe import ProbePlugin
 
 Matrix = NDArray[np.float64]
 
@@ -30,13 +37,13 @@ EXPLAIN = {
 def summary(matrix: Matrix, untrained: Matrix, consolidation: float = float("nan")) -> dict[str, float]:
     """The metrics of an accuracy matrix R (T, T) beside the untrained encoder's accuracies (T,), and consolidation."""
     return {
-        "average accuracy": metrics.average_accuracy(matrix),
-        "anytime accuracy": metrics.average_anytime_accuracy(matrix),
-        "forgetting": metrics.forgetting(matrix),
-        "backward transfer": metrics.backward_transfer(matrix),
-        "forward transfer": metrics.forward_transfer(matrix, untrained),
+        "average accuracy": average_accuracy(matrix),
+        "anytime accuracy": average_anytime_accuracy(matrix),
+        "forgetting": forgetting(matrix),
+        "backward transfer": backward_transfer(matrix),
+        "forward transfer": forward_transfer(matrix, untrained),
         "untrained accuracy": float(np.mean(untrained)),
-        "knowledge gain": metrics.knowledge_gain(matrix),
+        "knowledge gain": knowledge_gain(matrix),
         "consolidation": consolidation,
     }
 

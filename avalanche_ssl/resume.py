@@ -19,7 +19,7 @@ from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.plain import Stream
-from avalanche_ssl.settings import plain
+from avalanche_ssl.recipes.settings import plain
 from avalanche_ssl.state import capture, check_plugins, restore
 
 Experience = TypeVar("Experience")

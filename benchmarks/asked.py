@@ -9,7 +9,7 @@ import numpy as np
 from comparing import Group, Matrix, Stream
 from reading import Run
 
-from avalanche_ssl.questions import Answer
+from avalanche_ssl.evaluation.tasks import Answer
 
 
 @dataclass

@@ -12,19 +12,29 @@ from numpy.typing import NDArray
 from reading import Run
 from references import Reference
 
-from avalanche_ssl import metrics
+from avalanche_ssl.evaluation import metrics
+from avalanche_ssl.evaluation.metrics import (
+    anytime_accuracy,
+    average_accuracy,
+    average_anytime_accuracy,
+    backward_transfer,
+    forgetting_by_experience,
+    forgetting_chaudhry,
+    forward_transfer,
+    knowledge_gain,
+)
 
 Matrix = NDArray[np.float64]
 
 METRICS: dict[str, Callable[[Matrix, Matrix], float]] = {
-    "average accuracy": lambda R, u: metrics.average_accuracy(R),
-    "gain": lambda R, u: metrics.average_accuracy(R) - float(np.mean(u)),
-    "anytime accuracy": lambda R, u: metrics.average_anytime_accuracy(R),
+    "average accuracy": lambda R, u: average_accuracy(R),
+    "gain": lambda R, u: average_accuracy(R) - float(np.mean(u)),
+    "anytime accuracy": lambda R, u: average_anytime_accuracy(R),
     "forgetting": lambda R, u: metrics.forgetting(R),
-    "forgetting (Chaudhry)": lambda R, u: metrics.forgetting_chaudhry(R),
-    "backward transfer": lambda R, u: metrics.backward_transfer(R),
-    "forward transfer": lambda R, u: metrics.forward_transfer(R, u),
-    "knowledge gain": lambda R, u: metrics.knowledge_gain(R),
+    "forgetting (Chaudhry)": lambda R, u: forgetting_chaudhry(R),
+    "backward transfer": lambda R, u: backward_transfer(R),
+    "forward transfer": lambda R, u: forward_transfer(R, u),
+    "knowledge gain": lambda R, u: knowledge_gain(R),
     "untrained accuracy": lambda R, u: float(np.mean(u)),
 }
 """Of an accuracy matrix R (T, T) and the untrained encoder's accuracies (T,)."""
@@ -56,12 +66,12 @@ class Group:
 
     def anytime(self, probe: str, scope: str) -> Matrix:
         """(seeds, t): accuracy on the experiences seen so far, after each."""
-        return np.array([metrics.anytime_accuracy(r.matrix(probe, scope)) for r in self.having(probe, scope)])
+        return np.array([anytime_accuracy(r.matrix(probe, scope)) for r in self.having(probe, scope)])
 
     def forgetting(self, probe: str, scope: str) -> Matrix:
         """(seeds, t - 1): forgetting of each experience but the last."""
         runs = self.having(probe, scope)
-        return np.array([metrics.forgetting_by_experience(r.matrix(probe, scope)) for r in runs])
+        return np.array([forgetting_by_experience(r.matrix(probe, scope)) for r in runs])
 
 
 @dataclass

@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from avalanche_ssl.downstream import stages_to_freeze
+    from avalanche_ssl.evaluation.fine_tuning import stages_to_freeze
     from avalanche_ssl.export import read_encoder
 
     for name in options.downstream:
@@ -81,7 +81,7 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
     """Train, print the learning curve and write it to `downstream-NAME.jsonl` in --out."""
     import time
 
-    from avalanche_ssl.downstream import fine_tune
+    from avalanche_ssl.evaluation.fine_tuning import fine_tune
     from avalanche_ssl.logging.jsonl import JsonLog
 
     path = options.out / f"downstream-{name}.jsonl"

@@ -64,7 +64,7 @@ def learn(path: Path, options: Any) -> None:
     from avalanche_ssl.memory.bank import MemoryBank
     from avalanche_ssl.models.encoders import ENCODERS
     from avalanche_ssl.models.smallconv import smallconv
-    from avalanche_ssl.recipe import load_recipe
+    from avalanche_ssl.recipes.loading import load_recipe
     from avalanche_ssl.streams.benchmark import assemble
 
     ENCODERS["smallconv"] = partial(smallconv, width=options.width)

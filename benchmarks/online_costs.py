@@ -29,13 +29,13 @@ from avalanche.training.supervised import Naive
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.recipe import load_recipe
+from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.training.avalanche_fixes import Replay
-from avalanche_ssl.vitals import Vitals
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
 ENCODERS["narrow"] = partial(smallconv, width=8)

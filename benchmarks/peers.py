@@ -28,7 +28,8 @@ from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.optim.optimizers import OPTIMIZERS
-from avalanche_ssl.recipe import Recipe, load_recipe, recipe_names
+from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.recipe import Recipe
 
 VIEW = {"scale": [0.2, 1.0], "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "jitter": 0.8}
 VIEW |= {"gray": 0.2, "blur": 0.0}

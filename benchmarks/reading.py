@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.questions import Answer
+from avalanche_ssl.evaluation.tasks import Answer
 
 Matrix = NDArray[np.float64]
 

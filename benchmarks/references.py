@@ -88,7 +88,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
     import run as command
 
     from avalanche_ssl.probes.protocols import probe
-    from avalanche_ssl.recipe import load_recipe
+    from avalanche_ssl.recipes.loading import load_recipe
 
     if not run.finished or not run.end or not run.config.get("settings"):
         raise UsageError(f"{run.folder} is unfinished, or its configuration is not known: finish it with --resume")
@@ -163,7 +163,7 @@ def _joined(benchmark: Any) -> Any:
 
 
 def _measured(strategy: Any, benchmark: Any, probes: list[str]) -> Rows:
-    from avalanche_ssl.evaluation import ProbePlugin
+    from avalanche_ssl.plugins.probe import ProbePlugin
 
     plugin = ProbePlugin(benchmark, probes=probes)
     found = plugin.accuracies(strategy, seen=len(plugin.train))

@@ -198,8 +198,7 @@ def _out(options: argparse.Namespace, config: dict[str, Any]) -> Path:
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
     """Defaults, then --config, then the command line; checked, but for `settings`, which are those of --config."""
-    from avalanche_ssl.recipe import parse_settings
-    from avalanche_ssl.settings import convert
+    from avalanche_ssl.recipes.settings import convert, parse_settings
 
     config = {k: dict(v) if isinstance(v, dict) else v for k, v in DEFAULTS.items()}
     if options.config:
@@ -247,7 +246,7 @@ def _check_probes(names: str) -> None:
 
 def _check_points(config: dict[str, Any]) -> None:
     """Points lie between mini-batches, of which there are some with --online."""
-    from avalanche_ssl.points import Points
+    from avalanche_ssl.evaluation.schedule import Points
 
     Points.parse(config["probe_every"])
     if config["probe_every"] and not config["online"]:
@@ -255,7 +254,7 @@ def _check_points(config: dict[str, Any]) -> None:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    from avalanche_ssl.settings import read_yaml
+    from avalanche_ssl.recipes.settings import read_yaml
 
     try:
         config = read_yaml(path.read_text(encoding="utf-8"))
@@ -292,7 +291,8 @@ def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
     A stream cut into mini-batches brings settings of its own: each mini-batch is one step at a constant rate. They
     come where the cutting was asked for, so that what is given later, or beside it, wins.
     """
-    from avalanche_ssl.recipe import load_recipe, parse_settings
+    from avalanche_ssl.recipes.loading import load_recipe
+    from avalanche_ssl.recipes.settings import parse_settings
 
     flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
     recipe = load_recipe(config["strategy"], STRATEGIES)
@@ -328,7 +328,7 @@ def _machine(device: str, precision: str) -> tuple[str, str]:
 
 def _stream(config: dict[str, Any]) -> dict[str, Any]:
     """All options of the stream but `data`, checked against what its builder declares."""
-    from avalanche_ssl.settings import arguments, convert, plain
+    from avalanche_ssl.recipes.settings import arguments, convert, plain
 
     name, builder = config["benchmark"], BENCHMARKS[config["benchmark"]]
     data = inspect.signature(builder).parameters.get("data")

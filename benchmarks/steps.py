@@ -14,8 +14,9 @@ from timing import now
 from torch.utils.flop_counter import FlopCounterMode
 
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.ledger import views_an_image
-from avalanche_ssl.recipe import Recipe, load_recipe
+from avalanche_ssl.evaluation.cost import views_an_image
+from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.training.strategy import SelfSupervised
 

@@ -129,7 +129,7 @@ def _row(case: Any, options: argparse.Namespace) -> dict[str, Any] | None:
     """The figures of one case; None if it does not fit into the memory."""
     from rows import beside_bare, beside_peer
 
-    from avalanche_ssl.recipe import parse_settings
+    from avalanche_ssl.recipes.settings import parse_settings
     from avalanche_ssl.training.failures import out_of_memory
 
     measured = (case, options.steps, options.rounds, parse_settings(options.set))
@@ -174,7 +174,8 @@ def _cases(options: argparse.Namespace) -> list[Any]:
     from run import _machine
     from steps import STRATEGIES, Case
 
-    from avalanche_ssl.recipe import parse_settings, recipe_names
+    from avalanche_ssl.recipes.loading import recipe_names
+    from avalanche_ssl.recipes.settings import parse_settings
 
     names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
     cases = [

@@ -34,11 +34,11 @@ from PIL import Image
 from avalanche_ssl import checkpoint, resume
 from avalanche_ssl.checks.snapshot import equal
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.evaluation import ProbePlugin
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.recipe import load_recipe, recipe_names
-from avalanche_ssl.settings import arguments
+from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.settings import arguments
 from avalanche_ssl.streams import BENCHMARKS, split_digits
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.training.strategy import SelfSupervised

@@ -4,35 +4,35 @@ import math
 import platform
 import shutil
 import textwrap
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
-from avalanche.core import SupervisedPlugin
-from avalanche.training.storage_policy import ExperienceBalancedBuffer, ReservoirSamplingBuffer
-from tqdm import tqdm
 
 import avalanche_ssl
-from avalanche_ssl import points, questions, results
+from avalanche_ssl import results
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.evaluation.cost import spent
+from avalanche_ssl.evaluation.history import curve
+from avalanche_ssl.evaluation.schedule import Points
 from avalanche_ssl.export import write_encoder
 from avalanche_ssl.files import locked, replacing
 from avalanche_ssl.gallery import FOLDER, Gallery
-from avalanche_ssl.ledger import spent
 from avalanche_ssl.logging.jsonl import JsonLog
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.plugins.progress import Progress
+from avalanche_ssl.plugins.replay import _replay
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.resume import Checkpoints
 from avalanche_ssl.rng import _seed
+from avalanche_ssl.runs.csv_files import write_curve
+from avalanche_ssl.runs.summary import curve_table, task_table
 from avalanche_ssl.streams import online_stream
-from avalanche_ssl.training.avalanche_fixes import Replay
-from avalanche_ssl.vitals import Vitals
 
 FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
 
@@ -96,7 +96,7 @@ def _train(
 ) -> None:
     log = JsonLog(out / "log.jsonl")
     names = config["probes"].split(",")
-    at = points.Points.parse(config["probe_every"]) if config["probe_every"] else None
+    at = Points.parse(config["probe_every"]) if config["probe_every"] else None
     boundaries = config["probe_boundaries"] or -(-len(benchmark.train_stream) // ROWS)
     probe = (
         ProbePlugin(benchmark, probes=names, points=at, log=log, boundaries=boundaries)
@@ -182,13 +182,6 @@ def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
     return online_stream(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
 
 
-def _replay(config: dict[str, Any]) -> Replay | None:
-    """A memory of so many images: equal parts of all experiences, or, of mini-batches, a fair sample of all images."""
-    size, batch = config["replay"], config["replay_batch"] or 2 * config["online"] or None
-    kind = ReservoirSamplingBuffer if config["online"] else ExperienceBalancedBuffer
-    return Replay(mem_size=size, batch_size_mem=batch, storage_policy=kind(size)) if size else None
-
-
 def _check_alive(vitals: Vitals) -> None:
     """Stop a run whose features have collapsed beyond recovery: of identical features no loss has a useful gradient."""
     event = vitals.events[-1] if vitals.events else {}
@@ -206,97 +199,6 @@ def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
     health = f" after experience {vitals.events[-1]['trained']}: {signs}" if signs else ": none measured yet"
     last = f"step {checkpoints.saved_at}, {checkpoints.path}" if checkpoints.saved_at is not None else "none"
     return f"stopped after step {strategy.clock.train_iterations}; vital signs{health}; last good checkpoint: {last}"
-
-
-class Progress(SupervisedPlugin):  # type: ignore[misc]
-    """A bar while an experience is learnt, and what is said of it afterwards."""
-
-    KEPT = ("learnt", "images", "steps", "seconds", "example", "last", "_loss", "_steps", "_here", "_here_seconds")
-    _bar: Any = None
-
-    def __init__(self, experiences: int) -> None:
-        super().__init__()
-        self.experiences = experiences
-        self.learnt = self.images = self.steps = 0
-        self.seconds = 0.0
-        self.example: torch.Tensor | None = None
-        """Two raw images of the stream."""
-        self.last: dict[str, Any] = {}
-        """Fields of the latest `experience` event."""
-        self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
-        self._since = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {name: getattr(self, name) for name in self.KEPT} | {"running": time.perf_counter() - self._since}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`, and move the bar, if there is one, to where it was."""
-        for name in self.KEPT:
-            setattr(self, name, state[name])
-        self._since = time.perf_counter() - state["running"]
-        if self._bar is not None:
-            self._bar.set_description(self._title())
-            self._bar.update(self._here - self._bar.n)
-
-    @property
-    def rate(self) -> float:
-        """Images a second while learning, evaluation excluded."""
-        return self.images / max(self.seconds, 1e-9)
-
-    @contextmanager
-    def watch(self, images: int) -> Iterator[None]:
-        """Show the progress over an experience of so many images, passes included."""
-        self.learnt += 1
-        self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
-        bar = tqdm(total=images, desc=self._title(), unit="img", unit_scale=True, leave=False, mininterval=0.5)
-        with bar as self._bar:
-            yield
-        self.images += self._here
-        self.steps += self._steps
-        self.seconds += self._here_seconds
-        self.last = {
-            "trained": self.learnt,
-            "images": self.images,
-            "steps": self._steps,
-            "loss": float(self._loss) / max(self._steps, 1),
-            "seconds": round(self._here_seconds, 3),
-            "images_per_second": round(self._here / max(self._here_seconds, 1e-9), 1),
-        }
-
-    def _title(self) -> str:
-        return f"experience {self.learnt}/{self.experiences}"
-
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Start the clock; after the data were made ready, before the first step."""
-        self._since = time.perf_counter()
-
-    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        """Move the bar; the loss is read from the device only when the bar is drawn."""
-        self._loss = self._loss + strategy.loss.detach().squeeze()
-        self._steps += 1
-        if self.example is None:
-            self.example = strategy.mb_x[:2].clone()  # not a view, with which a checkpoint would keep the whole batch
-        self._here += len(strategy.mb_x)
-        if self._bar.update(len(strategy.mb_x)):
-            self._bar.set_postfix(loss=f"{float(self._loss) / self._steps:.3f}")
-
-    def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
-        """Stop the clock before anybody evaluates."""
-        now = time.perf_counter()
-        self._here_seconds += now - self._since
-        self._since = now
-
-    def line(self, probe: ProbePlugin | None) -> str:
-        """A row of the table: what the latest experience cost and what the probes say after it."""
-        last = self.last
-        text = (
-            f"experience {last['trained']}/{self.experiences}  {last['images']:>9,} images  {last['seconds']:>6.1f} s"
-            f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
-        )
-        for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
-            text += "" if "/" in scope else f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
-        return text
 
 
 def _open(out: Path, config: dict[str, Any]) -> None:
@@ -320,22 +222,22 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
         print()
     if probe.curve:
         print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
-        print(points.table(probe.curve, headline.name))
+        print(curve_table(probe.curve, headline.name))
         print()
     if probe.answers:
         grouping = next(iter(probe.questions[0].groups), "")
         print(f"further questions to the probe (accuracy in %; {probe.answers[0][1][0].question} by {grouping} first)")
-        print(questions.table(probe.answers, grouping, final=probe.final_answers))
+        print(task_table(probe.answers, grouping, final=probe.final_answers))
         print()
     for metric, value in results.summary(matrix, untrained, probe.consolidation).items():
         print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
     results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
     title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
-    curves = {scope: points.curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
+    curves = {scope: curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
     results.draw(out / "accuracy.png", title, matrices, untrained, curves)
     if probe.curve:
-        points.write(out / "points.csv", probe.curve)
+        write_curve(out / "points.csv", probe.curve)
 
 
 def _versions() -> dict[str, str]:

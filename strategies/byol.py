@@ -14,7 +14,7 @@ learns little else.
 from functools import partial
 
 from avalanche_ssl.methods import BYOL
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

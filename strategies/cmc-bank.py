@@ -15,7 +15,7 @@ Batches of 32, twice the steps, learnt no faster.
 from functools import partial
 
 from avalanche_ssl.methods import CMC
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -11,7 +11,7 @@ Settings are those of `cmc`; `graph=core` contrasts lightness with each of the o
 from functools import partial
 
 from avalanche_ssl.methods import CMC
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

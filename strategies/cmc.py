@@ -12,7 +12,7 @@ split is the augmentation. Adam, where the paper has SGD for 240 epochs, because
 from functools import partial
 
 from avalanche_ssl.methods import CMC
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

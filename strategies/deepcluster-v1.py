@@ -15,7 +15,7 @@ classifier that is kept, since twelve epochs are too few to learn it anew in eac
 from functools import partial
 
 from avalanche_ssl.methods import DeepCluster
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -12,7 +12,7 @@ digits and photographs here have any colour, and a method that may tell images b
 from functools import partial
 
 from avalanche_ssl.methods import MoCoV3
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -10,7 +10,7 @@ Settings as in `pirl`, and for the same reasons.
 from functools import partial
 
 from avalanche_ssl.methods import PIRL
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

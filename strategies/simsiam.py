@@ -13,7 +13,7 @@ by it learns little else.
 from functools import partial
 
 from avalanche_ssl.methods import SimSiam
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -16,7 +16,7 @@ Adam as in the other recipes, for comparison. For a stream of more than 100 clas
 from functools import partial
 
 from avalanche_ssl.methods import Supervised
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -12,7 +12,7 @@ turned freely, without which the crops of an image agree by its colours; else as
 from functools import partial
 
 from avalanche_ssl.methods import SwAV
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

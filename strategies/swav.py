@@ -11,7 +11,7 @@ Adam, where the paper has LARS: a short stream gives some hundred steps, too few
 from functools import partial
 
 from avalanche_ssl.methods import SwAV
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -12,7 +12,7 @@ else.
 from functools import partial
 
 from avalanche_ssl.methods import VICReg
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 recipe = Recipe(

@@ -21,7 +21,7 @@ from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.methods import DeepCluster, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.recipe import load_recipe
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.transforms.augmentation import Augment
 
 GOLDEN = 1e-9

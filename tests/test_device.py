@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from avalanche_ssl.memory.bank import bank
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.recipe import load_recipe, recipe_names
+from avalanche_ssl.recipes.loading import load_recipe, recipe_names
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"
 

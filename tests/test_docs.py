@@ -10,7 +10,7 @@ from conftest import tiny
 from avalanche_ssl import check_method, streams
 from avalanche_ssl.models import resnet
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.recipe import load_recipe
+from avalanche_ssl.recipes.loading import load_recipe
 
 ROOT = Path(__file__).parent.parent
 

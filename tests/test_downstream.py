@@ -11,8 +11,8 @@ import run
 import torch
 from conftest import tiny
 
-from avalanche_ssl.downstream import fine_tune, stages_to_freeze
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation.fine_tuning import fine_tune, stages_to_freeze
 from avalanche_ssl.methods import CMC, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from helpers.consolidation import consolidation
 from lcg import lcg, unit_rows
 from torch.nn import functional as F
 
-from avalanche_ssl import metrics
+from avalanche_ssl.evaluation import metrics, representation
 
 NAN = float("nan")
 R = [[0.8, 0.5, 0.3], [0.6, 0.9, 0.4], [0.7, 0.6, 0.5]]
@@ -85,27 +86,27 @@ def test_forward_transfer_averages_several_untrained_encoders():
 
 def test_consolidation_of_points_worked_out_by_hand():
     east, north = [[1, 0.1], [1, -0.1], [2, 0]], [[0.1, 1], [0, 3]]
-    assert metrics.consolidation([east, north], [[[5, 1], [1, 3]], [[0, 1]]], k=1) == pytest.approx((0.5 + 1) / 2)
+    assert consolidation([east, north], [[[5, 1], [1, 3]], [[0, 1]]], k=1) == pytest.approx((0.5 + 1) / 2)
     # of all five the three in the east outvote the two in the north where similarities count alike
-    assert metrics.consolidation([east, north], [[[1, 1]], [[1, 1.1]]], k=100, temperature=1e6) == 0.5
+    assert consolidation([east, north], [[[1, 1]], [[1, 1.1]]], k=100, temperature=1e6) == 0.5
 
 
 def test_golden_values_of_representation_health():
     x = unit_rows(111, 256, 16)
     y = F.normalize(x + 0.1 * lcg(112, 256, 16), dim=1)
-    assert metrics.alignment(x, y) == pytest.approx(0.04832193367312, abs=1e-9)
-    assert metrics.uniformity(x) == pytest.approx(-3.515750927496, abs=1e-9)
-    assert metrics.uniformity(x, chunk=100) == pytest.approx(-3.515750927496, abs=1e-9)
-    assert metrics.rankme(x) == pytest.approx(15.88675114813, abs=1e-9)
-    assert metrics.feature_std(x) == pytest.approx(0.2500795898454, abs=1e-9)
+    assert representation.alignment(x, y) == pytest.approx(0.04832193367312, abs=1e-9)
+    assert representation.uniformity(x) == pytest.approx(-3.515750927496, abs=1e-9)
+    assert representation.uniformity(x, chunk=100) == pytest.approx(-3.515750927496, abs=1e-9)
+    assert representation.rankme(x) == pytest.approx(15.88675114813, abs=1e-9)
+    assert representation.feature_std(x) == pytest.approx(0.2500795898454, abs=1e-9)
 
 
 def test_health_metrics_tell_a_collapse():
     collapsed = np.ones((64, 8)) + 1e-6 * np.random.default_rng(0).normal(size=(64, 8))
-    assert metrics.rankme(collapsed) == pytest.approx(1, abs=0.01)
-    assert metrics.rankme(np.zeros((64, 8))) == 1
-    assert metrics.feature_std(collapsed) == pytest.approx(0, abs=1e-5)
-    assert metrics.uniformity(collapsed) == pytest.approx(0, abs=1e-9)
+    assert representation.rankme(collapsed) == pytest.approx(1, abs=0.01)
+    assert representation.rankme(np.zeros((64, 8))) == 1
+    assert representation.feature_std(collapsed) == pytest.approx(0, abs=1e-5)
+    assert representation.uniformity(collapsed) == pytest.approx(0, abs=1e-9)
 
 
 def test_linear_cka_against_its_definition_and_invariances():
@@ -113,16 +114,16 @@ def test_linear_cka_against_its_definition_and_invariances():
     x, y = rng.normal(size=(50, 6)), rng.normal(size=(50, 4))
     centre = np.eye(50) - 1 / 50
     k, m = centre @ x @ x.T @ centre, centre @ y @ y.T @ centre  # HSIC form, Kornblith et al. eq. 3 and 4
-    assert metrics.linear_cka(x, y) == pytest.approx((k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum()))
+    assert representation.linear_cka(x, y) == pytest.approx((k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum()))
     rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    assert metrics.linear_cka(x, 3 * x @ rotation + 7) == pytest.approx(1)
-    assert math.isnan(metrics.linear_cka(x, np.ones((50, 2))))
+    assert representation.linear_cka(x, 3 * x @ rotation + 7) == pytest.approx(1)
+    assert math.isnan(representation.linear_cka(x, np.ones((50, 2))))
 
 
 def test_features_of_a_wrong_shape_are_refused():
     with pytest.raises(ValueError, match="rows"):
-        metrics.rankme(np.zeros(3))
+        representation.rankme(np.zeros(3))
     with pytest.raises(ValueError, match="at least 2 rows"):
-        metrics.uniformity(np.ones((1, 3)))
+        representation.uniformity(np.ones((1, 3)))
     with pytest.raises(ValueError, match="same images"):
-        metrics.linear_cka(np.ones((3, 2)), np.ones((4, 2)))
+        representation.linear_cka(np.ones((3, 2)), np.ones((4, 2)))

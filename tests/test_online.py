@@ -20,16 +20,19 @@ from conftest import tiny
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.evaluation.history import curve
+from avalanche_ssl.evaluation.schedule import Points
 from avalanche_ssl.memory.bank import content_ids
 from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.points import Points, curve, table
-from avalanche_ssl.recipe import Recipe, load_recipe, recipe_names
+from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.recipe import Recipe
+from avalanche_ssl.runs.summary import curve_table
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.training.avalanche_fixes import Replay
-from avalanche_ssl.vitals import Vitals
 
 
 @pytest.fixture(autouse=True)
@@ -277,8 +280,8 @@ def test_probes_at_points_on_the_axis_of_images_seen(few):
     for trained, seen in ends.items():
         mean = sum(e["accuracy"] for e in rows if e["trained"] == trained) / 2
         assert dict(curve(probe.curve, "ridge", "all"))[seen] == pytest.approx(mean)
-    assert [line.split()[0] for line in table(probe.curve, "ridge").splitlines()[1:]] == [f"{n}" for n in at]
-    assert len(table(probe.curve, "ridge", rows=3).splitlines()) == 4
+    assert [line.split()[0] for line in curve_table(probe.curve, "ridge").splitlines()[1:]] == [f"{n}" for n in at]
+    assert len(curve_table(probe.curve, "ridge", rows=3).splitlines()) == 4
 
 
 def test_what_counts_as_seen_at_a_point(few, monkeypatch):

@@ -9,7 +9,7 @@ from lcg import lcg
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.optim.lars import LARS, trust_ratio
-from avalanche_ssl.recipe import Recipe
+from avalanche_ssl.recipes.recipe import Recipe
 
 
 def stepped(weight, gradient, steps=1, **settings):

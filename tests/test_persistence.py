@@ -14,7 +14,7 @@ from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.norms import STATISTICS
-from avalanche_ssl.recipe import load_recipe, recipe_names
+from avalanche_ssl.recipes.loading import load_recipe, recipe_names
 from avalanche_ssl.streams.benchmark import assemble
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"

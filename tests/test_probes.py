@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from avalanche_ssl.metrics import average_accuracy
+from avalanche_ssl.evaluation.metrics import average_accuracy
 from avalanche_ssl.models.inference import features, untouched
 from avalanche_ssl.probes.knn import Neighbours, Votes
 from avalanche_ssl.probes.parallel import at_once

@@ -15,11 +15,12 @@ from avalanche_ssl.data.image_cache import read_json
 from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation.tasks import Answer, answer
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.protocols import PROBES
-from avalanche_ssl.questions import Answer, answer, table
 from avalanche_ssl.results import matrix_table, protocol_table
+from avalanche_ssl.runs.summary import task_table
 from avalanche_ssl.streams.tasks import Question
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
@@ -100,7 +101,7 @@ def test_table() -> None:
         (t, [Answer("kind", 0.5, 0.25, {"place": {"here": t / 20, "there": 1.0}}), Answer("other", 0.1, 0.5, {})])
         for t in range(21)
     ]
-    lines = table(rows, "place", rows=3).splitlines()
+    lines = task_table(rows, "place", rows=3).splitlines()
     assert [line.split() for line in lines] == [
         ["learnt", "place", "here", "place", "there", "kind", "other"],
         ["untrained", "0.0", "100.0", "50.0", "10.0"],
@@ -110,7 +111,7 @@ def test_table() -> None:
     ]
     assert len({len(line) for line in lines}) == 1
     last = [Answer("kind", 0.7, 0.25, {"place": {"here": 0.6}})]  # not asked everything
-    *_, final, _ = table(rows, "place", rows=3, final=last).splitlines()
+    *_, final, _ = task_table(rows, "place", rows=3, final=last).splitlines()
     assert final.split() == ["all", "images", "60.0", "-", "70.0", "-"] and len(final) == len(lines[0])
 
 

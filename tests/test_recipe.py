@@ -17,8 +17,8 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.recipe import load_recipe, parse_settings, recipe_names
-from avalanche_ssl.settings import arguments
+from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.settings import arguments, parse_settings
 from avalanche_ssl.transforms.augmentation import Augment
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"

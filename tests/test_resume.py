@@ -28,14 +28,14 @@ from torchvision import transforms
 
 from avalanche_ssl import ProbePlugin, SelfSupervised, checkpoint, resume
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation.schedule import Points
 from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.points import Points
+from avalanche_ssl.plugins.monitor import Vitals
 from avalanche_ssl.resume import Checkpoints, Interval
 from avalanche_ssl.streams import BENCHMARKS, online_stream
 from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint
-from avalanche_ssl.vitals import Vitals
 
 
 @pytest.fixture(autouse=True)

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import run
 import torch
-import training
 import yaml
 from conftest import tiny
 from PIL import Image
 
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.plugins import progress
 from avalanche_ssl.probes.protocols import PROBES
-from avalanche_ssl.recipe import load_recipe
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.training import precision
 
 RUN = Path(run.__file__).resolve()
@@ -337,7 +337,7 @@ def test_an_interruption_is_one_line(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Progress, "after_training_epoch", interrupt)
+    monkeypatch.setattr(progress.Progress, "after_training_epoch", interrupt)
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     assert run.main(given) == 130
     assert capsys.readouterr().err.split("\r")[-1] == "run.py: interrupted\n"

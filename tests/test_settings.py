@@ -13,7 +13,7 @@ from torch import nn
 
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.models.norms import NORMS
-from avalanche_ssl.settings import arguments, change, changed, convert, is_plain, plain
+from avalanche_ssl.recipes.settings import arguments, change, changed, convert, is_plain, plain
 from avalanche_ssl.transforms.augmentation import Augment
 
 

@@ -9,8 +9,9 @@ import torch
 from conftest import tiny
 from torch.optim import SGD
 
-from avalanche_ssl import SelfSupervised, methods, metrics, vitals
+from avalanche_ssl import SelfSupervised, methods
 from avalanche_ssl.checks.harness import textured
+from avalanche_ssl.evaluation.representation import bound, ceiling, usage
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, nt_xent
 from avalanche_ssl.methods import (
@@ -29,8 +30,10 @@ from avalanche_ssl.methods import (
     VICReg,
 )
 from avalanche_ssl.methods.base import Assignment, Contrast
+from avalanche_ssl.plugins import monitor
+from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.probe import representation
 from avalanche_ssl.streams import online_stream
-from avalanche_ssl.vitals import Vitals, bound, ceiling, usage
 
 METHODS = {
     "simclr": lambda: SimCLR(tiny, dim=8),
@@ -244,7 +247,7 @@ def test_drift_compares_the_features_of_the_first_experience_then_and_now(digits
     strategy.model = METHODS["barlow"]()
     now = strategy.model.eval().represent(first).detach()
     drift = measured.measure(strategy)["drift_cka"]
-    assert drift == pytest.approx(metrics.linear_cka(then, now), abs=1e-4) and drift < 0.99
+    assert drift == pytest.approx(representation.linear_cka(then, now), abs=1e-4) and drift < 0.99
 
 
 # -- the bound -------------------------------------------------------------------------------------------------
@@ -297,7 +300,7 @@ def test_the_sample_of_a_small_experience_is_filled_up_from_those_before(digits,
     sizes = [len(e.dataset) for e in digits.train_stream]
     measured = Vitals(digits, images=10_000)
     for few, sampled in [(1, sizes[2]), (sizes[2] + 1, sum(sizes[1:3])), (sum(sizes[:3]) + 1, sum(sizes[:3]))]:
-        monkeypatch.setattr(vitals, "FEW", few)
+        monkeypatch.setattr(monitor, "FEW", few)
         assert len(measured._sample(2)) == sampled
     assert len(measured._sample(0)) == sizes[0]
 

@@ -110,14 +110,14 @@ class Method(nn.Module):
     def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
         """InfoNCE's choices by name, for the bound log N - L of the mutual information; {} where none is defined.
 
-        Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.vitals`.
+        Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.plugins.monitor`.
         """
         return {}
 
     def assignments(self, outputs: Outputs) -> Assignment | None:
         """The clusters or prototypes of the images, to watch how many are in use; None where there are none.
 
-        Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.vitals`.
+        Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.plugins.monitor`.
         """
         return None
 

@@ -215,3 +215,8 @@ def _amount(name: str, text: str) -> float | int:
             f"probe '{name}': give NAME@10% or NAME@5, a share of the labels or how many of each class"
         ) from None
     return amount
+
+
+def _odd(probe: Probe) -> dict[str, str]:
+    """The field of an event, where there is something odd."""
+    return {"odd": probe.odd} if probe.odd else {}

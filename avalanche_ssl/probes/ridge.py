@@ -21,7 +21,6 @@ from avalanche_ssl.probes.label_subsets import _hold_out
 from avalanche_ssl.probes.linear import LinearProbe
 from avalanche_ssl.probes.parallel import at_once
 
-
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
 
 DEFAULT_L2 = 1.0  # where no class has a second sample to choose lambda with; scikit-learn's default

@@ -97,7 +97,9 @@ def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
 
 
 def consolidation(train: Sequence[Labelled], test: Sequence[Labelled], k: int = 200, temperature: float = 0.1) -> float:
-    """How often neighbours tell which experience a test image belongs to: `avalanche_ssl.metrics.consolidation`.
+    """How often k nearest neighbors tell which experience a test image belongs to (Osiris, arXiv:2404.19132).
+
+    By cosine, votes weighted exp(similarity / temperature); the mean over the experiences. Chance is 1 / T.
 
     Args:
         train, test: features (N, D) of each experience; their labels are not read.

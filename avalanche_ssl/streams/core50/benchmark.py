@@ -77,7 +77,7 @@ def _labels(index: Index, labels: str) -> tuple[list[int], list[str]]:
 
 
 def _questions(index: Index, train: list[Indices], test: list[Indices], scenario: str, labels: str) -> list[Question]:
-    """What the paper's protocols do not ask: see `avalanche_ssl.questions`.
+    """What the paper's protocols do not ask: see `avalanche_ssl.evaluation.tasks`.
 
     - objects (or categories, if these are the labels), by session, object, category, and experience of NC;
     - categories, each time of the k-th instance of each, which the probe has not met;

@@ -8,9 +8,10 @@ from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue, TensorImage
 from numpy.typing import NDArray
 
-from avalanche_ssl import metrics
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import ProbePlugin
+from avalanche_ssl.evaluation import metrics
+from avalanche_ssl.evaluation.metrics import average_accuracy, average_anytime_accuracy
+from avalanche_ssl.plugins.probe import ProbePlugin
 
 Matrix = NDArray[np.float64]
 
@@ -28,14 +29,14 @@ def probe_metrics(
     """Metrics after each experience of the accuracy matrix that the strategy's `ProbePlugin` keeps.
 
     Args:
-        average, anytime, forgetting: see `avalanche_ssl.metrics`, over what was learnt so far.
+        average, anytime, forgetting: see `avalanche_ssl.evaluation.metrics`, over what was learnt so far.
         matrix: the matrix as a picture, for loggers that show pictures (TensorBoard).
         embedding: the test features for TensorBoard's projector.
         scope, probe: of the matrix; None is the first probe.
     """
     chosen: dict[str, tuple[bool, Callable[[ProbePlugin, Matrix], Any]]] = {
-        "ProbeAverageAccuracy": (average, lambda _, R: metrics.average_accuracy(R)),
-        "ProbeAnytimeAccuracy": (anytime, lambda _, R: metrics.average_anytime_accuracy(R)),
+        "ProbeAverageAccuracy": (average, lambda _, R: average_accuracy(R)),
+        "ProbeAnytimeAccuracy": (anytime, lambda _, R: average_anytime_accuracy(R)),
         "ProbeForgetting": (forgetting, lambda _, R: metrics.forgetting(R)),
         "ProbeMatrix": (matrix, lambda plugin, _: picture(plugin.matrix(scope, probe))),
     }

@@ -1,17 +1,41 @@
 """Settings as data: read, check and change the arguments of a dataclass or callable by their declared types."""
 
 import dataclasses
-import inspect
 import math
-import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+
+from avalanche_ssl.errors import UsageError, nearest
+
+pass
+if TYPE_CHECKING:
+    pass
+import inspect
+import types
+from collections.abc import Sequence
+from typing import Union, get_args, get_origin
 
 import yaml
 
-from avalanche_ssl.errors import UsageError, nearest
+
+def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["lr=1e-4", "augment.blur=0.5"]` as a mapping; values are read as YAML.
+
+    Raises:
+        UsageError: a pair has no `=`, or its value is not YAML.
+    """
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"setting '{pair}' has no value: give --set name=value")
+        try:
+            settings[name.strip()] = read_yaml(value)
+        except ValueError as error:
+            raise UsageError(f"setting '{pair[:200]}' is not YAML: {str(error)[:200]}") from error
+    return settings
 
 
 class _Tree(yaml.SafeLoader):

@@ -69,35 +69,3 @@ def _by_group(right: Tensor, asked: Tensor, values: Sequence[str], codes: Codes)
 
 def _pooled(codes: Codes) -> Tensor:
     return torch.from_numpy(np.concatenate(codes))
-
-
-def table(
-    answers: Sequence[tuple[int, Sequence[Answer]]], grouping: str, rows: int = 12, final: Sequence[Answer] = ()
-) -> str:
-    """Accuracies in per cent over the stream: a column for each question, and for each group of the first one.
-
-    Args:
-        answers: with the number of experiences learnt before them.
-        grouping: of the first question.
-        rows: show no more, among them the first and the last.
-        final: answers about all test images, where the others are about some; for a row of their own.
-    """
-    first = answers[0][1]
-    groups = list(first[0].by.get(grouping, {}))
-    columns = [f"{grouping} {group}" for group in groups] + [found.question for found in first]
-    width = max(len(column) for column in columns) + 2
-    chosen = np.unique(np.linspace(0, len(answers) - 1, min(rows, len(answers))).round().astype(int))
-    lines = ["learnt".ljust(10) + "".join(column.rjust(width) for column in columns)]
-
-    def line(name: str, found: Sequence[Answer]) -> str:
-        known = {one.question: one for one in found}
-        lead = known.get(first[0].question)
-        values = [lead.by[grouping].get(group) if lead else None for group in groups]
-        values += [known[one.question].accuracy if one.question in known else None for one in first]
-        cells = ["-" if value is None else f"{100 * value:.1f}" for value in values]
-        return name.ljust(10) + "".join(cell.rjust(width) for cell in cells)
-
-    lines += [line(str(learnt) if learnt else "untrained", found) for learnt, found in (answers[i] for i in chosen)]
-    lines += [line("all images", final)] if final else []
-    chances = ["" for _ in groups] + [f"{100 * found.chance:.1f}" for found in first]
-    return "\n".join([*lines, "chance".ljust(10) + "".join(text.rjust(width) for text in chances)])

@@ -17,13 +17,11 @@ from avalanche.benchmarks.utils.utils import concat_datasets
 from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
-from avalanche_ssl import metrics
 from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import require_positive
+from avalanche_ssl.evaluation.representation import alignment, bound, feature_std, linear_cka, rankme, uniformity, usage
 from avalanche_ssl.logging.jsonl import Log
-from avalanche_ssl.losses.contrastive import info_nce
 from avalanche_ssl.memory.bank import MemoryBank
-from avalanche_ssl.memory.clusters import perplexity
 from avalanche_ssl.memory.queue import Queue
 from avalanche_ssl.methods.base import Assignment, Contrast, Method, Outputs
 from avalanche_ssl.models.inference import features, untouched
@@ -42,7 +40,7 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
     eval mode and with a generator of its own: training goes on as if nothing had been measured. Fields of the event,
     where the method defines them:
 
-    - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.metrics`;
+    - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.evaluation.metrics`;
     - ``drift_cka``: CKA of the first experience's features now with those right after it was learnt;
     - ``embedding_std``, ``alignment``, ``uniformity``: of the two outputs that `Method.pair` names;
     - ``bounds``: see `bound`, of each of `Method.contrasts`, mean over batches of the training's size;
@@ -125,11 +123,11 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         now = self._features(strategy, sample)
         event: dict[str, Any] = {"trained": self.learnt, "images": len(now), "dim": now.shape[1]}
         if len(now) > 1:
-            event |= {"feature_std": metrics.feature_std(now), "rankme": metrics.rankme(now)}
+            event |= {"feature_std": feature_std(now), "rankme": rankme(now)}
         if self.first is None:
             self.first = now
         else:
-            event["drift_cka"] = metrics.linear_cka(self.first, self._features(strategy, self._sample(0)))
+            event["drift_cka"] = linear_cka(self.first, self._features(strategy, self._sample(0)))
         event |= self._agreement(strategy, sample)
         event["memory"] = {name: _age(m, self._before.get(name, 0)) for name, m in _memories(model)}
         self.events.append(event)
@@ -166,63 +164,14 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         if rows:
             first, second = (torch.cat(z) for z in zip(*rows, strict=True))
             event["embedding_dim"] = first.shape[1]
-            event["embedding_std"] = metrics.feature_std(first)
-            event["alignment"] = metrics.alignment(first, second)
-            event["uniformity"] = metrics.uniformity(first)
+            event["embedding_std"] = feature_std(first)
+            event["alignment"] = alignment(first, second)
+            event["uniformity"] = uniformity(first)
         if assigned:
             event["clusters"] = usage(assigned)
         if found and found[0]:
             event["bounds"] = {name: bound([batch[name] for batch in found]) for name in found[0]}
         return event
-
-
-def bound(batches: Sequence[Contrast]) -> dict[str, float]:
-    """The lower bound log N - L, in nats, of the mutual information of two views (CPC, arXiv:1807.03748, eq. 12).
-
-    L is the mean InfoNCE over the batches, also of a method that learns by NCE. The bound says little near its
-    ceiling, and values of another N or temperature cannot be compared with it. With negatives of one class, or of
-    earlier experiences, it is only approximate.
-
-    Returns:
-        ``bound``; N as ``candidates``; ``temperature``; ``ceiling``, see below; ``saturation``, the share of log N;
-        ``top1``, how often the positive has the largest score.
-    """
-    candidates = float(torch.cat([c.scores.isfinite().sum(1) for c in batches]).double().mean())
-    loss = float(torch.stack([info_nce(c.scores.double(), c.temperature) for c in batches]).mean())
-    top1 = float(torch.cat([(c.scores[:, :1] > c.scores[:, 1:]).all(1) for c in batches]).double().mean())
-    value, most = math.log(candidates) - loss, math.log(candidates)
-    return {
-        "bound": value,
-        "candidates": candidates,
-        "temperature": batches[0].temperature,
-        "ceiling": ceiling(candidates, batches[0].temperature) if batches[0].cosine else most,
-        "saturation": value / most if most > 0 else math.nan,
-        "top1": top1,
-    }
-
-
-def usage(batches: Sequence[Assignment]) -> dict[str, float]:
-    """How many clusters images use.
-
-    Returns:
-        ``clusters``, K; ``used``, those with any image; ``perplexity``, exp of the entropy of the sizes, K when
-        all are equally large and 1 when all images are in one. The latter two are means over the clusterings.
-    """
-    labels, count = torch.cat([batch.labels for batch in batches]), batches[0].clusters
-    sizes = torch.stack([each.bincount(minlength=count) for each in labels.T])
-    used = float((sizes > 0).sum(1).double().mean())
-    return {"clusters": count, "used": used, "perplexity": float(perplexity(sizes).mean())}
-
-
-def ceiling(candidates: float, temperature: float) -> float:
-    """What log N - L can reach with cosines as scores: positives at 1, negatives as far apart as a simplex allows.
-
-    About the smaller of log N and 1 / temperature.
-    """
-    others = candidates - 1
-    if others <= 0:
-        return 0.0
-    return math.log(candidates) - math.log1p(others * math.exp(-(1 + 1 / others) / temperature))
 
 
 def _with_past(datasets: Sequence[Any], t: int) -> Any:

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,23 +12,21 @@ import torch
 from avalanche.benchmarks import CLScenario, OnlineCLExperience
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metric_results import MetricValue
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avalanche_ssl.data.traversal import merged
 from avalanche_ssl.errors import UsageError, nearest, require_positive
+from avalanche_ssl.evaluation.feature_pass import FeaturePass, Function
+from avalanche_ssl.evaluation.history import Matrix, Measured, _answers, _plain, _unmeasured
+from avalanche_ssl.evaluation.schedule import Points
+from avalanche_ssl.evaluation.tasks import Answer, answer
 from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.models.inference import Labelled, untouched
-from avalanche_ssl.passes import FeaturePass, Function
-from avalanche_ssl.points import Measured, Points
 from avalanche_ssl.probes.online import OnlineProbe
-from avalanche_ssl.probes.protocols import PROBES, Probe
+from avalanche_ssl.probes.protocols import PROBES, Probe, _odd
 from avalanche_ssl.probes.protocols import probe as named
 from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
-from avalanche_ssl.questions import Answer, answer
 from avalanche_ssl.streams.tasks import Question
-
-Matrix = NDArray[np.float64]
 
 
 class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
@@ -113,7 +111,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.latest: list[Labelled] = []
         """Features and labels of each experience's test data as they were measured last."""
         self.consolidation = float("nan")
-        """Of the encoder after the whole stream, see `avalanche_ssl.metrics.consolidation`."""
+        """Of the encoder after the whole stream, see `avalanche_ssl.probes.consolidation`."""
         self.points = points
         self.curve: list[Measured] = []
         """Mean accuracies on the axis of images seen, at boundaries and `points`; empty without `points`."""
@@ -411,22 +409,3 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 seconds=round(self.train_seconds, 3),
                 **_odd(probe),
             )
-
-
-def _odd(probe: Probe) -> dict[str, str]:
-    """The field of an event, where there is something odd."""
-    return {"odd": probe.odd} if probe.odd else {}
-
-
-def _plain(answers: Iterable[Answer]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(found) for found in answers]
-
-
-def _answers(fields: Iterable[dict[str, Any]]) -> list[Answer]:
-    """The inverse of `_plain`."""
-    return [Answer(**found) for found in fields]
-
-
-def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
-    """As the row, but not known."""
-    return {key: np.full_like(values, np.nan) for key, values in row.items()}

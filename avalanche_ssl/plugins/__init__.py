@@ -1,0 +1,1 @@
+"""Avalanche plugins: probes, representation monitor, replay."""

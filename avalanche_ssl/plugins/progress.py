@@ -1,0 +1,105 @@
+"""Progress of training: a bar, and the fields of the `experience` event."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.core import SupervisedPlugin
+from tqdm import tqdm
+
+from avalanche_ssl import results
+from avalanche_ssl.plugins.probe import ProbePlugin
+
+
+class Progress(SupervisedPlugin):  # type: ignore[misc]
+    """A bar while an experience is learnt, and what is said of it afterwards."""
+
+    KEPT = ("learnt", "images", "steps", "seconds", "example", "last", "_loss", "_steps", "_here", "_here_seconds")
+    _bar: Any = None
+
+    def __init__(self, experiences: int) -> None:
+        super().__init__()
+        self.experiences = experiences
+        self.learnt = self.images = self.steps = 0
+        self.seconds = 0.0
+        self.example: torch.Tensor | None = None
+        """Two raw images of the stream."""
+        self.last: dict[str, Any] = {}
+        """Fields of the latest `experience` event."""
+        self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
+        self._since = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {name: getattr(self, name) for name in self.KEPT} | {"running": time.perf_counter() - self._since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`, and move the bar, if there is one, to where it was."""
+        for name in self.KEPT:
+            setattr(self, name, state[name])
+        self._since = time.perf_counter() - state["running"]
+        if self._bar is not None:
+            self._bar.set_description(self._title())
+            self._bar.update(self._here - self._bar.n)
+
+    @property
+    def rate(self) -> float:
+        """Images a second while learning, evaluation excluded."""
+        return self.images / max(self.seconds, 1e-9)
+
+    @contextmanager
+    def watch(self, images: int) -> Iterator[None]:
+        """Show the progress over an experience of so many images, passes included."""
+        self.learnt += 1
+        self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
+        bar = tqdm(total=images, desc=self._title(), unit="img", unit_scale=True, leave=False, mininterval=0.5)
+        with bar as self._bar:
+            yield
+        self.images += self._here
+        self.steps += self._steps
+        self.seconds += self._here_seconds
+        self.last = {
+            "trained": self.learnt,
+            "images": self.images,
+            "steps": self._steps,
+            "loss": float(self._loss) / max(self._steps, 1),
+            "seconds": round(self._here_seconds, 3),
+            "images_per_second": round(self._here / max(self._here_seconds, 1e-9), 1),
+        }
+
+    def _title(self) -> str:
+        return f"experience {self.learnt}/{self.experiences}"
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Start the clock; after the data were made ready, before the first step."""
+        self._since = time.perf_counter()
+
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
+        """Move the bar; the loss is read from the device only when the bar is drawn."""
+        self._loss = self._loss + strategy.loss.detach().squeeze()
+        self._steps += 1
+        if self.example is None:
+            self.example = strategy.mb_x[:2].clone()  # not a view, with which a checkpoint would keep the whole batch
+        self._here += len(strategy.mb_x)
+        if self._bar.update(len(strategy.mb_x)):
+            self._bar.set_postfix(loss=f"{float(self._loss) / self._steps:.3f}")
+
+    def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """Stop the clock before anybody evaluates."""
+        now = time.perf_counter()
+        self._here_seconds += now - self._since
+        self._since = now
+
+    def line(self, probe: ProbePlugin | None) -> str:
+        """A row of the table: what the latest experience cost and what the probes say after it."""
+        last = self.last
+        text = (
+            f"experience {last['trained']}/{self.experiences}  {last['images']:>9,} images  {last['seconds']:>6.1f} s"
+            f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
+        )
+        for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
+            text += "" if "/" in scope else f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
+        return text

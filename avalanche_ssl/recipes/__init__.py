@@ -1,0 +1,1 @@
+"""Recipes: the settings of strategies, by name and as YAML."""
