@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from avalanche_ssl.checkpoint import State
+from avalanche_ssl.checkpointing.file_format import State
 
 
 def uniform(

@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    from avalanche_ssl.checkpointing.encoder_weights import read_encoder
     from avalanche_ssl.evaluation.fine_tuning import stages_to_freeze
-    from avalanche_ssl.export import read_encoder
 
     for name in options.downstream:
         stages_to_freeze("full" if name == "scratch" else name)

@@ -172,7 +172,8 @@ def _run(options: argparse.Namespace) -> int:
 
     from training import train
 
-    from avalanche_ssl.resume import Interval, StoppedError
+    from avalanche_ssl.checkpointing.interval import Interval
+    from avalanche_ssl.checkpointing.signals import StoppedError
 
     Interval.parse(options.checkpoint_every)
     imported = time.perf_counter()

@@ -31,7 +31,9 @@ import run
 import torch
 from PIL import Image
 
-from avalanche_ssl import checkpoint, resume
+from avalanche_ssl.checkpointing import file_format
+from avalanche_ssl.checkpointing.checkpointer import Checkpoints
+from avalanche_ssl.checkpointing.file_format import _Hashed
 from avalanche_ssl.checks.snapshot import equal
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.models.encoders import ENCODERS
@@ -153,7 +155,7 @@ def kills(rng: random.Random, count: int, steps: int) -> Iterator[tuple[str, Cal
     yield "probe", partial(die_at, ProbePlugin, "_publish", rng.randint(1, 6))
     spot = rng.choice(["write", "fsync", "replace", "step"])
     if spot == "write":
-        yield "write", partial(die_at, checkpoint._Hashed, "write", rng.randint(3, 60), half)
+        yield "write", partial(die_at, _Hashed, "write", rng.randint(3, 60), half)
     elif spot == "fsync":
         yield "fsync", partial(die_at, os, "fsync", rng.randint(3, 8))
     elif spot == "replace":
@@ -194,7 +196,7 @@ def torture(name: str, arguments: Sequence[str], count: int, seed: int) -> tuple
 
 def differences(one: Path, other: Path) -> list[str]:
     """What is not the same in two finished runs."""
-    first, second = (checkpoint.read(path / "checkpoint") for path in (one, other))
+    first, second = (file_format.read(path / "checkpoint") for path in (one, other))
     found = compare(first["strategy"], second["strategy"], "")
     if (one / "accuracy.csv").read_bytes() != (other / "accuracy.csv").read_bytes():
         found.append("accuracy.csv")
@@ -232,7 +234,7 @@ def measure(strategy: str, settings: dict[str, Any], writes: int = 3) -> tuple[i
     stream = few_digits().train_stream
     made.train(stream[0], eval_streams=[])  # so that the optimiser has its state
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints, seconds = resume.Checkpoints(Path(folder, "checkpoint"), made, stream), []
+        checkpoints, seconds = Checkpoints(Path(folder, "checkpoint"), made, stream), []
         for _ in range(writes):
             start = time.perf_counter()
             checkpoints.save()
@@ -260,7 +262,7 @@ def prepare_process() -> None:
     BENCHMARKS["few-digits"] = few_digits
     for decode in (False, True):
         _few_digits(2, decode)
-    resume.Checkpoints.__init__.__kwdefaults__["share"] = 1.0  # type: ignore[index]
+    Checkpoints.__init__.__kwdefaults__["share"] = 1.0  # type: ignore[index]
 
 
 def main() -> int:

@@ -15,11 +15,12 @@ import yaml
 
 import avalanche_ssl
 from avalanche_ssl import results
+from avalanche_ssl.checkpointing.checkpointer import Checkpoints
+from avalanche_ssl.checkpointing.encoder_weights import write_encoder
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.cost import spent
 from avalanche_ssl.evaluation.history import curve
 from avalanche_ssl.evaluation.schedule import Points
-from avalanche_ssl.export import write_encoder
 from avalanche_ssl.files import locked, replacing
 from avalanche_ssl.gallery import FOLDER, Gallery
 from avalanche_ssl.logging.jsonl import JsonLog
@@ -28,7 +29,6 @@ from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.plugins.progress import Progress
 from avalanche_ssl.plugins.replay import _replay
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.resume import Checkpoints
 from avalanche_ssl.rng import _seed
 from avalanche_ssl.runs.csv_files import write_curve
 from avalanche_ssl.runs.summary import curve_table, task_table

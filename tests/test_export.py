@@ -15,8 +15,8 @@ from damage import damage
 from hypothesis import HealthCheck, given, settings
 from test_docs import block
 
+from avalanche_ssl.checkpointing.encoder_weights import read_encoder, write_encoder
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.export import read_encoder, write_encoder
 from avalanche_ssl.models import resnet, smallconv
 from avalanche_ssl.models.encoders import ENCODERS
 

@@ -11,10 +11,10 @@ from conftest import tiny
 from torch.optim import SGD
 
 from avalanche_ssl import SelfSupervised
+from avalanche_ssl.checkpointing.checkpointer import Checkpoints
 from avalanche_ssl.data.readers import DataError
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import MoCo
-from avalanche_ssl.resume import Checkpoints
 
 
 def make(loss: Any = None, **settings: Any) -> Any:

@@ -26,14 +26,16 @@ from conftest import tiny
 from torch.optim import SGD
 from torchvision import transforms
 
-from avalanche_ssl import ProbePlugin, SelfSupervised, checkpoint, resume
+from avalanche_ssl import ProbePlugin, SelfSupervised
+from avalanche_ssl.checkpointing import file_format, fingerprint
+from avalanche_ssl.checkpointing.checkpointer import Checkpoints
+from avalanche_ssl.checkpointing.interval import Interval
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.schedule import Points
 from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins.monitor import Vitals
-from avalanche_ssl.resume import Checkpoints, Interval
 from avalanche_ssl.streams import BENCHMARKS, online_stream
 from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint
 
@@ -291,14 +293,14 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
     benchmark = torture.few_digits()
     saved(benchmark)
     path, config = Path("checkpoint"), {"lr": 1, "deep": {"a": 1}}
-    whole = checkpoint.read(path)
+    whole = file_format.read(path)
     checkpoints = Checkpoints(path, make(benchmark), benchmark.train_stream, config=config)
     assert checkpoints.resume()
     for name in whole.keys() - {"log", "version"}:
         for changed in (whole | {name: 7}, {k: v for k, v in whole.items() if k != name}):
             if name in ("done", "seconds", "writing") and name in changed:
                 continue  # a number, as it should be
-            checkpoint.write(path, changed)
+            file_format.write(path, changed)
             with pytest.raises(UsageError) as error:
                 checkpoints.resume()
             assert "\n" not in str(error.value)
@@ -306,7 +308,7 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
         for value in (7, None, {}, [("x", 1)]):
             if value == whole["strategy"][name]:
                 continue
-            checkpoint.write(path, whole | {"strategy": whole["strategy"] | {name: value}})
+            file_format.write(path, whole | {"strategy": whole["strategy"] | {name: value}})
             with pytest.raises(UsageError) as error:
                 checkpoints.resume()
             assert "\n" not in str(error.value)
@@ -324,7 +326,7 @@ def test_a_memory_of_other_images_is_refused() -> None:
 def test_other_versions_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     benchmark = torture.few_digits()
     saved(benchmark)
-    monkeypatch.setattr(resume, "_versions", lambda: {"torch": "9"})
+    monkeypatch.setattr(fingerprint, "_versions", lambda: {"torch": "9"})
     checkpoints = Checkpoints("checkpoint", make(benchmark), benchmark.train_stream, config={"lr": 1, "deep": {"a": 1}})
     with pytest.warns(UserWarning, match=r"started with torch 2.*, now 9: results may differ in the last bits"):
         assert checkpoints.resume()
@@ -362,7 +364,7 @@ def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -
         now += 1
         checkpoints._after_step()
 
-    monkeypatch.setattr(checkpoint, "write", write)
+    monkeypatch.setattr(file_format, "write", write)
     strategy.after_step = step
     strategy.train(benchmark.train_stream[0], eval_streams=[])
     assert 4 <= spent[0] <= 0.06 * now
@@ -509,7 +511,7 @@ def test_a_full_disk_stops_the_run_in_one_line(place: str, whole: Path, monkeypa
     def fill() -> None:
         limit = (whole / ("log.jsonl" if place == "log" else "checkpoint")).stat().st_size
         if place == "log":
-            monkeypatch.setattr(checkpoint, "write", lambda *_: None)
+            monkeypatch.setattr(file_format, "write", lambda *_: None)
         if place != "embeddings":
             for name in ("_write_images", "save"):
                 monkeypatch.setattr(Gallery, name, lambda *_: None)

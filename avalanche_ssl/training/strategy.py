@@ -170,7 +170,7 @@ class SelfSupervised(
             raise UsageError(message) from error
 
     def progress(self) -> dict[str, Any]:
-        """Where training stands, see `avalanche_ssl.state`."""
+        """Where training stands, see `avalanche_ssl.checkpointing.strategy_state`."""
         names = ("_step", "_steps", "_recognised", "_finished")
         return {name: getattr(self, name) for name in names} | {"skipped": self.watch.skipped}
 

@@ -26,6 +26,7 @@ REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSampling
 """Avalanche's classes whose objects appear in plugins while a stream is learnt."""
 
 _CODE = (type, FunctionType, MethodType, BuiltinFunctionType)
+
 _KIND = "kind of object"  # marks the dicts that stand for an object
 
 

@@ -10,9 +10,9 @@ from avalanche.training.plugins.clock import Clock
 from avalanche.training.templates.base_sgd import PeriodicEval
 from torch import nn
 
-from avalanche_ssl.checkpoint import State
+from avalanche_ssl.checkpointing.file_format import State
+from avalanche_ssl.checkpointing.serialization import Stream, pack, unpack
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.plain import Stream, pack, unpack
 from avalanche_ssl.rng import _random_state, _set_random_state
 
 REMEMBERS: dict[type, Sequence[str]] = {

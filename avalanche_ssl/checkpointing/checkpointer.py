@@ -1,64 +1,27 @@
 """When is a checkpoint written, and how does a run go on from one? `Checkpoints`, and how runs are interrupted."""
 
-import hashlib
-import json
-import re
 import signal
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from avalanche_ssl import checkpoint
+from avalanche_ssl.checkpointing.file_format import State, latest, write
+from avalanche_ssl.checkpointing.fingerprint import _hash, _own, _versions, _warn_of_versions, check_same
+from avalanche_ssl.checkpointing.interval import Interval
+from avalanche_ssl.checkpointing.serialization import Stream
+from avalanche_ssl.checkpointing.signals import StoppedError
+from avalanche_ssl.checkpointing.strategy_state import capture, check_plugins, restore
 from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging.jsonl import JsonLog
-from avalanche_ssl.plain import Stream
-from avalanche_ssl.recipes.settings import plain
-from avalanche_ssl.state import capture, check_plugins, restore
 
 Experience = TypeVar("Experience")
 
-SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-
 SHARE = 0.05
 """Of the time at most, checkpoints inside an experience are written."""
-
-
-class StoppedError(Exception):
-    """A signal came, the step was finished and a checkpoint written; `signal` is its number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.signal = number
-
-
-@dataclass(frozen=True)
-class Interval:
-    """How often: every so many iterations or seconds, whichever is given."""
-
-    iterations: float = float("inf")
-    seconds: float = float("inf")
-
-    @classmethod
-    def parse(cls, text: str) -> "Interval":
-        """Read "500it", "30s", "10min", "2h" or "never".
-
-        Raises:
-            UsageError: it is none of these.
-        """
-        if text == "never":
-            return cls()
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(it|s|min|h)", text)
-        if not match or not float(match[1]):
-            raise UsageError(f"'{text}' is no interval: give e.g. 500it, 30s, 10min, 2h, or never")
-        number = float(match[1])
-        return cls(iterations=number) if match[2] == "it" else cls(seconds=number * SECONDS[match[2]])
 
 
 class Checkpoints:
@@ -82,7 +45,7 @@ class Checkpoints:
         share: of the time that writing may take inside an experience.
 
     Raises:
-        UsageError: a plugin cannot be saved; see `avalanche_ssl.state`.
+        UsageError: a plugin cannot be saved; see `avalanche_ssl.checkpointing.strategy_state`.
     """
 
     def __init__(
@@ -127,7 +90,7 @@ class Checkpoints:
         Raises:
             UsageError: it was written with other settings (which are named), or cannot be used.
         """
-        state = checkpoint.latest(self.path)
+        state = latest(self.path)
         if state is None:
             return False
         try:
@@ -139,7 +102,7 @@ class Checkpoints:
             raise UsageError(f"the checkpoint {self.path} does not fit this run ({reason})") from error
         return True
 
-    def _take(self, state: checkpoint.State) -> None:
+    def _take(self, state: State) -> None:
         if state["hash"] != _hash(state["config"]):
             raise UsageError(
                 f"the checkpoint {self.path} contradicts itself: its settings are not those it was made of"
@@ -155,7 +118,7 @@ class Checkpoints:
         inside = state["loader"] is not None and int(state["loader"]["taken"]) >= 0
         self.strategy.enter_with((lambda: self._enter(state)) if inside else None)
 
-    def _enter(self, state: checkpoint.State) -> None:
+    def _enter(self, state: State) -> None:
         """Stand in the midst of the interrupted epoch: hooks that ran since have changed the state again."""
         restore(self.strategy, state["strategy"], self.images)
         self.strategy.dataloader.start_at(state["loader"])
@@ -198,7 +161,7 @@ class Checkpoints:
             "hash": _hash(self.config),
             "versions": _versions(),
         }
-        checkpoint.write(self.path, state)
+        write(self.path, state)
         self.saved_at = self.strategy.clock.train_iterations
         self._last = time.monotonic()
         self._cost = self._last - start
@@ -239,59 +202,3 @@ class Checkpoints:
         iterations = self.strategy.clock.train_iterations - (self.saved_at or 0)
         wanted = past >= self.every.seconds or iterations >= self.every.iterations
         return wanted and past >= self._cost * (1 / self.share - 1)
-
-
-def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse settings that are not those of the checkpoint.
-
-    Raises:
-        UsageError: the settings that differ, with both values.
-    """
-    old, new = _flat(saved), _flat(given)
-    differing = [
-        f"{name} was {old.get(name, 'absent')}, is {new.get(name, 'absent')}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-    if differing:
-        raise UsageError(
-            f"the run was started with other settings: {'; '.join(differing)}. Give the same, or a new --out"
-        )
-
-
-def _own(strategy: Any, sizes: list[int]) -> dict[str, Any]:
-    """What decides how a strategy learns, as far as it can be read off it."""
-    return {
-        "method": type(strategy.model).__name__,
-        "optimizer": type(strategy.optimizer).__name__,
-        "batch size": strategy.train_mb_size,
-        "epochs": strategy.train_epochs,
-        "schedule": plain(strategy.schedule),
-        "clip": strategy.clip,
-        "precision": strategy.precision,
-        "compiled": strategy.compiled,
-        "transforms": strategy.transforms,
-        "on_nan": strategy.watch.on_nan,
-        "images": sizes,
-    }
-
-
-def _flat(settings: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
-    return flat
-
-
-def _hash(config: Any) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("torch", "avalanche-lib", "numpy")}
-
-
-def _warn_of_versions(saved: Mapping[str, str]) -> None:
-    other = [f"{name} {old}, now {new}" for name, new in _versions().items() if (old := saved.get(name)) != new]
-    if other:
-        warnings.warn(f"the run was started with {'; '.join(other)}: results may differ in the last bits", stacklevel=4)

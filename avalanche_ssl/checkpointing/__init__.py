@@ -1,0 +1,1 @@
+"""Exact resume: the whole state of a run in one file."""
