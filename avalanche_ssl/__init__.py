@@ -3,8 +3,9 @@
 The names below are imported when first used: Avalanche and torch take seconds to load.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
     from avalanche_ssl.checks.contract import check_method as check_method
@@ -17,22 +18,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Method": "method",
-    "ProbePlugin": "evaluation",
-    "Recipe": "recipe",
-    "Schedule": "schedule",
-    "SelfSupervised": "strategy",
-    "check_method": "checks",
-    "probe_metrics": "probe_metrics",
-}
-
 __all__ = ["Method", "ProbePlugin", "Recipe", "Schedule", "SelfSupervised", "check_method", "probe_metrics"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f"avalanche_ssl.{_HOME[name]}"), name)
-        globals()[name] = value  # the module `probe_metrics` has taken the name of its function
-        return value
-    raise AttributeError(f"module 'avalanche_ssl' has no attribute '{name}'")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Method": "methods.base",
+        "ProbePlugin": "plugins.probe",
+        "Recipe": "recipes.recipe",
+        "Schedule": "optim.lr_schedule",
+        "SelfSupervised": "training.strategy",
+        "check_method": "checks.contract",
+        "probe_metrics": "plugins.probe_metrics",
+    },
+)

@@ -13,7 +13,7 @@ from conftest import tiny
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from avalanche_ssl.memory.bank import bank
+from avalanche_ssl.memory import bank
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.loading import load_recipe, recipe_names
 

@@ -30,6 +30,7 @@ from avalanche_ssl import ProbePlugin, SelfSupervised
 from avalanche_ssl.checkpointing import file_format, fingerprint
 from avalanche_ssl.checkpointing.checkpointer import Checkpoints
 from avalanche_ssl.checkpointing.interval import Interval
+from avalanche_ssl.checkpointing.strategy_state import capture
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.schedule import Points
 from avalanche_ssl.gallery import Gallery
@@ -91,7 +92,7 @@ def learn(checkpoints: Checkpoints, benchmark: Any, kill_at: int = -1, cut: int 
 
 
 def state(checkpoints: Checkpoints) -> Any:
-    return resume.capture(checkpoints.strategy, checkpoints.images)
+    return capture(checkpoints.strategy, checkpoints.images)
 
 
 def assert_survives(build: Any, benchmark: Any, kills: Any = (5, 12), every: str = "3it", **settings: Any) -> Any:

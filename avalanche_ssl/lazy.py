@@ -1,0 +1,21 @@
+"""Names of a package that are imported when first used: torch and Avalanche take seconds to load."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` (PEP 562) of a package.
+
+    Args:
+        package: its name.
+        modules: the module, relative to the package, that defines each name.
+    """
+
+    def get(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        return getattr(import_module(f"{package}.{modules[name]}"), name)
+
+    return get
