@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from comparing import Group, Matrix, Stream
-from reading import Run
 
 from avalanche_ssl.evaluation.tasks import Answer
+from avalanche_ssl.runs.reader import Run
 
 
 @dataclass

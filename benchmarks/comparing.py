@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from reading import Run
 from references import Reference
 
 from avalanche_ssl.evaluation import metrics
@@ -23,6 +22,7 @@ from avalanche_ssl.evaluation.metrics import (
     forward_transfer,
     knowledge_gain,
 )
+from avalanche_ssl.runs.reader import Run
 
 Matrix = NDArray[np.float64]
 

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from reading import Run
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
+from avalanche_ssl.runs.reader import Run
 
 Rows = dict[tuple[str, str], NDArray[np.float64]]
 """Accuracies (T,) by probe and scope."""
@@ -85,17 +85,17 @@ def references(label: str, runs: list[Run], folder: Path, say: Callable[[str], N
 
 
 def _jobs(label: str, run: Run) -> list[Job]:
-    import run as command
-
     from avalanche_ssl.probes.protocols import probe
     from avalanche_ssl.recipes.loading import load_recipe
+    from avalanche_ssl.runs.build import STRATEGIES, _benchmark, _machine
+    from avalanche_ssl.runs.config import DEFAULTS
 
     if not run.finished or not run.end or not run.config.get("settings"):
         raise UsageError(f"{run.folder} is unfinished, or its configuration is not known: finish it with --resume")
-    config = command.DEFAULTS | run.config
+    config = DEFAULTS | run.config
     settings, seed, images = config["settings"], config["seed"], int(run.end["images"])
-    recipe = load_recipe(config["strategy"], command.STRATEGIES).override(settings)
-    device, precision = command._machine("auto", config["precision"])
+    recipe = load_recipe(config["strategy"], STRATEGIES).override(settings)
+    device, precision = _machine("auto", config["precision"])
     probes = [name for name in config["probes"].split(",") if not probe(name).online]
     stream = {name: config[name] for name in ("benchmark", "data", "stream")} | {"probes": probes}
     encoded = stream | {"precision": config["precision"]}
@@ -106,7 +106,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
 
     @cache
     def benchmark() -> Any:
-        return command._benchmark(config)
+        return _benchmark(config)
 
     def built(recipe: Any, seed: int) -> Any:
         return recipe.build(seed=seed, device=device, precision=precision)
@@ -126,7 +126,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
 
     def supervised() -> Rows:
         classes = {"classes": max(2, len(benchmark().class_names))}
-        return at_once(load_recipe("supervised", command.STRATEGIES).override(labelled | classes))
+        return at_once(load_recipe("supervised", STRATEGIES).override(labelled | classes))
 
     starts = [
         Job(f"{label}: untrained", "untrained", mine | {"settings": untrained, "seed": s}, partial(fresh, s))

@@ -17,11 +17,11 @@ import yaml
 from asked import Asked, asked
 from comparing import Group, Stream, paired, spread, streams
 from glossary import WORDS
-from reading import Run, read_all
 from references import references
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs.reader import Run, read_all
 
 COLUMNS = (
     "average accuracy",

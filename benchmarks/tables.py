@@ -79,9 +79,8 @@ def plan(device: str, benchmark: str, data: str | None, out: Path) -> dict[str, 
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, list[str]]:
-    from run import _machine
-
     from avalanche_ssl.errors import nearest
+    from avalanche_ssl.runs.build import _machine
 
     jobs = plan(_machine(options.device, "fp32")[0], options.benchmark, options.data, options.out)
     names = options.only.split(",") if options.only else [*jobs]

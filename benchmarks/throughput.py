@@ -90,7 +90,8 @@ def _run(options: argparse.Namespace) -> int:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if options.augment:
         from parts import augment
-        from run import _machine
+
+        from avalanche_ssl.runs.build import _machine
 
         augment(_machine(options.device, "fp32")[0])
     if options.memory:
@@ -171,11 +172,11 @@ def _scale(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _cases(options: argparse.Namespace) -> list[Any]:
     """Everything that was asked for; wrong names show now."""
-    from run import _machine
     from steps import STRATEGIES, Case
 
     from avalanche_ssl.recipes.loading import recipe_names
     from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.runs.build import _machine
 
     names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
     cases = [

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import run
 import torch
 from avalanche.benchmarks.classic import CORe50
 from conftest import tiny
@@ -19,6 +18,7 @@ from PIL import Image
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl import SelfSupervised, streams
+from avalanche_ssl.cli import run
 from avalanche_ssl.data import image_cache_writer
 from avalanche_ssl.data.loader import RawLoader, resolve
 from avalanche_ssl.data.traversal import walk

@@ -5,12 +5,11 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import downstream as command
 import pytest
-import run
 import torch
 from conftest import tiny
 
+from avalanche_ssl.cli import finetune, run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.fine_tuning import fine_tune, stages_to_freeze
 from avalanche_ssl.methods import CMC, SimCLR
@@ -64,13 +63,13 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setitem(ENCODERS, "smallconv", partial(tiny))
     short = ["--experiences", "2", "--epochs", "1", "--stream", "composites=2", "--out", "a"]
     assert run.main(["--strategy", "simclr", *short]) == 0
-    assert command.main(["a", "--downstream", "frozen", "scratch", "--epochs", "1", "--labels", "0.1"]) == 0
+    assert finetune.main(["a", "--downstream", "frozen", "scratch", "--epochs", "1", "--labels", "0.1"]) == 0
     out = capsys.readouterr().out
     assert "linear head, 10 % of the labels, 1 epochs" in out and "scratch" in out.splitlines()[-1]
     events = [json.loads(line) for line in Path("a/downstream-frozen.jsonl").read_text().splitlines()]
     assert [e["event"] for e in events] == ["run", "epoch"] and 0 <= events[1]["accuracy"] <= 1
     more = ["--labels", "0.05", "--epochs", "1", "--batch-size", "16", "--device", "cpu", "--out", "b/c"]
-    assert command.main(["a", *more]) == 0
+    assert finetune.main(["a", *more]) == 0
     first, *_ = [json.loads(line) for line in Path("b/c/downstream-frozen.jsonl").read_text().splitlines()]
     assert (first["batch_size"], first["device"], first["run"], first["epochs"]) == (16, "cpu", "a", 1)
     capsys.readouterr()
@@ -80,10 +79,10 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         (["--device", "cpx"], "no device 'cpx'"),
         (["--batch-size", "0"], "batch_size"),
     ):
-        assert command.main(["a", *wrong]) == 2
+        assert finetune.main(["a", *wrong]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
-    assert command.main(["a", "--downstream", "nothing"]) == 2
+    assert finetune.main(["a", "--downstream", "nothing"]) == 2
     shutil.copy("a/config.yaml", "a/encoder.pt")
-    assert command.main(["a"]) == 2
+    assert finetune.main(["a"]) == 2
     assert "cannot use a/encoder.pt" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from avalanche_ssl import ProbePlugin, Recipe, results
+from avalanche_ssl import ProbePlugin, Recipe
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging.jsonl import JsonLog
@@ -37,6 +37,7 @@ from avalanche_ssl.probes.protocols import probe as named
 from avalanche_ssl.probes.ridge import GRID
 from avalanche_ssl.probes.scopes import probe_accuracies
 from avalanche_ssl.probes.sgd import TrainedHead
+from avalanche_ssl.runs import csv_files, plots, summary
 from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.streams.benchmark import assemble
 
@@ -340,7 +341,7 @@ UNTRAINED = np.array([0.5, 0.4, 0.3])
 
 def test_summary_by_hand() -> None:
     matrix = np.where(np.isnan(R), 0.35, R)
-    assert results.summary(matrix, UNTRAINED, 0.8) == pytest.approx(
+    assert summary.summary(matrix, UNTRAINED, 0.8) == pytest.approx(
         {
             "average accuracy": (0.7 + 0.6 + 1.0) / 3,
             "anytime accuracy": (0.8 + (0.6 + 0.9) / 2 + (0.7 + 0.6 + 1.0) / 3) / 3,
@@ -352,27 +353,27 @@ def test_summary_by_hand() -> None:
             "consolidation": 0.8,
         }
     )
-    assert results.EXPLAIN.keys() == results.summary(matrix, UNTRAINED).keys()
+    assert summary.EXPLAIN.keys() == summary.summary(matrix, UNTRAINED).keys()
 
 
 def test_percent() -> None:
-    assert [results.percent(v) for v in (0.5, 1.0, -0.0123, math.nan)] == ["50.0", "100.0", "-1.2", "-"]
+    assert [summary.percent(v) for v in (0.5, 1.0, -0.0123, math.nan)] == ["50.0", "100.0", "-1.2", "-"]
 
 
 def test_table_of_the_matrix() -> None:
-    assert results.matrix_table(R, UNTRAINED).splitlines() == [
+    assert summary.matrix_table(R, UNTRAINED).splitlines() == [
         "learnt        e1    e2    e3   mean",
         "untrained   50.0  40.0  30.0   40.0",
         "1           80.0  50.0     -   65.0",
         "2           60.0  90.0  40.0   63.3",
         "3           70.0  60.0 100.0   76.7",
     ]
-    assert results.matrix_table(np.full((1, 1), math.nan), np.ones(1)).endswith("      -      -")
+    assert summary.matrix_table(np.full((1, 1), math.nan), np.ones(1)).endswith("      -      -")
 
 
 def test_csv_of_the_rows(tmp_path: Path) -> None:
     rows = [{"all": UNTRAINED}, *({"all": row} for row in R)]
-    results.write_csv(tmp_path / "a.csv", rows, "ridge", {"ridge": "so, so", "other": "no"})
+    csv_files.write_csv(tmp_path / "a.csv", rows, "ridge", {"ridge": "so, so", "other": "no"})
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     matrix = np.full((4, 3), math.nan)
@@ -388,7 +389,7 @@ def test_picture(tmp_path: Path, experiences: int) -> None:
     matrices = {scope: rng.random((experiences, experiences)) for scope in ("all", "seen", "task")}
     matrices["all"][0, -1] = math.nan
     matrices["seen"][np.triu_indices(experiences, 1)] = math.nan
-    results.draw(tmp_path / "a.png", "a title", matrices, rng.random(experiences))
+    plots.draw(tmp_path / "a.png", "a title", matrices, rng.random(experiences))
     with Image.open(tmp_path / "a.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (1200, 504))
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 50, "not blank"
@@ -550,4 +551,4 @@ def test_a_protocol_that_is_odd_says_so_in_the_table_of_protocols(few: Any) -> N
     learner = strategy(plugin)
     for experience in few.train_stream:
         learner.train(experience, eval_streams=[])
-    assert f"  odd: {PROBES['cassle-online-leak'].odd}" in results.protocol_table(plugin).splitlines()
+    assert f"  odd: {PROBES['cassle-online-leak'].odd}" in summary.protocol_table(plugin).splitlines()

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import export as command
 import pytest
-import run
 import torch
 import torture
 from damage import damage
@@ -16,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from test_docs import block
 
 from avalanche_ssl.checkpointing.encoder_weights import read_encoder, write_encoder
+from avalanche_ssl.cli import export, run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import resnet, smallconv
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.runs import config
 
 KINDS = ["simclr", "cmc", "deepcluster", "moco"]
 
@@ -59,9 +59,9 @@ def of_card(card: str) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("file", ["e.pt", "e.safetensors"])
 def test_the_code_in_a_card_gives_the_encoder_of_the_run(kind: str, file: str, runs: Path) -> None:
-    assert command.main([str(runs / kind), "--out", file]) == 0
+    assert export.main([str(runs / kind), "--out", file]) == 0
     encoder = of_card(Path("e.md").read_text())
-    expected = run.of_folder(runs / kind)[1].build_method().encoder
+    expected = config.of_folder(runs / kind)[1].build_method().encoder
     expected.load_state_dict(torch.load(runs / kind / "encoder.pt", weights_only=True))
     assert repr(encoder) == repr(expected) and not encoder.training
     assert not torture.compare(encoder.state_dict(), expected.state_dict(), "")
@@ -73,14 +73,14 @@ def test_readmes_five_lines(runs: Path) -> None:
     (tmp := Path("encoder.pt")).write_bytes((runs / "simclr" / "encoder.pt").read_bytes())
     names: dict[str, Any] = {"images": torch.rand(6, 3, 32, 32)}
     exec(code.replace("smallconv", "tiny"), names)
-    method = run.of_folder(runs / "simclr")[1].build_method().eval()
+    method = config.of_folder(runs / "simclr")[1].build_method().eval()
     method.encoder.load_state_dict(torch.load(tmp, weights_only=True))
     assert torch.equal(names["features"], method.represent(names["images"]))
 
 
 def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (runs / "simclr" / "encoder.pt").read_bytes()
-    assert command.main([str(runs / "simclr")]) == 0
+    assert export.main([str(runs / "simclr")]) == 0
     assert capsys.readouterr().out.split() == [str(runs / "simclr" / n) for n in ("encoder.pt", "encoder.md")]
     assert (runs / "simclr" / "encoder.pt").read_bytes() == before
     card = (runs / "simclr" / "encoder.md").read_text()
@@ -95,16 +95,16 @@ def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]
 
 def test_a_new_run_removes_the_card_of_the_old_one(runs: Path) -> None:
     arguments = [*torture.options_of("simclr", "fp32", 0, 0, 0), "--epochs", "1", "--out", "a"]
-    assert run.main(arguments) == 0 and command.main(["a"]) == 0
+    assert run.main(arguments) == 0 and export.main(["a"]) == 0
     assert Path("a/encoder.md").exists()
     assert run.main([*arguments, "--overwrite"]) == 0
     assert not Path("a/encoder.md").exists()
 
 
 def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main([str(runs / "moco" / "checkpoint")]) == 2
+    assert export.main([str(runs / "moco" / "checkpoint")]) == 2
     assert "say with --out" in capsys.readouterr().err
-    assert command.main([str(runs / "moco" / "checkpoint"), "--out", "a.pt"]) == 0
+    assert export.main([str(runs / "moco" / "checkpoint"), "--out", "a.pt"]) == 0
     assert not torture.compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
     assert "an unknown part of the stream" in Path("a.md").read_text()
 
@@ -113,17 +113,17 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "a").mkdir()
     for name in ("config.yaml", "encoder.pt"):
         (tmp_path / "a" / name).write_bytes((runs / "simclr" / name).read_bytes())
-    assert command.main(["a"]) == 0, "a run without a log was not probed"
+    assert export.main(["a"]) == 0, "a run without a log was not probed"
     assert "was not probed" in Path("a/encoder.md").read_text()
     for source, words in {"nowhere": "no run 'nowhere'", ".": "cannot read", "a/encoder.pt": "say with --out"}.items():
-        assert command.main([source]) == 2
+        assert export.main([source]) == 2
         said = capsys.readouterr().err
         assert words in said and said.startswith("export.py: ") and said.count("\n") == 1
     (tmp_path / "a" / "encoder.pt").write_bytes((runs / "moco" / "encoder.pt").read_bytes())
     write_encoder("a/encoder.pt", {"x": torch.zeros(2)})
-    assert command.main(["a"]) == 2
+    assert export.main(["a"]) == 2
     assert "the weights are not of this run's encoder" in capsys.readouterr().err
-    assert command.main([str(runs / "simclr"), "--out", "/dev/null/e.pt"]) == 2
+    assert export.main([str(runs / "simclr"), "--out", "/dev/null/e.pt"]) == 2
     assert "cannot write /dev/null/e.pt" in capsys.readouterr().err
 
 

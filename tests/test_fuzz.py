@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import run
-import training
 import yaml
 from conftest import tiny
 from damage import damage
@@ -16,8 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from avalanche_ssl import streams
+from avalanche_ssl.cli import run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.runs import config as config_module
+from avalanche_ssl.runs import runner
 from avalanche_ssl.streams import BENCHMARKS
 
 MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,7 +52,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     monkeypatch.setitem(BENCHMARKS, "split-digits", lambda experiences=5, seed=0, composites=1: None)
-    monkeypatch.setattr(training, "train", lambda recipe, benchmark, config, out, **_: started.append(config))
+    monkeypatch.setattr(runner, "train", lambda recipe, benchmark, config, out, **_: started.append(config))
     return started
 
 
@@ -65,7 +66,7 @@ def one_line(arguments: list[str], ran: list[Any], capsys: pytest.CaptureFixture
         assert said.startswith("run.py: ") and said.count("\n") == 1 and len(said) < 2000, said[:500]
         return said
     (config,) = ran
-    for name, kind in run.KINDS.items():
+    for name, kind in config_module.KINDS.items():
         assert name == "on_nan" or isinstance(config[name], kind), f"{name} is {config[name]!r}"
     again = yaml.safe_load(yaml.safe_dump(config))
     assert again == config or config != config, "config.yaml can be written and read"

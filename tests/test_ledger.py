@@ -7,8 +7,8 @@ from avalanche.training.plugins import ReplayPlugin
 from conftest import tiny
 
 from avalanche_ssl.evaluation.cost import spent, views_an_image
-from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, CPC, MoCo, SimCLR
+from avalanche_ssl.runs.embeddings import Gallery
 from avalanche_ssl.training.strategy import SelfSupervised
 
 

@@ -10,7 +10,6 @@ import avalanche.training.plugins as av
 import numpy as np
 import online_costs
 import pytest
-import run
 import torch
 import torture
 from avalanche.models.dynamic_modules import DynamicModule
@@ -18,6 +17,7 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from conftest import tiny
 
 from avalanche_ssl.checks.harness import textured
+from avalanche_ssl.cli import run
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.history import curve
@@ -29,6 +29,8 @@ from avalanche_ssl.plugins.monitor import Vitals
 from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.recipes.loading import load_recipe, recipe_names
 from avalanche_ssl.recipes.recipe import Recipe
+from avalanche_ssl.runs import build as build_module
+from avalanche_ssl.runs import config as config_module
 from avalanche_ssl.runs.summary import curve_table
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.streams.benchmark import assemble
@@ -227,9 +229,9 @@ def test_deepcluster_by_epochs_is_refused_mini_batches(digits):
 SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}
 
 
-@pytest.mark.parametrize("name", recipe_names(run.STRATEGIES))
+@pytest.mark.parametrize("name", recipe_names(build_module.STRATEGIES))
 def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
-    recipe = load_recipe(name, run.STRATEGIES)
+    recipe = load_recipe(name, build_module.STRATEGIES)
     small = {k: v for k, v in SMALL.items() if k in recipe.settings}
     losses = []
     recipe = recipe.override({"batch_size": 4} | recipe.streaming | small)
@@ -312,8 +314,8 @@ def test_points_change_nothing_else(few):
 
 def options(*given):
     parsed = run._parser().parse_args(["--strategy", "deepcluster", *given])
-    config = run._config(parsed)
-    return run._recipe(parsed, config).settings
+    config = config_module._config(parsed)
+    return build_module._recipe(parsed, config).settings
 
 
 def test_online_brings_the_methods_settings_and_those_beside_it_win():

@@ -19,8 +19,7 @@ from avalanche_ssl.evaluation.tasks import Answer, answer
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.protocols import PROBES
-from avalanche_ssl.results import matrix_table, protocol_table
-from avalanche_ssl.runs.summary import task_table
+from avalanche_ssl.runs.summary import matrix_table, protocol_table, task_table
 from avalanche_ssl.streams.tasks import Question
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading
 import references
 import report
-import run
 import torch
 from conftest import tiny
 from PIL import Image
 
+from avalanche_ssl.cli import run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.runs import reader
 
 SHORT = ["--benchmark", "folder", "--data", "photos", "--experiences", "2", "--stream", "size=8", "--device", "cpu"]
 SHORT += ["--set", "augment.size=8", "--set", "batch_size=8", "--epochs", "3", "--probes", "ncm,knn-20,cassle-online"]
@@ -47,7 +47,7 @@ def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
     measured, said = [], []
     original = references._measured
     monkeypatch.setattr(references, "_measured", lambda s, *rest: measured.append(s) or original(s, *rest))
-    found = references.references("simclr", [reading.read(Path("a"))], Path("cache"), said.append)
+    found = references.references("simclr", [reader.read(Path("a"))], Path("cache"), said.append)
     assert [(r.label, len(r.repeats)) for r in found] == [
         ("raw pixels, 16x16", 1),
         ("simclr: untrained", 5),
@@ -58,29 +58,29 @@ def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
     assert pixels.model.represent(torch.zeros(1, 3, 64, 8, dtype=torch.uint8)).shape == (1, 3 * 16 * 8)
     assert pixels.model.represent(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape == (1, 192)
     assert {s.clock.train_iterations for s in starts} == {0}
-    images = reading.read(Path("a")).end["images"]
+    images = reader.read(Path("a")).end["images"]
     assert [s.clock.train_iterations * 8 for s in (iid, supervised)] == [images] * 2 == [3 * 64] * 2
     assert (type(iid.model).__name__, type(supervised.model).__name__) == ("SimCLR", "Supervised")
     assert len(supervised.model.head) == 1 and supervised.optimizer.param_groups[0]["initial_lr"] == 0.001
     by_name = {r.label: r for r in found}
     assert by_name["raw pixels, 16x16"].averages("ncm", "all") == [1.0], "four shades of gray"
     assert np.std(by_name["simclr: untrained"].averages("ncm", "all")) > 0
-    first = reading.read(Path("a")).untrained("ncm", "all").mean()
+    first = reader.read(Path("a")).untrained("ncm", "all").mean()
     assert by_name["simclr: untrained"].averages("ncm", "all")[0] == pytest.approx(first), "seed 0 is the run's"
     assert {scope for _, scope in by_name["simclr: iid"].repeats[0]} == {"all", "seen", "task"}
     assert by_name["simclr: iid"].averages("cassle-online", "all") == [], "it would have to be trained along"
     assert len(said) == 8
-    again = references.references("simclr", [reading.read(Path("a"))], Path("cache"), said.append)
+    again = references.references("simclr", [reader.read(Path("a"))], Path("cache"), said.append)
     assert len(said) == 8 and len(measured) == 8
     assert [r.averages("knn-20", "task") for r in again] == [r.averages("knn-20", "task") for r in found]
 
 
 def test_only_settings_that_matter_are_in_the_names_of_the_cache():
-    a = reading.read(Path("a"))
+    a = reader.read(Path("a"))
 
     def names(**changed):
         settings = a.config["settings"] | changed.pop("settings", {})
-        b = reading.read(Path("a"))
+        b = reader.read(Path("a"))
         b.config = a.config | {"settings": settings} | changed
         return {(j.label, json.dumps(j.key, sort_keys=True, default=str)) for j in references._jobs("x", b)}
 
@@ -95,7 +95,7 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache():
 
 
 def test_a_damaged_file_of_the_cache_is_written_anew():
-    run_a, said = reading.read(Path("a")), []
+    run_a, said = reader.read(Path("a")), []
     references.references("simclr", [run_a], Path("cache2"), said.append)
     (path,) = Path("cache2").glob("pixels-*.json")
     whole = path.read_text()
@@ -121,7 +121,7 @@ def test_the_report_shows_them_by_name(capsys):
 def test_what_stands_in_the_way_is_said(capsys):
     Path("file").write_text("")
     with pytest.raises(UsageError, match="give another --cache"):
-        references.references("x", [reading.read(Path("a"))], Path("file/b"), lambda _: None)
+        references.references("x", [reader.read(Path("a"))], Path("file/b"), lambda _: None)
     Path("b").mkdir()
     lines = Path("a/log.jsonl").read_text().splitlines()
     Path("b/log.jsonl").write_text("\n".join(line for line in lines if '"event": "end"' not in line))

@@ -10,11 +10,11 @@ import exhibits
 import numpy as np
 import pictures
 import pytest
-import reading
 import report
 
 from avalanche_ssl import __version__
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs import reader
 
 R = [[0.8, 0.5, 0.3], [0.6, 0.9, 0.4], [0.7, 0.6, 0.5]]
 
@@ -62,14 +62,14 @@ def embed(folder, moments=4):
 
 
 def test_a_finished_run(tmp_path):
-    run = reading.read(write(tmp_path / "a"))
+    run = reader.read(write(tmp_path / "a"))
     assert (run.strategy, run.seed, run.experiences, run.trained, run.finished, run.notes) == ("cmc", 0, 3, 3, True, [])
     np.testing.assert_array_equal(run.matrix("ridge", "all"), R)
     np.testing.assert_array_equal(run.untrained("ridge", "all"), [0.4] * 3)
 
 
 def test_an_unfinished_run_is_used_as_far_as_it_goes_and_said_so(tmp_path):
-    run = reading.read(write(tmp_path / "a", learnt=2, end=False, tail='{"event": "prob'))
+    run = reader.read(write(tmp_path / "a", learnt=2, end=False, tail='{"event": "prob'))
     assert run.trained == 2 and run.notes == ["the last line was cut off", "unfinished: 2 of 3 experiences"]
     np.testing.assert_array_equal(run.matrix("ridge", "all"), np.array(R)[:2, :2])
     (stream,) = comparing.streams([run])
@@ -82,7 +82,7 @@ def test_broken_lines_and_other_versions_are_noted(tmp_path):
     text = (folder / "log.jsonl").read_text().splitlines()
     text[3:3] = ["\x00\x00", "[1]", '{"event": "probe", "trained": "x"}']
     (folder / "log.jsonl").write_text("\n".join(text))
-    run = reading.read(folder)
+    run = reader.read(folder)
     assert run.trained == 3
     assert run.notes == [
         "line 4 is broken",
@@ -94,7 +94,7 @@ def test_broken_lines_and_other_versions_are_noted(tmp_path):
 
 def test_a_restarted_run_counts_what_was_measured_last(tmp_path):
     again = {"event": "probe", "trained": 3, "evaluated": 3, "probe": "ridge", "scope": "all", "accuracy": 0.9}
-    run = reading.read(write(tmp_path / "a", tail=json.dumps(again)))
+    run = reader.read(write(tmp_path / "a", tail=json.dumps(again)))
     assert run.matrix("ridge", "all")[2, 2] == 0.9
 
 
@@ -114,7 +114,7 @@ def test_no_runs_are_refused_in_one_line(tmp_path, capsys):
 def test_groups_means_and_paired_differences_by_hand(tmp_path):
     runs = [write(tmp_path / f"a{s}", "cmc", s, 0.01 * s) for s in range(3)]
     runs += [write(tmp_path / f"b{s}", "moco", s, 0.01 * s + 0.1 + 0.02 * (s == 2)) for s in (1, 2)]
-    (stream,) = comparing.streams([reading.read(r) for r in runs])
+    (stream,) = comparing.streams([reader.read(r) for r in runs])
     first, second = stream.groups
     assert comparing.spread(list(first.values("average accuracy", "ridge", "all").values())) == pytest.approx(
         (0.61, 0.01)
@@ -128,7 +128,7 @@ def test_groups_means_and_paired_differences_by_hand(tmp_path):
 
 def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path):
     folders = [write(tmp_path / "a"), write(tmp_path / "b"), write(tmp_path / "c", benchmark="cifar")]
-    runs = [reading.read(f) for f in folders]
+    runs = [reader.read(f) for f in folders]
     runs[1].config["settings"]["augment"]["size"] = 16
     digits, cifar = comparing.streams(runs)
     assert [g.label for g in digits.groups] == ["cmc augment.size=32", "cmc augment.size=16"]
@@ -140,7 +140,7 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path):
     ("epochs", "words"), [((1, 1), ", one pass"), ((3, 3), ", 3 passes"), ((3, 1), ", 1 or 3 passes"), ((1, None), "")]
 )
 def test_the_title_of_an_online_stream_says_the_passes(tmp_path, epochs, words):
-    runs = [reading.read(write(tmp_path / f"{seed}", seed=seed)) for seed in range(2)]
+    runs = [reader.read(write(tmp_path / f"{seed}", seed=seed)) for seed in range(2)]
     for run, number in zip(runs, epochs):
         run.config |= {"online": 10, "settings": {"epochs": number} if number else None}
     (stream,) = comparing.streams(runs)
@@ -154,12 +154,12 @@ def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_pa
         log.read_text().replace('"probe": "ridge"', '"probe": "mine", "odd": "<odd> so"')
         + '{"event": "consolidation", "trained": 3, "accuracy": 0.625, "chance": 0.333}\n'
     )
-    (stream,) = comparing.streams([reading.read(folder)])
+    (stream,) = comparing.streams([reader.read(folder)])
     text = report.table([stream], [])
     assert "odd about mine: <odd> so" in text.splitlines() and "62.5" in text
     assert "&lt;odd&gt; so" in report.page([stream], [])
     log.write_text(log.read_text().replace('"mine", "odd": "<odd> so"', '"lump"'))
-    assert "slip" in reading.read(folder).odd["lump"], "of a run by an older version, which did not say it"
+    assert "slip" in reader.read(folder).odd["lump"], "of a run by an older version, which did not say it"
 
 
 # -- further questions -----------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def cells(text, label):
 
 def test_answers_over_seeds_by_hand(tmp_path):
     folders = [ask(write(tmp_path / f"a{s}", seed=s), final=0.7 + 0.02 * s, first=0.5 + 0.2 * s) for s in range(2)]
-    (stream,) = comparing.streams([reading.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
+    (stream,) = comparing.streams([reader.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
     text = report.table([stream], [])
     assert "further questions; last encoder on all test images" in text
     (head,) = [line for line in text.splitlines() if "place here" in line]
@@ -207,7 +207,7 @@ def test_answers_over_seeds_by_hand(tmp_path):
 def test_answers_are_of_the_same_images_for_all_runs(tmp_path):
     """One of which was not asked about all; and another was asked at other times."""
     folders = [ask(write(tmp_path / "a"), final=0.7), ask(write(tmp_path / "b", seed=1, learnt=3), trained=(0, 1, 3))]
-    (stream,) = comparing.streams([reading.read(f) for f in folders])
+    (stream,) = comparing.streams([reader.read(f) for f in folders])
     text = report.table([stream], [])
     assert "further questions; last encoder on the test images of the matrix" in text
     assert cells(text, "cmc")[2] == "65.0±0.0"
@@ -215,7 +215,7 @@ def test_answers_are_of_the_same_images_for_all_runs(tmp_path):
 
 
 def test_answers_on_the_page(tmp_path):
-    (stream,) = comparing.streams([reading.read(ask(write(tmp_path / "a"), final=0.7))])
+    (stream,) = comparing.streams([reader.read(ask(write(tmp_path / "a"), final=0.7))])
     text = report.page([stream], [])
     section = text.partition("Further questions to the probe")[2].partition("<section>")[0]
     assert section.count("<table>") == 2 and section.count("<img") == 2
@@ -223,7 +223,7 @@ def test_answers_on_the_page(tmp_path):
         assert part in section, part
     assert section.count("<td>chance</td>") == 1
     assert "<td>ridge, all, on all test images</td><td>70.0</td>" in text
-    (plain,) = comparing.streams([reading.read(write(tmp_path / "b"))])
+    (plain,) = comparing.streams([reader.read(write(tmp_path / "b"))])
     assert "Further questions to the probe" not in report.page([plain], []), "of a stream that asks none"
     assert "further questions" not in report.table([plain], [])
 
@@ -232,7 +232,7 @@ def test_broken_answers_are_noted(tmp_path):
     folder = ask(write(tmp_path / "a"))
     with (folder / "log.jsonl").open("a") as file:
         file.write('{"event": "answer", "trained": 3, "question": "kind"}\n{"event": "answer", "by": 3}\n')
-    run = reading.read(folder)
+    run = reader.read(folder)
     assert run.notes == ["2 answer events are broken"]
     assert [one.question for one in run.answers[3]] == ["kind", "<scene>"]
 
@@ -323,7 +323,7 @@ def test_pictures_of_a_long_stream_show_what_was_measured_where_it_was(tmp_path,
     """Of four experiences the second and the last were measured, by probes and vitals."""
     rows = np.full((5, 4), np.nan)
     rows[[0, 2, 4]] = 0.5
-    run = reading.read(write(tmp_path / "a"))
+    run = reader.read(write(tmp_path / "a"))
     run.accuracies["ridge", "all"] = rows
     run.vitals = [{"trained": t, "rankme": 5.0} for t in (1, 2, 4)]
     (stream,) = comparing.streams([run])
@@ -341,7 +341,7 @@ def test_pictures_of_a_long_stream_show_what_was_measured_where_it_was(tmp_path,
 
 
 def test_the_page_escapes_notes(tmp_path):
-    run = reading.read(write(tmp_path / "a"))
+    run = reader.read(write(tmp_path / "a"))
     assert "&lt;b&gt;" in report.page(comparing.streams([run]), ["<b>"])
 
 
@@ -349,4 +349,4 @@ def test_an_unreadable_folder_beside_a_good_one_is_noted(tmp_path, capsys):
     assert report.main([str(write(tmp_path / "a")), str(tmp_path / "b"), "--out", str(tmp_path / "r.html")]) == 0
     assert "b holds no run" in capsys.readouterr().out
     with pytest.raises(UsageError):
-        reading.read(tmp_path / "b")
+        reader.read(tmp_path / "b")

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import run
 import torch
 import torture
 from avalanche.checkpointing import maybe_load_checkpoint, save_checkpoint
@@ -31,12 +30,13 @@ from avalanche_ssl.checkpointing import file_format, fingerprint
 from avalanche_ssl.checkpointing.checkpointer import Checkpoints
 from avalanche_ssl.checkpointing.interval import Interval
 from avalanche_ssl.checkpointing.strategy_state import capture
+from avalanche_ssl.cli import run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.schedule import Points
-from avalanche_ssl.gallery import Gallery
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.runs.embeddings import Gallery
 from avalanche_ssl.streams import BENCHMARKS, online_stream
 from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint
 

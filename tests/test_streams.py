@@ -19,9 +19,9 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from avalanche_ssl import streams
-from avalanche_ssl.streams import digits
 from avalanche_ssl.data.loader import RawLoader, resolve
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams import digits
 from avalanche_ssl.streams.splits import class_groups, equal_parts
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-import sweep
+
+from avalanche_ssl.cli import sweep
 
 
 def test_the_grid(tmp_path):

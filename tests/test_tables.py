@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-import run
-import sweep
 import tables
 import throughput
+
+from avalanche_ssl.cli import run, sweep
+from avalanche_ssl.runs import build
+from avalanche_ssl.runs import config as config_module
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -22,9 +24,9 @@ def test_commands_are_ones_that_exist(device, tmp_path):
             own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
             assert len(sweep.plan(own[own.index("--strategy") + 1], "0", [], tmp_path)) == 2
             options = run._parser().parse_args(["--strategy", "simclr", *rest])
-            config = run._config(options)
-            assert Path(config["data"]).name == "images" and run._recipe(options, config).epochs == 100
-            run._check_probes(config["probes"])
+            config = config_module._config(options)
+            assert Path(config["data"]).name == "images" and build._recipe(options, config).epochs == 100
+            config_module._check_probes(config["probes"])
         else:
             assert script == "probe_costs.py" and not words
 

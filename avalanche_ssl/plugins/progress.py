@@ -10,8 +10,8 @@ import torch
 from avalanche.core import SupervisedPlugin
 from tqdm import tqdm
 
-from avalanche_ssl import results
 from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.runs.summary import percent
 
 
 class Progress(SupervisedPlugin):  # type: ignore[misc]
@@ -101,5 +101,5 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
             f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
         )
         for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
-            text += "" if "/" in scope else f"  {scope} {results.percent(float(np.nanmean(row))):>5} %"
+            text += "" if "/" in scope else f"  {scope} {percent(float(np.nanmean(row))):>5} %"
         return text

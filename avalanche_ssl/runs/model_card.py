@@ -15,7 +15,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.results import percent
+from avalanche_ssl.runs.summary import percent
 
 
 def card(

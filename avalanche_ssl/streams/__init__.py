@@ -13,7 +13,6 @@ Torch and Avalanche are imported when a builder is called, so that a command lin
 
 from avalanche_ssl.streams.builders import (
     BENCHMARKS,
-    HEADLINES,
     core50_stream,
     digits_domain,
     folder,
@@ -26,7 +25,6 @@ from avalanche_ssl.streams.builders import (
 
 __all__ = [
     "BENCHMARKS",
-    "HEADLINES",
     "core50_stream",
     "digits_domain",
     "folder",

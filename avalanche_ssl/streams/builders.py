@@ -222,6 +222,3 @@ BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
     "core50-nicv2-196": _core50("nicv2-196", "new instances and classes, 196 experiences of about 600 frames"),
     "core50-nicv2-391": _core50("nicv2-391", "new instances and classes, 391 experiences of about 300 frames"),
 }
-
-HEADLINES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
-"""The probe that a stream's users report first, where it is not ridge."""

@@ -2,8 +2,6 @@
 
 import math
 import platform
-import shutil
-import textwrap
 from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -11,18 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 import avalanche_ssl
-from avalanche_ssl import results
 from avalanche_ssl.checkpointing.checkpointer import Checkpoints
 from avalanche_ssl.checkpointing.encoder_weights import write_encoder
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.cost import spent
-from avalanche_ssl.evaluation.history import curve
 from avalanche_ssl.evaluation.schedule import Points
-from avalanche_ssl.files import locked, replacing
-from avalanche_ssl.gallery import FOLDER, Gallery
+from avalanche_ssl.files import locked
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.plugins.monitor import Vitals
 from avalanche_ssl.plugins.probe import ProbePlugin
@@ -30,11 +24,11 @@ from avalanche_ssl.plugins.progress import Progress
 from avalanche_ssl.plugins.replay import _replay
 from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.rng import _seed
-from avalanche_ssl.runs.csv_files import write_curve
-from avalanche_ssl.runs.summary import curve_table, task_table
+from avalanche_ssl.runs.console import _parts, _report
+from avalanche_ssl.runs.embeddings import Gallery
+from avalanche_ssl.runs.folder import FILES, _open
+from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import online_stream
-
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "points.csv", "accuracy.png", "encoder.pt")
 
 SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
 
@@ -134,7 +128,7 @@ def _train(
     elif probe and gallery:
         probe.measure(strategy)
         gallery.save(0, probe.latest)
-        print(f"untrained encoder: all {results.percent(float(np.mean(probe.untrained('all'))))} %")
+        print(f"untrained encoder: all {percent(float(np.mean(probe.untrained('all'))))} %")
     if not probe:
         print("the stream has no labels: nothing to probe, watch the loss")
     try:
@@ -169,13 +163,6 @@ def _train(
     print(f"files in {out}: {', '.join(f for f in FILES if (out / f).exists())}")
 
 
-def _parts(clocks: Mapping[str, float]) -> str:
-    """What the seconds beside those of training went into; "rest" is health, pictures and reports."""
-    parts = {name.removesuffix("_seconds"): s for name, s in clocks.items() if name not in ("seconds", "train_seconds")}
-    parts["rest"] = clocks["seconds"] - clocks["train_seconds"] - sum(parts.values())
-    return ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
-
-
 def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
     """The experience, or its mini-batches, in which the order does not matter."""
     size = config["online"]
@@ -199,45 +186,6 @@ def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
     health = f" after experience {vitals.events[-1]['trained']}: {signs}" if signs else ": none measured yet"
     last = f"step {checkpoints.saved_at}, {checkpoints.path}" if checkpoints.saved_at is not None else "none"
     return f"stopped after step {strategy.clock.train_iterations}; vital signs{health}; last good checkpoint: {last}"
-
-
-def _open(out: Path, config: dict[str, Any]) -> None:
-    """Clear the run's folder of the files of an earlier run, and write the configuration."""
-    for path in [*(out / name for name in (*FILES, "encoder.md")), *out.glob("checkpoint*")]:
-        path.unlink(missing_ok=True)
-    shutil.rmtree(out / FOLDER, ignore_errors=True)
-    with replacing(out / "config.yaml") as file:
-        file.write(yaml.safe_dump(config, sort_keys=False).encode())
-
-
-def _report(probe: ProbePlugin, out: Path, name: str) -> None:
-    """Print the matrix and the summary; write the CSV and the picture."""
-    matrix, untrained = probe.matrix("all"), probe.untrained("all")
-    headline = probe.probes[0]
-    print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
-    print(results.matrix_table(matrix, untrained))
-    print()
-    if len(probe.probes) > 1 or headline.odd:
-        print(results.protocol_table(probe))
-        print()
-    if probe.curve:
-        print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
-        print(curve_table(probe.curve, headline.name))
-        print()
-    if probe.answers:
-        grouping = next(iter(probe.questions[0].groups), "")
-        print(f"further questions to the probe (accuracy in %; {probe.answers[0][1][0].question} by {grouping} first)")
-        print(task_table(probe.answers, grouping, final=probe.final_answers))
-        print()
-    for metric, value in results.summary(matrix, untrained, probe.consolidation).items():
-        print(f"{metric:<20} {results.percent(value):>6} %   {results.EXPLAIN[metric]}")
-    results.write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
-    title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
-    matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
-    curves = {scope: curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
-    results.draw(out / "accuracy.png", title, matrices, untrained, curves)
-    if probe.curve:
-        write_curve(out / "points.csv", probe.curve)
 
 
 def _versions() -> dict[str, str]:

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from avalanche_ssl.data.loader import RawLoader
 from avalanche_ssl.models.inference import Labelled
-
-FOLDER = "embeddings"
+from avalanche_ssl.runs.folder import FOLDER
 
 
 class Gallery:

@@ -14,10 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import run
 import torch
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs.build import _benchmark, _machine
+from avalanche_ssl.runs.config import of_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,11 +56,11 @@ def _compare(options: argparse.Namespace) -> None:
 
     for name in options.downstream:
         stages_to_freeze("full" if name == "scratch" else name)
-    options.device, _ = run._machine(options.device, "fp32")
+    options.device, _ = _machine(options.device, "fp32")
     options.out = options.out or options.run
-    config, recipe = run.of_folder(options.run)
+    config, recipe = of_folder(options.run)
     weights = read_encoder(options.run / "encoder.pt")
-    benchmark = run._benchmark(config)
+    benchmark = _benchmark(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         fresh, pretrained = recipe.build_method(), recipe.build_method()
