@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import references
-import report
 import torch
 from conftest import tiny
 from PIL import Image
 
-from avalanche_ssl.cli import run
+from avalanche_ssl.cli import report, run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.reports import baselines
 from avalanche_ssl.runs import reader
 
 SHORT = ["--benchmark", "folder", "--data", "photos", "--experiences", "2", "--stream", "size=8", "--device", "cpu"]
@@ -45,9 +44,9 @@ def here(desk, monkeypatch):
 
 def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
     measured, said = [], []
-    original = references._measured
-    monkeypatch.setattr(references, "_measured", lambda s, *rest: measured.append(s) or original(s, *rest))
-    found = references.references("simclr", [reader.read(Path("a"))], Path("cache"), said.append)
+    original = baselines._measured
+    monkeypatch.setattr(baselines, "_measured", lambda s, *rest: measured.append(s) or original(s, *rest))
+    found = baselines.references("simclr", [reader.read(Path("a"))], Path("cache"), said.append)
     assert [(r.label, len(r.repeats)) for r in found] == [
         ("raw pixels, 16x16", 1),
         ("simclr: untrained", 5),
@@ -70,7 +69,7 @@ def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
     assert {scope for _, scope in by_name["simclr: iid"].repeats[0]} == {"all", "seen", "task"}
     assert by_name["simclr: iid"].averages("cassle-online", "all") == [], "it would have to be trained along"
     assert len(said) == 8
-    again = references.references("simclr", [reader.read(Path("a"))], Path("cache"), said.append)
+    again = baselines.references("simclr", [reader.read(Path("a"))], Path("cache"), said.append)
     assert len(said) == 8 and len(measured) == 8
     assert [r.averages("knn-20", "task") for r in again] == [r.averages("knn-20", "task") for r in found]
 
@@ -82,7 +81,7 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache():
         settings = a.config["settings"] | changed.pop("settings", {})
         b = reader.read(Path("a"))
         b.config = a.config | {"settings": settings} | changed
-        return {(j.label, json.dumps(j.key, sort_keys=True, default=str)) for j in references._jobs("x", b)}
+        return {(j.label, json.dumps(j.key, sort_keys=True, default=str)) for j in baselines._jobs("x", b)}
 
     def differing(**changed):
         return {label for label, _ in names(**changed) - names()}
@@ -96,13 +95,13 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache():
 
 def test_a_damaged_file_of_the_cache_is_written_anew():
     run_a, said = reader.read(Path("a")), []
-    references.references("simclr", [run_a], Path("cache2"), said.append)
+    baselines.references("simclr", [run_a], Path("cache2"), said.append)
     (path,) = Path("cache2").glob("pixels-*.json")
     whole = path.read_text()
     for broken in ("", whole[:50], "[]", whole.replace('"rows"', '"lines"'), whole.replace('"size": 8', '"size": 9')):
         path.write_text(broken)
         said.clear()
-        references.references("simclr", [run_a], Path("cache2"), said.append)
+        baselines.references("simclr", [run_a], Path("cache2"), said.append)
         assert len(said) == 1 and path.read_text() == whole
 
 
@@ -121,7 +120,7 @@ def test_the_report_shows_them_by_name(capsys):
 def test_what_stands_in_the_way_is_said(capsys):
     Path("file").write_text("")
     with pytest.raises(UsageError, match="give another --cache"):
-        references.references("x", [reader.read(Path("a"))], Path("file/b"), lambda _: None)
+        baselines.references("x", [reader.read(Path("a"))], Path("file/b"), lambda _: None)
     Path("b").mkdir()
     lines = Path("a/log.jsonl").read_text().splitlines()
     Path("b/log.jsonl").write_text("\n".join(line for line in lines if '"event": "end"' not in line))

@@ -4,16 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import asked
-import comparing
-import exhibits
 import numpy as np
-import pictures
 import pytest
-import report
 
 from avalanche_ssl import __version__
+from avalanche_ssl.cli import report
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.reports import comparison, figures, html, neighbors, tables, tasks
 from avalanche_ssl.runs import reader
 
 R = [[0.8, 0.5, 0.3], [0.6, 0.9, 0.4], [0.7, 0.6, 0.5]]
@@ -72,7 +69,7 @@ def test_an_unfinished_run_is_used_as_far_as_it_goes_and_said_so(tmp_path):
     run = reader.read(write(tmp_path / "a", learnt=2, end=False, tail='{"event": "prob'))
     assert run.trained == 2 and run.notes == ["the last line was cut off", "unfinished: 2 of 3 experiences"]
     np.testing.assert_array_equal(run.matrix("ridge", "all"), np.array(R)[:2, :2])
-    (stream,) = comparing.streams([run])
+    (stream,) = comparison.streams([run])
     assert stream.groups[0].label == "cmc (unfinished: 2 of 3)"
     assert stream.groups[0].values("average accuracy", "ridge", "all") == {0: pytest.approx(0.75)}
 
@@ -114,14 +111,14 @@ def test_no_runs_are_refused_in_one_line(tmp_path, capsys):
 def test_groups_means_and_paired_differences_by_hand(tmp_path):
     runs = [write(tmp_path / f"a{s}", "cmc", s, 0.01 * s) for s in range(3)]
     runs += [write(tmp_path / f"b{s}", "moco", s, 0.01 * s + 0.1 + 0.02 * (s == 2)) for s in (1, 2)]
-    (stream,) = comparing.streams([reader.read(r) for r in runs])
+    (stream,) = comparison.streams([reader.read(r) for r in runs])
     first, second = stream.groups
-    assert comparing.spread(list(first.values("average accuracy", "ridge", "all").values())) == pytest.approx(
+    assert comparison.spread(list(first.values("average accuracy", "ridge", "all").values())) == pytest.approx(
         (0.61, 0.01)
     )
-    mean, std, seeds = comparing.paired(first, second, "average accuracy", "ridge", "all")
+    mean, std, seeds = comparison.paired(first, second, "average accuracy", "ridge", "all")
     assert (mean, std, seeds) == (pytest.approx(0.11), pytest.approx(0.02 / 2**0.5), 2)
-    text = report.table([stream], [])
+    text = tables.table([stream], [])
     assert "probe ridge, scope all" in text and "61.0 ± 1.0" in text
     assert "moco minus cmc, 2 paired seeds: average accuracy +11.0 ± 1.4" in text
 
@@ -130,10 +127,10 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path):
     folders = [write(tmp_path / "a"), write(tmp_path / "b"), write(tmp_path / "c", benchmark="cifar")]
     runs = [reader.read(f) for f in folders]
     runs[1].config["settings"]["augment"]["size"] = 16
-    digits, cifar = comparing.streams(runs)
+    digits, cifar = comparison.streams(runs)
     assert [g.label for g in digits.groups] == ["cmc augment.size=32", "cmc augment.size=16"]
     assert [g.label for g in cifar.groups] == ["cmc"]
-    assert "2 different streams are kept apart" in report.table([digits, cifar], [])
+    assert "2 different streams are kept apart" in tables.table([digits, cifar], [])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +140,7 @@ def test_the_title_of_an_online_stream_says_the_passes(tmp_path, epochs, words):
     runs = [reader.read(write(tmp_path / f"{seed}", seed=seed)) for seed in range(2)]
     for run, number in zip(runs, epochs):
         run.config |= {"online": 10, "settings": {"epochs": number} if number else None}
-    (stream,) = comparing.streams(runs)
+    (stream,) = comparison.streams(runs)
     assert stream.title == f"digits (experiences 3, in mini-batches of 10{words})"
 
 
@@ -154,10 +151,10 @@ def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_pa
         log.read_text().replace('"probe": "ridge"', '"probe": "mine", "odd": "<odd> so"')
         + '{"event": "consolidation", "trained": 3, "accuracy": 0.625, "chance": 0.333}\n'
     )
-    (stream,) = comparing.streams([reader.read(folder)])
-    text = report.table([stream], [])
+    (stream,) = comparison.streams([reader.read(folder)])
+    text = tables.table([stream], [])
     assert "odd about mine: <odd> so" in text.splitlines() and "62.5" in text
-    assert "&lt;odd&gt; so" in report.page([stream], [])
+    assert "&lt;odd&gt; so" in html.page([stream], [])
     log.write_text(log.read_text().replace('"mine", "odd": "<odd> so"', '"lump"'))
     assert "slip" in reader.read(folder).odd["lump"], "of a run by an older version, which did not say it"
 
@@ -191,15 +188,15 @@ def cells(text, label):
 
 def test_answers_over_seeds_by_hand(tmp_path):
     folders = [ask(write(tmp_path / f"a{s}", seed=s), final=0.7 + 0.02 * s, first=0.5 + 0.2 * s) for s in range(2)]
-    (stream,) = comparing.streams([reader.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
-    text = report.table([stream], [])
+    (stream,) = comparison.streams([reader.read(f) for f in [*folders, ask(write(tmp_path / "b", "moco"), 0.6)]])
+    text = tables.table([stream], [])
     assert "further questions; last encoder on all test images" in text
     (head,) = [line for line in text.splitlines() if "place here" in line]
     assert head.split()[1:] == ["place", "here", "place", "there", "kind", "<scene>"]
     assert cells(text, "cmc") == ["71.0±1.4", "61.0±1.4", "71.0±1.4", "41.0±1.4"]
     assert cells(text, "moco") == ["60.0", "50.0", "60.0", "40.0"]
     assert cells(text, "chance") == ["-", "-", "25.0", "12.5"]
-    steps, accuracies = asked.over_stream(stream.groups[0], "kind")
+    steps, accuracies = tasks.over_stream(stream.groups[0], "kind")
     assert steps == [0, 2, 3]
     np.testing.assert_allclose(accuracies, [[0.5, 0.6, 0.65], [0.7, 0.8, 0.85]])
 
@@ -207,25 +204,25 @@ def test_answers_over_seeds_by_hand(tmp_path):
 def test_answers_are_of_the_same_images_for_all_runs(tmp_path):
     """One of which was not asked about all; and another was asked at other times."""
     folders = [ask(write(tmp_path / "a"), final=0.7), ask(write(tmp_path / "b", seed=1, learnt=3), trained=(0, 1, 3))]
-    (stream,) = comparing.streams([reader.read(f) for f in folders])
-    text = report.table([stream], [])
+    (stream,) = comparison.streams([reader.read(f) for f in folders])
+    text = tables.table([stream], [])
     assert "further questions; last encoder on the test images of the matrix" in text
     assert cells(text, "cmc")[2] == "65.0±0.0"
-    assert asked.over_stream(stream.groups[0], "kind")[0] == [0, 3]
+    assert tasks.over_stream(stream.groups[0], "kind")[0] == [0, 3]
 
 
 def test_answers_on_the_page(tmp_path):
-    (stream,) = comparing.streams([reader.read(ask(write(tmp_path / "a"), final=0.7))])
-    text = report.page([stream], [])
+    (stream,) = comparison.streams([reader.read(ask(write(tmp_path / "a"), final=0.7))])
+    text = html.page([stream], [])
     section = text.partition("Further questions to the probe")[2].partition("<section>")[0]
     assert section.count("<table>") == 2 and section.count("<img") == 2
     for part in ("<td>70.0</td><td>40.0</td>", "<td>70.0</td><td>60.0</td>", "&lt;scene&gt;", "on all test images"):
         assert part in section, part
     assert section.count("<td>chance</td>") == 1
     assert "<td>ridge, all, on all test images</td><td>70.0</td>" in text
-    (plain,) = comparing.streams([reader.read(write(tmp_path / "b"))])
-    assert "Further questions to the probe" not in report.page([plain], []), "of a stream that asks none"
-    assert "further questions" not in report.table([plain], [])
+    (plain,) = comparison.streams([reader.read(write(tmp_path / "b"))])
+    assert "Further questions to the probe" not in html.page([plain], []), "of a stream that asks none"
+    assert "further questions" not in tables.table([plain], [])
 
 
 def test_broken_answers_are_noted(tmp_path):
@@ -242,7 +239,7 @@ def test_broken_answers_are_noted(tmp_path):
 
 def test_neighbours_are_those_of_a_naive_search():
     x = np.random.default_rng(0).normal(size=(12, 4))
-    found = exhibits.nearest(x, 3)
+    found = neighbors.nearest(x, 3)
     for i in range(12):
         cosines = {j: x[i] @ x[j] / np.linalg.norm(x[i]) / np.linalg.norm(x[j]) for j in range(12) if j != i}
         assert found[i].tolist() == sorted(cosines, key=cosines.get, reverse=True)[:3]
@@ -286,8 +283,8 @@ def test_the_page_cannot_be_written(tmp_path, capsys):
 def test_broken_embeddings_leave_the_rest(tmp_path):
     folder = embed(write(tmp_path / "a"))
     (folder / "embeddings" / "002.npy").write_bytes(b"cut off")
-    assert exhibits.exhibit(folder, "a") is None
-    assert exhibits.exhibit(write(tmp_path / "b"), "b") is None
+    assert neighbors.exhibit(folder, "a") is None
+    assert neighbors.exhibit(write(tmp_path / "b"), "b") is None
 
 
 def test_a_browser_moves_the_slider(page: Path):
@@ -326,12 +323,12 @@ def test_pictures_of_a_long_stream_show_what_was_measured_where_it_was(tmp_path,
     run = reader.read(write(tmp_path / "a"))
     run.accuracies["ridge", "all"] = rows
     run.vitals = [{"trained": t, "rankme": 5.0} for t in (1, 2, 4)]
-    (stream,) = comparing.streams([run])
+    (stream,) = comparison.streams([run])
     drawn = []
-    monkeypatch.setattr(pictures, "_svg", lambda figure: drawn.append(figure.axes[0]) or "data:")
-    pictures.anytime(stream, "ridge", "all")
-    pictures.health(stream, "rankme", "effective rank")
-    pictures.heat_map(stream.groups[0], "ridge", "all")
+    monkeypatch.setattr(figures, "_svg", lambda figure: drawn.append(figure.axes[0]) or "data:")
+    figures.anytime(stream, "ridge", "all")
+    figures.health(stream, "rankme", "effective rank")
+    figures.heat_map(stream.groups[0], "ridge", "all")
     anytime, health, heat_map = drawn
     assert anytime.lines[0].get_xdata().tolist() == [2, 4]
     assert health.lines[0].get_xdata().tolist() == [1, 2, 4]
@@ -342,7 +339,7 @@ def test_pictures_of_a_long_stream_show_what_was_measured_where_it_was(tmp_path,
 
 def test_the_page_escapes_notes(tmp_path):
     run = reader.read(write(tmp_path / "a"))
-    assert "&lt;b&gt;" in report.page(comparing.streams([run]), ["<b>"])
+    assert "&lt;b&gt;" in html.page(comparison.streams([run]), ["<b>"])
 
 
 def test_an_unreadable_folder_beside_a_good_one_is_noted(tmp_path, capsys):

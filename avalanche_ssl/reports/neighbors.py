@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pictures
 from numpy.typing import NDArray
+
+from avalanche_ssl.reports.figures import scatter, thumbnail
 
 Features = NDArray[np.float64]
 
@@ -67,14 +68,14 @@ def exhibit(folder: Path, title: str, neighbours: int = 5, queries: int = 6) -> 
     names = [str(c) for c in classes]
     moments = [int(file.stem) for file in files]
     frames = [
-        Frame("untrained encoder" if t == 0 else f"after experience {t}", pictures.scatter(points, numbers, names))
+        Frame("untrained encoder" if t == 0 else f"after experience {t}", scatter(points, numbers, names))
         for t, points in zip(moments, layout(features), strict=True)
     ]
     before, after = nearest(features[0], neighbours), nearest(features[-1], neighbours)
     chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(queries, len(classes)))]
 
     def thumb(i: int, query: int) -> Thumb:
-        return Thumb(pictures.thumbnail(images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))
+        return Thumb(thumbnail(images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))
 
     rows = [Row(thumb(q, q), [thumb(i, q) for i in before[q]], [thumb(i, q) for i in after[q]]) for q in chosen]
     shares = [float((numbers[found] == numbers[:, None]).mean()) for found in (before, after)]

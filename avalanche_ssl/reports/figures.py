@@ -9,16 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from asked import over_stream
-from comparing import Group, Stream, spread
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from avalanche_ssl.reports.comparison import Group, Stream, spread
+from avalanche_ssl.reports.tasks import over_stream
+
 COLOURS = ("#3366cc", "#e07b1a", "#2c9b6c", "#b8408f", "#7a5cc4", "#8a6d3b", "#c0392b", "#4d7f94")
+
 CLASSES = ("#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#c9a800", "#b07aa1", "#ff8fa3", "#8c6246", "#79706e")
+
 STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -33,6 +36,7 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "report",
 }
+
 Picture = str
 """`data:` address of an image."""
 

@@ -32,12 +32,16 @@ Rows = dict[tuple[str, str], NDArray[np.float64]]
 """Accuracies (T,) by probe and scope."""
 
 INITIALISATIONS = 5
+
 SIDE = 16
 """Pixels of an image side at most: ridge regression on all of 32x32 takes minutes for each fit."""
+
 TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "clip")
 """Settings that do not matter to an untrained encoder."""
+
 SHARED = ("encoder", "batch_size", "epochs", "schedule")
 """Settings that the supervised reference takes from the run."""
+
 AT_ONCE = {"hidden": 0, "lr": 0.001}
 """Settings of its recipe that are made for streams, as they are best where nothing can be forgotten."""
 

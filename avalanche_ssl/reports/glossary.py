@@ -1,5 +1,4 @@
 """What does every number of a report mean?"""
-# ruff: noqa: E501
 
 from __future__ import annotations
 

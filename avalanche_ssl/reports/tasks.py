@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from comparing import Group, Matrix, Stream
 
 from avalanche_ssl.evaluation.tasks import Answer
+from avalanche_ssl.reports.comparison import Group, Matrix, Stream
 from avalanche_ssl.runs.reader import Run
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from references import Reference
 
 from avalanche_ssl.evaluation import metrics
 from avalanche_ssl.evaluation.metrics import (
@@ -22,6 +21,7 @@ from avalanche_ssl.evaluation.metrics import (
     forward_transfer,
     knowledge_gain,
 )
+from avalanche_ssl.reports.baselines import Reference
 from avalanche_ssl.runs.reader import Run
 
 Matrix = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Comparison of runs: tables, figures and one HTML page."""
