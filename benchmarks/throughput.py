@@ -89,13 +89,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if options.augment:
-        from parts import augment
+        from speed.components import augment
 
         from avalanche_ssl.runs.build import _machine
 
         augment(_machine(options.device, "fp32")[0])
     if options.memory:
-        from parts import memory
+        from speed.components import memory
 
         memory()
     return 0
@@ -103,12 +103,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _strategies(options: argparse.Namespace) -> dict[str, Any]:
     """Measure each strategy with each encoder, batch size and precision."""
-    from rows import BARE_HEAD, PEER_HEAD, bare_line, peer_line, without_room
-    from timing import machine, ratios, spread, versions
+    from speed.machine import machine, versions
+    from speed.rows import BARE_HEAD, PEER_HEAD, bare_line, peer_line, without_room
+    from speed.timing import ratios, spread
 
     cases = _cases(options)
     if options.peer:
-        from peers import check, cores
+        from speed.peers import check, cores
 
         check(options.peer, cases)
         options.workers = cores() if options.workers is None else options.workers
@@ -128,7 +129,7 @@ def _strategies(options: argparse.Namespace) -> dict[str, Any]:
 
 def _row(case: Any, options: argparse.Namespace) -> dict[str, Any] | None:
     """The figures of one case; None if it does not fit into the memory."""
-    from rows import beside_bare, beside_peer
+    from speed.rows import beside_bare, beside_peer
 
     from avalanche_ssl.recipes.settings import parse_settings
     from avalanche_ssl.training.failures import out_of_memory
@@ -143,8 +144,9 @@ def _row(case: Any, options: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _features(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from inference import BATCH, speeds
-    from timing import machine, spread
+    from speed.feature_extraction import BATCH, speeds
+    from speed.machine import machine
+    from speed.timing import spread
 
     options.strategy = "simclr"
     rows = []
@@ -159,8 +161,8 @@ def _features(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _scale(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from scaling import grow
-    from timing import machine, versions
+    from speed.machine import machine, versions
+    from speed.scaling import grow
 
     options.strategy = "moco"
     case = _cases(options)[0]
@@ -172,7 +174,7 @@ def _scale(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _cases(options: argparse.Namespace) -> list[Any]:
     """Everything that was asked for; wrong names show now."""
-    from steps import STRATEGIES, Case
+    from speed.case import STRATEGIES, Case
 
     from avalanche_ssl.recipes.loading import recipe_names
     from avalanche_ssl.recipes.settings import parse_settings

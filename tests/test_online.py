@@ -7,11 +7,11 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import avalanche.training.plugins as av
+import crash_test
 import numpy as np
-import online_costs
+import online_cost
 import pytest
 import torch
-import torture
 from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from conftest import tiny
@@ -326,7 +326,7 @@ def test_online_brings_the_methods_settings_and_those_beside_it_win():
 
 def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(run.BENCHMARKS, "few-digits", torture.few_digits)
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", crash_test.few_digits)
     given = ["--strategy", "simclr", "--benchmark", "few-digits", "--experiences", "1", "--precision", "fp32"]
     given += ["--set", "dim=8", "--online", "10", "--epochs", "2", "--replay", "15", "--probe-every", "30,45"]
     assert run.main([*given, "--out", "a"]) == 0
@@ -350,7 +350,7 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
 )
 def test_mistakes_are_one_line(given, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(run.BENCHMARKS, "few-digits", torture.few_digits)
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", crash_test.few_digits)
     assert run.main(["--strategy", "simclr", "--benchmark", "few-digits", *given, "--out", "a"]) == 2
     said = capsys.readouterr().err
     assert message in said
@@ -391,19 +391,19 @@ def textures(monkeypatch):
     images = textured(240).permute(0, 2, 3, 1).numpy()
     data = ArrayDataset(images, np.arange(240) % 4)
     benchmark = assemble(data, [np.arange(240)], data, [np.arange(240)], list("abcd"))
-    monkeypatch.setattr(online_costs, "split_digits", lambda *_, **__: benchmark)
-    monkeypatch.setattr(online_costs, "MEMORY", 20)
+    monkeypatch.setattr(online_cost, "split_digits", lambda *_, **__: benchmark)
+    monkeypatch.setattr(online_cost, "MEMORY", 20)
 
 
 def test_the_costs_are_told(textures, capsys):
-    assert online_costs.main(["--experiences", "2", "--repeat", "2"]) == 0
+    assert online_cost.main(["--experiences", "2", "--repeat", "2"]) == 0
     *_, theirs, ours, their_replay, our_replay, watched, difference = capsys.readouterr().out.splitlines()
     assert all(line.count("(") == 3 for line in (theirs, ours, their_replay, our_replay, watched))
     assert difference.startswith("ours beyond Avalanche's own: ") and difference.endswith(" ms")
 
 
 def test_the_memory_is_told(textures, capsys):
-    assert online_costs.main(["--memory", "--experiences", "20"]) == 0
+    assert online_cost.main(["--memory", "--experiences", "20"]) == 0
     *_, ours, theirs = capsys.readouterr().out.splitlines()
     assert len(ours.split()) == len(theirs.split()) == 12
     assert all(float(size) > 50 for size in ours.split()[1:11])

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import crash_test
 import numpy as np
 import pytest
 import torch
-import torture
 from avalanche.checkpointing import maybe_load_checkpoint, save_checkpoint
 from avalanche.evaluation.metrics import accuracy_metrics, forgetting_metrics, loss_metrics
 from avalanche.training import plugins as av
@@ -46,7 +46,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in; the small stream and encoder of the torture script; checkpoints at any cost."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
-    monkeypatch.setitem(BENCHMARKS, "few-digits", torture.few_digits)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
     monkeypatch.setitem(Checkpoints.__init__.__kwdefaults__, "share", 1.0)  # type: ignore[arg-type]
     return tmp_path
 
@@ -108,7 +108,7 @@ def assert_survives(build: Any, benchmark: Any, kills: Any = (5, 12), every: str
             assert kill_at == -1
         except Killed:
             pass
-    found = torture.compare(state(whole), state(broken), "")
+    found = crash_test.compare(state(whole), state(broken), "")
     assert not found, found
     return broken.strategy
 
@@ -130,7 +130,7 @@ PLUGINS: dict[str, Any] = {
 @pytest.mark.filterwarnings("ignore:__array_wrap__")  # Avalanche's SI
 @pytest.mark.parametrize("name", PLUGINS)
 def test_avalanches_plugins_survive(name: str) -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     strategy = assert_survives(lambda: make(benchmark, PLUGINS[name]()), benchmark)
     assert strategy.clock.train_exp_counter == 2
 
@@ -138,7 +138,7 @@ def test_avalanches_plugins_survive(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:__array_wrap__")
 def test_replay_and_ewc_matter() -> None:
     """The comparison above would pass for plugins that do nothing."""
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     weights = []
     for name in ("nothing", "replay", "ewc", "si"):
         strategy = make(benchmark, PLUGINS[name]())
@@ -150,7 +150,7 @@ def test_replay_and_ewc_matter() -> None:
 @pytest.mark.parametrize("cut", [0, 10])
 @pytest.mark.parametrize("model", ["bank", "queue"])
 def test_memories_survive_in_mini_batches_too(cut: int, model: str) -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
 
     def bank() -> CMC:
         torch.manual_seed(0)
@@ -175,7 +175,7 @@ def test_memories_survive_in_mini_batches_too(cut: int, model: str) -> None:
 
 def test_points_of_a_stream_survive() -> None:
     """Kills lie before and after points, and between two passes over a mini-batch."""
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
 
     def build() -> Any:
         strategy = make(benchmark, train_mb_size=10)
@@ -191,13 +191,13 @@ def test_points_of_a_stream_survive() -> None:
 
 def test_a_kill_at_any_step() -> None:
     """Every step of two experiences of two epochs, the last of an epoch and of an experience among them."""
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     build = partial(make, benchmark, train_mb_size=36)  # two steps an epoch
     assert_survives(build, benchmark, kills=range(1, 9), every="1it")
 
 
 def test_metrics_of_avalanche_survive() -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
 
     def evaluator() -> Any:
         metrics = (accuracy_metrics(experience=True), forgetting_metrics(stream=True), loss_metrics(epoch=True))
@@ -219,15 +219,15 @@ class Quiet:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Views that the dataset makes, in loader processes or not, are the same after a resume."""
-    plain = torture.Pictures.__getitem__
+    plain = crash_test.Pictures.__getitem__
     crop = transforms.RandomResizedCrop(32, (0.5, 1))
 
     def cropped(self: Any, index: int) -> Any:
         image, label = plain(self, index)
         return crop(image), label
 
-    monkeypatch.setattr(torture.Pictures, "__getitem__", cropped)
-    benchmark = torture.few_digits(decode=True)
+    monkeypatch.setattr(crash_test.Pictures, "__getitem__", cropped)
+    benchmark = crash_test.few_digits(decode=True)
 
     def build() -> Any:
         torch.manual_seed(0)
@@ -239,7 +239,7 @@ def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch
     if workers:
         return
     other = learn(Checkpoints("other", build(), benchmark.train_stream), benchmark, num_workers=1)
-    assert not torture.compare(strategy.model.state_dict(), other.model.state_dict(), ""), "workers change nothing"
+    assert not crash_test.compare(strategy.model.state_dict(), other.model.state_dict(), ""), "workers change nothing"
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def saved(benchmark: Any, **settings: Any) -> None:
 
 
 def test_changed_settings_are_named() -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     saved(benchmark)
     other = make(benchmark, train_mb_size=8)
     checkpoints = Checkpoints("checkpoint", other, benchmark.train_stream, config={"lr": 2, "deep": {}, "new": 5})
@@ -264,14 +264,14 @@ def test_changed_settings_are_named() -> None:
 
 
 def test_plugins_that_cannot_be_saved_are_refused_at_once() -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     strategy = make(benchmark, [av.AGEMPlugin(10, 10)])
     with pytest.raises(UsageError, match=r"the state of AGEMPlugin cannot be saved: give it state_dict\(\)"):
         Checkpoints("checkpoint", strategy, benchmark.train_stream)
 
 
 def test_other_plugins_are_refused() -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     saved(benchmark)
     config = {"lr": 1, "deep": {"a": 1}}
     strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
@@ -280,7 +280,7 @@ def test_other_plugins_are_refused() -> None:
 
 
 def test_another_shape_is_refused() -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     saved(benchmark)
     config = {"lr": 1, "deep": {"a": 1}}
     strategy = make(benchmark, model=MoCo(tiny, dim=8, queue_size=41))
@@ -291,7 +291,7 @@ def test_another_shape_is_refused() -> None:
 
 def test_a_checkpoint_without_some_part_is_refused() -> None:
     """Whatever is missing or of another kind, in a file whose checksum is right: one line, no traceback."""
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     saved(benchmark)
     path, config = Path("checkpoint"), {"lr": 1, "deep": {"a": 1}}
     whole = file_format.read(path)
@@ -316,7 +316,7 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
 
 
 def test_a_memory_of_other_images_is_refused() -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
     checkpoints = Checkpoints("checkpoint", strategy, list(benchmark.train_stream)[1:])
     strategy.train(benchmark.train_stream[0], eval_streams=[])
@@ -325,7 +325,7 @@ def test_a_memory_of_other_images_is_refused() -> None:
 
 
 def test_other_versions_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     saved(benchmark)
     monkeypatch.setattr(fingerprint, "_versions", lambda: {"torch": "9"})
     checkpoints = Checkpoints("checkpoint", make(benchmark), benchmark.train_stream, config={"lr": 1, "deep": {"a": 1}})
@@ -348,7 +348,7 @@ def test_intervals() -> None:
 
 def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow disk, and a checkpoint wanted after each step: one in twenty of the time is spent on it."""
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     now, spent = 0.0, [0.0]
     strategy = make(benchmark, train_epochs=40)
     checkpoints = Checkpoints("checkpoint", strategy, benchmark.train_stream, every="1it", share=0.05)
@@ -372,7 +372,7 @@ def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_avalanches_own_checkpoints_work_on_request(desk: Path) -> None:
-    benchmark = torture.few_digits()
+    benchmark = crash_test.few_digits()
     allow_save_checkpoint()
     whole, broken = make(benchmark), make(benchmark)
     whole.train(benchmark.train_stream[0], eval_streams=[])
@@ -381,11 +381,11 @@ def test_avalanches_own_checkpoints_work_on_request(desk: Path) -> None:
     assert start == 1
     for strategy in (whole, broken):
         strategy.train(benchmark.train_stream[1], eval_streams=[])
-    assert not torture.compare(whole.model.state_dict(), broken.model.state_dict(), "")
+    assert not crash_test.compare(whole.model.state_dict(), broken.model.state_dict(), "")
 
 
 def test_sizes_are_measured() -> None:
-    size, seconds, read = torture.measure("moco", {"encoder": "tiny", "queue_size": 4096}, writes=2)
+    size, seconds, read = crash_test.measure("moco", {"encoder": "tiny", "queue_size": 4096}, writes=2)
     assert size > 4096 * 128 * 4 and len(seconds) == 2 and min(*seconds, read) > 0
 
 
@@ -393,11 +393,11 @@ def test_sizes_are_measured() -> None:
 
 
 def options(out: str, *more: str, strategy: str = "simclr") -> list[str]:
-    return [*torture.options_of(strategy, "fp32", 0, 30, 0), "--out", out, *more]
+    return [*crash_test.options_of(strategy, "fp32", 0, 30, 0), "--out", out, *more]
 
 
 def lines(out: str) -> list[Any]:
-    return torture.log_of(Path(out))
+    return crash_test.log_of(Path(out))
 
 
 @pytest.fixture(scope="module")
@@ -406,7 +406,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("original")
     with pytest.MonkeyPatch.context() as m:
         m.setitem(ENCODERS, "tiny", tiny)
-        m.setitem(BENCHMARKS, "few-digits", torture.few_digits)
+        m.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
         assert run.main(options(str(place / "whole"))) == 0
     return place / "whole"
 
@@ -438,7 +438,7 @@ def test_a_signal_saves_and_says_how_to_resume(
     assert run.main(["--resume", "--out", "a"]) == status
     assert run.main(["--resume", "--out", "a"]) == 0
     assert len(updates) == sum(e["steps"] for e in lines("a") if e["event"] == "experience"), "none was repeated"
-    assert not torture.differences(whole, Path("a"))
+    assert not crash_test.differences(whole, Path("a"))
     assert "resumed after 9 steps, 1 experiences complete" in capsys.readouterr().out
 
 
@@ -464,7 +464,7 @@ def test_a_finished_run_can_be_resumed(whole: Path) -> None:
 
 def test_resume_starts_what_never_began(whole: Path) -> None:
     assert run.main(options("b", "--resume")) == 0
-    assert not torture.differences(whole, Path("b"))
+    assert not crash_test.differences(whole, Path("b"))
 
 
 def test_a_resume_with_other_settings_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -518,12 +518,12 @@ def test_a_full_disk_stops_the_run_in_one_line(place: str, whole: Path, monkeypa
                 monkeypatch.setattr(Gallery, name, lambda *_: None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit // 2, resource.RLIM_INFINITY))
 
-    assert torture.wait(torture.launch(options("a"), Path(), fill)) == 2
-    said = torture.last_words(Path()).split("\r")[-1].strip().splitlines()[-1]
+    assert crash_test.wait(crash_test.launch(options("a"), Path(), fill)) == 2
+    said = crash_test.last_words(Path()).split("\r")[-1].strip().splitlines()[-1]
     words = "cannot write to a: " if place == "embeddings" else "cannot write a/"
     assert said.startswith(f"run.py: {words}") and "make room" in said and "then --resume" in said
-    assert torture.wait(torture.launch(options("a", "--resume"), Path())) == 0, torture.last_words(Path())
-    assert not torture.differences(whole, Path("a"))
+    assert crash_test.wait(crash_test.launch(options("a", "--resume"), Path())) == 0, crash_test.last_words(Path())
+    assert not crash_test.differences(whole, Path("a"))
 
 
 def test_a_damaged_checkpoint_costs_an_experience_at_most(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -573,8 +573,8 @@ def test_collapsed_features_stop_the_run(monkeypatch: pytest.MonkeyPatch, capsys
     [("deepcluster", "fp32", 0, 0, 0), ("moco", "fp32", 0, 30, 10)],
 )
 def test_torture(strategy: str, precision: str, workers: int, replay: int, cut: int) -> None:
-    arguments = torture.options_of(strategy, precision, workers, replay, cut)
-    survived, wrong = torture.torture(f"test {strategy}", arguments, 2, seed=0)
+    arguments = crash_test.options_of(strategy, precision, workers, replay, cut)
+    survived, wrong = crash_test.torture(f"test {strategy}", arguments, 2, seed=0)
     assert not wrong, wrong
     assert survived >= 2
 

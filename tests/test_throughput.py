@@ -4,16 +4,14 @@ import json
 import re
 import sys
 
-import inference
 import pytest
-import rows
-import scaling
 import throughput
-import timing
 import torch
-from peers import PlainAvalanche
-from steps import PARTS, Bare, Case, Whole
-from timing import in_turn, ratios, spread
+from speed import feature_extraction, machine, rows, scaling
+from speed.case import Case
+from speed.peers import PlainAvalanche
+from speed.timing import in_turn, ratios, spread
+from speed.training_step import PARTS, Bare, Whole
 
 MOCO = Case("moco", "smallconv", 8, 16, "fp32", "cpu")
 
@@ -93,7 +91,7 @@ def test_several_batches_and_one_that_has_no_room(monkeypatch, capsys):
 
 
 def test_the_rate_of_a_matrix_product_is_one_of_a_computer():
-    assert 1e8 < timing.product_rate("cpu", "fp32") < 1e15
+    assert 1e8 < machine.product_rate("cpu", "fp32") < 1e15
 
 
 @pytest.mark.parametrize("peer", ["avalanche", "lightly"])
@@ -121,7 +119,7 @@ def test_features_and_scale_go_to_the_json(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(scaling, name, values)
     monkeypatch.setattr(scaling, "EXPERIENCES", (3, 5, 1000))
     monkeypatch.setattr(scaling, "BLOCK", 2)
-    monkeypatch.setattr(inference, "BATCH", 8)
+    monkeypatch.setattr(feature_extraction, "BATCH", 8)
     file = tmp_path / "speed.json"
     arguments = ["--features", "--scale", "5", "--batch-size", "4", "--steps", "1", "--rounds", "1"]
     assert throughput.main([*arguments, "--clock", "processor", "--json", str(file)]) == 0

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from steps import Case, Whole, experience
-from timing import in_turn, now, spread
+from speed.case import Case, experience
+from speed.timing import in_turn, now, spread
+from speed.training_step import Whole
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.streams import online_stream
 
 BATCHES, SIZES, ROWS = (32, 64, 128, 256, 512), (32, 64, 128, 224), (1_000, 10_000, 100_000, 1_000_000)
+
 CROPS, EXPERIENCES, BLOCK = (0, 2, 4, 8), (100, 1_000, 10_000), 100
 
 

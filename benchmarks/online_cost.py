@@ -38,6 +38,7 @@ from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.training.avalanche_fixes import Replay
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
+
 ENCODERS["narrow"] = partial(smallconv, width=8)
 
 Work = Callable[[int], object]

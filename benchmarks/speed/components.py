@@ -7,9 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from timing import machine, seconds, show, versions
+from speed.machine import machine, versions
+from speed.timing import seconds, show
 
 BATCH, REPEATS = 256, 7
+
 DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
 
 
@@ -54,7 +56,7 @@ def smooth_images(count: int) -> Any:
 def pil_pipeline(raw: Any) -> Callable[[], object]:
     """Two views of each image by torchvision's PIL transforms, stacked into batches; decoding is not counted."""
     import torch
-    from peers import pil_view
+    from speed.peers import pil_view
     from torchvision.transforms.functional import to_pil_image
 
     view, images = pil_view(32), [to_pil_image(image) for image in raw]

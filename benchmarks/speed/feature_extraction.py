@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from steps import Case, experience
-from timing import in_turn, now, ratios
+from speed.case import Case, experience
+from speed.timing import in_turn, now, ratios
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.data.loader import RawLoader

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from peers import SETTINGS, build
-from steps import Bare, Case, Whole
-from timing import forget_peak, in_turn, peak_mib, product_rate, ratios, spread
+from speed.case import Case
+from speed.machine import forget_peak, peak_mib, product_rate
+from speed.peers import SETTINGS, build
+from speed.timing import in_turn, ratios, spread
+from speed.training_step import Bare, Whole
 
 HEAD = f"{'strategy':16}{'encoder':11}{'batch':>6}"
+
 BARE_HEAD = f"{HEAD}{'whole, images/s':>24}{'bare':>9}{'views/s':>9}{'whole/bare':>18}{'MiB':>7}"
+
 PEER_HEAD = f"{HEAD}{'':5}{'ours, images/s':>24}{'peer, images/s':>24}{'ours/peer':>20}"
 
 

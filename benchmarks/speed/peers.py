@@ -18,8 +18,9 @@ from avalanche.core import SupervisedPlugin
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.supervised import Naive
 from PIL import Image
-from steps import STRATEGIES, Case, Laps, experience
-from timing import now
+from speed.case import STRATEGIES, Case, experience
+from speed.timing import now
+from speed.training_step import Laps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -32,8 +33,11 @@ from avalanche_ssl.recipes.loading import load_recipe, recipe_names
 from avalanche_ssl.recipes.recipe import Recipe
 
 VIEW = {"scale": [0.2, 1.0], "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "jitter": 0.8}
+
 VIEW |= {"gray": 0.2, "blur": 0.0}
+
 COMMON = {f"augment.{name}": value for name, value in VIEW.items()}
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "moco": COMMON | {"head_norm": False, "queue_size": 4096, "momentum": 0.99, "temperature": 0.1},
     "simclr": COMMON | {"temperature": 0.5},
@@ -81,7 +85,7 @@ class Lightly:
     """MoCo, SimCLR, BYOL or SwAV from lightly's networks, losses and transforms, in a plain loop."""
 
     def __init__(self, case: Case, steps: int, workers: int) -> None:
-        from lightly_models import MODELS
+        from speed.lightly_methods import MODELS
 
         network, transform = MODELS[case.strategy]
         encoder = PlainEncoder.factory(case)()

@@ -47,8 +47,10 @@ from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.training.strategy import SelfSupervised
 
 IMAGES = 72  # of an experience
+
 SMALL = {"capacity": 100, "queue_size": 40, "count": 16, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}
 """Settings that make memories small enough to be filled and overwritten, where a recipe has them."""
+
 TIMES = ("seconds", "images_per_second", *(f"{n}_seconds" for n in ("train", "checkpoint", "probe", "import", "data")))
 
 
