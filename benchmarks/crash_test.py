@@ -39,9 +39,9 @@ from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.plugins.probe import ProbePlugin
-from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.settings import arguments
-from avalanche_ssl.runs.build import STRATEGIES
 from avalanche_ssl.streams import BENCHMARKS, split_digits
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.training.strategy import SelfSupervised
@@ -91,7 +91,7 @@ def options_of(
     strategy: str, precision: str, workers: int, replay: int, online: int, compiled: bool = False
 ) -> list[str]:
     """Arguments for run.py."""
-    recipe = load_recipe(strategy, STRATEGIES)
+    recipe = load_recipe(strategy)
     has = arguments(recipe.method)
     given = {name: value for name, value in SMALL.items() if name in has} | {"batch_size": 16, "epochs": 2}
     given |= {"encoder": "tiny"}
@@ -226,14 +226,14 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 
 LARGE: dict[str, tuple[str, dict[str, Any]]] = {
     "MoCo, ResNet-18, queue of 65,536": ("moco", {"encoder": "resnet18", "queue_size": 65_536}),
-    "CMC, small encoder, bank of 1,000,000 rows": ("cmc-bank", {"capacity": 1_000_000}),
+    "CMC, small encoder, bank of 1,000,000 rows": ("cmc_bank", {"capacity": 1_000_000}),
 }
 """Recipes with the memories of large runs, and their settings."""
 
 
 def measure(strategy: str, settings: dict[str, Any], writes: int = 3) -> tuple[int, list[float], float]:
     """Bytes of a checkpoint of a strategy that has learnt; seconds that each writing took, and the reading."""
-    made = load_recipe(strategy, STRATEGIES).override(settings | {"batch_size": 16, "epochs": 1}).build()
+    made = load_recipe(strategy).override(settings | {"batch_size": 16, "epochs": 1}).build()
     stream = few_digits().train_stream
     made.train(stream[0], eval_streams=[])  # so that the optimiser has its state
     with tempfile.TemporaryDirectory() as folder:
@@ -272,7 +272,7 @@ def main() -> int:
     """Every combination that the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--strategy", nargs="*", default=recipe_names(STRATEGIES), metavar="NAME", help="(all)")
+    add("--strategy", nargs="*", default=recipe_names(), metavar="NAME", help="(all)")
     add("--precision", nargs="*", default=["fp32", "bf16"])
     add("--workers", nargs="*", type=int, default=[0], help="loader processes; other than 0 also decodes one by one")
     add("--replay", nargs="*", type=int, default=[0, 30], help="images of the replay memory")

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="pixels a side (32)")
     parser.add_argument("--parts", type=int, default=10, help="experiences, a line each (10)")
     parser.add_argument("--folder", type=Path, default=Path("runs/larger-than-memory"), help="for the array")
-    parser.add_argument("--strategy", default="cmc-bank", help="a recipe with a bank (cmc-bank)")
+    parser.add_argument("--strategy", default="cmc_bank", help="a recipe with a bank (cmc-bank)")
     parser.add_argument("--width", type=int, default=32, help="of smallconv (32)")
     parser.add_argument("--batch", type=int, default=256, help="images a step (256)")
     options = parser.parse_args()
@@ -71,7 +71,7 @@ def learn(path: Path, options: Any) -> None:
     dataset = MappedDataset(path, np.zeros(options.images, int).tolist())
     order = np.random.default_rng(0).permutation(options.images)
     stream = assemble(dataset, np.array_split(order, options.parts), None, [], None).train_stream
-    recipe = load_recipe(options.strategy, Path(__file__).parent.parent / "strategies")
+    recipe = load_recipe(options.strategy)
     strategy = recipe.override({"encoder": "smallconv", "batch_size": options.batch, "epochs": 1}).build()
     banks = [module for module in strategy.model.modules() if isinstance(module, MemoryBank)]
     print(

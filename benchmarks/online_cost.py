@@ -33,7 +33,6 @@ from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.plugins.monitor import Vitals
 from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.recipes.loading import load_recipe
-from avalanche_ssl.runs.build import STRATEGIES
 from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.training.avalanche_fixes import Replay
 
@@ -112,7 +111,7 @@ def replay() -> Replay:
 
 def learner(*plugins: Any) -> Any:
     """SimCLR for a stream of mini-batches."""
-    recipe = load_recipe("simclr", STRATEGIES)
+    recipe = load_recipe("simclr")
     return recipe.override({"batch_size": IMAGES, "encoder": "narrow"} | recipe.streaming).build(plugins=list(plugins))
 
 

@@ -174,13 +174,13 @@ def _scale(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _cases(options: argparse.Namespace) -> list[Any]:
     """Everything that was asked for; wrong names show now."""
-    from speed.case import STRATEGIES, Case
+    from speed.case import Case
 
-    from avalanche_ssl.recipes.loading import recipe_names
+    from avalanche_ssl.recipes.installed import recipe_names
     from avalanche_ssl.recipes.settings import parse_settings
     from avalanche_ssl.runs.build import _machine
 
-    names = recipe_names(STRATEGIES) if options.strategy == "all" else options.strategy.split(",")
+    names = recipe_names() if options.strategy == "all" else options.strategy.split(",")
     cases = [
         Case(name, encoder, batch, options.size, precision, device, options.clock, options.compile)
         for name in names

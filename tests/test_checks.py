@@ -59,7 +59,7 @@ SOUND = {
     "swav": lambda: SwAV(tiny, dim=16, prototypes=12, freeze=2),
     "byol": lambda: BYOL(tiny, dim=16, hidden=32),
     "simsiam": lambda: SimSiam(tiny, dim=16, hidden=8),
-    "barlow": lambda: BarlowTwins(tiny, dim=16),
+    "barlow_twins": lambda: BarlowTwins(tiny, dim=16),
     "vicreg": lambda: VICReg(tiny, dim=16),
     "moco v3": lambda: MoCoV3(tiny, dim=16, hidden=32),
     "moco split": lambda: MoCo(tiny, split_norm=True, **SMALL_MOCO),
@@ -84,7 +84,7 @@ def test_every_method_is_tested():
     assert tested == set(methods.__all__)
 
 
-NOT_COSINES = {"byol", "simsiam", "barlow", "vicreg", "cpc", "supervised"}
+NOT_COSINES = {"byol", "simsiam", "barlow_twins", "vicreg", "cpc", "supervised"}
 """Their losses normalise by themselves, or are of dot products, logits or correlations."""
 
 

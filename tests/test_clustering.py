@@ -3,7 +3,6 @@
 import math
 from functools import partial
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 import torch
@@ -715,13 +714,13 @@ def test_deepcluster_refuses(wrong):
 
 # -- with the strategy -----------------------------------------------------------------------------------------
 
-RECIPES = ["swav", "swav-multicrop", "deepcluster", "deepcluster-v1"]
+RECIPES = ["swav", "swav_multicrop", "deepcluster", "deepcluster_v1"]
 SMALL = {"batch_size": 32, "epochs": 2, "optimizer": "adam", "lr": 0.003}
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_train_on_two_experiences(name, digits):
-    recipe = load_recipe(name, Path(__file__).parents[1] / "strategies").override(SMALL)
+    recipe = load_recipe(name).override(SMALL)
     strategy = recipe.build(seed=0)
     for experience in digits.train_stream[:2]:
         strategy.train(experience, eval_streams=[])
@@ -730,11 +729,11 @@ def test_recipes_train_on_two_experiences(name, digits):
         assert (perplexity(strategy.model.clusters.sizes) > 5).all()
 
 
-@pytest.mark.parametrize("name", ["deepcluster", "deepcluster-v1"])
+@pytest.mark.parametrize("name", ["deepcluster", "deepcluster_v1"])
 def test_replayed_images_keep_their_rows_while_another_experience_is_clustered(name, digits, monkeypatch):
     """k-means sees the new images alone; a replayed one is found by its content, and its row goes on."""
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
-    recipe = load_recipe(name, Path(__file__).parents[1] / "strategies").override(SMALL | {"epochs": 1})
+    recipe = load_recipe(name).override(SMALL | {"epochs": 1})
     replay, known = av.ReplayPlugin(mem_size=64, batch_size_mem=16), []
 
     class Look(av.SupervisedPlugin):

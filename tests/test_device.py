@@ -5,7 +5,6 @@ and is torch's.
 """
 
 import logging
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +14,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from avalanche_ssl.memory import bank
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.recipes.loading import load_recipe, recipe_names
-
-STRATEGIES = Path(__file__).parent.parent / "strategies"
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +57,9 @@ def learn(method, steps=2):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["experiences", "online"])
-@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+@pytest.mark.parametrize("name", recipe_names())
 def test_a_step_stays_on_the_gpu_and_never_waits_for_it(name, stream):
-    recipe = load_recipe(name, STRATEGIES)
+    recipe = load_recipe(name)
     method = recipe.override(recipe.streaming if stream else {}).build_method()
     with FakeTensorMode():
         learn(on_gpu(method).train())
@@ -71,11 +69,11 @@ def test_reading_a_value_and_leaving_a_tensor_behind_would_show():
     def waits(outputs):
         return next(iter(outputs.values())).sum() * float(method.queue.pushed)
 
-    method = load_recipe("moco", STRATEGIES).build_method()
+    method = load_recipe("moco").build_method()
     method.loss = waits
     with FakeTensorMode(), pytest.raises(DataDependentOutputException):
         learn(on_gpu(method))
-    method = load_recipe("moco", STRATEGIES).build_method()
+    method = load_recipe("moco").build_method()
     with FakeTensorMode():
         on_gpu(method).queue.rows = torch.zeros(8, 128)
         with pytest.raises(RuntimeError, match="device"):

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import resnet, smallconv
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.runs import config
+from avalanche_ssl.streams import BENCHMARKS
 
 KINDS = ["simclr", "cmc", "deepcluster", "moco"]
 
@@ -28,8 +30,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of each kind of encoder: plain, one a view, on derivatives of images, with split batch norm."""
     place = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as m:
-        m.setitem(torture.BENCHMARKS, "few-digits", crash_test.few_digits)
-        m.setitem(ENCODERS, "tiny", torture.partial(smallconv.smallconv, width=4))
+        m.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+        m.setitem(ENCODERS, "tiny", partial(smallconv.smallconv, width=4))
         for strategy in KINDS:
             more = ["--set", "split_norm=true"] if strategy == "moco" else []
             options = [*crash_test.options_of(strategy, "fp32", 0, 0, 0), "--epochs", "1", *more]
@@ -41,8 +43,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder, and the encoder of the runs where their cards import it from."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(torture.BENCHMARKS, "few-digits", crash_test.few_digits)
-    tiny = torture.partial(smallconv.smallconv, width=4)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+    tiny = partial(smallconv.smallconv, width=4)
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
     monkeypatch.setattr(resnet, "tiny", tiny, raising=False)
 

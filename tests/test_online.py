@@ -27,7 +27,8 @@ from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins.monitor import Vitals
 from avalanche_ssl.plugins.probe import ProbePlugin
-from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.runs import build as build_module
 from avalanche_ssl.runs import config as config_module
@@ -229,9 +230,9 @@ def test_deepcluster_by_epochs_is_refused_mini_batches(digits):
 SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}
 
 
-@pytest.mark.parametrize("name", recipe_names(build_module.STRATEGIES))
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
-    recipe = load_recipe(name, build_module.STRATEGIES)
+    recipe = load_recipe(name)
     small = {k: v for k, v in SMALL.items() if k in recipe.settings}
     losses = []
     recipe = recipe.override({"batch_size": 4} | recipe.streaming | small)

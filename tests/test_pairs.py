@@ -34,7 +34,7 @@ MAKE = {
     "byol with a norm at the end": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32, "head_norm": True} | s),
     "simsiam": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden": 8} | s),
     "simsiam of 3 layers": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden": 8, "layers": 3} | s),
-    "barlow": lambda **s: BarlowTwins(tiny, **{"dim": 16} | s),
+    "barlow_twins": lambda **s: BarlowTwins(tiny, **{"dim": 16} | s),
     "vicreg": lambda **s: VICReg(tiny, **{"dim": 16} | s),
     "supervised": lambda **s: Supervised(tiny, **{"classes": 4} | s),
     "supervised behind a hidden layer": lambda **s: Supervised(tiny, **{"classes": 4, "hidden": 16} | s),
@@ -159,7 +159,7 @@ def test_vicreg_equals_equations_1_to_6():
 LOSSES = pytest.mark.parametrize(
     "loss",
     [byol_loss, lambda a, b: -mean_cosine(a, b), partial(barlow_loss, weight=0.005), vicreg_loss],
-    ids=["byol", "simsiam", "barlow", "vicreg"],
+    ids=["byol", "simsiam", "barlow_twins", "vicreg"],
 )
 
 
@@ -194,11 +194,11 @@ def test_closed_forms():
     assert info_nce(contrast_in_batch(same, same), 0.2).item() == pytest.approx(math.log(8))
 
 
-@pytest.mark.parametrize("kind", ["barlow", "vicreg", "byol"])
+@pytest.mark.parametrize("kind", ["barlow_twins", "vicreg", "byol"])
 def test_losses_equal_lightly(kind):
     losses = pytest.importorskip("lightly.loss")
     a, b = leaf(1, 8, 16), lcg(2, 8, 16)
-    if kind == "barlow":  # its batch norm has the same eps
+    if kind == "barlow_twins":  # its batch norm has the same eps
         ours, theirs = barlow_loss(a, b, 0.005), losses.BarlowTwinsLoss(lambda_param=0.005)(a, b)
     elif kind == "vicreg":
         ours, theirs = vicreg_loss(a, b), losses.VICRegLoss()(a, b)
@@ -220,7 +220,7 @@ def test_losses_equal_lightly(kind):
         ("moco v3", ["query", "key2"], ["query2", "key"]),
         ("moco split symmetric", ["query", "key2"], ["query2", "key"]),
         ("moco split", ["query"], ["key"]),
-        ("barlow", ["first"], ["second"]),
+        ("barlow_twins", ["first"], ["second"]),
         ("vicreg", ["first"], ["second"]),
     ],
 )
@@ -333,14 +333,14 @@ def test_only_the_second_view_is_solarised(name):
     assert torch.allclose(views["second"], (torch.where(x >= 0.5, 1 - x, x) - 0.5) / 0.25, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["simsiam", "barlow", "vicreg", "supervised"])
+@pytest.mark.parametrize("name", ["simsiam", "barlow_twins", "vicreg", "supervised"])
 def test_methods_without_memory_remember_only_weights(name):
     norms = ("running_mean", "running_var", "num_batches_tracked")
     assert all(entry.endswith(norms) for entry, _ in make(name).named_buffers())
 
 
 def test_simsiam_and_barlow_normalise_each_view_on_its_own():
-    for name in ("simsiam", "barlow", "vicreg", "byol", "moco v3"):
+    for name in ("simsiam", "barlow_twins", "vicreg", "byol", "moco v3"):
         method, batches = make(name), []
         method.encoder.register_forward_hook(lambda m, inputs, features, seen=batches: seen.append(len(features)))
         method(textured(8))
@@ -426,7 +426,7 @@ def state(strategy):
     return {k: v.clone() for k, v in strategy.model.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", ["byol", "simsiam", "barlow", "vicreg", "moco v3", "supervised"])
+@pytest.mark.parametrize("name", ["byol", "simsiam", "barlow_twins", "vicreg", "moco v3", "supervised"])
 def test_labels_are_read_by_the_supervised_reference_alone(digits, name):
     settings = {"classes": 10} if name == "supervised" else {}
     plain = state(learn(make(name, **settings), digits, experiences=1))
@@ -512,7 +512,7 @@ def test_the_slow_copy_carries_over_and_matters(digits, name):
     [
         ("byol", ("prediction", "target")),
         ("simsiam", ("prediction", "target")),
-        ("barlow", ("first", "second")),
+        ("barlow_twins", ("first", "second")),
         ("vicreg", ("first", "second")),
         ("moco v3", ("query", "key")),
     ],
@@ -529,13 +529,13 @@ def test_views_of_an_image_come_to_agree(name, names):
         first, second = (unit(outputs[n] - outputs[n].mean(0)) for n in names)
         return ((first @ second.T).argmax(1) == torch.arange(64)).float().mean().item()
 
-    before, optimizer = found(), sgd(method, 0.01 if name in ("barlow", "vicreg") else 0.05)
+    before, optimizer = found(), sgd(method, 0.01 if name in ("barlow_twins", "vicreg") else 0.05)
     for seed in range(80):
         step(seeded(method, 2 + seed), images, optimizer)
     assert found() > before + 0.1
 
 
-@pytest.mark.parametrize("name", ["byol", "simsiam", "barlow", "vicreg", "moco v3"])
+@pytest.mark.parametrize("name", ["byol", "simsiam", "barlow_twins", "vicreg", "moco v3"])
 def test_sizes_of_0_are_refused(name):
     with pytest.raises(UsageError, match="dim"):
         make(name, dim=0)

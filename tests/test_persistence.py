@@ -2,7 +2,6 @@
 
 import copy
 import io
-from pathlib import Path
 
 import avalanche.training.plugins as av
 import numpy as np
@@ -14,34 +13,34 @@ from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.norms import STATISTICS
-from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.streams.benchmark import assemble
 
-STRATEGIES = Path(__file__).parent.parent / "strategies"
 SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "dim": 16, "freeze": 2}
 WEIGHTS = ("",)
 """All of the state: methods that remember nothing else."""
 MEMORY = {
-    "barlow": WEIGHTS,
+    "barlow_twins": WEIGHTS,
     "byol": ("slow.",),
     "cmc": WEIGHTS,
-    "cmc-bank": ("bank.",),
-    "cmc-full": WEIGHTS,
+    "cmc_bank": ("bank.",),
+    "cmc_full": WEIGHTS,
     "cpc": WEIGHTS,
-    "cpc-v2": WEIGHTS,
+    "cpc_v2": WEIGHTS,
     "deepcluster": ("bank.", "clusters."),
-    "deepcluster-v1": ("bank.", "clusters.", "classifier."),
+    "deepcluster_v1": ("bank.", "clusters.", "classifier."),
     "moco": ("queue.", "slow."),
-    "moco-symmetric": ("queue.", "slow."),
-    "moco-v1": ("queue.", "slow."),
-    "moco-v3": ("slow.",),
+    "moco_symmetric": ("queue.", "slow."),
+    "moco_v1": ("queue.", "slow."),
+    "moco_v3": ("slow.",),
     "pirl": ("bank.",),
-    "pirl-rotation": ("bank.",),
+    "pirl_rotation": ("bank.",),
     "simclr": WEIGHTS,
     "simsiam": WEIGHTS,
     "supervised": WEIGHTS,
     "swav": ("prototypes.", "queues."),
-    "swav-multicrop": ("prototypes.", "queues."),
+    "swav_multicrop": ("prototypes.", "queues."),
     "vicreg": WEIGHTS,
 }
 """What each recipe remembers, as beginnings of names in its `state_dict`."""
@@ -61,7 +60,7 @@ def stream():
 
 
 def build(name, seed=0):
-    recipe = load_recipe(name, STRATEGIES)
+    recipe = load_recipe(name)
     small = {k: v for k, v in SMALL.items() if k in recipe.settings}
     return recipe.override(small).build(seed=seed)
 
@@ -79,7 +78,7 @@ def differing(first, second):
 
 
 def test_every_recipe_says_what_it_remembers():
-    assert list(MEMORY) == sorted(MEMORY) == recipe_names(STRATEGIES)
+    assert list(MEMORY) == sorted(MEMORY) == recipe_names()
 
 
 @pytest.mark.parametrize("name", MEMORY)
@@ -146,7 +145,7 @@ def test_reloaded_from_a_file_in_mid_training_it_continues_bit_for_bit(name, str
 
 @pytest.mark.parametrize("name", MEMORY)
 def test_losses_and_memory_stay_in_fp32_where_embeddings_are_bf16(name, stream):
-    recipe, seen = load_recipe(name, STRATEGIES), []
+    recipe, seen = load_recipe(name), []
     small = SMALL | {"epochs": 1, "batch_size": 48}
 
     class Look(av.SupervisedPlugin):

@@ -17,33 +17,32 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.settings import arguments, parse_settings
 from avalanche_ssl.transforms.augmentation import Augment
 
-STRATEGIES = Path(__file__).parent.parent / "strategies"
-
 LEARNT = {
-    "barlow": 586784,
+    "barlow_twins": 586784,
     "byol": 652320,
     "cmc": 261232,
-    "cmc-bank": 261488,
-    "cmc-full": 222795,
+    "cmc_bank": 261488,
+    "cmc_full": 222795,
     "cpc": 615520,
-    "cpc-v2": 1246240,
+    "cpc_v2": 1246240,
     "deepcluster": 487840,
-    "deepcluster-v1": 512608,
+    "deepcluster_v1": 512608,
     "moco": 487968,
-    "moco-symmetric": 487968,
-    "moco-v1": 421920,
-    "moco-v3": 915232,
+    "moco_symmetric": 487968,
+    "moco_v1": 421920,
+    "moco_v3": 915232,
     "pirl": 849312,
-    "pirl-rotation": 587040,
+    "pirl_rotation": 587040,
     "simclr": 487968,
     "simsiam": 914976,
     "supervised": 480644,
     "swav": 504224,
-    "swav-multicrop": 504224,
+    "swav_multicrop": 504224,
     "vicreg": 586784,
 }
 """Numbers that each recipe learns, as it was when README's figures were measured."""
@@ -235,17 +234,17 @@ def test_biases_and_norms_have_no_weight_decay(name: Any, kind: type) -> None:
 # -- strategies ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_strategy_keeps_the_contract(name: str) -> None:
-    recipe = load_recipe(name, STRATEGIES)
+    recipe = load_recipe(name)
     assert same(Recipe(recipe.method).override(yaml.safe_load(yaml.safe_dump(recipe.settings))), recipe)
     small = {"capacity": 256, "queue_size": 256, "count": 64, "dim": 16}
     check_method(recipe.override({k: v for k, v in small.items() if k in recipe.settings}).build_method())
 
 
-@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_strategy_refuses_numbers_below_0_in_one_line(name: str) -> None:
-    recipe = load_recipe(name, STRATEGIES)
+    recipe = load_recipe(name)
     numbers = [k for k, v in recipe.settings.items() if isinstance(v, int | float) and not isinstance(v, bool)]
     assert len(numbers) > 3
     for setting in numbers:
@@ -255,7 +254,7 @@ def test_every_strategy_refuses_numbers_below_0_in_one_line(name: str) -> None:
 
 
 def test_every_method_has_a_strategy() -> None:
-    recipes = [load_recipe(name, STRATEGIES) for name in recipe_names(STRATEGIES)]
+    recipes = [load_recipe(name) for name in recipe_names()]
     used = {r.method.func if isinstance(r.method, partial) else r.method for r in recipes}
     assert {cls.__name__ for cls in used} == set(methods.__all__)
 
@@ -302,7 +301,7 @@ def write(folder: Path, text: str, name: str = "mine.py") -> str:
 
 
 def test_a_file_of_ones_own_with_its_own_method(tmp_path: Path) -> None:
-    recipe = load_recipe(write(tmp_path, MINE), STRATEGIES).override({"extra.weights": [3], "dim": 4})
+    recipe = load_recipe(write(tmp_path, MINE)).override({"extra.weights": [3], "dim": 4})
     method = recipe.build_method()
     assert type(method).__name__ == "Mine"
     assert method.extra.weights == (3.0,)
@@ -314,7 +313,7 @@ def test_a_file_of_ones_own_with_its_own_method(tmp_path: Path) -> None:
 def test_a_file_beside_is_found_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, MINE)
     monkeypatch.chdir(tmp_path)
-    assert load_recipe("mine.py", STRATEGIES).lr == 0.01
+    assert load_recipe("mine.py").lr == 0.01
 
 
 @pytest.mark.parametrize(
@@ -337,7 +336,7 @@ def test_a_file_beside_is_found_by_a_relative_path(tmp_path: Path, monkeypatch: 
 def test_a_file_that_gives_no_recipe_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(UsageError) as error:
-        load_recipe(path, STRATEGIES)
+        load_recipe(path)
     assert message in str(error.value)
     assert str(error.value).startswith(path)
     assert "\n" not in str(error.value)
@@ -345,9 +344,9 @@ def test_a_file_that_gives_no_recipe_is_told_in_one_line(tmp_path: Path, text: s
 
 def test_a_strategy_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no strategy 'mocoo': did you mean 'moco'\? \(.*cmc.*\); or give the path"):
-        load_recipe("mocoo", STRATEGIES)
+        load_recipe("mocoo")
     with pytest.raises(UsageError, match=r"no strategy file '.*absent.py': give a path to a Python file"):
-        load_recipe(str(tmp_path / "absent.py"), STRATEGIES)
+        load_recipe(str(tmp_path / "absent.py"))
     with pytest.raises(UsageError, match=r"no strategy 'x': choose one \(none\)"):
         load_recipe("x", tmp_path)
 
@@ -377,9 +376,9 @@ def test_a_pair_that_is_none(pair: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", recipe_names(STRATEGIES))
+@pytest.mark.parametrize("name", recipe_names())
 def test_measured_figures_are_of_these_networks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where this fails, a layer has come or gone: measure the recipe again before its number is changed here."""
     monkeypatch.setitem(ENCODERS, "smallconv", smallconv)
-    method = load_recipe(name, STRATEGIES).build_method()
+    method = load_recipe(name).build_method()
     assert sum(p.numel() for p in method.parameters() if p.requires_grad) == LEARNT[name]

@@ -581,7 +581,7 @@ def test_torture(strategy: str, precision: str, workers: int, replay: int, cut: 
 
 def test_torture_with_loader_processes() -> None:
     """As a command: a process that had such processes itself cannot be copied."""
-    command = [sys.executable, "-W", "ignore", torture.__file__, "--strategy", "cmc-bank", "--precision", "bf16"]
+    command = [sys.executable, "-W", "ignore", crash_test.__file__, "--strategy", "cmc_bank", "--precision", "bf16"]
     command += ["--workers", "2", "--replay", "30", "--kills", "2"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr

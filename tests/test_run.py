@@ -21,7 +21,6 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins import progress
 from avalanche_ssl.probes.protocols import PROBES
 from avalanche_ssl.recipes.loading import load_recipe
-from avalanche_ssl.runs import build
 from avalanche_ssl.training import precision
 
 RUN = Path(run.__file__).resolve()
@@ -191,7 +190,7 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
     assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
     stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
     assert found["stream"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
-    assert found["settings"]["temperature"] == load_recipe("simclr", build.STRATEGIES).settings["temperature"]
+    assert found["settings"]["temperature"] == load_recipe("simclr").settings["temperature"]
 
 
 def test_the_command_line_overrules_the_config(photos: Path) -> None:
@@ -537,7 +536,7 @@ def test_a_strategy_without_documentation_is_listed(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (desk / "bare.py").write_text("recipe = 5")
-    monkeypatch.setattr(build, "STRATEGIES", desk)
+    monkeypatch.setattr(run, "recipe_files", lambda: [desk / "bare.py"])
     assert run.main(["--list"]) == 0
     assert "  bare " in capsys.readouterr().out
 

@@ -44,14 +44,14 @@ def test_whole_step_writes_the_memory_and_leaves_no_clock_behind():
     assert "backward" not in vars(whole.strategy)
 
 
-@pytest.mark.parametrize("name", ["moco", "pirl", "swav-multicrop", "cpc"])
+@pytest.mark.parametrize("name", ["moco", "pirl", "swav_multicrop", "cpc"])
 def test_bare_network_is_trained_on_ready_views_and_stays_as_it_is(name):
     bare = Bare(MOCO._replace(strategy=name, size=32), 2)
     before = [p.clone() for p in bare.strategy.model.parameters()]
     assert bare() > 0
     assert all(torch.equal(a, b) for a, b in zip(before, bare.strategy.model.parameters()))
     assert all(p.grad is not None for p in bare.strategy.model.encoder.parameters())
-    assert bare.views_an_image == {"moco": 2, "pirl": 10, "swav-multicrop": 4, "cpc": 49}[name]
+    assert bare.views_an_image == {"moco": 2, "pirl": 10, "swav_multicrop": 4, "cpc": 49}[name]
 
 
 def test_flops_are_those_of_forward_and_backward():
@@ -132,7 +132,7 @@ def test_features_and_scale_go_to_the_json(tmp_path, monkeypatch, capsys):
 
 
 def test_banks_that_grow_are_full():
-    whole = scaling._filled(Whole(MOCO._replace(strategy="cmc-bank"), 1, {"capacity": 5000}))
+    whole = scaling._filled(Whole(MOCO._replace(strategy="cmc_bank"), 1, {"capacity": 5000}))
     assert whole.strategy.model.bank.born == 5000
 
 

@@ -11,6 +11,7 @@ from torch.optim import SGD
 
 from avalanche_ssl import SelfSupervised, methods
 from avalanche_ssl.checks.harness import textured
+from avalanche_ssl.evaluation import representation
 from avalanche_ssl.evaluation.representation import bound, ceiling, usage
 from avalanche_ssl.logging.jsonl import JsonLog
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, nt_xent
@@ -32,7 +33,6 @@ from avalanche_ssl.methods import (
 from avalanche_ssl.methods.base import Assignment, Contrast
 from avalanche_ssl.plugins import monitor
 from avalanche_ssl.plugins.monitor import Vitals
-from avalanche_ssl.plugins.probe import representation
 from avalanche_ssl.streams import online_stream
 
 METHODS = {
@@ -44,7 +44,7 @@ METHODS = {
     "cmc nce": lambda: CMC(tiny, dim=8, capacity=512, count=64, objective="nce"),
     "cmc in the batch": lambda: CMC(tiny, dim=8, negatives="batch"),
     "byol": lambda: BYOL(tiny, dim=8, hidden=16),
-    "barlow": lambda: BarlowTwins(tiny, dim=8),
+    "barlow_twins": lambda: BarlowTwins(tiny, dim=8),
     "swav": lambda: SwAV(tiny, dim=8, prototypes=16),
     "deepcluster": lambda: DeepCluster(tiny, dim=8, clusters=8, heads=2),
     "pirl": lambda: PIRL(tiny, dim=8, negatives="batch", capacity=512),
@@ -233,18 +233,18 @@ def test_no_warning_where_nothing_has_collapsed(digits):
 
 def test_no_drift_where_nothing_is_learnt(digits):
     vitals = Vitals(digits, images=64, pairs=64)
-    strategy = learn("barlow", digits, experiences=0)
+    strategy = learn("barlow_twins", digits, experiences=0)
     vitals.measure(strategy)
     assert vitals.measure(strategy)["drift_cka"] == pytest.approx(1, abs=1e-6)
 
 
 def test_drift_compares_the_features_of_the_first_experience_then_and_now(digits):
     measured = Vitals(digits, images=64, pairs=64)
-    strategy = learn("barlow", digits, experiences=0)
+    strategy = learn("barlow_twins", digits, experiences=0)
     measured.measure(strategy)
     then = strategy.model.eval().represent(first := torch.stack([x for x, *_ in measured._sample(0)])).detach()
     torch.manual_seed(1)
-    strategy.model = METHODS["barlow"]()
+    strategy.model = METHODS["barlow_twins"]()
     now = strategy.model.eval().represent(first).detach()
     drift = measured.measure(strategy)["drift_cka"]
     assert drift == pytest.approx(representation.linear_cka(then, now), abs=1e-4) and drift < 0.99

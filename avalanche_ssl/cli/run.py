@@ -15,7 +15,8 @@ import warnings
 
 from avalanche_ssl.cli.command import _brief_warnings, _Parser
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.runs.build import STRATEGIES, _benchmark, _machine, _recipe, _stream
+from avalanche_ssl.recipes.installed import recipe_files
+from avalanche_ssl.runs.build import _benchmark, _machine, _recipe, _stream
 from avalanche_ssl.runs.config import _check_points, _check_probes, _config
 from avalanche_ssl.runs.folder import _check_out, _out
 from avalanche_ssl.streams import BENCHMARKS
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 def _print_list() -> None:
     """Names with the first line of their documentation, read without importing anything heavy."""
     print("strategies (--strategy):")
-    for path in sorted(STRATEGIES.glob("[!_]*.py")):
+    for path in recipe_files():
         print(f"  {path.stem:<16} {_first_line(ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))))}")
     print("streams (--benchmark; their options with --stream KEY=VALUE):")
     for name, builder in BENCHMARKS.items():

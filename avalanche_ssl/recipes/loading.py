@@ -1,31 +1,44 @@
-"""Load a recipe by name or from a file."""
+"""Load a recipe by the name of an installed strategy, or from a Python file."""
 
 import importlib.util
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 from avalanche_ssl.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    pass
+from avalanche_ssl.recipes.installed import PACKAGE, recipe_names
 from avalanche_ssl.recipes.recipe import Recipe
 
 
-def load_recipe(strategy: str, folder: Path) -> Recipe:
-    """The recipe of a strategy: a name in `folder`, or a path to a Python file of yours that defines `recipe`.
+def load_recipe(strategy: str) -> Recipe:
+    """The recipe of a strategy: an installed name, or a path to a Python file of yours that defines `recipe`.
+
+    A hyphen in a name is read as an underscore: moco-v1 is moco_v1.
 
     Raises:
         UsageError: no such name (the nearest is proposed), no such file, a file without a recipe, or one that
             cannot be run: the message names the line.
     """
-    path = Path(strategy) if strategy.endswith(".py") else folder / f"{strategy}.py"
+    if strategy.endswith(".py"):
+        module = _run_file(Path(strategy))
+    else:
+        name = strategy.replace("-", "_")
+        if name not in recipe_names():
+            error = nearest("strategy", strategy, recipe_names())
+            raise UsageError(f"{error}; or give the path of a Python file that defines `recipe`")
+        module = import_module(f"{PACKAGE}.{name}")
+    recipe = getattr(module, "recipe", None)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{module.__file__} defines no `recipe = Recipe(...)`: add one")
+    return recipe
+
+
+def _run_file(path: Path) -> ModuleType:
+    """The module that a file defines."""
     if not path.is_file():
-        if strategy.endswith(".py"):
-            raise UsageError(f"no strategy file '{strategy}': give a path to a Python file that defines `recipe`")
-        error = nearest("strategy", strategy, recipe_names(folder))
-        raise UsageError(f"{error}; or give the path of a Python file that defines `recipe`")
+        raise UsageError(f"no strategy file '{path}': give a path to a Python file that defines `recipe`")
     spec = importlib.util.spec_from_file_location(f"avalanche_ssl_recipe_{path.stem.replace('-', '_')}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -35,10 +48,7 @@ def load_recipe(strategy: str, folder: Path) -> Recipe:
     except Exception as error:
         del sys.modules[spec.name]
         raise UsageError(f"{path}{_line(error, module.__file__)}: {_summary(error)}") from error
-    recipe = getattr(module, "recipe", None)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"{path} defines no `recipe = Recipe(...)`: add one")
-    return recipe
+    return module
 
 
 def _line(error: Exception, file: str | None) -> str:
@@ -53,8 +63,3 @@ def _summary(error: Exception) -> str:
     """Kind and message in one line; of our own errors the message alone."""
     message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return message if isinstance(error, UsageError) else f"{type(error).__name__}: {message}"
-
-
-def recipe_names(folder: Path) -> list[str]:
-    """Names of the recipes in a folder."""
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))

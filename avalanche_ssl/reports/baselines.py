@@ -91,14 +91,14 @@ def references(label: str, runs: list[Run], folder: Path, say: Callable[[str], N
 def _jobs(label: str, run: Run) -> list[Job]:
     from avalanche_ssl.probes.protocols import probe
     from avalanche_ssl.recipes.loading import load_recipe
-    from avalanche_ssl.runs.build import STRATEGIES, _benchmark, _machine
+    from avalanche_ssl.runs.build import _benchmark, _machine
     from avalanche_ssl.runs.config import DEFAULTS
 
     if not run.finished or not run.end or not run.config.get("settings"):
         raise UsageError(f"{run.folder} is unfinished, or its configuration is not known: finish it with --resume")
     config = DEFAULTS | run.config
     settings, seed, images = config["settings"], config["seed"], int(run.end["images"])
-    recipe = load_recipe(config["strategy"], STRATEGIES).override(settings)
+    recipe = load_recipe(config["strategy"]).override(settings)
     device, precision = _machine("auto", config["precision"])
     probes = [name for name in config["probes"].split(",") if not probe(name).online]
     stream = {name: config[name] for name in ("benchmark", "data", "stream")} | {"probes": probes}
@@ -130,7 +130,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
 
     def supervised() -> Rows:
         classes = {"classes": max(2, len(benchmark().class_names))}
-        return at_once(load_recipe("supervised", STRATEGIES).override(labelled | classes))
+        return at_once(load_recipe("supervised").override(labelled | classes))
 
     starts = [
         Job(f"{label}: untrained", "untrained", mine | {"settings": untrained, "seed": s}, partial(fresh, s))

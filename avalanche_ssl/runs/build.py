@@ -2,13 +2,10 @@
 
 import argparse
 import inspect
-from pathlib import Path
 from typing import Any
 
 from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.streams import BENCHMARKS
-
-STRATEGIES = Path(__file__).resolve().parents[2] / "strategies"
 
 
 def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
@@ -21,7 +18,7 @@ def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
     from avalanche_ssl.recipes.settings import parse_settings
 
     flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
-    recipe = load_recipe(config["strategy"], STRATEGIES)
+    recipe = load_recipe(config["strategy"])
     online = {"batch_size": config["online"]} | recipe.streaming if config["online"] else {}
     if options.online is None:
         recipe = recipe.override(online).override(config["settings"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +11,6 @@ from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.training.strategy import SelfSupervised
-
-STRATEGIES = Path(__file__).resolve().parent.parent / "strategies"
 
 
 class Case(NamedTuple):
@@ -30,7 +27,7 @@ class Case(NamedTuple):
 
     def recipe(self, settings: Mapping[str, Any] = {}) -> Recipe:
         """The strategy's recipe with this encoder and batch, and with views as large as the images."""
-        recipe = load_recipe(self.strategy, STRATEGIES)
+        recipe = load_recipe(self.strategy)
         sizes = {f"{name}.size": self.size for name in ("augment", "transform") if name in recipe.settings}
         return recipe.override({"encoder": self.encoder, "batch_size": self.batch} | sizes | dict(settings))
 

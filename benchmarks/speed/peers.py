@@ -18,7 +18,7 @@ from avalanche.core import SupervisedPlugin
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.supervised import Naive
 from PIL import Image
-from speed.case import STRATEGIES, Case, experience
+from speed.case import Case, experience
 from speed.timing import now
 from speed.training_step import Laps
 from torch import Tensor, nn
@@ -29,7 +29,8 @@ from avalanche_ssl.errors import UsageError, nearest
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.optim.optimizers import OPTIMIZERS
-from avalanche_ssl.recipes.loading import load_recipe, recipe_names
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
 
 VIEW = {"scale": [0.2, 1.0], "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "jitter": 0.8}
@@ -226,7 +227,7 @@ class _Remember(SupervisedPlugin):  # type: ignore[misc]
 def _pairs() -> list[str]:
     """Strategies whose views are a first and a second picture."""
     x = torch.zeros(2, 3, 32, 32)
-    methods = {name: load_recipe(name, STRATEGIES).build_method() for name in recipe_names(STRATEGIES)}
+    methods = {name: load_recipe(name).build_method() for name in recipe_names()}
     return [name for name, method in methods.items() if {*method.views(x)} == {"first", "second"}]
 
 

@@ -30,7 +30,7 @@ class Table(NamedTuple):
 
 def tables(case: Case) -> list[Table]:
     """The quantities; pictures of an image count for the size, so that a side counts squared."""
-    moco, bank, crops = (case._replace(strategy=s) for s in ("moco", "cmc-bank", "swav-multicrop"))
+    moco, bank, crops = (case._replace(strategy=s) for s in ("moco", "cmc_bank", "swav_multicrop"))
     return [
         Table("images a batch (moco)", BATCHES, [(f"{n}", moco._replace(batch=n), {}) for n in BATCHES]),
         Table(

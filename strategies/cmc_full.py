@@ -1,6 +1,6 @@
 """CMC with three views and the full graph (Tian et al. 2020, arXiv:1906.05849 sec. 3.4): every pair of views agrees.
 
-python benchmarks/run.py --strategy cmc-full
+python benchmarks/run.py --strategy cmc_full
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 60.0 % untrained to 76.1 ± 1.1 %.
 

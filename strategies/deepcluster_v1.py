@@ -1,6 +1,6 @@
 """DeepCluster v1 (Caron et al. 2018, arXiv:1807.05520): classify an image's cluster, found anew each epoch.
 
-python benchmarks/run.py --strategy deepcluster-v1
+python benchmarks/run.py --strategy deepcluster_v1
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 60.5 ± 1.6 %.
 

@@ -1,6 +1,6 @@
 """Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): two views' dimensions correlate one to one.
 
-python benchmarks/run.py --strategy barlow
+python benchmarks/run.py --strategy barlow_twins
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 60.8 ± 1.2 %.
 

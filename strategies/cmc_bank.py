@@ -1,6 +1,6 @@
 """CMC with the memory bank (Tian et al. 2020, arXiv:1906.05849 sec. 3.3): negatives from all images seen.
 
-python benchmarks/run.py --strategy cmc-bank
+python benchmarks/run.py --strategy cmc_bank
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 56.7 % untrained to 70.2 ± 1.1 %.
 

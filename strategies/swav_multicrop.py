@@ -1,6 +1,6 @@
 """SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict large ones' codes.
 
-python benchmarks/run.py --strategy swav-multicrop
+python benchmarks/run.py --strategy swav_multicrop
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 56.6 ± 0.7 %.
 

@@ -1,6 +1,6 @@
 """MoCo v1 (He et al. 2020, arXiv:1911.05722): a queue of slowly encoded keys, a linear head.
 
-python benchmarks/run.py --strategy moco-v1
+python benchmarks/run.py --strategy moco_v1
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 68.6 ± 1.5 %.
 

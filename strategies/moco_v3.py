@@ -1,6 +1,6 @@
 """MoCo v3 (Chen et al. 2021, arXiv:2104.02057): keys of the batch instead of a queue, and a predictor.
 
-python benchmarks/run.py --strategy moco-v3
+python benchmarks/run.py --strategy moco_v3
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 63.1 ± 0.8 %.
 

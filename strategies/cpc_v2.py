@@ -1,6 +1,6 @@
 """CPC v2 (Henaff et al. 2020, arXiv:1905.09272): patches foretold from four sides, with colours dropped.
 
-python benchmarks/run.py --strategy cpc-v2
+python benchmarks/run.py --strategy cpc_v2
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 36.0 % untrained to 54.7 ± 1.0 %.
 

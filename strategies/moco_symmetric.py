@@ -1,6 +1,6 @@
 """MoCo v2, symmetric (arXiv:1911.05722, the authors' CIFAR-10 demo): each view is query and key.
 
-python benchmarks/run.py --strategy moco-symmetric
+python benchmarks/run.py --strategy moco_symmetric
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 64.9 ± 0.8 %.
 

@@ -1,0 +1,1 @@
+"""Tuned recipes, one file per strategy; installed as `avalanche_ssl.strategies`."""
