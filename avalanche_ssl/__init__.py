@@ -10,7 +10,7 @@ from avalanche_ssl.lazy import lazy_names
 if TYPE_CHECKING:
     from avalanche_ssl.checks.contract import check_method as check_method
     from avalanche_ssl.methods.base import Method as Method
-    from avalanche_ssl.optim.lr_schedule import Schedule as Schedule
+    from avalanche_ssl.optim.lr_schedule import LRSchedule as LRSchedule
     from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
     from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.recipes.recipe import Recipe as Recipe
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Method", "ProbePlugin", "Recipe", "Schedule", "SelfSupervised", "check_method", "probe_metrics"]
+__all__ = ["Method", "ProbePlugin", "Recipe", "LRSchedule", "SelfSupervised", "check_method", "probe_metrics"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -26,7 +26,7 @@ __getattr__ = lazy_names(
         "Method": "methods.base",
         "ProbePlugin": "plugins.probe",
         "Recipe": "recipes.recipe",
-        "Schedule": "optim.lr_schedule",
+        "LRSchedule": "optim.lr_schedule",
         "SelfSupervised": "training.strategy",
         "check_method": "checks.contract",
         "probe_metrics": "plugins.probe_metrics",

@@ -14,7 +14,7 @@ class UsageError(ValueError):
     """
 
 
-def nearest(kind: str, value: object, known: Iterable[object]) -> UsageError:
+def unknown_name(kind: str, value: object, known: Iterable[object]) -> UsageError:
     """The error for an unknown name: `no strategy 'cmx': did you mean 'cmc'? (cmc, moco)`."""
     names = [str(name) for name in known]
     lowered = {name.lower(): name for name in names}

@@ -12,7 +12,7 @@ def off_diagonal(matrix: Tensor) -> Tensor:
     return (matrix - matrix.diagonal().diag()).square().sum()
 
 
-def unit(x: Tensor) -> Tensor:
+def l2_normalize(x: Tensor) -> Tensor:
     """Rows of length one, in float32 even under autocast; (..., D) to (..., D)."""
     return F.normalize(x.double() if x.dtype == torch.float64 else x.float(), dim=-1)
 

@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 from avalanche_ssl.checkpointing import file_format
-from avalanche_ssl.checkpointing.checkpointer import Checkpoints
+from avalanche_ssl.checkpointing.checkpointer import Checkpointer
 from avalanche_ssl.checkpointing.file_format import _Hashed
 from avalanche_ssl.checks.snapshot import equal
 from avalanche_ssl.cli import run
@@ -48,7 +48,7 @@ from avalanche_ssl.training.strategy import SelfSupervised
 
 IMAGES = 72  # of an experience
 
-SMALL = {"capacity": 100, "queue_size": 40, "count": 16, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}
+SMALL = {"capacity": 100, "queue_size": 40, "count": 16, "dim": 8, "hidden_dim": 8, "clusters": 4, "prototypes": 8}
 """Settings that make memories small enough to be filled and overwritten, where a recipe has them."""
 
 TIMES = ("seconds", "images_per_second", *(f"{n}_seconds" for n in ("train", "checkpoint", "probe", "import", "data")))
@@ -88,7 +88,7 @@ def _few_digits(experiences: int, decode: bool) -> Any:
 
 
 def options_of(
-    strategy: str, precision: str, workers: int, replay: int, online: int, compiled: bool = False
+    strategy: str, precision: str, workers: int, replay: int, online: int, compile: bool = False
 ) -> list[str]:
     """Arguments for run.py."""
     recipe = load_recipe(strategy)
@@ -99,7 +99,7 @@ def options_of(
     stream = ["--benchmark", "few-digits", "--stream", f"decode={str(workers > 0).lower()}"]
     cut = ["--online", str(online)] if online else []
     fixed = ["--strategy", strategy, "--precision", precision, "--device", "cpu", "--checkpoint-every", "2it"]
-    fixed += ["--compile"] if compiled else []
+    fixed += ["--compile"] if compile else []
     return [*fixed, *stream, *sets, *cut, "--workers", str(workers), "--replay", str(replay)]
 
 
@@ -237,7 +237,7 @@ def measure(strategy: str, settings: dict[str, Any], writes: int = 3) -> tuple[i
     stream = few_digits().train_stream
     made.train(stream[0], eval_streams=[])  # so that the optimiser has its state
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints, seconds = Checkpoints(Path(folder, "checkpoint"), made, stream), []
+        checkpoints, seconds = Checkpointer(Path(folder, "checkpoint"), made, stream), []
         for _ in range(writes):
             start = time.perf_counter()
             checkpoints.save()
@@ -265,7 +265,7 @@ def prepare_process() -> None:
     BENCHMARKS["few-digits"] = few_digits
     for decode in (False, True):
         _few_digits(2, decode)
-    Checkpoints.__init__.__kwdefaults__["share"] = 1.0  # type: ignore[index]
+    Checkpointer.__init__.__kwdefaults__["share"] = 1.0  # type: ignore[index]
 
 
 def main() -> int:

@@ -89,7 +89,7 @@ def learn(path: Path, options: Any) -> None:
 def tell(images: int, rate: float, banks: list[Any]) -> None:
     """A line of the table."""
     own, mapped = resident()
-    rows = sum(min(int(bank.born), len(bank.rows)) for bank in banks)
+    rows = sum(min(int(bank.n_written), len(bank.rows)) for bank in banks)
     capacity = sum(len(bank.rows) for bank in banks)
     print(f"{images:>10,}{rate:>10,.0f}{own:>10,.0f}{mapped:>12,.0f}{rows:>12,}{capacity:>9,}", flush=True)
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.monitor import RepresentationMonitor
 from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.streams import online_stream, split_digits
@@ -69,7 +69,10 @@ def print_times(repeat: int, count: int) -> None:
         "ours: SimCLR": (our_steps(x[:IMAGES]), ours(stream)),
         "Avalanche: Naive, reservoir replay": (naive_steps(x, y), naive(stream, replay())),
         "ours: SimCLR, reservoir replay": (our_steps(x), ours(stream, replay())),
-        "ours: SimCLR, probes and vitals": (our_steps(x[:IMAGES]), ours(stream, ProbePlugin(stream), Vitals(stream))),
+        "ours: SimCLR, probes and vitals": (
+            our_steps(x[:IMAGES]),
+            ours(stream, ProbePlugin(stream), RepresentationMonitor(stream)),
+        ),
     }
     for step, experience in cases.values():  # warm up, and fill the memories
         step(20)
@@ -112,7 +115,9 @@ def replay() -> Replay:
 def learner(*plugins: Any) -> Any:
     """SimCLR for a stream of mini-batches."""
     recipe = load_recipe("simclr")
-    return recipe.override({"batch_size": IMAGES, "encoder": "narrow"} | recipe.streaming).build(plugins=list(plugins))
+    return recipe.override({"batch_size": IMAGES, "encoder": "narrow"} | recipe.online_defaults).build(
+        plugins=list(plugins)
+    )
 
 
 def our_steps(x: Tensor) -> Work:
@@ -192,7 +197,11 @@ def print_memory(experiences: int) -> None:
     points = [experiences * k // 10 for k in range(1, 11)]
     print(" " * 20 + "".join(f"{point:>8}" for point in points) + "growth".rjust(10))
     for name, strategy, parts in (
-        ("ours", learner(replay(), ProbePlugin(stream), Vitals(stream)), online_stream(stream.train_stream, IMAGES)),
+        (
+            "ours",
+            learner(replay(), ProbePlugin(stream), RepresentationMonitor(stream)),
+            online_stream(stream.train_stream, IMAGES),
+        ),
         ("Avalanche", naive_learner(replay()), split_online_stream(stream.train_stream, IMAGES)),
     ):
         sizes: list[float] = []

@@ -27,7 +27,7 @@ def main() -> None:
 
     import torch
 
-    from avalanche_ssl.probes.protocols import PROBES
+    from avalanche_ssl.probes.protocols import PROTOCOLS
 
     train = data(options.images, options.dim, options.classes, seed=1)
     test = data(options.images // 5, options.dim, options.classes, seed=2)
@@ -40,7 +40,7 @@ def main() -> None:
         show(
             min((measure(names, train, test, options.classes) for _ in range(options.repeats)), key=lambda row: row.fit)
         )
-    for name in options.probes or [n for n, p in PROBES.items() if n != "ridge" and not p.augment and not p.online]:
+    for name in options.probes or [n for n, p in PROTOCOLS.items() if n != "ridge" and not p.augment and not p.online]:
         show(measure([name], train, test, options.classes))
 
 

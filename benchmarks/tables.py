@@ -79,14 +79,14 @@ def plan(device: str, benchmark: str, data: str | None, out: Path) -> dict[str, 
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, list[str]]:
-    from avalanche_ssl.errors import nearest
+    from avalanche_ssl.errors import unknown_name
     from avalanche_ssl.runs.build import _machine
 
     jobs = plan(_machine(options.device, "fp32")[0], options.benchmark, options.data, options.out)
     names = options.only.split(",") if options.only else [*jobs]
     for name in names:
         if name not in jobs:
-            raise nearest("table", name, jobs)
+            raise unknown_name("table", name, jobs)
     return {name: jobs[name] for name in names}
 
 

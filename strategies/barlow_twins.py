@@ -13,10 +13,10 @@ from functools import partial
 
 from avalanche_ssl.methods import BarlowTwins
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(BarlowTwins, dim=256, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
+    partial(BarlowTwins, output_dim=256, augment=RandomView(scale=(0.5, 1.0), hue=0.5)),
     optimizer="adam",
     lr=0.001,
     batch_size=64,

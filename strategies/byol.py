@@ -15,10 +15,10 @@ from functools import partial
 
 from avalanche_ssl.methods import BYOL
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(BYOL, hidden=256, head_norm=True, solarize=0.0, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
+    partial(BYOL, hidden_dim=256, head_norm=True, solarize_prob=0.0, augment=RandomView(scale=(0.5, 1.0), hue=0.5)),
     optimizer="adam",
     lr=0.001,
     batch_size=32,

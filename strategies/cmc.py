@@ -13,10 +13,12 @@ from functools import partial
 
 from avalanche_ssl.methods import CMC
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(CMC, negatives="batch", hidden=128, temperature=0.1, augment=Augment(jitter=0.0, gray=0.0)),
+    partial(
+        CMC, negatives="batch", hidden_dim=128, temperature=0.1, augment=RandomView(jitter_prob=0.0, gray_prob=0.0)
+    ),
     optimizer="adam",
     lr=0.003,
     batch_size=64,

@@ -16,17 +16,17 @@ from functools import partial
 
 from avalanche_ssl.methods import CMC
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
         CMC,
-        hidden=128,
+        hidden_dim=128,
         head_norm=True,
         temperature=0.1,
         count=1024,
         capacity=2048,
-        augment=Augment(scale=(0.5, 1.0), jitter=0.0, gray=0.0),
+        augment=RandomView(scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.0),
     ),
     optimizer="adam",
     lr=0.001,

@@ -12,7 +12,7 @@ from functools import partial
 
 from avalanche_ssl.methods import CMC
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
@@ -20,9 +20,9 @@ recipe = Recipe(
         views=("l", "ab", "edges"),
         graph="full",
         negatives="batch",
-        hidden=128,
+        hidden_dim=128,
         temperature=0.1,
-        augment=Augment(jitter=0.0, gray=0.0),
+        augment=RandomView(jitter_prob=0.0, gray_prob=0.0),
     ),
     optimizer="adam",
     lr=0.003,

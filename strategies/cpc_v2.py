@@ -13,11 +13,17 @@ from functools import partial
 
 from avalanche_ssl.methods import CPC
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
-        CPC, directions=4, color_drop=0.5, hidden=64, blocks=3, count=512, augment=Augment(scale=(0.5, 1.0), hue=0.5)
+        CPC,
+        directions=4,
+        color_drop=0.5,
+        hidden_dim=64,
+        blocks=3,
+        count=512,
+        augment=RandomView(scale=(0.5, 1.0), hue=0.5),
     ),
     optimizer="adam",
     lr=0.001,

@@ -16,7 +16,7 @@ from functools import partial
 
 from avalanche_ssl.methods import DeepCluster
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
@@ -24,9 +24,9 @@ recipe = Recipe(
         version=1,
         heads=3,
         clusters=64,
-        hidden=256,
+        hidden_dim=256,
         redraw=False,
-        augment=Augment(scale=(0.5, 1.0), hue=0.5),
+        augment=RandomView(scale=(0.5, 1.0), hue=0.5),
     ),
     optimizer="adam",
     lr=0.001,

@@ -13,10 +13,10 @@ from functools import partial
 
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(MoCo, head_norm=True, queue_size=1024, momentum=0.9, temperature=0.1, augment=Augment(scale=(0.5, 1.0))),
+    partial(MoCo, head_norm=True, queue_size=1024, momentum=0.9, temperature=0.1, augment=RandomView(scale=(0.5, 1.0))),
     optimizer="adam",
     lr=0.001,
     batch_size=64,

@@ -13,7 +13,7 @@ from functools import partial
 
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
@@ -23,7 +23,7 @@ recipe = Recipe(
         head_norm=True,
         queue_size=1024,
         momentum=0.9,
-        augment=Augment(scale=(0.5, 1.0), hue=0.5),
+        augment=RandomView(scale=(0.5, 1.0), hue=0.5),
     ),
     optimizer="adam",
     lr=0.001,

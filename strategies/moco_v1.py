@@ -15,17 +15,17 @@ from functools import partial
 
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
         MoCo,
-        hidden=0,
+        hidden_dim=0,
         head_norm=True,
         queue_size=1024,
         momentum=0.9,
         temperature=0.1,
-        augment=Augment(scale=(0.5, 1.0), hue=0.5),
+        augment=RandomView(scale=(0.5, 1.0), hue=0.5),
     ),
     optimizer="adam",
     lr=0.003,

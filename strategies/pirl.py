@@ -16,17 +16,17 @@ from functools import partial
 
 from avalanche_ssl.methods import PIRL
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
     partial(
         PIRL,
         negatives="batch",
-        hidden=256,
+        hidden_dim=256,
         head_norm=True,
         temperature=0.1,
-        augment=Augment(scale=(0.5, 1.0), hue=0.5),
-        transform=Augment(scale=(0.6, 1.0), hue=0.5),
+        augment=RandomView(scale=(0.5, 1.0), hue=0.5),
+        transform=RandomView(scale=(0.6, 1.0), hue=0.5),
     ),
     optimizer="adam",
     lr=0.001,

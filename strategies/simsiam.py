@@ -14,10 +14,10 @@ from functools import partial
 
 from avalanche_ssl.methods import SimSiam
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(SimSiam, augment=Augment(scale=(0.5, 1.0), hue=0.5)),
+    partial(SimSiam, augment=RandomView(scale=(0.5, 1.0), hue=0.5)),
     optimizer="adam",
     lr=0.0005,
     batch_size=32,

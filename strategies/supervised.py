@@ -17,10 +17,10 @@ from functools import partial
 
 from avalanche_ssl.methods import Supervised
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(Supervised, hidden=256, augment=Augment(scale=(0.5, 1.0), jitter=0.4, hue=0.5, gray=0.0)),
+    partial(Supervised, hidden_dim=256, augment=RandomView(scale=(0.5, 1.0), jitter_prob=0.4, hue=0.5, gray_prob=0.0)),
     optimizer="adam",
     lr=0.0003,
     batch_size=64,

@@ -12,10 +12,10 @@ from functools import partial
 
 from avalanche_ssl.methods import SwAV
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 recipe = Recipe(
-    partial(SwAV, augment=Augment(scale=(0.5, 1.0))),
+    partial(SwAV, augment=RandomView(scale=(0.5, 1.0))),
     optimizer="adam",
     lr=0.001,
     batch_size=64,

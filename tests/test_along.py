@@ -17,9 +17,9 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.online import LeakyStatistics, OnlineProbe
-from avalanche_ssl.probes.protocols import PROBES, probe
+from avalanche_ssl.probes.protocols import PROTOCOLS, probe
 from avalanche_ssl.streams.benchmark import assemble
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def narrow(monkeypatch):
 
 
 def learner(*plugins, epochs=1):
-    return Recipe(partial(SimCLR, dim=8), batch_size=64, epochs=epochs, lr=0.01).build(plugins=list(plugins))
+    return Recipe(partial(SimCLR, output_dim=8), batch_size=64, epochs=epochs, lr=0.01).build(plugins=list(plugins))
 
 
 def statistics(model):
@@ -39,18 +39,18 @@ def test_the_leaky_statistics_are_those_of_labelled_batches_that_really_pass_and
     """Against a run whose encoder does forward the same batches in training mode."""
     plugin = ProbePlugin(digits, probes=["cassle-online-leak"])
     leaky, batches = learner(plugin), []
-    represent = leaky.model.represent
+    extract_features = leaky.model.extract_features
 
     def spy(x):
         batches.extend([x] if x.is_floating_point() else [])  # views, not the raw images of a measurement
-        return represent(x)
+        return extract_features(x)
 
-    leaky.model.represent = spy
+    leaky.model.extract_features = spy
 
     class Passes(SupervisedPlugin):
         def after_backward(self, strategy, **kwargs):
             with torch.no_grad():
-                strategy.model.represent(batches[strategy.clock.train_iterations])
+                strategy.model.extract_features(batches[strategy.clock.train_iterations])
 
     class Nothing(SupervisedPlugin):
         pass
@@ -74,10 +74,10 @@ class Colours(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.augment = Augment(scale=(1.0, 1.0), jitter=0.0, gray=0.0)
+        self.augment = RandomView(scale=(1.0, 1.0), jitter_prob=0.0, gray_prob=0.0)
         self.norm = nn.BatchNorm1d(3)
 
-    def represent(self, x):
+    def extract_features(self, x):
         return self.norm((x if x.is_floating_point() else x / 255).mean((2, 3)))
 
 
@@ -91,9 +91,9 @@ def test_it_learns_all_classes_whatever_the_encoder_is_taught(leak):
     optimizer = torch.optim.SGD(model.parameters(), lr=7.0)  # only its schedule counts
     strategy = SimpleNamespace(model=model, mb_x=torch.zeros(16), device=torch.device("cpu"), optimizer=optimizer)
     for _ in range(150):
-        probe.step(strategy, model, transforms=False)
+        probe.step(strategy, model, use_dataset_transforms=False)
     with probe.seen(model) as differs:
-        test = model.represent(torch.from_numpy(data.data).permute(0, 3, 1, 2)), torch.as_tensor(labels)
+        test = model.extract_features(torch.from_numpy(data.data).permute(0, 3, 1, 2)), torch.as_tensor(labels)
     assert differs == leak and probe.accuracies([test]).tolist() == [1.0]
     assert model.training and (model.norm.running_mean == 0).all() and model.norm.num_batches_tracked == 0
     assert (test[0].mean(0).abs() < 0.1).all() == leak, "only statistics of these images centre them"
@@ -107,8 +107,8 @@ def test_its_rows_stand_beside_those_of_other_probes(digits):
     learner(plugin).train(digits.train_stream[0], eval_streams=[])
     assert set(plugin.rows[1]) == {"all", "cassle-online-leak/all", "ridge/all", "ridge/seen", "ridge/task"}
     assert not (plugin.matrix("all", "cassle-online")[0] == plugin.matrix("all", "cassle-online-leak")[0]).all()
-    odd = {e["probe"]: e.get("odd") for e in notes}
-    assert odd == {name: PROBES[name].odd or None for name in ("cassle-online", "cassle-online-leak", "ridge")}
+    caveat = {e["probe"]: e.get("caveat") for e in notes}
+    assert caveat == {name: PROTOCOLS[name].caveat or None for name in ("cassle-online", "cassle-online-leak", "ridge")}
 
 
 @pytest.mark.parametrize("name", ["cassle-online", "cassle-online-leak@50%"])
@@ -125,7 +125,9 @@ def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(digits, name):
     resumed.order_generator.set_state(strategy.order_generator.get_state())
     for each in (strategy, resumed):
         each.train(digits.train_stream[1], eval_streams=[])
-    for mine, theirs in zip(plugin.online[name].head.parameters(), other.online[name].head.parameters()):
+    for mine, theirs in zip(
+        plugin.online[name].projection_head.parameters(), other.online[name].projection_head.parameters()
+    ):
         assert torch.equal(mine, theirs)
     assert (plugin.matrix("all", name)[1] == other.matrix("all", name)[1]).all()
 
@@ -143,6 +145,6 @@ def test_batch_norm_without_a_momentum_is_refused():
 
 def test_the_leak_is_off_by_default_and_both_say_what_is_odd():
     assert probe("cassle-online").online == "clean" and probe("cassle-online-leak").online == "leaky"
-    assert PROBES["cassle-online-leak"].odd.startswith("LEAK")
+    assert PROTOCOLS["cassle-online-leak"].caveat.startswith("LEAK")
     with pytest.raises(UsageError, match="learns along with the encoder"):
         probe("cassle-online").fit([(torch.zeros(4, 2), torch.arange(4))], 4, 1)

@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as tv
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import uniform
 from avalanche_ssl.transforms import color
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.geometry import gaussian_blur, random_boxes, resized_crop
 
 SIZES = [(32, 32), (17, 40), (64, 48), (5, 3)]
@@ -261,67 +261,67 @@ def torchvision_view(augment, x, draw):
 @pytest.mark.parametrize(
     ("augment", "shape"),
     [
-        (Augment(), (3, 32, 32)),
-        (Augment(size=20, interpolation="bicubic", blur=0.5, hue=0.5, gray=0.3), (3, 45, 33)),
-        (Augment(size=48, blur=0.5, blur_kernel=7), (3, 32, 32)),
-        (Augment(size=16, blur=0.5), (1, 28, 28)),
+        (RandomView(), (3, 32, 32)),
+        (RandomView(size=20, interpolation="bicubic", blur_prob=0.5, hue=0.5, gray_prob=0.3), (3, 45, 33)),
+        (RandomView(size=48, blur_prob=0.5, blur_kernel=7), (3, 32, 32)),
+        (RandomView(size=16, blur_prob=0.5), (1, 28, 28)),
     ],
     ids=["default", "everything", "enlarged", "gray"],
 )
 def test_a_view_equals_torchvision_with_the_same_draw(augment, shape):
     x = images(96, *shape[1:], shape[0])
     for seed in range(3):
-        draw = augment.draw(x, seeded(seed))
-        close(augment.render(x, draw), torchvision_view(augment, x, draw), 2e-5)
+        draw = augment.sample_params(x, seeded(seed))
+        close(augment.apply(x, draw), torchvision_view(augment, x, draw), 2e-5)
 
 
 def test_solarized_views_equal_torchvision():
     # Inversion jumps at 0.5, where rounding decides: all but a few values must agree.
-    augment, x = Augment(solarize=0.5), images(96)
-    draw = augment.draw(x, seeded())
-    apart = (augment.render(x, draw) - torchvision_view(augment, x, draw)).abs() > 2e-5
+    augment, x = RandomView(solarize_prob=0.5), images(96)
+    draw = augment.sample_params(x, seeded())
+    apart = (augment.apply(x, draw) - torchvision_view(augment, x, draw)).abs() > 2e-5
     assert apart.float().mean() < 1e-3
 
 
 def test_blocks_do_not_show(monkeypatch):
-    augment, x = Augment(blur=0.5), images(50)
-    draw = augment.draw(x, seeded())
-    whole = augment.render(x, draw)
+    augment, x = RandomView(blur_prob=0.5), images(50)
+    draw = augment.sample_params(x, seeded())
+    whole = augment.apply(x, draw)
     monkeypatch.setattr("avalanche_ssl.transforms.augmentation.BLOCK", 3 * 32 * 32 * 7)
-    close(augment.render(x, draw), whole, 1e-6)
+    close(augment.apply(x, draw), whole, 1e-6)
 
 
 def test_computing_all_images_and_choosing_equals_computing_the_chosen(monkeypatch):
     # Devices other than the CPU take this way.
-    augment, x = Augment(blur=0.5, solarize=0.3), images(50)
-    draw = augment.draw(x, seeded())
+    augment, x = RandomView(blur_prob=0.5, solarize_prob=0.3), images(50)
+    draw = augment.sample_params(x, seeded())
 
     def blend(chosen, x, operation, *parameters):
         return torch.where(color.per_image(chosen), operation(x, *parameters), x)
 
-    chosen = augment.render(x, draw)
+    chosen = augment.apply(x, draw)
     monkeypatch.setattr("avalanche_ssl.transforms.augmentation._where", blend)
-    close(augment.render(x, draw), chosen, 1e-6)
+    close(augment.apply(x, draw), chosen, 1e-6)
 
 
 def test_every_image_has_its_own_parameters():
     same = images(1).expand(64, -1, -1, -1)
-    draw = Augment().draw(same, seeded())
+    draw = RandomView().sample_params(same, seeded())
     for name in ("brightness", "contrast", "saturation", "hue", "sigma"):
         assert getattr(draw, name).unique().numel() == 64
     boxes = torch.stack((draw.top, draw.left, draw.height, draw.width), 1)
     assert boxes.unique(dim=0).shape[0] > 50
-    views = Augment()(same, seeded()).flatten(1)
+    views = RandomView()(same, seeded()).flatten(1)
     assert torch.cdist(views, views).fill_diagonal_(1).min() > 1e-2
     # The parameters are independent of each other as well: correlations over many images vanish.
-    many = Augment().draw(torch.empty(10_000, 3, 4, 4), seeded())
+    many = RandomView().sample_params(torch.empty(10_000, 3, 4, 4), seeded())
     columns = torch.stack([v.float() for v in many[4:-1] if v.float().std() > 0])
     correlation = torch.corrcoef(columns) - torch.eye(len(columns))
     assert correlation.abs().max() < 0.05
 
 
 def test_a_generator_decides_the_views():
-    augment, x = Augment(blur=0.5, solarize=0.5), images()
+    augment, x = RandomView(blur_prob=0.5, solarize_prob=0.5), images()
     generator = seeded(3)
     first, second = augment(x, generator), augment(x, generator)
     assert (first - second).abs().mean() > 0.1
@@ -336,21 +336,23 @@ def test_a_generator_decides_the_views():
 
 def test_a_given_generator_leaves_the_global_one_alone():
     before = torch.get_rng_state()
-    Augment()(images(), seeded())
+    RandomView()(images(), seeded())
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_order_of_the_jitter_changes_from_call_to_call():
     generator, x = seeded(), torch.empty(1, 3, 4, 4)
-    orders = [tuple(Augment().draw(x, generator).order) for _ in range(400)]
+    orders = [tuple(RandomView().sample_params(x, generator).order) for _ in range(400)]
     assert len(set(orders)) == 24
     assert max(orders.count(order) for order in set(orders)) < 45
 
 
 def test_probabilities_and_ranges():
     n = 20_000
-    augment = Augment(flip=0.5, jitter=0.8, gray=0.2, blur=0.1, solarize=0.05, brightness=1.5, hue=0.3)
-    draw = augment.draw(torch.empty(n, 3, 2, 2), seeded())
+    augment = RandomView(
+        hflip_prob=0.5, jitter_prob=0.8, gray_prob=0.2, blur_prob=0.1, solarize_prob=0.05, brightness=1.5, hue=0.3
+    )
+    draw = augment.sample_params(torch.empty(n, 3, 2, 2), seeded())
     for name in ("flip", "jitter", "gray", "blur", "solarize"):
         p = getattr(augment, name)
         assert getattr(draw, name).float().mean() == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / n))
@@ -366,19 +368,19 @@ def test_chosen_images_change_and_the_others_stay():
     still = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "flip": 0, "jitter": 0, "gray": 0}
     x = images(400, 8, 8)[0::4]
     for step in ("flip", "jitter", "gray", "blur", "solarize"):
-        augment = Augment(size=8, **{**still, step: 0.5})
-        draw = augment.draw(x, seeded())
-        changed = (augment.render(x, draw) != x).flatten(1).any(1)
+        augment = RandomView(size=8, **{**still, step: 0.5})
+        draw = augment.sample_params(x, seeded())
+        changed = (augment.apply(x, draw) != x).flatten(1).any(1)
         assert torch.equal(changed, getattr(draw, step))
-    assert torch.equal(Augment(size=8, **still).rgb(x), x)
+    assert torch.equal(RandomView(size=8, **still).rgb(x), x)
 
 
 def test_uint8_and_float_images_give_the_same_views():
     raw = (images() * 255).to(torch.uint8)
     before = raw.clone()
-    augment = Augment()
+    augment = RandomView()
     assert torch.equal(augment(raw, seeded()), augment(raw.float() / 255, seeded()))
-    assert torch.equal(augment.plain(raw), augment.plain(raw.float() / 255))
+    assert torch.equal(augment.normalize_only(raw), augment.normalize_only(raw.float() / 255))
     close(color.to_float(raw), torch.stack([tv.to_dtype(i, torch.float32, scale=True) for i in raw]), 1e-7)
     assert torch.equal(raw, before)
 
@@ -386,8 +388,8 @@ def test_uint8_and_float_images_give_the_same_views():
 def test_views_do_not_write_into_float_images():
     x = images()
     before = x.clone()
-    Augment(blur=1, solarize=1)(x)
-    Augment().plain(x)
+    RandomView(blur_prob=1, solarize_prob=1)(x)
+    RandomView().normalize_only(x)
     assert torch.equal(x, before)
 
 
@@ -395,7 +397,7 @@ def test_views_do_not_write_into_float_images():
     "shape", [(0, 3, 32, 32), (1, 3, 32, 32), (3, 1, 28, 28), (2, 3, 20, 90), (2, 3, 1, 1)], ids=str
 )
 def test_a_view_is_square_and_in_range(shape):
-    augment = Augment(blur=0.5, solarize=0.5, interpolation="bicubic", mean=0.0, std=1.0)
+    augment = RandomView(blur_prob=0.5, solarize_prob=0.5, interpolation="bicubic", mean=0.0, std=1.0)
     raw = torch.randint(0, 256, shape, dtype=torch.uint8)
     for size, edge in ((None, 32), (24, 24)):
         view = augment(raw, size=size)
@@ -406,18 +408,18 @@ def test_a_view_is_square_and_in_range(shape):
 
 
 def test_rgb_is_the_view_before_normalisation():
-    augment = Augment(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+    augment = RandomView(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
     x = images()
     assert torch.equal(color.normalize(augment.rgb(x, seeded()), augment.mean, augment.std), augment(x, seeded()))
 
 
 def test_plain_only_normalises():
     x = images(4, 20, 30)
-    assert torch.equal(Augment().plain(x), (x - 0.5) / 0.25)
+    assert torch.equal(RandomView().normalize_only(x), (x - 0.5) / 0.25)
 
 
 def test_autocast_does_not_coarsen_views():
-    augment, x = Augment(blur=1.0), images()
+    augment, x = RandomView(blur_prob=1.0), images()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = augment(x, seeded())
     assert torch.equal(inside, augment(x, seeded()))
@@ -447,39 +449,39 @@ def test_autocast_does_not_coarsen_views():
 )
 def test_wrong_settings_are_refused_in_one_line(setting, message):
     with pytest.raises(UsageError) as error:
-        Augment(**setting)
+        RandomView(**setting)
     assert str(error.value) == message
     with pytest.raises(UsageError):
-        dataclasses.replace(Augment(), **setting)
+        dataclasses.replace(RandomView(), **setting)
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 32, 32, 3), (2, 2, 8, 8)], ids=str)
 def test_wrong_shapes_are_refused(shape):
-    for view in (Augment(), Augment().plain):
+    for view in (RandomView(), RandomView().plain):
         with pytest.raises(ValueError, match=r"images are \(B, 3, H, W\) or \(B, 1, H, W\), not"):
             view(torch.rand(shape))
 
 
 def test_wrong_types_are_refused():
     with pytest.raises(ValueError, match=r"images are uint8 or float in \[0, 1\], not torch.int64"):
-        Augment()(torch.zeros(2, 3, 8, 8, dtype=torch.long))
+        RandomView()(torch.zeros(2, 3, 8, 8, dtype=torch.long))
 
 
 def test_a_device_never_has_to_be_waited_for(monkeypatch):
     # Meta tensors have shapes but no values: whatever would read a value from a device fails on them.
     monkeypatch.setattr("torch.autocast", lambda *args, **kwargs: contextlib.nullcontext())  # knows no meta
-    augment = Augment(blur=0.5, solarize=0.2, interpolation="bicubic", mean=(0.4, 0.5, 0.6))
+    augment = RandomView(blur_prob=0.5, solarize_prob=0.2, interpolation="bicubic", mean=(0.4, 0.5, 0.6))
     raw = torch.empty(8, 3, 40, 36, dtype=torch.uint8, device="meta")
     for generator in (None, seeded()):
         assert augment(raw, generator).shape == (8, 3, 32, 32)
         assert color.lab_views(augment.rgb(raw, generator))[1].shape == (8, 2, 32, 32)
     with pytest.raises(RuntimeError):
-        augment.draw(raw).flip.any().item()
+        augment.sample_params(raw).flip.any().item()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_device_gives_the_same_views_without_waiting():
-    augment, x = Augment(blur=0.5, solarize=0.2, mean=(0.4, 0.5, 0.6)), images(64)
+    augment, x = RandomView(blur_prob=0.5, solarize_prob=0.2, mean=(0.4, 0.5, 0.6)), images(64)
     on_device = x.cuda()
     augment(on_device, seeded())
     torch.cuda.set_sync_debug_mode("error")

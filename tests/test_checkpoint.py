@@ -21,7 +21,7 @@ from avalanche_ssl.checkpointing import file_format
 from avalanche_ssl.checkpointing.file_format import DamagedError, latest, read, write
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import previous
-from avalanche_ssl.logging.jsonl import JsonLog
+from avalanche_ssl.logging.jsonl import JSONLinesLogger
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -242,7 +242,7 @@ def test_any_bytes_under_a_good_checksum_are_refused(tmp_path: Path, junk: bytes
 
 
 def test_a_log_is_rewound_to_where_it_was(tmp_path: Path) -> None:
-    log = JsonLog(tmp_path / "log.jsonl")
+    log = JSONLinesLogger(tmp_path / "log.jsonl")
     nothing = log.position()
     log("a", value=1)
     first = log.path.read_bytes()
@@ -259,7 +259,7 @@ def test_a_log_is_rewound_to_where_it_was(tmp_path: Path) -> None:
 @MANY
 @given(change=damage())
 def test_a_damaged_log_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
-    log = JsonLog(tmp_path / "log.jsonl")
+    log = JSONLinesLogger(tmp_path / "log.jsonl")
     log.path.unlink(missing_ok=True)
     for i in range(5):
         log("probe", accuracy=i / 7)
@@ -278,11 +278,11 @@ def test_a_damaged_log_is_refused(tmp_path: Path, change: Callable[[bytes], byte
 
 def test_a_full_disk_while_logging_is_one_line() -> None:
     with pytest.raises(UsageError, match=r"cannot write /dev/full \(No space left on device\): make room"):
-        JsonLog(Path("/dev/full"))("run")
+        JSONLinesLogger(Path("/dev/full"))("run")
 
 
 def test_no_half_line_is_left(tmp_path: Path) -> None:
-    log = JsonLog(tmp_path / "log.jsonl")
+    log = JSONLinesLogger(tmp_path / "log.jsonl")
     log("first")
     before = log.path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -41,27 +41,27 @@ SMALL_CMC = {"dim": 16, "capacity": 24, "count": 12}
 THREE = ("l", "ab", "edges")
 
 SOUND = {
-    "simclr": lambda: SimCLR(tiny, dim=16),
-    "moco v1": lambda: MoCo(tiny, hidden=0, temperature=0.07, momentum=0.999, **SMALL_MOCO),
+    "simclr": lambda: SimCLR(tiny, output_dim=16),
+    "moco v1": lambda: MoCo(tiny, hidden_dim=0, temperature=0.07, momentum=0.999, **SMALL_MOCO),
     "moco v2": lambda: MoCo(tiny, **SMALL_MOCO),
     "moco symmetric": lambda: MoCo(tiny, symmetric=True, **SMALL_MOCO),
     "cmc": lambda: CMC(tiny, **SMALL_CMC),
     "cmc nce": lambda: CMC(tiny, objective="nce", **SMALL_CMC),
     "cmc in the batch": lambda: CMC(tiny, negatives="batch", **SMALL_CMC),
-    "cmc with a hidden layer": lambda: CMC(tiny, hidden=16, **SMALL_CMC),
-    "cmc with norm in the heads": lambda: CMC(tiny, hidden=16, head_norm=True, **SMALL_CMC),
+    "cmc with a hidden layer": lambda: CMC(tiny, hidden_dim=16, **SMALL_CMC),
+    "cmc with norm in the heads": lambda: CMC(tiny, hidden_dim=16, head_norm=True, **SMALL_CMC),
     "cmc core": lambda: CMC(tiny, views=THREE, graph="core", **SMALL_CMC),
     "cmc full nce": lambda: CMC(tiny, views=THREE, objective="nce", **SMALL_CMC),
-    "cpc": lambda: CPC(tiny, dim=16, hidden=16, blocks=2),
-    "pirl": lambda: PIRL(tiny, dim=16, capacity=24, count=12),
+    "cpc": lambda: CPC(tiny, output_dim=16, hidden_dim=16, blocks=2),
+    "pirl": lambda: PIRL(tiny, output_dim=16, capacity=24, count=12),
     "cmc core in the batch": lambda: CMC(tiny, views=THREE, graph="core", negatives="batch", **SMALL_CMC),
-    "deepcluster": lambda: DeepCluster(tiny, dim=16, clusters=4, capacity=24),
-    "swav": lambda: SwAV(tiny, dim=16, prototypes=12, freeze=2),
-    "byol": lambda: BYOL(tiny, dim=16, hidden=32),
-    "simsiam": lambda: SimSiam(tiny, dim=16, hidden=8),
-    "barlow_twins": lambda: BarlowTwins(tiny, dim=16),
-    "vicreg": lambda: VICReg(tiny, dim=16),
-    "moco v3": lambda: MoCoV3(tiny, dim=16, hidden=32),
+    "deepcluster": lambda: DeepCluster(tiny, output_dim=16, clusters=4, capacity=24),
+    "swav": lambda: SwAV(tiny, output_dim=16, prototypes=12, freeze=2),
+    "byol": lambda: BYOL(tiny, output_dim=16, hidden_dim=32),
+    "simsiam": lambda: SimSiam(tiny, output_dim=16, hidden_dim=8),
+    "barlow_twins": lambda: BarlowTwins(tiny, output_dim=16),
+    "vicreg": lambda: VICReg(tiny, output_dim=16),
+    "moco v3": lambda: MoCoV3(tiny, output_dim=16, hidden_dim=32),
     "moco split": lambda: MoCo(tiny, split_norm=True, **SMALL_MOCO),
     "supervised": lambda: Supervised(tiny, classes=4),
 }
@@ -120,14 +120,14 @@ class ShuffledOnce(MoCo):
 
     def embed(self, views):
         order = torch.randperm(len(views["first"]), generator=self.generator)
-        key = unit(self.slow(views["second"][order]))[order.argsort()]
-        return {"query": unit(self.fast()(views["first"])), "key": key}
+        key = unit(self.momentum_encoder(views["second"][order]))[order.argsort()]
+        return {"query": unit(self.online_network()(views["first"])), "key": key}
 
 
 class ShuffledSplit(ShuffledOnce):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.slow.copy.append(SplitNorm(16, affine=False))
+        self.momentum_encoder.copy.append(SplitNorm(16, affine=False))
 
 
 class Dropping(SimCLR):
@@ -160,7 +160,7 @@ def test_other_sound_methods_pass(cls):
 @pytest.mark.parametrize("norm", ["group", "layer", "none"])
 def test_other_norms_pass(norm):
     torch.manual_seed(0)
-    check_method(SimCLR(partial(tiny, norm=norm), dim=16))
+    check_method(SimCLR(partial(tiny, norm=norm), output_dim=16))
 
 
 def test_a_trained_method_passes():
@@ -215,48 +215,48 @@ class ClassList(Remembering):
 class KeepsTheGraph(MoCo):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.scale = self.head[0].weight.sum()
+        self.scale = self.projection_head[0].weight.sum()
 
 
 @breaks("features_are_finite_rows", "differs from call to call")
 class RandomFeatures(SimCLR):
-    def represent(self, x):
+    def extract_features(self, x):
         return self.encoder(self.augment(x, self.generator))
 
 
 @breaks("features_are_finite_rows", "(8, 64, 1)")
 class FeatureMaps(SimCLR):
-    def represent(self, x):
-        return super().represent(x)[..., None]
+    def extract_features(self, x):
+        return super().extract_features(x)[..., None]
 
 
 @breaks("features_are_finite_rows", "torch.float64")
 class DoubleFeatures(SimCLR):
-    def represent(self, x):
-        return super().represent(x).double()
+    def extract_features(self, x):
+        return super().extract_features(x).double()
 
 
 @breaks("features_are_finite_rows", "not finite")
 class LogFeatures(SimCLR):
-    def represent(self, x):
-        return (super().represent(x) * 0).log()
+    def extract_features(self, x):
+        return (super().extract_features(x) * 0).log()
 
 
 @breaks("features_belong_to_their_images", "depend on the others")
 class TrainModeFeatures(SimCLR):
-    def represent(self, x):
+    def extract_features(self, x):
         return self.train().encoder(self.augment.plain(x))
 
 
 @breaks("features_belong_to_their_images", "does not permute")
 class SortedFeatures(SimCLR):
-    def represent(self, x):
-        return super().represent(x).sort(0).values
+    def extract_features(self, x):
+        return super().extract_features(x).sort(0).values
 
 
 @breaks("bytes_and_floats_are_the_same_images", "to_float")
 class BytesOnly(SimCLR):
-    def represent(self, x):
+    def extract_features(self, x):
         return self.encoder(x.float() / 255)
 
 
@@ -266,14 +266,14 @@ class CountsFeatures(SimCLR):
         super().__init__(*args, **kwargs)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
 
-    def represent(self, x):
+    def extract_features(self, x):
         self.seen += len(x)
-        return super().represent(x)
+        return super().extract_features(x)
 
 
 @breaks("evaluating_changes_nothing", "switches to train mode")
 class LeavesTrainMode(SimCLR):
-    def represent(self, x):
+    def extract_features(self, x):
         features = self.eval().encoder(self.augment.plain(x))
         self.train()
         return features
@@ -281,9 +281,9 @@ class LeavesTrainMode(SimCLR):
 
 @breaks("evaluating_changes_nothing", "changed 'generator'")
 class DrawsWhileEvaluating(SimCLR):
-    def represent(self, x):
+    def extract_features(self, x):
         torch.rand(1, generator=self.generator)
-        return super().represent(x)
+        return super().extract_features(x)
 
 
 @breaks("inputs_are_left_alone", "embed writes into what it is given: 'first'")
@@ -349,15 +349,18 @@ class JoinedViews(SimCLR):
 class UnshuffledTwice(MoCo):
     def embed(self, views):
         order = torch.randperm(len(views["first"]), generator=self.generator)
-        key = unit(self.slow(views["second"][order]))[order.argsort()][order.argsort()]
-        return {"query": unit(self.fast()(views["first"])), "key": key}
+        key = unit(self.momentum_encoder(views["second"][order]))[order.argsort()][order.argsort()]
+        return {"query": unit(self.online_network()(views["first"])), "key": key}
 
 
 @breaks("embeddings_belong_to_their_images", "output 'key'")
 class UnshuffledTwiceUnseeded(MoCo):
     def embed(self, views):
         back = torch.randperm(len(views["first"])).argsort()
-        return {"query": unit(self.fast()(views["first"])), "key": unit(self.slow(views["second"]))[back]}
+        return {
+            "query": unit(self.online_network()(views["first"])),
+            "key": unit(self.momentum_encoder(views["second"]))[back],
+        }
 
 
 @breaks("embeddings_belong_to_their_images", "output 'key'")
@@ -415,7 +418,7 @@ class DetachedLoss(SimCLR):
 @breaks("gradient_reaches_the_encoder", "encoder.stages")
 class DetachedEncoder(SimCLR):
     def embed(self, views):
-        first, second = (unit(self.head(self.encoder(views[v]).detach())) for v in ("first", "second"))
+        first, second = (unit(self.projection_head(self.encoder(views[v]).detach())) for v in ("first", "second"))
         return {"first": first, "second": second}
 
 
@@ -590,7 +593,7 @@ class TypeChanges(Remembering):
 class PushInLoss(MoCo):
     def loss(self, outputs):
         loss = super().loss(outputs)
-        self.queue.push(outputs["key"])
+        self.queue.enqueue(outputs["key"])
         return loss
 
 
@@ -598,14 +601,14 @@ class PushInLoss(MoCo):
 class PushInEmbed(MoCo):
     def embed(self, views):
         outputs = super().embed(views)
-        self.queue.push(outputs["key"])
+        self.queue.enqueue(outputs["key"])
         return outputs
 
 
 @breaks("only_update_writes", "embed changed 'slow.copy")
 class FollowInEmbed(MoCo):
     def embed(self, views):
-        self.slow.follow(self.fast())
+        self.momentum_encoder.update(self.online_network())
         return super().embed(views)
 
 
@@ -616,7 +619,7 @@ class PushInLossWithGradient(MoCo):
     def loss(self, outputs):
         loss = super().loss(outputs)
         if loss.requires_grad:
-            self.queue.push(outputs["key"])
+            self.queue.enqueue(outputs["key"])
         return loss
 
 

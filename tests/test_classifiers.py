@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression as SklearnLogistic
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.probes.classifier import Pooled, scaling
-from avalanche_ssl.probes.knn import Neighbours
+from avalanche_ssl.probes.classifier import PooledClassifier, scaling
+from avalanche_ssl.probes.knn import KNN
 from avalanche_ssl.probes.label_subsets import keep_labels
-from avalanche_ssl.probes.logistic import Logistic
-from avalanche_ssl.probes.nearest_mean import ClassMeans
-from avalanche_ssl.probes.protocols import PROBES, probe
+from avalanche_ssl.probes.logistic import LogisticRegression
+from avalanche_ssl.probes.nearest_mean import NearestClassMean
+from avalanche_ssl.probes.protocols import PROTOCOLS, probe
 from avalanche_ssl.probes.ridge import Ridge
 from avalanche_ssl.probes.scopes import fit_probes, probe_accuracies
-from avalanche_ssl.probes.sgd import TrainedHead
+from avalanche_ssl.probes.sgd import SGDClassifier
 
 FAST = ["ridge", "knn-20", "knn-200", "ncm", "logistic", "sgd", "mlp", "cla", "osiris", "lump"]
 
@@ -55,22 +55,22 @@ def test_neighbours_equal_scikit_learns(k):
         min(k, len(y)), metric="cosine", weights=lambda d: np.exp(-d / 0.07), algorithm="brute"
     )
     theirs.fit(x.double(), y)
-    ours = fitted(Neighbours(k, 0.07), (x.double(), y))(TEST[0].double() - 20)
+    ours = fitted(KNN(k, 0.07), (x.double(), y))(TEST[0].double() - 20)
     expected = theirs.predict_proba(TEST[0].double() - 20)
     np.testing.assert_allclose(ours / ours.sum(1, keepdim=True), expected, atol=1e-9)
 
 
 def test_class_means_equal_scikit_learns():
     theirs = NearestCentroid().fit(TRAIN[0].double(), TRAIN[1])
-    assert fitted(ClassMeans())(TEST[0]).argmax(1).tolist() == theirs.predict(TEST[0].double()).tolist()
+    assert fitted(NearestClassMean())(TEST[0]).argmax(1).tolist() == theirs.predict(TEST[0].double()).tolist()
 
 
 @pytest.mark.parametrize("classes", [2, 5])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_logistic_regression_equals_scikit_learns(classes):
     train, x = data(400, 0, classes), data(300, 1, classes)[0]
-    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500)).fit(train[0].double(), train[1])
-    ours = fitted(Logistic(c=0.1, max_iter=500), train, classes)(x)
+    theirs = make_pipeline(StandardScaler(), SklearnLogistic(C=0.1, max_iter=500)).fit(train[0].double(), train[1])
+    ours = fitted(LogisticRegression(c=0.1, max_iter=500), train, classes)(x)
     np.testing.assert_allclose(ours.softmax(1), theirs.predict_proba(x.double()), atol=2e-3)
     assert (ours.argmax(1).numpy() == theirs.predict(x.double())).mean() > 0.995
 
@@ -78,8 +78,8 @@ def test_logistic_regression_equals_scikit_learns(classes):
 def test_sgd_comes_near_the_optimum_of_logistic_regression():
     from sklearn.metrics import log_loss
 
-    best = make_pipeline(StandardScaler(), LogisticRegression(C=1e4, max_iter=1000)).fit(TRAIN[0].double(), TRAIN[1])
-    ours = fitted(TrainedHead(epochs=100, batch_size=32))(TRAIN[0]).double().softmax(1)
+    best = make_pipeline(StandardScaler(), SklearnLogistic(C=1e4, max_iter=1000)).fit(TRAIN[0].double(), TRAIN[1])
+    ours = fitted(SGDClassifier(epochs=100, batch_size=32))(TRAIN[0]).double().softmax(1)
     optimum = log_loss(TRAIN[1], best.predict_proba(TRAIN[0].double()))
     assert optimum - 1e-3 < log_loss(TRAIN[1], ours) < optimum + 0.01
 
@@ -88,7 +88,7 @@ def test_an_mlp_solves_what_no_linear_probe_can():
     rng = np.random.default_rng(0)
     x = torch.tensor(rng.normal(size=(600, 2)), dtype=torch.float32)
     y = (x.prod(1) > 0).long()
-    linear, mlp = (fitted(TrainedHead(hidden, optimizer="adam", lr=0.01), (x, y), 2) for hidden in (0, 50))
+    linear, mlp = (fitted(SGDClassifier(hidden_dim, optimizer="adam", lr=0.01), (x, y), 2) for hidden_dim in (0, 50))
     assert score(linear, x, y) < 0.65 < 0.9 < score(mlp, x, y)
 
 
@@ -98,7 +98,7 @@ def test_an_mlp_solves_what_no_linear_probe_can():
 @pytest.mark.parametrize("name", FAST)
 def test_absent_classes_are_never_predicted_and_a_single_class_always(name):
     x, y = TRAIN
-    chosen = PROBES[name].choose(5)
+    chosen = PROTOCOLS[name].choose(5)
     some = fitted(chosen, (x[y < 3], y[y < 3]))(TEST[0])
     assert some.shape == (300, 5) and torch.isneginf(some[:, 3:]).all() and some[:, :3].isfinite().all()
     assert fitted(chosen, (x[y == 2], y[y == 2]))(TEST[0]).argmax(1).unique().tolist() == [2]
@@ -109,15 +109,15 @@ def test_absent_classes_are_never_predicted_and_a_single_class_always(name):
 def test_unlabelled_samples_do_not_count(name):
     x, y = TRAIN
     half = torch.arange(len(y)) % 2 == 0
-    with_others = fitted(PROBES[name].choose(5), (x, y.where(half, -1)))
-    without = fitted(PROBES[name].choose(5), (x[half], y[half]))
+    with_others = fitted(PROTOCOLS[name].choose(5), (x, y.where(half, -1)))
+    without = fitted(PROTOCOLS[name].choose(5), (x[half], y[half]))
     torch.testing.assert_close(with_others(TEST[0]), without(TEST[0]))
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_a_fit_is_repeatable_draws_no_global_number_and_beats_chance(name):
     before = torch.get_rng_state()
-    first, second = (fitted(PROBES[name].choose(5)) for _ in range(2))
+    first, second = (fitted(PROTOCOLS[name].choose(5)) for _ in range(2))
     assert torch.equal(first(TEST[0]), second(TEST[0]))
     assert torch.equal(torch.get_rng_state(), before)
     assert score(first) > 0.3
@@ -126,15 +126,15 @@ def test_a_fit_is_repeatable_draws_no_global_number_and_beats_chance(name):
 def test_warnings_of_scikit_learn_stay_inside():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fitted(Logistic(max_iter=1))
+        fitted(LogisticRegression(max_iter=1))
     with pytest.warns(ConvergenceWarning):
-        LogisticRegression(max_iter=1).fit(*TRAIN)
+        SklearnLogistic(max_iter=1).fit(*TRAIN)
 
 
 def test_constant_features_are_harmless():
     x = torch.cat([TRAIN[0], torch.full((400, 1), 7.0)], 1)
     assert scaling(x)[1][-1] == 1
-    for classifier in (Logistic(), TrainedHead(epochs=2), ClassMeans(), Ridge()):
+    for classifier in (LogisticRegression(), SGDClassifier(epochs=2), NearestClassMean(), Ridge()):
         assert fitted(classifier, (x, TRAIN[1]))(x).isfinite().all()
 
 
@@ -148,15 +148,15 @@ def test_each_epoch_reads_features_of_its_own():
         asked.append(epoch)
         return [TRAIN[0] + 0.01 * epoch, TRAIN[0]]
 
-    head = TrainedHead(epochs=3).prepare([TRAIN, TRAIN], 5, again=again)
-    augmented, plain = head(slice(0, 1)), fitted(TrainedHead(epochs=3))
+    head = SGDClassifier(epochs=3).prepare([TRAIN, TRAIN], 5, again=again)
+    augmented, plain = head(slice(0, 1)), fitted(SGDClassifier(epochs=3))
     assert asked == [0, 1, 2]
     assert not torch.equal(augmented(TEST[0]), plain(TEST[0]))
 
 
 def test_plateaus_lower_the_rate_and_the_best_weights_are_kept():
     rates = []
-    head = TrainedHead(optimizer="adam", lr=0.05, schedule="plateau", epochs=300, features="unit")
+    head = SGDClassifier(optimizer="adam", lr=0.05, schedule="plateau", epochs=300, features="unit")
     original = torch.optim.Adam.step
     try:
         torch.optim.Adam.step = lambda self, *a: rates.append(self.param_groups[0]["lr"]) or original(self, *a)
@@ -173,10 +173,10 @@ def test_plateaus_lower_the_rate_and_the_best_weights_are_kept():
 )
 def test_impossible_heads_are_refused(wrong):
     with pytest.raises(UsageError):
-        TrainedHead(**wrong)
+        SGDClassifier(**wrong)
 
 
-@pytest.mark.parametrize("make", [lambda: Neighbours(k=0), lambda: Neighbours(temperature=0), lambda: Logistic(c=-1)])
+@pytest.mark.parametrize("make", [lambda: KNN(k=0), lambda: KNN(temperature=0), lambda: LogisticRegression(c=-1)])
 def test_impossible_settings_are_refused(make):
     with pytest.raises(UsageError, match="give a number above 0"):
         make()
@@ -210,7 +210,7 @@ def test_impossible_amounts_of_labels_are_refused(amount):
 
 
 def test_names_are_parsed():
-    assert probe("ridge") is PROBES["ridge"] and probe(PROBES["cla"]) is PROBES["cla"]
+    assert probe("ridge") is PROTOCOLS["ridge"] and probe(PROTOCOLS["cla"]) is PROTOCOLS["cla"]
     assert (probe("ridge@10%").name, probe("ridge@10%").labels) == ("ridge@10%", 0.1)
     assert probe("knn-20@5").labels == 5
     for wrong in ("ridge@", "ridge@0%", "ridge@200%", "ridge@x", "ridge@0", "ridge@1.5", "ridge@-3"):
@@ -229,12 +229,12 @@ def test_a_protocol_with_few_labels_is_its_classifier_on_them():
 
 
 def test_lumps_slip_is_kept():
-    assert [PROBES["lump"].choose(seen).k for seen in (0, 1, 7, 500)] == [1, 1, 7, 200]
-    assert "slip" in PROBES["lump"].odd
+    assert [PROTOCOLS["lump"].choose(seen).k for seen in (0, 1, 7, 500)] == [1, 1, 7, 200]
+    assert "slip" in PROTOCOLS["lump"].caveat
 
 
 def test_core50_takes_each_twentieth_sample_of_training_and_test():
-    protocol = PROBES["core50"]
+    protocol = PROTOCOLS["core50"]
     found = protocol.fit([TRAIN], 5, 1)
     expected = fit_probes([(TRAIN[0][::20], TRAIN[1][::20])], 5, 1, ["all"])
     torch.testing.assert_close(found["all"][0](TEST[0]), expected["all"][0](TEST[0]))
@@ -242,25 +242,25 @@ def test_core50_takes_each_twentieth_sample_of_training_and_test():
 
 
 def test_presets_have_the_settings_of_their_papers():
-    assert PROBES["osiris"].choose(3) == Neighbours(200, 0.1) and tuple(PROBES["osiris"].scopes) == ("all", "task")
-    cla = PROBES["cla"].choose(3)
+    assert PROTOCOLS["osiris"].choose(3) == KNN(200, 0.1) and tuple(PROTOCOLS["osiris"].scopes) == ("all", "task")
+    cla = PROTOCOLS["cla"].choose(3)
     assert (cla.features, cla.optimizer, cla.lr, cla.batch_size, cla.schedule) == ("unit", "adam", 0.05, 256, "plateau")
-    cassle = PROBES["cassle-offline"].choose(3)
+    cassle = PROTOCOLS["cassle-offline"].choose(3)
     assert (cassle.lr, cassle.epochs, cassle.schedule, cassle.features) == (3.0, 100, "steps", "raw")
-    assert PROBES["cassle-offline"].augment
+    assert PROTOCOLS["cassle-offline"].augment
     literature = {"cassle-offline", "cla", "osiris", "lump", "core50"}
-    assert all(PROBES[name].odd for name in literature)
+    assert all(PROTOCOLS[name].caveat for name in literature)
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_every_probe_fills_its_scopes(name):
     train = [(x + 0, y) for x, y in (data(120, s) for s in range(3))]
-    found = probe_accuracies(PROBES[name].fit(train, 5, seen=2), train)
-    assert tuple(found) == tuple(PROBES[name].scopes)
+    found = probe_accuracies(PROTOCOLS[name].fit(train, 5, seen=2), train)
+    assert tuple(found) == tuple(PROTOCOLS[name].scopes)
     for scope, row in found.items():
         assert np.isnan(row).tolist() == ([False, False, True] if scope == "seen" else [False] * 3)
 
 
 def test_a_classifier_without_fit_says_so():
     with pytest.raises(NotImplementedError):
-        Pooled().prepare([TRAIN], 5)(slice(0, 1))
+        PooledClassifier().prepare([TRAIN], 5)(slice(0, 1))

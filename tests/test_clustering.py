@@ -14,14 +14,14 @@ from avalanche_ssl.checks.contract import check_method
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.clustering import cluster_prediction, sinkhorn, swapped_prediction
-from avalanche_ssl.memory.bank import content_ids
+from avalanche_ssl.memory.bank import content_hash
 from avalanche_ssl.memory.clusters import Clusters, perplexity, spherical_kmeans
 from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.methods import DeepCluster, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipes.loading import load_recipe
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 GOLDEN = 1e-9
 tiny = partial(smallconv, width=8)
@@ -38,7 +38,7 @@ SOUND = {
     "deepcluster online": lambda: DeepCluster(tiny, clustering="online", **SMALL_DEEPCLUSTER),
     "deepcluster v1": lambda: DeepCluster(tiny, version=1, **SMALL_DEEPCLUSTER),
     "deepcluster v1 kept": lambda: DeepCluster(tiny, version=1, redraw=False, **SMALL_DEEPCLUSTER),
-    "deepcluster v1 with hidden layers": lambda: DeepCluster(tiny, version=1, hidden=32, **SMALL_DEEPCLUSTER),
+    "deepcluster v1 with hidden layers": lambda: DeepCluster(tiny, version=1, hidden_dim=32, **SMALL_DEEPCLUSTER),
     "deepcluster v1 online": lambda: DeepCluster(tiny, version=1, clustering="online", **SMALL_DEEPCLUSTER),
 }
 
@@ -293,7 +293,7 @@ def test_clusterings_take_turns_with_the_crops(way):
     clusters.fitted += 1  # a warm start, and sizes that let no cluster begin anew
     clusters.sizes.fill_(15)
     start = clusters.centroids.clone()
-    clusters.fit(crops, 3) if way == "fit" else clusters.follow(crops)
+    clusters.fit(crops, 3) if way == "fit" else clusters.partial_fit(crops)
     for head in range(3):
         alone = Clusters(1, 4, 1, 8)
         alone.load_state_dict(
@@ -333,7 +333,7 @@ def test_online_clusters_follow_without_collapse(count):
     rows, truth = blobs(each=100)
     for _ in range(60):
         batch = torch.randperm(len(rows), generator=generator)[:32]
-        clusters.follow(rows[batch][:, None], generator)
+        clusters.partial_fit(rows[batch][:, None], generator)
     labels = clusters.assign(rows[:, None])
     assert torch.allclose(clusters.centroids.norm(dim=2), torch.ones(2, count))
     for head in range(2):
@@ -388,7 +388,7 @@ def test_prototypes_compare_by_cosine_whatever_their_length():
 def test_frozen_prototypes_still_teach_the_encoder():
     method = swav(freeze=10)
     method.loss(method(textured(8))).backward()
-    assert all(p.grad.count_nonzero() for p in method.head.parameters() if p.ndim > 1)
+    assert all(p.grad.count_nonzero() for p in method.projection_head.parameters() if p.ndim > 1)
 
 
 # -- SwAV ------------------------------------------------------------------------------------------------------
@@ -421,8 +421,8 @@ def test_swav_small_crops_leave_the_running_statistics_to_the_large():
 
 
 def test_swav_small_crops_keep_the_colours_of_the_large():
-    method = swav(small_crops=2, augment=Augment(gray=0.5, blur=0.3))
-    assert method.small == Augment(size=16, scale=(0.05, 0.2), gray=0.5, blur=0.3)
+    method = swav(small_crops=2, augment=RandomView(gray_prob=0.5, blur_prob=0.3))
+    assert method.small == RandomView(size=16, scale=(0.05, 0.2), gray_prob=0.5, blur_prob=0.3)
 
 
 def test_swav_encodes_crops_of_a_size_together():
@@ -447,18 +447,18 @@ def test_swav_loss_swaps_codes(codes):
 def test_swav_queue_takes_part_when_it_is_full():
     method, plain = swav(queue_size=24), swav()
     optimizer = sgd(method)
-    for pushed in range(0, 40, 8):
+    for n_enqueued in range(0, 40, 8):
         outputs = {name: rows.detach() for name, rows in method(textured(8)).items()}
         plain.load_state_dict(method.state_dict(), strict=False)
         same = torch.allclose(method.loss(outputs), plain.loss(outputs), rtol=1e-6)
-        assert same == (pushed < 24)
+        assert same == (n_enqueued < 24)
         step(method, textured(8), optimizer)
 
 
 def test_swav_codes_of_a_crop_are_computed_with_its_own_queue():
     method = swav(queue_size=8)
     for queue, seed in zip(method.queues, (40, 41)):
-        queue.push(unit_rows(seed, 8, 16).float())
+        queue.enqueue(unit_rows(seed, 8, 16).float())
     outputs = {name: unit_rows(seed, 8, 16).float() for name, seed in (("first", 30), ("second", 31))}
     prototypes = unit(method.prototypes.weight.detach())
     scores = [outputs[name] @ prototypes.T for name in ("first", "second")]
@@ -492,7 +492,7 @@ def test_swav_remembers_across_a_reload():
     step(method, textured(8), sgd(method))
     names = {name for name in method.state_dict() if not name.startswith(("encoder", "head"))}
     assert names == {"prototypes.weight", "prototypes.kept", "prototypes.steps"} | {
-        f"queues.{crop}.{part}" for crop in (0, 1) for part in ("rows", "pushed")
+        f"queues.{crop}.{part}" for crop in (0, 1) for part in ("rows", "n_enqueued")
     }
     fresh = swav(queue_size=8, freeze=2)
     outputs = {name: rows.detach() for name, rows in method(textured(8)).items()}
@@ -504,7 +504,7 @@ def test_swav_remembers_across_a_reload():
 def test_swav_assignments_are_the_nearest_prototypes_of_both_large_crops():
     method = swav(small_crops=1)
     outputs = method(textured(8))
-    labels, count = method.assignments(outputs)
+    labels, count = method.cluster_assignments(outputs)
     assert count == 12 and labels.shape == (8, 2)
     for crop, name in enumerate(("first", "second")):
         assert torch.equal(labels[:, crop], (outputs[name] @ method.prototypes.weight.T).argmax(1))
@@ -515,7 +515,7 @@ def test_swav_uses_its_prototypes_after_training():
     optimizer = torch.optim.Adam(method.parameters(), lr=0.003)
     for _ in range(15):
         step(method, images, optimizer)
-    best, count = method.assignments(method(images))
+    best, count = method.cluster_assignments(method(images))
     assert count == 8
     assert best.shape == (64, 2) and perplexity(best.flatten().bincount(minlength=8)) > 4
 
@@ -548,9 +548,9 @@ def test_deepcluster_labels_follow_the_image_not_its_place(version):
     method, images = deepcluster(version=version), textured(40)
     method.prepare(images.split(16))
     blank = torch.zeros(40, len(method.names), method.bank.rows.shape[2])
-    labels = method.clusters.assign(method.bank.read(content_ids(images), blank))
+    labels = method.clusters.assign(method.bank.read(content_hash(images), blank))
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
-    again = method.clusters.assign(method.bank.read(content_ids(images[order]), blank))
+    again = method.clusters.assign(method.bank.read(content_hash(images[order]), blank))
     assert torch.equal(again, labels[order])
     sizes = torch.stack([labels[:, h].bincount(minlength=4) for h in range(3)])
     assert torch.equal(sizes.float(), method.clusters.sizes) and (sizes > 0).all()
@@ -586,7 +586,7 @@ def test_deepcluster_scale_of_a_projection_does_not_matter():
     views = method.views(textured(8))
     outputs = method.embed(views)
     with torch.no_grad():
-        for parameter in method.head[-1].parameters():
+        for parameter in method.projection_head[-1].parameters():
             parameter.mul_(7)
     larger = method.embed(views)
     assert torch.allclose(method.loss(larger), method.loss(outputs), rtol=1e-5)
@@ -637,11 +637,11 @@ def test_deepcluster_v1_counts_all_clusters_the_same():
 
 
 def test_deepcluster_v1_clusters_and_classifies_what_its_hidden_layers_give():
-    method, images = deepcluster(version=1, heads=1, hidden=32), textured(40)
+    method, images = deepcluster(version=1, heads=1, hidden_dim=32), textured(40)
     method.prepare(images.split(16))
     method.clusters.sizes.fill_(10)
     outputs = method(images[:12])
-    features = method.head(method.encoder(method.augment.plain(images[:12])))
+    features = method.projection_head(method.encoder(method.augment.normalize_only(images[:12])))
     assert outputs["first"].shape == features.shape == (12, 16) and features.min() < 0
     labels = method.clusters.assign(method.bank.read(outputs["ids"], torch.zeros(12, 1, 16)))[:, 0]
     expected = F.cross_entropy(method.classifier(outputs["first"].clamp(min=0)), labels)
@@ -686,7 +686,7 @@ def test_deepcluster_remembers_across_experiences(version):
         seeded(model, 5).prepare(images[40:].split(16))
     losses = [seeded(model, 6).loss(model(images[40:56])).item() for model in (method, fresh, carried)]
     assert losses[0] == losses[2] != losses[1]
-    assert method.bank.born == 80 and fresh.bank.born == 40
+    assert method.bank.n_written == 80 and fresh.bank.n_written == 40
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -696,12 +696,12 @@ def test_deepcluster_filtered_sees_derivatives_and_no_colour(version):
     gray = (0.2989 * images[:, 0] + 0.587 * images[:, 1] + 0.114 * images[:, 2])[:, None] / 255
     seen = []
     method.encoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    features = method.eval().represent(images)
+    features = method.eval().extract_features(images)
     dx = (gray[:, :, 1:-1, :-2] - gray[:, :, 1:-1, 2:]) * 2
     dx = dx + (gray[:, :, :-2, :-2] - gray[:, :, :-2, 2:]) + (gray[:, :, 2:, :-2] - gray[:, :, 2:, 2:])
     assert torch.allclose(seen[0][:, :1, 1:-1, 1:-1], dx, atol=1e-5)
-    assert torch.allclose(method.represent(gray.expand(-1, 3, -1, -1)), features, rtol=1e-2, atol=1e-3)
-    assert not torch.allclose(method.represent(turned), features)
+    assert torch.allclose(method.extract_features(gray.expand(-1, 3, -1, -1)), features, rtol=1e-2, atol=1e-3)
+    assert not torch.allclose(method.extract_features(turned), features)
     assert method.train().views(images)["first"].shape == (16, 2, 32, 32)
     check_method(method)
 
@@ -747,4 +747,4 @@ def test_replayed_images_keep_their_rows_while_another_experience_is_clustered(n
         strategy.train(experience, eval_streams=[])
         assert torch.equal(strategy.model.clusters.sizes.sum(1), torch.full((3,), float(size)))
     assert known[-1][0] == 48 and all(found for _, found in known)
-    assert strategy.model.bank.born == sum(sizes)
+    assert strategy.model.bank.n_written == sum(sizes)

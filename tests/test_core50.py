@@ -20,7 +20,7 @@ from torchvision.transforms import PILToTensor
 from avalanche_ssl import SelfSupervised, streams
 from avalanche_ssl.cli import run
 from avalanche_ssl.data import image_cache_writer
-from avalanche_ssl.data.loader import RawLoader, resolve
+from avalanche_ssl.data.loader import RawDataLoader, resolve
 from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
@@ -68,7 +68,7 @@ def frame_names(benchmark: Any, root: Path) -> tuple[list[list[str]], list[list[
 
 
 def pixels(dataset: Any) -> torch.Tensor:
-    return torch.cat([x for x, *_ in RawLoader([dataset], [256], shuffle=False, drop_last=False)])
+    return torch.cat([x for x, *_ in RawDataLoader([dataset], [256], shuffle=False, drop_last=False)])
 
 
 # -- agreement with Avalanche ----------------------------------------------------------------------------------------
@@ -405,16 +405,18 @@ def test_a_run_in_a_single_pass(
         assert text in out, text
     assert next(event for event in log if event["event"] == "run")["config"]["probes"] == "core50"
     assert {event["trained"] for event in log if event["event"] == "probe"} == {0, 40, 79}
-    answers = [event for event in log if event["event"] == "answer" and event["question"] == "object"]
-    assert [(event["trained"], event["whole"]) for event in answers] == [
+    task_results = [event for event in log if event["event"] == "answer" and event["question"] == "object"]
+    assert [(event["trained"], event["whole"]) for event in task_results] == [
         (0, False),
         (40, False),
         (79, False),
         (79, True),
     ]
     (final,) = (event for event in log if event["event"] == "final")
-    assert final["tested"] == 2 * OBJECTS * len(TEST) and final["accuracy"] == pytest.approx(answers[-1]["accuracy"])
-    assert all(event["by"]["session"].keys() == {"s3", "s7", "s10"} for event in answers)
+    assert final["tested"] == 2 * OBJECTS * len(TEST) and final["accuracy"] == pytest.approx(
+        task_results[-1]["accuracy"]
+    )
+    assert all(event["by"]["session"].keys() == {"s3", "s7", "s10"} for event in task_results)
     assert [event for event in log if event["event"] == "experience"][-1]["images"] == 2 * OBJECTS * len(TRAIN)
 
 

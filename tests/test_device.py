@@ -50,7 +50,7 @@ def on_gpu(method):
 def learn(method, steps=2):
     for _ in range(steps):
         outputs = method(torch.zeros(16, 3, 32, 32, dtype=torch.uint8, device="cuda"))
-        labels = {"labels": torch.zeros(16, dtype=torch.long, device="cuda")} if method.reads_labels else {}
+        labels = {"labels": torch.zeros(16, dtype=torch.long, device="cuda")} if method.num_classes_read else {}
         loss = method.loss(outputs | labels)
         assert loss.device.type == "cuda"
         method.update({name: output.detach() for name, output in outputs.items()})
@@ -60,14 +60,14 @@ def learn(method, steps=2):
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_step_stays_on_the_gpu_and_never_waits_for_it(name, stream):
     recipe = load_recipe(name)
-    method = recipe.override(recipe.streaming if stream else {}).build_method()
+    method = recipe.override(recipe.online_defaults if stream else {}).build_method()
     with FakeTensorMode():
         learn(on_gpu(method).train())
 
 
 def test_reading_a_value_and_leaving_a_tensor_behind_would_show():
     def waits(outputs):
-        return next(iter(outputs.values())).sum() * float(method.queue.pushed)
+        return next(iter(outputs.values())).sum() * float(method.queue.n_enqueued)
 
     method = load_recipe("moco").build_method()
     method.loss = waits

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.encoder import Encoder, wrap
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.heads import mlp
@@ -149,8 +149,8 @@ def test_wrong_options_are_one_line(options: dict[str, object]) -> None:
 
 
 def test_nearest() -> None:
-    assert str(nearest("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
-    assert str(nearest("norm", "zzz", ["batch"])) == "no norm 'zzz': choose one (batch)"
+    assert str(unknown_name("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
+    assert str(unknown_name("norm", "zzz", ["batch"])) == "no norm 'zzz': choose one (batch)"
 
 
 def test_compiled_code_is_for_training_and_for_one_encoder_only():

@@ -28,15 +28,15 @@ from sklearn.preprocessing import StandardScaler
 from avalanche_ssl import ProbePlugin, Recipe
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.logging.jsonl import JsonLog
+from avalanche_ssl.logging.jsonl import JSONLinesLogger
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.label_subsets import _hold_out
-from avalanche_ssl.probes.protocols import PROBES
+from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.probes.protocols import probe as named
 from avalanche_ssl.probes.ridge import GRID
 from avalanche_ssl.probes.scopes import probe_accuracies
-from avalanche_ssl.probes.sgd import TrainedHead
+from avalanche_ssl.probes.sgd import SGDClassifier
 from avalanche_ssl.runs import csv_files, plots, summary
 from avalanche_ssl.streams import online_stream, split_digits
 from avalanche_ssl.streams.benchmark import assemble
@@ -68,7 +68,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def strategy(*plugins: Any, batch_size: int = 10, epochs: int = 1, **settings: Any) -> Any:
-    recipe = Recipe(partial(MoCo, dim=8, queue_size=16), batch_size=batch_size, epochs=epochs)
+    recipe = Recipe(partial(MoCo, output_dim=8, queue_size=16), batch_size=batch_size, epochs=epochs)
     return recipe.build(plugins=list(plugins), **settings)
 
 
@@ -100,7 +100,7 @@ def features(model: Any, datasets: Any) -> list[tuple[Any, Any]]:
     for dataset in datasets:
         items = [dataset[i] for i in range(len(dataset))]
         with torch.no_grad():
-            rows = torch.cat([model.represent(x[None]) for x, *_ in items])
+            rows = torch.cat([model.extract_features(x[None]) for x, *_ in items])
         found.append((rows.double().numpy(), np.array([int(y) for _, y, *_ in items])))
     model.train()
     return found
@@ -171,9 +171,9 @@ def test_one_pass_over_the_features_serves_all_scopes(few: Any) -> None:
     class Counted(MoCo):
         images = 0
 
-        def represent(self, x: torch.Tensor) -> torch.Tensor:
+        def extract_features(self, x: torch.Tensor) -> torch.Tensor:
             type(self).images += len(x)
-            return super().represent(x)
+            return super().extract_features(x)
 
     probe = ProbePlugin(few)
     Recipe(partial(Counted, dim=8, queue_size=16)).build(plugins=[probe]).plugins[0].measure(
@@ -378,7 +378,7 @@ def test_csv_of_the_rows(tmp_path: Path) -> None:
         read = list(csv.DictReader(file))
     matrix = np.full((4, 3), math.nan)
     for row in read:
-        assert (row["probe"], row["scope"], row["odd"]) == ("ridge", "all", "so, so")
+        assert (row["probe"], row["scope"], row["caveat"]) == ("ridge", "all", "so, so")
         matrix[int(row["trained"]), int(row["evaluated"]) - 1] = float(row["accuracy"])
     np.testing.assert_array_equal(matrix, np.vstack([UNTRAINED, R]))
 
@@ -399,10 +399,10 @@ def test_picture(tmp_path: Path, experiences: int) -> None:
 
 
 def test_a_line_an_event_with_null_for_what_is_not_finite(tmp_path: Path) -> None:
-    log = JsonLog(tmp_path / "log.jsonl")
-    log("a", loss=math.nan, config={"clip": math.inf, "scale": (0.5, -math.inf)}, name="ü\n", none=None)
+    log = JSONLinesLogger(tmp_path / "log.jsonl")
+    log("a", loss=math.nan, config={"max_grad_norm": math.inf, "scale": (0.5, -math.inf)}, name="ü\n", none=None)
     assert len((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 1, "written at once"
-    JsonLog(tmp_path / "log.jsonl")("b", accuracy=np.float64(0.5), images=3)
+    JSONLinesLogger(tmp_path / "log.jsonl")("b", accuracy=np.float64(0.5), images=3)
     first, second = (
         json.loads(line, parse_constant=pytest.fail)
         for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()
@@ -410,7 +410,7 @@ def test_a_line_an_event_with_null_for_what_is_not_finite(tmp_path: Path) -> Non
     assert first == {
         "event": "a",
         "loss": None,
-        "config": {"clip": None, "scale": [0.5, None]},
+        "config": {"max_grad_norm": None, "scale": [0.5, None]},
         "name": "ü\n",
         "none": None,
     }
@@ -420,7 +420,8 @@ def test_a_line_an_event_with_null_for_what_is_not_finite(tmp_path: Path) -> Non
 # -- other probes ----------------------------------------------------------------------------------------------------
 
 SHORT = [
-    p if not p.augment else dataclasses.replace(p, choose=lambda seen: TrainedHead(epochs=2)) for p in PROBES.values()
+    p if not p.augment else dataclasses.replace(p, choose=lambda seen: SGDClassifier(epochs=2))
+    for p in PROTOCOLS.values()
 ]
 
 
@@ -464,8 +465,8 @@ def test_several_probes_share_one_pass_and_keep_their_names(few: Any) -> None:
     probe = ProbePlugin(few, probes=["ridge", "knn-20@50%", "lump"], log=notes)
     learner = strategy(probe, evaluator=EvaluationPlugin(loggers=[listener]))
     images = []
-    represent = learner.model.represent
-    learner.model.represent = lambda x: images.append(len(x)) or represent(x)
+    extract_features = learner.model.extract_features
+    learner.model.extract_features = lambda x: images.append(len(x)) or extract_features(x)
     learner.train(few.train_stream[0], eval_streams=[])
     assert sum(images) == 2 * (40 + 14), "untrained and after the experience, each image once"
     assert probe.rows[0].keys() == {
@@ -514,7 +515,7 @@ def test_an_ordinary_strategy_of_avalanche_is_probed_by_a_function_of_its_model(
         return Naive(model=model, optimizer=optimizer, train_mb_size=10, plugins=list(plugins), evaluator=evaluator)
 
     listener = Listener()
-    probe = ProbePlugin(few, represent=lambda model, x: model.body(x.float() / 255))
+    probe = ProbePlugin(few, extract_features=lambda model, x: model.body(x.float() / 255))
     naive(probe).train(few.train_stream[0])
     assert probe.matrix("all").shape == (2, 2) and np.isfinite(probe.matrix("all")[0]).all()
     assert (2, "Probe_ridge_all/eval_phase/test_stream/Exp001") in listener.values
@@ -551,4 +552,4 @@ def test_a_protocol_that_is_odd_says_so_in_the_table_of_protocols(few: Any) -> N
     learner = strategy(plugin)
     for experience in few.train_stream:
         learner.train(experience, eval_streams=[])
-    assert f"  odd: {PROBES['cassle-online-leak'].odd}" in summary.protocol_table(plugin).splitlines()
+    assert f"  odd: {PROTOCOLS['cassle-online-leak'].caveat}" in summary.protocol_table(plugin).splitlines()

@@ -77,7 +77,7 @@ def test_readmes_five_lines(runs: Path) -> None:
     exec(code.replace("smallconv", "tiny"), names)
     method = config.of_folder(runs / "simclr")[1].build_method().eval()
     method.encoder.load_state_dict(torch.load(tmp, weights_only=True))
-    assert torch.equal(names["features"], method.represent(names["images"]))
+    assert torch.equal(names["features"], method.extract_features(names["images"]))
 
 
 def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from conftest import tiny
 from torch.optim import SGD
 
 from avalanche_ssl import SelfSupervised
-from avalanche_ssl.checkpointing.checkpointer import Checkpoints
+from avalanche_ssl.checkpointing.checkpointer import Checkpointer
 from avalanche_ssl.data.readers import DataError
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import MoCo
@@ -19,7 +19,7 @@ from avalanche_ssl.methods import MoCo
 
 def make(loss: Any = None, **settings: Any) -> Any:
     torch.manual_seed(0)
-    model = MoCo(tiny, dim=8, queue_size=40)
+    model = MoCo(tiny, output_dim=8, queue_size=40)
     if loss:
         plain, calls = model.loss, iter(range(1, 999))
         model.loss = lambda outputs: loss(next(calls), plain(outputs))  # type: ignore[method-assign]
@@ -44,7 +44,7 @@ def test_such_steps_can_be_skipped_and_leave_nothing() -> None:
     strategy = make(lambda call, loss: loss * float("nan") if call == 3 else loss, on_nan="skip")
     strategy.after_step = lambda: seen.append(state(strategy))
     strategy.train(crash_test.few_digits().train_stream[0], eval_streams=[])
-    assert strategy.watch.skipped == 1
+    assert strategy.nonfinite_guard.skipped == 1
     assert all(torch.equal(seen[1][name], seen[2][name]) for name in seen[1])
     assert any(not torch.equal(seen[2][name], seen[3][name]) for name in seen[2])
 
@@ -79,7 +79,7 @@ def test_data_that_are_gone_lose_nothing(
     whole = make()
     whole.train(experience, eval_streams=[])
     strategy = make()
-    checkpoints = Checkpoints(tmp_path / "checkpoint", strategy, benchmark.train_stream, every="never")
+    checkpoints = Checkpointer(tmp_path / "checkpoint", strategy, benchmark.train_stream, every="never")
     with monkeypatch.context() as m:
         m.setattr(crash_test.Pictures, "__getitem__", gone)
         words = "a loader process died" if fault == "process" else "cannot read image 50 of Pictures"
@@ -88,7 +88,7 @@ def test_data_that_are_gone_lose_nothing(
     assert "\n" not in str(error.value)
     if isinstance(error.value, DataError):  # between two steps: the state was saved
         again = make()
-        checkpoints = Checkpoints(tmp_path / "checkpoint", again, benchmark.train_stream)
+        checkpoints = Checkpointer(tmp_path / "checkpoint", again, benchmark.train_stream)
         assert checkpoints.resume()
         again.train(experience, eval_streams=[])
         assert not crash_test.compare(whole.model.state_dict(), again.model.state_dict(), "")

@@ -20,7 +20,7 @@ from avalanche_ssl.data import image_cache, image_cache_writer, memmap
 from avalanche_ssl.data.datasets import MappedDataset
 from avalanche_ssl.data.image_archive import ImageFiles, scan
 from avalanche_ssl.data.image_cache import Frames, frames
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.data.readers import resolve
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import assemble
@@ -262,7 +262,7 @@ def test_batches_are_gathered_from_the_map(dataset: MappedDataset) -> None:
     assert found is not None
     (leaf,) = found.leaves
     assert np.shares_memory(leaf, dataset.data) and not leaf.flags.owndata  # no copy of the whole
-    ((x, y, _),) = RawLoader([experience], [3], shuffle=False)
+    ((x, y, _),) = RawDataLoader([experience], [3], shuffle=False)
     assert y.tolist() == [7, 1, 4]
     assert torch.equal(x, torch.from_numpy(np.stack([pixels(i) for i in (7, 1, 4)])).permute(0, 3, 1, 2))
     x += 1  # a copy of its own
@@ -297,7 +297,7 @@ def test_what_was_read_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def most() -> int:
         before, found = mapped_bytes(), 0
         for experience in stream:
-            for _ in RawLoader([experience.dataset], [10], shuffle=True):
+            for _ in RawDataLoader([experience.dataset], [10], shuffle=True):
                 found = max(found, mapped_bytes() - before)
         return found
 

@@ -9,16 +9,16 @@ import torch
 from PIL import Image
 
 from avalanche_ssl import streams
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.splits import Increments, long_tail
+from avalanche_ssl.streams.splits import IncrementalSplit, long_tail
 
 SIZES = [40, 25, 31, 7, 60, 18]
 TARGETS = np.random.default_rng(0).permutation(np.repeat(np.arange(len(SIZES)), SIZES)).tolist()
 
 
 def train(experiences: int = 3, **options: Any) -> list[np.ndarray]:
-    increments = Increments(experiences, **options)
+    increments = IncrementalSplit(experiences, **options)
     increments.check(len(SIZES))
     return increments.train(TARGETS, len(SIZES))
 
@@ -31,7 +31,7 @@ def counts(parts: list[np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("experiences", [2, 3, 6])
 @pytest.mark.parametrize("kind", ["class", "data", "blurry", "repeated"])
 def test_every_image_comes_exactly_once(kind: str, experiences: int) -> None:
-    increments = Increments(experiences, kind, leak=0.3, repeats=2)
+    increments = IncrementalSplit(experiences, kind, leak=0.3, repeats=2)
     for parts in (increments.train(TARGETS, 6), increments.test(TARGETS, 6)):
         assert len(parts) == experiences
         assert np.sort(np.concatenate(parts)).tolist() == list(range(len(TARGETS)))
@@ -66,24 +66,24 @@ def test_blurry_leaks_the_share_evenly() -> None:
         leaked = np.delete(blurry[:, label], home)
         assert leaked.sum() == int(0.3 * size + 0.5)
         assert np.ptp(leaked) <= 1
-    untouched = zip(train(incremental="blurry", leak=0.0), train())
-    assert all(np.array_equal(a, b) for a, b in untouched)
+    eval_mode = zip(train(incremental="blurry", leak=0.0), train())
+    assert all(np.array_equal(a, b) for a, b in eval_mode)
 
 
 def test_what_leaks_is_drawn_at_random_and_remainders_are_spread() -> None:
     targets = np.repeat(np.arange(50), 20)
-    parts = Increments(5, "blurry", leak=0.05).train(targets, 50)  # one image of each class
+    parts = IncrementalSplit(5, "blurry", leak=0.05).train(targets, 50)  # one image of each class
     leaked = np.stack([np.bincount(targets[part], minlength=50) for part in parts]) == 1
     assert leaked.sum() == 50
     assert (leaked.sum(1) > 4).all(), "not all to the same experience"
-    home = Increments(5).train(targets, 50)
+    home = IncrementalSplit(5).train(targets, 50)
     moved = np.concatenate([np.setdiff1d(part, own) for part, own in zip(parts, home)])
     assert len(set((moved % 20).tolist())) > 8, "not always the first image of a class"
 
 
 def test_tests_of_blurry_classes_stay_at_home() -> None:
-    increments = Increments(3, "blurry", leak=0.5, imbalance=10.0)
-    assert all(np.array_equal(a, b) for a, b in zip(increments.test(TARGETS, 6), Increments(3).test(TARGETS, 6)))
+    increments = IncrementalSplit(3, "blurry", leak=0.5, imbalance=10.0)
+    assert all(np.array_equal(a, b) for a, b in zip(increments.test(TARGETS, 6), IncrementalSplit(3).test(TARGETS, 6)))
 
 
 def test_repeated_classes_come_in_every_round() -> None:
@@ -92,7 +92,7 @@ def test_repeated_classes_come_in_every_round() -> None:
     for round_ in rounds:
         assert ((round_ > 0).sum(0) == 1).all(), "each class once a round"
     assert (abs(rounds[0].sum(0) - rounds[1].sum(0)) <= 1).all(), "with an equal part of its images"
-    both = Increments(6, "repeated", repeats=2).train(TARGETS, 6)
+    both = IncrementalSplit(6, "repeated", repeats=2).train(TARGETS, 6)
     groups = [frozenset(np.flatnonzero(row).tolist()) for row in counts(both)]
     assert set(groups[:3]) != set(groups[3:]), "in another order"
 
@@ -113,7 +113,7 @@ def test_imbalance_follows_its_profile() -> None:
     smallest = kept[targets[kept] == left.argmin()] % 1000
     assert smallest.tolist() != list(range(10)), "images are drawn"
     assert np.bincount(targets[long_tail(targets, 5, 1e9, 0)]).min() == 1, "no class is lost"
-    increments = Increments(2, imbalance=100.0)
+    increments = IncrementalSplit(2, imbalance=100.0)
     assert np.sort(np.concatenate(increments.train(targets, 5))).tolist() == kept.tolist()
     assert sum(map(len, increments.test(targets, 5))) == 5000, "in training only"
 
@@ -141,7 +141,7 @@ def test_mistakes_are_named(options: dict[str, Any], message: str) -> None:
 def test_no_experience_is_empty() -> None:
     """A class of one image cannot come twice."""
     with pytest.raises(UsageError, match=r"experience \d would have no test image: give fewer experiences"):
-        Increments(4, "repeated", repeats=2).test([0, 1], 2)
+        IncrementalSplit(4, "repeated", repeats=2).test([0, 1], 2)
 
 
 # -- the streams -----------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def tiny_imagenet(tmp_path: Path) -> Path:
 
     for wnid in IDS:
         for i in range(3):
-            picture(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", gray=i == 0)
+            picture(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", gray_prob=i == 0)
         (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("")
     lines = []
     for i, wnid in enumerate([*reversed(IDS), *IDS]):
@@ -205,7 +205,7 @@ def test_tiny_imagenet(tiny_imagenet: Path) -> None:
     assert [set(e.dataset.targets) for e in benchmark.train_stream] == [{0, 1}, {2, 3}]
     assert [set(e.dataset.targets) for e in benchmark.test_stream] == [{0, 1}, {2, 3}]
     assert [len(e.dataset) for e in (*benchmark.train_stream, *benchmark.test_stream)] == [6, 6, 4, 4]
-    x, y, _ = next(iter(RawLoader([benchmark.test_stream[0].dataset], [9], shuffle=False)))
+    x, y, _ = next(iter(RawDataLoader([benchmark.test_stream[0].dataset], [9], shuffle=False)))
     assert (x.shape, x.dtype) == ((4, 3, 64, 64), torch.uint8)
     root = tiny_imagenet / "tiny-imagenet-200"
     first = int(np.flatnonzero(y == 1)[0])

@@ -6,9 +6,9 @@ import torch
 from avalanche.training.plugins import ReplayPlugin
 from conftest import tiny
 
-from avalanche_ssl.evaluation.cost import spent, views_an_image
+from avalanche_ssl.evaluation.cost import training_cost, views_an_image
 from avalanche_ssl.methods import CMC, CPC, MoCo, SimCLR
-from avalanche_ssl.runs.embeddings import Gallery
+from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.training.strategy import SelfSupervised
 
 
@@ -26,7 +26,7 @@ def test_views_are_counted_and_nothing_is_drawn():
 
 def test_the_gallery_is_balanced_and_keeps_features_in_the_order_of_its_images(tmp_path, digits):
     data = [e.dataset for e in digits.test_stream]
-    gallery = Gallery(data, tmp_path, images=50)
+    gallery = EmbeddingSnapshots(data, tmp_path, images=50)
     gallery.save(2, [(torch.tensor(list(d.targets)).float()[:, None], torch.tensor(list(d.targets))) for d in data])
     with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
         assert kept["images"].shape == (50, 32, 32, 3) and kept["images"].dtype == np.uint8
@@ -38,13 +38,13 @@ def test_the_gallery_is_balanced_and_keeps_features_in_the_order_of_its_images(t
 
 @pytest.mark.parametrize("size", [0, 30])
 def test_what_is_remembered_is_queue_slow_encoder_statistics_and_replayed_pixels(digits, size):
-    model = MoCo(tiny, dim=8, queue_size=16)
+    model = MoCo(tiny, output_dim=8, queue_size=16)
     replay = [ReplayPlugin(mem_size=size)] if size else []
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     strategy = SelfSupervised(model=model, optimizer=optimizer, plugins=replay)
     for plugin in replay:
         plugin.storage_policy.post_adapt(strategy, digits.train_stream[0])
-    found = spent(strategy, torch.zeros(2, 3, 32, 32, dtype=torch.uint8), images=100, steps=7)
+    found = training_cost(strategy, torch.zeros(2, 3, 32, 32, dtype=torch.uint8), images=100, steps=7)
     everything = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert found == {

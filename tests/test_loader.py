@@ -26,8 +26,8 @@ from torchvision import transforms as T
 
 from avalanche_ssl.data import readers, traversal
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.data.loader import RawLoader, from_replay, resolve
-from avalanche_ssl.data.readers import Arrays, Items, source
+from avalanche_ssl.data.loader import RawDataLoader, from_replay, resolve
+from avalanche_ssl.data.readers import ArrayReader, ItemReader, source
 from avalanche_ssl.errors import UsageError
 
 RANDOM = T.Compose([T.RandomCrop(8, padding=2), T.ToTensor()])
@@ -161,14 +161,14 @@ def test_both_paths_give_avalanches_pixels_and_labels(datasets: list[Any]) -> No
 def test_task_labels() -> None:
     benchmark = nc_benchmark(Pictures(20), Pictures(20), n_experiences=5, task_labels=True)
     for number, experience in enumerate(benchmark.train_stream):
-        (_, _, t), *_ = RawLoader([experience.dataset], [4], shuffle=True)
+        (_, _, t), *_ = RawDataLoader([experience.dataset], [4], shuffle=True)
         assert t.tolist() == [number] * 4
 
 
 def test_both_paths_give_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
     def epochs() -> list[Any]:
         generator = torch.Generator().manual_seed(3)
-        loader = RawLoader([Pictures(50), Pictures(7, 1)], [16, 4], shuffle=True, generator=generator)
+        loader = RawDataLoader([Pictures(50), Pictures(7, 1)], [16, 4], shuffle=True, generator=generator)
         return [tensor for _ in range(3) for batch in loader for tensor in batch]
 
     state = torch.get_rng_state()
@@ -186,7 +186,7 @@ def test_files_are_decoded_by_any_number_of_processes(tmp_path: Path, workers: i
     dataset = as_classification_dataset_of(Files(tmp_path, data, transform=RANDOM), [i % 5 for i in range(30)])
     reference = ArrayDataset(data, [i % 5 for i in range(30)])
     loader, arrays = (
-        RawLoader([d], [8], shuffle=True, generator=torch.Generator().manual_seed(0), num_workers=workers)
+        RawDataLoader([d], [8], shuffle=True, generator=torch.Generator().manual_seed(0), num_workers=workers)
         for d in (dataset, reference)
     )
     assert arrays.is_fast
@@ -203,7 +203,7 @@ def as_classification_dataset_of(dataset: Any, targets: list[int]) -> Any:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_breaking_off_an_epoch_does_no_harm(tmp_path: Path, workers: int) -> None:
-    loader = RawLoader([Files(tmp_path, Pictures(30).data)], [4], shuffle=False, num_workers=workers)
+    loader = RawDataLoader([Files(tmp_path, Pictures(30).data)], [4], shuffle=False, num_workers=workers)
     first = next(iter(loader))
     again = list(loader)
     assert len(again) == 7
@@ -215,11 +215,11 @@ def test_mistakes_in_files_are_one_line(tmp_path: Path, workers: int) -> None:
     dataset = Files(tmp_path, Pictures(6).data)
     dataset.paths[4].write_bytes(b"no image")
     with pytest.raises(UsageError, match=r"cannot read image 4 of Files \(.*4\.png") as error:
-        list(RawLoader([dataset], [3], shuffle=False, num_workers=workers))
+        list(RawDataLoader([dataset], [3], shuffle=False, num_workers=workers))
     assert "\n" not in str(error.value)
     Image.new("RGB", (9, 8)).save(dataset.paths[4])
     with pytest.raises(UsageError, match=r"differ in shape \(C, H, W\), \(3, 8, 8\) and \(3, 8, 9\)"):
-        list(RawLoader([dataset], [3], shuffle=False, num_workers=workers))
+        list(RawDataLoader([dataset], [3], shuffle=False, num_workers=workers))
 
 
 def test_an_experience_without_labels(tmp_path: Path) -> None:
@@ -229,27 +229,27 @@ def test_an_experience_without_labels(tmp_path: Path) -> None:
         AvalancheDataset([Files(tmp_path, data, labelled=False)]),
         TensorDataset(torch.from_numpy(data).permute(0, 3, 1, 2)),
     ):
-        ((x, y, t),) = RawLoader([dataset], [8], shuffle=False)
+        ((x, y, t),) = RawDataLoader([dataset], [8], shuffle=False)
         assert torch.equal(x, torch.from_numpy(data).permute(0, 3, 1, 2))
         assert y.tolist() == [-1] * 8
         assert t.tolist() == [0] * 8
 
 
 def test_labels_of_items_are_found(tmp_path: Path) -> None:
-    ((_, y, t),) = RawLoader([Files(tmp_path, Pictures(7).data)], [7], shuffle=False)
+    ((_, y, t),) = RawDataLoader([Files(tmp_path, Pictures(7).data)], [7], shuffle=False)
     assert y.tolist() == [0, 1, 2, 3, 4, 0, 1]
     assert t.tolist() == [0] * 7
 
 
 def test_the_users_transforms_are_kept_when_asked() -> None:
     train, *_ = nc()
-    ((x, y, _),) = RawLoader([train], [len(train)], shuffle=False, transforms=True)
+    ((x, y, _),) = RawDataLoader([train], [len(train)], shuffle=False, use_dataset_transforms=True)
     assert x.dtype == torch.float32
-    ((pixels, labels, _),) = RawLoader([train], [len(train)], shuffle=False)
+    ((pixels, labels, _),) = RawDataLoader([train], [len(train)], shuffle=False)
     assert not torch.equal(x.mul(255).round().byte(), pixels)
     assert torch.equal(y, labels)
     exact = train.eval()
-    ((x, _, _),) = RawLoader([exact], [len(train)], shuffle=False, transforms=True)
+    ((x, _, _),) = RawDataLoader([exact], [len(train)], shuffle=False, use_dataset_transforms=True)
     torch.testing.assert_close(x, pixels / 255)
 
 
@@ -257,7 +257,9 @@ def test_random_transforms_in_processes_differ_between_epochs(tmp_path: Path) ->
     def two() -> list[torch.Tensor]:
         generator = torch.Generator().manual_seed(0)
         data = Files(tmp_path, Pictures(1).data.repeat(16, 0), transform=RANDOM)
-        loader = RawLoader([data], [16], shuffle=True, generator=generator, num_workers=1, transforms=True)
+        loader = RawDataLoader(
+            [data], [16], shuffle=True, generator=generator, num_workers=1, use_dataset_transforms=True
+        )
         return [x for _ in range(2) for x, _, _ in loader]
 
     first, second = two()
@@ -301,7 +303,7 @@ def test_data_that_is_not_what_items_show_takes_the_general_path() -> None:
 
     for dataset in (Upside(4), Floats(4)):
         assert resolve(dataset) is None
-        assert isinstance(source(dataset), Items)
+        assert isinstance(source(dataset), ItemReader)
     x, *_ = source(Upside(4)).batch(torch.arange(4))
     assert torch.equal(x, torch.from_numpy(Pictures(4).data).permute(0, 3, 1, 2).flip(2))
 
@@ -331,21 +333,21 @@ def test_a_change_in_avalanche_falls_back(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_last_batch(n: int, drop_last: bool, sizes: list[int]) -> None:
-    loader = RawLoader([Pictures(n)], [8], shuffle=True, drop_last=drop_last)
+    loader = RawDataLoader([Pictures(n)], [8], shuffle=True, drop_last=drop_last)
     assert [len(x) for x, _, _ in loader] == sizes
     assert len(loader) == len(sizes)
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, "a single image"), (0, "no image")])
 def test_one_image_is_skipped_with_a_warning(n: int, size: str) -> None:
-    loader = RawLoader([Subset(Pictures(4), range(n))], [8], shuffle=True)
+    loader = RawDataLoader([Subset(Pictures(4), range(n))], [8], shuffle=True)
     assert len(loader) == 0
     with pytest.warns(UserWarning, match=f"experience of {size} is skipped"):
         assert list(loader) == []
 
 
 def test_one_image_with_a_memory_is_learnt() -> None:
-    ((x, _, _),) = RawLoader([Pictures(1), Pictures(9, 1)], [8, 4], shuffle=True)
+    ((x, _, _),) = RawDataLoader([Pictures(1), Pictures(9, 1)], [8, 4], shuffle=True)
     assert len(x) == 5
 
 
@@ -358,7 +360,9 @@ def test_memory_is_cycled(size: int, expected: int) -> None:
     memory_size = {3: 4, 9: 20, 0: 4}[size]
     part = memory if size else Subset(memory, [])
     generator = torch.Generator().manual_seed(0)
-    labels = [y.tolist() for _, y, _ in RawLoader([data, part], [8, memory_size], shuffle=True, generator=generator)]
+    labels = [
+        y.tolist() for _, y, _ in RawDataLoader([data, part], [8, memory_size], shuffle=True, generator=generator)
+    ]
     assert len(labels) == 4
     assert len({y for batch in labels for y in batch[:8]}) == 32
     for batch in labels:
@@ -369,7 +373,7 @@ def test_memory_is_cycled(size: int, expected: int) -> None:
 
 
 def test_an_epoch_is_a_permutation_and_epochs_differ() -> None:
-    loader = RawLoader([ArrayDataset(Pictures(24).data, range(24))], [8], shuffle=True)
+    loader = RawDataLoader([ArrayDataset(Pictures(24).data, range(24))], [8], shuffle=True)
     one, two = ([y for _, batch, _ in loader for y in batch.tolist()] for _ in range(2))
     assert sorted(one) == sorted(two) == list(range(24))
     assert one != two
@@ -392,7 +396,7 @@ def test_other_loaders_are_left_alone() -> None:
     data = nc()[0]
     assert from_replay(TaskBalancedDataLoader(data, batch_size=4)) is None
     assert from_replay(DataLoader(data)) is None
-    assert from_replay(RawLoader([data], [4], shuffle=True)) is None
+    assert from_replay(RawDataLoader([data], [4], shuffle=True)) is None
     tasks = nc_benchmark(Pictures(20), Pictures(20), n_experiences=5, task_labels=True).train_stream
     memory = tasks[0].dataset.concat(tasks[1].dataset)
     assert from_replay(ReplayDataLoader(tasks[2].dataset, memory, task_balanced_dataloader=True)) is None
@@ -400,15 +404,15 @@ def test_other_loaders_are_left_alone() -> None:
 
 def test_wrong_sizes_are_named() -> None:
     with pytest.raises(UsageError, match="2 datasets need as many batch sizes"):
-        RawLoader([Pictures(4), Pictures(4)], [4], shuffle=True)
+        RawDataLoader([Pictures(4), Pictures(4)], [4], shuffle=True)
     small = ArrayDataset(np.zeros((4, 6, 6, 3), np.uint8), range(4))
     with pytest.raises(UsageError, match=r"stream and its memory differ in shape"):
-        list(RawLoader([Pictures(4), small], [4, 4], shuffle=True))
+        list(RawDataLoader([Pictures(4), small], [4, 4], shuffle=True))
     with pytest.raises(UsageError, match="gives list where one image is needed"):
         views = T.Lambda(lambda image: [image, image])
-        list(RawLoader([Pictures(4, transform=views)], [4], shuffle=True, transforms=True))
+        list(RawDataLoader([Pictures(4, transform=views)], [4], shuffle=True, use_dataset_transforms=True))
 
 
 def test_source_prefers_arrays() -> None:
-    assert isinstance(source(Pictures(4)), Arrays)
-    assert isinstance(source(Pictures(4), transforms=True), Items)
+    assert isinstance(source(Pictures(4)), ArrayReader)
+    assert isinstance(source(Pictures(4), use_dataset_transforms=True), ItemReader)

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from avalanche_ssl.functional import unit
-from avalanche_ssl.memory.bank import MemoryBank, content_ids
-from avalanche_ssl.memory.momentum import Momentum
-from avalanche_ssl.memory.nce_normalizer import Normaliser
+from avalanche_ssl.memory.bank import MemoryBank, content_hash
+from avalanche_ssl.memory.momentum import MomentumEncoder
+from avalanche_ssl.memory.nce_normalizer import NCENormalizer
 from avalanche_ssl.memory.queue import Queue
 
 
@@ -19,19 +19,19 @@ def rows(n, dim=4, seed=0):
 
 def test_queue_wraps_around():
     queue = Queue(10, 4)
-    queue.push(rows(8))
+    queue.enqueue(rows(8))
     fresh = rows(5, seed=1)
-    queue.push(fresh)
+    queue.enqueue(fresh)
     assert torch.equal(queue.rows[[8, 9, 0, 1, 2]], fresh)
-    assert queue.pushed == 13
+    assert queue.n_enqueued == 13
     assert queue.ages().tolist() == [2, 1, 0, 9, 8, 7, 6, 5, 4, 3]
 
 
 def test_queue_keeps_the_newest_of_a_batch_larger_than_itself():
     queue = Queue(3, 4)
-    queue.push(rows(1))
+    queue.enqueue(rows(1))
     big = rows(8, seed=2)
-    queue.push(big)
+    queue.enqueue(big)
     assert {tuple(r) for r in queue.rows.tolist()} == {tuple(r) for r in big[-3:].tolist()}
     assert torch.equal(queue.rows[queue.ages().argsort()], big[-3:].flip(0))
 
@@ -47,7 +47,7 @@ def test_queue_equals_a_list(batch):
     queue, reference = Queue(10, 4), []
     for step in range(9):
         fresh = rows(batch, seed=step)
-        queue.push(fresh)
+        queue.enqueue(fresh)
         reference = (reference + list(fresh))[-10:]
         written = queue.ages().argsort(descending=True)[: len(reference)]
         assert torch.equal(queue.rows[written], torch.stack(reference))
@@ -61,14 +61,14 @@ def test_bad_sizes_are_refused():
     with pytest.raises(ValueError, match="momentum 1"):
         MemoryBank(4, 4, momentum=1.0)
     with pytest.raises(ValueError, match="momentum 2"):
-        Momentum(nn.Linear(2, 2), 2)
+        MomentumEncoder(nn.Linear(2, 2), 2)
 
 
 class SlowBank:
     """The bank as a Python dictionary: first-in first-out, moving average, re-normalised."""
 
     def __init__(self, capacity, momentum):
-        self.capacity, self.momentum, self.rows, self.born = capacity, momentum, {}, 0
+        self.capacity, self.momentum, self.rows, self.n_written = capacity, momentum, {}, 0
 
     def write(self, ids, rows):
         ids, rows = ids[-self.capacity :], rows[-self.capacity :]
@@ -114,7 +114,7 @@ def test_bank_row_is_born_with_the_first_embedding_and_follows_the_rest():
     assert torch.allclose(bank.read(ids, second), first)
     bank.write(ids[:1], second[:1])
     assert torch.allclose(bank.read(ids, second), torch.stack([unit(first[0] + second[0]), first[1]]))
-    assert bank.born == 2 and bank.recognised == 1
+    assert bank.n_written == 2 and bank.n_hits == 1
 
 
 def test_bank_keeps_a_row_for_each_view():
@@ -140,7 +140,7 @@ def test_negatives_are_written_distinct_and_never_the_anchors_own():
     bank, ids = MemoryBank(100, 4), torch.arange(1, 61)
     bank.write(ids, rows(60))
     for count in (16, 60, 90):
-        slots, valid = bank.negatives(ids[:8], count, torch.Generator().manual_seed(count))
+        slots, valid = bank.sample_negatives(ids[:8], count, torch.Generator().manual_seed(count))
         assert slots.shape == (count,) and valid.shape == (8, count)
         for anchor, ok in zip(ids[:8], valid, strict=True):
             drawn = slots[ok].tolist()
@@ -154,16 +154,16 @@ def test_each_row_is_drawn_equally_often():
     bank.write(torch.arange(50), rows(50))
     generator, counts = torch.Generator().manual_seed(0), torch.zeros(64)
     for _ in range(2000):
-        counts[bank.negatives(torch.tensor([-1]), 20, generator)[0]] += 1
+        counts[bank.sample_negatives(torch.tensor([-1]), 20, generator)[0]] += 1
     assert (counts[50:] == 0).all()
     assert (counts[:50] - 800).abs().max() < 6 * (2000 * 0.4 * 0.6) ** 0.5
 
 
 def test_an_empty_bank_has_no_negatives():
-    assert not MemoryBank(8, 4).negatives(torch.tensor([1, 2]), 4)[1].any()
+    assert not MemoryBank(8, 4).sample_negatives(torch.tensor([1, 2]), 4)[1].any()
 
 
-@pytest.mark.parametrize("memory", [Queue(8, 4), MemoryBank(8, 4), Momentum(nn.Linear(4, 4), 0.9)])
+@pytest.mark.parametrize("memory", [Queue(8, 4), MemoryBank(8, 4), MomentumEncoder(nn.Linear(4, 4), 0.9)])
 def test_memory_is_in_the_state_dict(memory):
     assert {n for n, _ in memory.named_buffers()} <= set(memory.state_dict())
     restored = copy.deepcopy(memory)
@@ -177,7 +177,7 @@ def test_memory_is_in_the_state_dict(memory):
 def test_slow_copy_moves_by_exactly_one_minus_m():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    slow = Momentum(network, 0.9)
+    slow = MomentumEncoder(network, 0.9)
     before = [p.clone() for p in slow.parameters()]
     with torch.no_grad():
         for p in network.parameters():
@@ -190,7 +190,7 @@ def test_slow_copy_moves_by_exactly_one_minus_m():
 
 def test_slow_copy_with_m_zero_is_the_network():
     network = nn.Linear(3, 3)
-    slow = Momentum(network, 0.0)
+    slow = MomentumEncoder(network, 0.0)
     with torch.no_grad():
         network.weight.add_(torch.randn(3, 3))
     slow.follow(network)
@@ -199,7 +199,7 @@ def test_slow_copy_with_m_zero_is_the_network():
 
 def test_slow_copy_keeps_its_own_batch_norm_statistics():
     network = nn.BatchNorm1d(3)
-    slow = Momentum(network, 0.9)
+    slow = MomentumEncoder(network, 0.9)
     x = torch.randn(64, 3) + 5
     out = slow(x)
     assert not out.requires_grad
@@ -211,46 +211,46 @@ def test_slow_copy_keeps_its_own_batch_norm_statistics():
 
 def test_identity_follows_the_pixels():
     x = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    ids = content_ids(x)
+    ids = content_hash(x)
     assert ids.dtype == torch.long and len(set(ids.tolist())) == 64
     order = torch.randperm(64)
-    assert torch.equal(content_ids(x[order]), ids[order])
-    assert torch.equal(content_ids(x.to(memory_format=torch.channels_last)), ids)
+    assert torch.equal(content_hash(x[order]), ids[order])
+    assert torch.equal(content_hash(x.to(memory_format=torch.channels_last)), ids)
     for pixel in range(0, 3072, 97):
         changed = x[:1].clone()
         changed.view(-1)[pixel] += 1
-        assert content_ids(changed) != ids[0]
+        assert content_hash(changed) != ids[0]
 
 
 def test_identity_is_the_exact_integer_dot_product():
     """In Python integers; also fixes the numbers, since saved banks depend on them."""
 
-    def odd(i):
+    def caveat(i):
         z = i * 0x9E3779B97F4A7C15 % 2**64
         z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
         return z ^ z >> 31 | 1
 
     x = torch.tensor([[[[0, 1], [200, 255]]]], dtype=torch.uint8)
-    expected = sum(v * odd(i + 1) for i, v in enumerate([0, 1, 200, 255])) % 2**64
-    assert content_ids(x).item() % 2**64 == expected
+    expected = sum(v * caveat(i + 1) for i, v in enumerate([0, 1, 200, 255])) % 2**64
+    assert content_hash(x).item() % 2**64 == expected
 
 
 def test_identity_of_float_images():
     x = torch.rand(8, 3, 4, 4)
-    assert len(set(content_ids(x).tolist())) == 8
-    assert torch.equal(content_ids(x), content_ids(x.clone()))
+    assert len(set(content_hash(x).tolist())) == 8
+    assert torch.equal(content_hash(x), content_hash(x.clone()))
 
 
 def test_binary_images_do_not_collide():
     x = 255 * torch.randint(0, 2, (5000, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     distinct = len({tuple(i.flatten().tolist()) for i in x})
-    assert len(set(content_ids(x).tolist())) == distinct
+    assert len(set(content_hash(x).tolist())) == distinct
 
 
 def test_normaliser_is_a_running_mean_and_does_not_overflow():
     """Of scores at a temperature whose exp(s/T) no float holds; the key in column 0 does not count."""
-    normaliser = Normaliser(1, temperature=0.005)
+    normaliser = NCENormalizer(1, temperature=0.005)
     scores = [torch.tensor([[1.0, 0.5, -math.inf], [1.0, low, 0.5]]) for low in (0.5, 0.495)]
     assert normaliser(0, scores[0]).item() == pytest.approx(100, rel=1e-6)  # all noise of the first at 0.5
     for each in scores:

@@ -14,7 +14,7 @@ from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.color import lab_views, sobel
 
 tiny = partial(smallconv, width=8)
@@ -66,14 +66,14 @@ def cross_entropy(query, key, rows, temperature):
 
 def test_simclr_contrasts_its_two_views():
     torch.manual_seed(0)
-    method = seeded(SimCLR(tiny, dim=16, temperature=0.3))
+    method = seeded(SimCLR(tiny, output_dim=16, temperature=0.3))
     outputs = method(textured(8))
     assert torch.equal(method.loss(outputs), nt_xent(outputs["first"], outputs["second"], 0.3))
     assert all(torch.allclose(rows.norm(dim=1), torch.ones(8)) for rows in outputs.values())
 
 
 def test_simclr_embeds_both_views_in_one_forward():
-    method, batches = SimCLR(tiny, dim=16), []
+    method, batches = SimCLR(tiny, output_dim=16), []
     method.encoder.register_forward_hook(lambda module, inputs, features: batches.append(len(features)))
     method(textured(8))
     assert batches == [16]
@@ -97,7 +97,7 @@ def test_moco_queue_holds_the_keys_of_the_last_steps(symmetric):
     keys = torch.cat(keys)[-40:]
     oldest_first = method.queue.ages().argsort(descending=True)[: len(keys)]
     assert torch.equal(method.queue.rows[oldest_first], keys)
-    assert method.queue.pushed == (64 if symmetric else 32)
+    assert method.queue.n_enqueued == (64 if symmetric else 32)
 
 
 def test_moco_keys_of_a_step_take_the_next_slots():
@@ -126,7 +126,7 @@ def test_moco_own_key_is_never_a_negative():
     """Queries equal to their keys, and a queue of the opposite: any own key in the queue would cost ln 2."""
     method = moco(queue_size=8, temperature=0.05)
     row = unit(torch.ones(1, 16)).expand(8, 16)
-    method.queue.push(-row)
+    method.queue.enqueue(-row)
     outputs = {"query": row, "key": row}
     assert method.loss(outputs) < 1e-6
     method.update(outputs)
@@ -138,18 +138,18 @@ def test_moco_slow_copy_moves_towards_the_updated_encoder(momentum):
     method = moco(momentum=momentum)
     optimizer = sgd(method)
     for _ in range(3):
-        slow = [p.clone() for p in method.slow.copy.parameters()]
+        slow = [p.clone() for p in method.momentum_encoder.copy.parameters()]
         step(method, textured(8), optimizer)
-        fast = list(method.fast().parameters())
-        for old, new, target in zip(slow, method.slow.copy.parameters(), fast):
+        fast = list(method.online_network().parameters())
+        for old, new, target in zip(slow, method.momentum_encoder.copy.parameters(), fast):
             assert torch.allclose(new, momentum * old + (1 - momentum) * target, atol=1e-7)
     if momentum == 0:
-        assert all(torch.equal(a, b) for a, b in zip(method.slow.copy.parameters(), fast))
+        assert all(torch.equal(a, b) for a, b in zip(method.momentum_encoder.copy.parameters(), fast))
 
 
 def test_moco_slow_copy_starts_equal_and_shares_nothing():
     method = moco()
-    for fast, slow in zip(method.fast().parameters(), method.slow.copy.parameters()):
+    for fast, slow in zip(method.online_network().parameters(), method.momentum_encoder.copy.parameters()):
         assert torch.equal(fast, slow) and fast.data_ptr() != slow.data_ptr()
         assert fast.requires_grad and not slow.requires_grad
 
@@ -159,7 +159,7 @@ def test_moco_keys_and_queue_have_no_gradient():
     outputs = method(textured(8))
     assert not outputs["key"].requires_grad and not outputs["key2"].requires_grad
     method.loss(outputs).backward()
-    assert all(p.grad is None for p in method.slow.parameters())
+    assert all(p.grad is None for p in method.momentum_encoder.parameters())
     assert not method.queue.rows.requires_grad
 
 
@@ -167,42 +167,45 @@ def test_moco_gradient_survives_a_push():
     method = moco()
     loss = method.loss(method(textured(8)))
     with pytest.raises(RuntimeError, match="inplace"):  # why `update` comes after the optimiser step
-        method.queue.push(torch.zeros(8, 16))
+        method.queue.enqueue(torch.zeros(8, 16))
         loss.backward()
 
 
 def test_moco_slow_batch_norm_keeps_its_own_statistics():
     method = moco(momentum=1.0)
     step(method, textured(8), sgd(method))
-    fast, slow = (next(m for m in n.modules() if isinstance(m, nn.BatchNorm2d)) for n in (method.fast(), method.slow))
+    fast, slow = (
+        next(m for m in n.modules() if isinstance(m, nn.BatchNorm2d))
+        for n in (method.online_network(), method.momentum_encoder)
+    )
     assert slow.num_batches_tracked == 1 and not torch.equal(fast.running_mean, slow.running_mean)
     assert slow.running_mean.abs().sum() > 0
 
 
 def test_moco_heads_of_both_versions():
-    first, second = moco(hidden=0), moco()
-    assert [type(layer) for layer in first.head] == [nn.Linear] and first.head[0].bias is not None
-    assert [type(layer) for layer in second.head] == [nn.Linear, nn.ReLU, nn.Linear]
-    assert second.head[0].weight.shape == (64, 64) and second.head[2].weight.shape == (16, 64)
+    first, second = moco(hidden_dim=0), moco()
+    assert [type(layer) for layer in first.projection_head] == [nn.Linear] and first.projection_head[0].bias is not None
+    assert [type(layer) for layer in second.projection_head] == [nn.Linear, nn.ReLU, nn.Linear]
+    assert second.projection_head[0].weight.shape == (64, 64) and second.projection_head[2].weight.shape == (16, 64)
 
 
 def test_cmc_heads_are_linear_or_have_a_hidden_layer_with_norm():
     layers = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
-    for head in cmc(hidden=0).heads.values():
+    for head in cmc(hidden_dim=0).heads.values():
         assert [type(layer) for layer in head] == layers[:1] and head[0].bias is not None
-    for head in cmc(hidden=16).heads.values():
+    for head in cmc(hidden_dim=16).heads.values():
         assert [type(layer) for layer in head] == layers
-    for head in cmc(hidden=16, head_norm=True).heads.values():
+    for head in cmc(hidden_dim=16, head_norm=True).heads.values():
         assert [type(layer) for layer in head] == [*layers, nn.BatchNorm1d]
 
 
-@pytest.mark.parametrize("hidden", [0, 16])
-def test_head_norm_centres_embeddings_in_each_batch(hidden):
+@pytest.mark.parametrize("hidden_dim", [0, 16])
+def test_head_norm_centres_embeddings_in_each_batch(hidden_dim):
     """Whatever the weights: young networks lean one way."""
-    method, images = moco(hidden=hidden, head_norm=True), textured(16)
-    rows = method.fast()(method.augment.plain(images))
+    method, images = moco(hidden_dim=hidden_dim, head_norm=True), textured(16)
+    rows = method.online_network()(method.augment.normalize_only(images))
     assert torch.allclose(rows.mean(0), torch.zeros(16), atol=1e-5)
-    two = cmc(hidden=hidden, head_norm=True)
+    two = cmc(hidden_dim=hidden_dim, head_norm=True)
     views = two.views(images)
     for name in two.names:
         rows = two.heads[name](two.encoder[name](views[name]))
@@ -211,18 +214,18 @@ def test_head_norm_centres_embeddings_in_each_batch(hidden):
 
 def test_moco_represents_with_the_fast_encoder():
     method = moco().eval()
-    for parameter in method.slow.parameters():
+    for parameter in method.momentum_encoder.parameters():
         parameter.zero_()
     images = textured(8)
-    assert torch.equal(method.represent(images), method.encoder(method.augment.plain(images)))
-    assert method.represent(images).count_nonzero() > 0
+    assert torch.equal(method.extract_features(images), method.encoder(method.augment.normalize_only(images)))
+    assert method.extract_features(images).count_nonzero() > 0
 
 
 # -- CMC -------------------------------------------------------------------------------------------------------
 
 
 def test_cmc_views_are_lab_in_the_range_of_one():
-    method = cmc(views=THREE, augment=Augment(jitter=0, gray=0))
+    method = cmc(views=THREE, augment=RandomView(jitter_prob=0, gray_prob=0))
     views = method.views(textured(16))
     assert {name: views[name].shape[1:] for name in THREE} == {
         "l": (1, 32, 32),
@@ -235,7 +238,7 @@ def test_cmc_views_are_lab_in_the_range_of_one():
 
 
 def test_cmc_views_of_gray_black_and_white():
-    method = cmc(augment=Augment(jitter=0, gray=0))
+    method = cmc(augment=RandomView(jitter_prob=0, gray_prob=0))
     levels = torch.tensor([0, 128, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 32, 32).contiguous()
     views = method.views(levels)
     lightness = 50 * views["l"].mean((1, 2, 3)) + 50
@@ -245,7 +248,9 @@ def test_cmc_views_of_gray_black_and_white():
 
 
 def test_cmc_edges_are_derivatives_of_lightness():
-    method = cmc(views=("l", "edges"), augment=Augment(scale=(1, 1), ratio=(1, 1), flip=0, jitter=0, gray=0))
+    method = cmc(
+        views=("l", "edges"), augment=RandomView(scale=(1, 1), ratio=(1, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
+    )
     ramp = torch.arange(0, 256, 8, dtype=torch.uint8).expand(1, 3, 32, 32).contiguous()
     views = method.views(ramp)
     x, y = views["edges"][0, :, 1:-1, 1:-1]
@@ -256,7 +261,7 @@ def test_cmc_edges_are_derivatives_of_lightness():
 @pytest.mark.parametrize("views", [("l", "ab"), THREE])
 def test_cmc_features_are_those_of_all_views(views):
     method = cmc(views=views).eval()
-    features = method.represent(textured(8))
+    features = method.extract_features(textured(8))
     widths = [method.encoder[v].out_features for v in views]
     assert features.shape == (8, sum(widths))
     assert all(part.count_nonzero() > 0 for part in features.split(widths, dim=1))
@@ -268,7 +273,7 @@ def test_cmc_encoders_see_lab_of_the_raw_image():
     method, images, seen = cmc(views=THREE).eval(), textured(4), {}
     for name, encoder in method.encoder.items():
         encoder.register_forward_pre_hook(lambda module, given, name=name: seen.update({name: given[0]}))
-    method.represent(images)
+    method.extract_features(images)
     lightness, colour = lab_views(images / 255)
     assert torch.allclose(seen["l"], lightness, atol=1e-5) and torch.allclose(seen["ab"], colour, atol=1e-5)
     assert torch.allclose(seen["edges"], sobel(lightness), atol=1e-5)
@@ -282,9 +287,9 @@ def test_cmc_bank_holds_each_view_in_its_own_row():
     assert torch.allclose(method.bank.read(first["ids"], torch.zeros(8, 2, 16)), fresh, atol=1e-6)
     second, _ = step(method, images.flip(0), optimizer)
     now = torch.stack([second["l"], second["ab"]], 1)
-    followed = unit(0.25 * fresh.flip(0) + 0.75 * now)
-    assert torch.allclose(method.bank.read(second["ids"], torch.zeros(8, 2, 16)), followed, atol=1e-6)
-    assert method.bank.born == 8 and method.bank.recognised == 8
+    n_updates = unit(0.25 * fresh.flip(0) + 0.75 * now)
+    assert torch.allclose(method.bank.read(second["ids"], torch.zeros(8, 2, 16)), n_updates, atol=1e-6)
+    assert method.bank.n_written == 8 and method.bank.n_hits == 8
 
 
 @pytest.mark.parametrize("other", ["l", "ab"])
@@ -373,17 +378,17 @@ def test_cmc_nce_normaliser_is_a_running_mean_of_the_noise_and_persists():
     optimizer, means = sgd(method), []
     own = torch.eye(16, dtype=torch.bool)
     step(method, images, optimizer)
-    assert method.normaliser.steps == 0, "the bank was empty"
+    assert method.nce_normalizer.steps == 0, "the bank was empty"
     for t in range(3):
         rows = method.bank.rows[:16].clone()
         outputs, _ = step(method, images, optimizer)  # the bank holds just these images: each is noise to the others
         means.append([(outputs[v] @ rows[:, j].T / 0.07).exp()[~own].mean().item() for v, j in (("l", 1), ("ab", 0))])
-        assert method.normaliser.steps == t + 1
+        assert method.nce_normalizer.steps == t + 1
     expected = torch.tensor(means).mean(0)
-    assert torch.allclose(method.normaliser.log_z.exp(), expected, rtol=1e-4)
+    assert torch.allclose(method.nce_normalizer.log_z.exp(), expected, rtol=1e-4)
     fresh = cmc(objective="nce")
     fresh.load_state_dict(method.state_dict())
-    assert torch.equal(fresh.normaliser.log_z, method.normaliser.log_z) and fresh.normaliser.steps == 3
+    assert torch.equal(fresh.nce_normalizer.log_z, method.nce_normalizer.log_z) and fresh.nce_normalizer.steps == 3
     outputs = method(images)
     assert torch.equal(seeded(method).loss(outputs), seeded(fresh).loss(outputs))
 
@@ -395,7 +400,7 @@ def test_cmc_nce_uses_the_remembered_normaliser():
     outputs = method(images)
     rows, total = method.bank.read(outputs["ids"], torch.zeros(16, 2, 16)), 0.0
     for i, j, name in ((0, 1, "l"), (1, 0, "ab")):
-        odds = outputs[name] @ rows[:, j].T / 0.07 - method.normaliser.log_z[i] - math.log(15)
+        odds = outputs[name] @ rows[:, j].T / 0.07 - method.nce_normalizer.log_z[i] - math.log(15)
         own = torch.eye(16, dtype=torch.bool)
         total += -(F.logsigmoid(odds[own]).sum() + F.logsigmoid(-odds[~own]).sum()).item() / 16
     assert method.loss(outputs).item() == pytest.approx(total, rel=1e-4)
@@ -415,16 +420,16 @@ def test_cmc_refuses_nce_in_the_batch():
 # -- every method learns ---------------------------------------------------------------------------------------
 
 
-GENTLE = Augment(scale=(0.7, 1), flip=0, jitter=0, gray=0)
+GENTLE = RandomView(scale=(0.7, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
 
 
 @pytest.mark.parametrize(
     "build, names",
     [
-        (lambda: SimCLR(tiny, dim=32, augment=GENTLE), ("first", "second")),
-        (lambda: MoCo(tiny, dim=32, queue_size=128, momentum=0.9, augment=GENTLE), ("query", "key")),
-        (lambda: CMC(tiny, dim=32, negatives="batch", temperature=0.1, augment=GENTLE), ("l", "ab")),
-        (lambda: CMC(tiny, dim=32, capacity=64, count=64, temperature=0.1, augment=GENTLE), ("l", "ab")),
+        (lambda: SimCLR(tiny, output_dim=32, augment=GENTLE), ("first", "second")),
+        (lambda: MoCo(tiny, output_dim=32, queue_size=128, momentum=0.9, augment=GENTLE), ("query", "key")),
+        (lambda: CMC(tiny, output_dim=32, negatives="batch", temperature=0.1, augment=GENTLE), ("l", "ab")),
+        (lambda: CMC(tiny, output_dim=32, capacity=64, count=64, temperature=0.1, augment=GENTLE), ("l", "ab")),
     ],
     ids=["simclr", "moco", "cmc in the batch", "cmc"],
 )

@@ -21,11 +21,11 @@ from avalanche_ssl.cli import run
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.history import curve
-from avalanche_ssl.evaluation.schedule import Points
-from avalanche_ssl.memory.bank import content_ids
+from avalanche_ssl.evaluation.schedule import ProbeSchedule
+from avalanche_ssl.memory.bank import content_hash
 from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.monitor import RepresentationMonitor
 from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
@@ -57,7 +57,7 @@ class Spy(av.SupervisedPlugin):
 def build(method, size=4, passes=1, plugins=(), **settings):
     """A strategy for mini-batches, as `run.py --online` sets it up."""
     recipe = Recipe(partial(method, dim=8, **settings), optimizer="adam", lr=0.001)
-    recipe = recipe.override({"batch_size": size} | recipe.streaming | {"epochs": passes} | settings)
+    recipe = recipe.override({"batch_size": size} | recipe.online_defaults | {"epochs": passes} | settings)
     return recipe.build(plugins=list(plugins))
 
 
@@ -89,7 +89,12 @@ def test_nothing_of_past_mini_batches_is_kept(digits):
             gc.collect()
             counts.append(len(gc.get_objects()))
 
-    plugins = [ProbePlugin(digits, points=Points(at=(10**6,))), Vitals(digits), Spy(look), replay()]
+    plugins = [
+        ProbePlugin(digits, points=ProbeSchedule(at=(10**6,))),
+        RepresentationMonitor(digits),
+        Spy(look),
+        replay(),
+    ]
     strategy = build(MoCo, plugins=plugins, queue_size=16)
     strategy.train(islice(online_stream(digits.train_stream, 4), 301), eval_streams=[])
     assert len(past) == 301
@@ -99,7 +104,7 @@ def test_nothing_of_past_mini_batches_is_kept(digits):
 
 def test_a_stream_can_be_learnt_again(digits):
     stream = online_stream(digits.train_stream, 100)
-    first, again = ([content_ids(part.dataset[0][0][None]) for part in stream] for _ in range(2))
+    first, again = ([content_hash(part.dataset[0][0][None]) for part in stream] for _ in range(2))
     assert len(first) > 20 and first == again
 
 
@@ -125,7 +130,7 @@ def test_keys_of_replayed_images_are_not_queued(digits):
     strategy = learn(build(MoCo, plugins=[Spy(look), replay()], queue_size=24), digits, 100)
     assert sizes[:4] == [4, 8, 12, 12], "the memory fills up"
     queue = strategy.model.queue
-    assert int(queue.pushed) == 400
+    assert int(queue.n_enqueued) == 400
     order = queue.ages().argsort(descending=True)
     assert queue.ages()[order].tolist() == list(range(23, -1, -1))
     assert torch.equal(queue.rows[order], torch.cat(keys)[-24:])
@@ -133,60 +138,62 @@ def test_keys_of_replayed_images_are_not_queued(digits):
 
 def test_symmetric_keys_of_replayed_images_are_not_queued_either(digits):
     strategy = learn(build(MoCo, plugins=[replay()], queue_size=24, symmetric=True), digits, 20)
-    assert int(strategy.model.queue.pushed) == 2 * 80
+    assert int(strategy.model.queue.n_enqueued) == 2 * 80
 
 
 def test_keys_are_queued_after_the_last_pass_only(digits):
     """Else a query of the second pass would meet its own key of the first among the negatives."""
-    keys, pushed = [], []
+    keys, n_enqueued = [], []
 
     def look(strategy):
         keys.append(strategy.mb_output["key"].detach())
-        pushed.append(int(strategy.model.queue.pushed))
+        n_enqueued.append(int(strategy.model.queue.n_enqueued))
 
     strategy = learn(build(MoCo, passes=3, plugins=[Spy(look)], queue_size=8), digits, 20)
-    assert pushed[:7] == [0, 0, 4, 4, 4, 8, 8]
+    assert n_enqueued[:7] == [0, 0, 4, 4, 4, 8, 8]
     queue = strategy.model.queue
     assert torch.equal(queue.rows[queue.ages().argsort(descending=True)], torch.cat(keys[2::3])[-8:])
-    assert int(strategy.model.slow.followed) == 60
+    assert int(strategy.model.momentum_encoder.n_updates) == 60
 
 
 def test_passes_over_larger_experiences_are_all_queued(digits):
     strategy = build(MoCo, passes=3, queue_size=8)
     strategy.train(next(iter(online_stream(digits.train_stream, 16))), eval_streams=[])
-    assert int(strategy.model.queue.pushed) == 48
+    assert int(strategy.model.queue.n_enqueued) == 48
 
 
 def test_the_slow_copy_of_byol_never_stands_still(digits):
     """A schedule that was made for experiences is replaced by a constant momentum."""
-    recipe = Recipe(partial(BYOL, dim=8, momentum=0.9, momentum_steps=30)).override({"batch_size": 4})
-    strategy = recipe.override(recipe.streaming).build()
+    recipe = Recipe(partial(BYOL, output_dim=8, momentum=0.9, momentum_steps=30)).override({"batch_size": 4})
+    strategy = recipe.override(recipe.online_defaults).build()
     steps = []
 
     def look(strategy):
-        slow, fast = (next(net.parameters()).detach().clone() for net in (strategy.model.slow.copy, strategy.model))
+        slow, fast = (
+            next(net.parameters()).detach().clone() for net in (strategy.model.momentum_encoder.copy, strategy.model)
+        )
         steps.append((slow, fast))
 
     strategy.plugins.append(Spy(look))
     learn(strategy, digits, 40)
     for (before, _), (slow, fast) in pairwise(steps):
         torch.testing.assert_close(slow, 0.9 * before + 0.1 * fast)
-    assert int(strategy.model.slow.followed) == 40
+    assert int(strategy.model.momentum_encoder.n_updates) == 40
 
 
 def test_a_bank_knows_replayed_images_and_stays_at_its_capacity(digits):
     known = []
 
     def look(strategy):
-        known.append(int(strategy.model.bank.recognised))
+        known.append(int(strategy.model.bank.n_hits))
 
     strategy = build(PIRL, plugins=[Spy(look), replay()], capacity=100, negatives="batch")
     learn(strategy, digits, 60)
     bank = strategy.model.bank
     assert known[:4] == [0, 4, 12, 20], "every replayed image has its row, which follows it"
-    assert len(bank.rows) == 100 and int(bank.born) > 240, "images that left and are replayed are born again"
+    assert len(bank.rows) == 100 and int(bank.n_written) > 240, "images that left and are replayed are born again"
     last = [part.dataset[i][0] for _, part in parts(digits, 60)[-20:] for i in range(4)]
-    assert bank.find(content_ids(torch.stack(last)))[1].all(), "the newest images have rows"
+    assert bank.find(content_hash(torch.stack(last)))[1].all(), "the newest images have rows"
 
 
 def test_the_prototypes_of_swav_are_frozen_at_the_start_of_the_stream_only(digits):
@@ -200,7 +207,7 @@ def test_the_prototypes_of_swav_are_frozen_at_the_start_of_the_stream_only(digit
     moved = [not torch.equal(a, b) for a, b in pairwise(weights)]
     assert moved == [False] * 9 + [True] * 50
     assert full == [False] * 5 + [True] * 55
-    assert int(strategy.model.queues[0].pushed) == 240
+    assert int(strategy.model.queues[0].n_enqueued) == 240
 
 
 def test_online_swav_has_a_queue():
@@ -217,7 +224,7 @@ def test_deepcluster_without_boundaries_keeps_its_clusters(digits, version):
     assert int(clusters.fitted) == 240
     images = torch.stack([digits.train_stream[0].dataset[i][0] for i in range(200)])
     with torch.no_grad():
-        labels = strategy.model.assignments(strategy.model(images)).labels
+        labels = strategy.model.cluster_assignments(strategy.model(images)).labels
     assert all(len(set(column.tolist())) >= 8 for column in labels.T)
 
 
@@ -227,7 +234,7 @@ def test_deepcluster_by_epochs_is_refused_mini_batches(digits):
         learn(strategy, digits, 1)
 
 
-SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "dim": 8, "hidden": 8, "clusters": 4, "prototypes": 8}
+SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "dim": 8, "hidden_dim": 8, "clusters": 4, "prototypes": 8}
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -235,7 +242,7 @@ def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
     recipe = load_recipe(name)
     small = {k: v for k, v in SMALL.items() if k in recipe.settings}
     losses = []
-    recipe = recipe.override({"batch_size": 4} | recipe.streaming | small)
+    recipe = recipe.override({"batch_size": 4} | recipe.online_defaults | small)
     strategy = recipe.build(plugins=[Spy(lambda s: losses.append(float(s.loss.detach()))), replay()])
     before = [p.clone() for p in strategy.model.encoder.parameters()]
     learn(strategy, digits, 12)
@@ -255,20 +262,20 @@ def few():
 
 
 def test_points_of_a_stream():
-    assert Points.parse("10") == Points(every=10)
-    assert Points.parse("5,7") == Points(at=(5, 7))
-    assert Points.parse("") == Points()
-    passed = [now for now in range(4, 41, 4) if Points(every=10).passed(now - 4, now)]
+    assert ProbeSchedule.parse("10") == ProbeSchedule(every=10)
+    assert ProbeSchedule.parse("5,7") == ProbeSchedule(at=(5, 7))
+    assert ProbeSchedule.parse("") == ProbeSchedule()
+    passed = [now for now in range(4, 41, 4) if ProbeSchedule(every=10).passed(now - 4, now)]
     assert passed == [12, 20, 32, 40]
-    assert [now for now in range(4, 41, 4) if Points(at=(1, 8, 9)).passed(now - 4, now)] == [4, 8, 12]
+    assert [now for now in range(4, 41, 4) if ProbeSchedule(at=(1, 8, 9)).passed(now - 4, now)] == [4, 8, 12]
     for wrong in ("x", "0", "5,", "-3", "1.5"):
         with pytest.raises(UsageError, match="are no points of a stream: give"):
-            Points.parse(wrong)
+            ProbeSchedule.parse(wrong)
 
 
 def test_probes_at_points_on_the_axis_of_images_seen(few):
     notes = []
-    probe = ProbePlugin(few, points=Points(every=8), log=lambda event, **f: notes.append({"event": event} | f))
+    probe = ProbePlugin(few, points=ProbeSchedule(every=8), log=lambda event, **f: notes.append({"event": event} | f))
     strategy = build(MoCo, passes=2, plugins=[probe, replay(batch=4)], queue_size=16)
     strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
     told = [e for e in notes if e["event"] == "point"]
@@ -289,7 +296,7 @@ def test_probes_at_points_on_the_axis_of_images_seen(few):
 
 def test_what_counts_as_seen_at_a_point(few, monkeypatch):
     """The experience under way; but not the next one at a boundary that is no row of the matrix."""
-    probe = ProbePlugin(few, points=Points(every=4), boundaries=2)
+    probe = ProbePlugin(few, points=ProbeSchedule(every=4), boundaries=2)
     measure, told = probe.accuracies, []
     monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: told.append(seen) or measure(strategy, seen))
     build(MoCo, plugins=[probe], queue_size=16).train(online_stream(few.train_stream, 4), eval_streams=[])
@@ -298,7 +305,7 @@ def test_what_counts_as_seen_at_a_point(few, monkeypatch):
 
 def test_points_change_nothing_else(few):
     found = []
-    for points in (None, Points(every=4)):
+    for points in (None, ProbeSchedule(every=4)):
         probe = ProbePlugin(few, points=points)
         strategy = build(MoCo, plugins=[probe], queue_size=16)
         strategy.train(online_stream(few.train_stream, 4), eval_streams=[])

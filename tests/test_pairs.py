@@ -18,28 +18,30 @@ from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import unit
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, pair_info_nce
-from avalanche_ssl.losses.noncontrastive import barlow_loss, byol_loss, mean_cosine, vicreg_loss
-from avalanche_ssl.memory.momentum import Momentum, cosine_momentum
+from avalanche_ssl.losses.noncontrastive import barlow_loss, byol_loss, cosine_similarity, vicreg_loss
+from avalanche_ssl.memory.momentum import MomentumEncoder, cosine_momentum
 from avalanche_ssl.methods import BYOL, BarlowTwins, MoCo, MoCoV3, SimSiam, Supervised, VICReg
 from avalanche_ssl.models.norms import SplitBatchNorm
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 tiny = partial(smallconv, width=8)
-GENTLE = Augment(scale=(0.7, 1), flip=0, jitter=0, gray=0)
+GENTLE = RandomView(scale=(0.7, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
 
 MAKE = {
-    "byol": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32} | s),
-    "byol scheduled": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32, "momentum_steps": 3} | s),
-    "byol with a norm at the end": lambda **s: BYOL(tiny, **{"dim": 16, "hidden": 32, "head_norm": True} | s),
-    "simsiam": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden": 8} | s),
-    "simsiam of 3 layers": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden": 8, "layers": 3} | s),
+    "byol": lambda **s: BYOL(tiny, **{"dim": 16, "hidden_dim": 32} | s),
+    "byol scheduled": lambda **s: BYOL(tiny, **{"dim": 16, "hidden_dim": 32, "momentum_steps": 3} | s),
+    "byol with a norm at the end": lambda **s: BYOL(tiny, **{"dim": 16, "hidden_dim": 32, "head_norm": True} | s),
+    "simsiam": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden_dim": 8} | s),
+    "simsiam of 3 layers": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden_dim": 8, "layers": 3} | s),
     "barlow_twins": lambda **s: BarlowTwins(tiny, **{"dim": 16} | s),
     "vicreg": lambda **s: VICReg(tiny, **{"dim": 16} | s),
     "supervised": lambda **s: Supervised(tiny, **{"classes": 4} | s),
-    "supervised behind a hidden layer": lambda **s: Supervised(tiny, **{"classes": 4, "hidden": 16} | s),
-    "moco v3": lambda **s: MoCoV3(tiny, **{"dim": 16, "hidden": 32} | s),
-    "moco v3 scheduled": lambda **s: MoCoV3(tiny, **{"dim": 16, "hidden": 32, "layers": 3, "momentum_steps": 2} | s),
+    "supervised behind a hidden layer": lambda **s: Supervised(tiny, **{"classes": 4, "hidden_dim": 16} | s),
+    "moco v3": lambda **s: MoCoV3(tiny, **{"dim": 16, "hidden_dim": 32} | s),
+    "moco v3 scheduled": lambda **s: MoCoV3(
+        tiny, **{"dim": 16, "hidden_dim": 32, "layers": 3, "momentum_steps": 2} | s
+    ),
     "moco split": lambda **s: MoCo(tiny, **{"dim": 16, "queue_size": 24, "split_norm": True} | s),
     "moco split symmetric": lambda **s: MoCo(
         tiny, **{"dim": 16, "queue_size": 24, "split_norm": True, "symmetric": True} | s
@@ -158,7 +160,7 @@ def test_vicreg_equals_equations_1_to_6():
 
 LOSSES = pytest.mark.parametrize(
     "loss",
-    [byol_loss, lambda a, b: -mean_cosine(a, b), partial(barlow_loss, weight=0.005), vicreg_loss],
+    [byol_loss, lambda a, b: -cosine_similarity(a, b), partial(barlow_loss, weight=0.005), vicreg_loss],
     ids=["byol", "simsiam", "barlow_twins", "vicreg"],
 )
 
@@ -173,7 +175,7 @@ def test_the_loss_is_0d_and_pairs_count_while_their_order_does_not(loss):
     assert torch.autograd.gradcheck(lambda z: loss(z, b), a)
 
 
-@pytest.mark.parametrize("loss", [byol_loss, mean_cosine, partial(barlow_loss, weight=0.005)])
+@pytest.mark.parametrize("loss", [byol_loss, cosine_similarity, partial(barlow_loss, weight=0.005)])
 def test_the_length_of_an_embedding_does_not_count(loss):
     a, b = lcg(1, 8, 16), lcg(2, 8, 16)
     assert torch.allclose(loss(7 * a, b), loss(a, b), rtol=1e-4)
@@ -243,23 +245,23 @@ def test_slow_copy_moves_towards_the_encoder_after_the_step(name, momentum):
     method = make(name, momentum=momentum)
     optimizer = sgd(method)
     for _ in range(3):
-        slow = [p.clone() for p in method.slow.copy.parameters()]
+        slow = [p.clone() for p in method.momentum_encoder.copy.parameters()]
         step(method, textured(8), optimizer)
-        fast = list(method.fast().parameters())
-        for old, new, target in zip(slow, method.slow.copy.parameters(), fast):
+        fast = list(method.online_network().parameters())
+        for old, new, target in zip(slow, method.momentum_encoder.copy.parameters(), fast):
             assert torch.allclose(new, momentum * old + (1 - momentum) * target, atol=1e-7)
     if momentum == 0:
-        assert all(torch.equal(a, b) for a, b in zip(method.slow.copy.parameters(), fast))
+        assert all(torch.equal(a, b) for a, b in zip(method.momentum_encoder.copy.parameters(), fast))
 
 
 @pytest.mark.parametrize("name", ["byol", "moco v3"])
 def test_slow_copy_has_no_predictor_no_gradient_and_its_own_statistics(name):
     method = make(name)
-    assert len(list(method.slow.copy.parameters())) == len(list(method.fast().parameters()))
+    assert len(list(method.momentum_encoder.copy.parameters())) == len(list(method.online_network().parameters()))
     method.loss(method(textured(8))).backward()
-    assert all(p.grad is None and not p.requires_grad for p in method.slow.parameters())
+    assert all(p.grad is None and not p.requires_grad for p in method.momentum_encoder.parameters())
     assert all(p.grad is not None for p in method.predictor.parameters())
-    norm = next(m for m in method.slow.modules() if isinstance(m, nn.BatchNorm2d))
+    norm = next(m for m in method.momentum_encoder.modules() if isinstance(m, nn.BatchNorm2d))
     assert norm.training and norm.num_batches_tracked == 2 and norm.running_mean.abs().sum() > 0
 
 
@@ -273,7 +275,7 @@ def test_targets_have_no_gradient(name):
 
 def test_momentum_rises_starts_again_and_never_freezes():
     fast = nn.Linear(1, 1, bias=False)
-    slow, moved = Momentum(fast, 0.9, steps=4, final=0.99), []
+    slow, moved = MomentumEncoder(fast, 0.9, steps=4, final=0.99), []
     for _ in range(9):
         nn.init.zeros_(slow.copy.weight)
         nn.init.ones_(fast.weight)
@@ -281,7 +283,7 @@ def test_momentum_rises_starts_again_and_never_freezes():
         moved.append(1 - slow.copy.weight.item())
     expected = [0.99 - 0.09 * (1 + math.cos(math.pi * k / 4)) / 2 for k in (0, 1, 2, 3)]
     assert moved == pytest.approx((expected * 3)[:9], abs=1e-6)
-    assert max(moved) < 0.99 and slow.followed == 9
+    assert max(moved) < 0.99 and slow.n_updates == 9
 
 
 def test_momentum_schedule_survives_a_reload():
@@ -290,17 +292,17 @@ def test_momentum_schedule_survives_a_reload():
         step(first, textured(8), sgd(first))
     second = make("byol scheduled")
     second.load_state_dict(first.state_dict())
-    assert second.slow.followed == 2
+    assert second.momentum_encoder.n_updates == 2
     for method in (first, second):
         method.update({})
-    pairs = zip(first.slow.parameters(), second.slow.parameters())
+    pairs = zip(first.momentum_encoder.parameters(), second.momentum_encoder.parameters())
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("settings", [{"final": 1.0}, {"final": 0.5}, {"steps": -1}])
 def test_a_schedule_that_would_freeze_the_copy_is_refused(settings):
     with pytest.raises(ValueError, match="cannot rise"):
-        Momentum(nn.Linear(1, 1), 0.9, **{"steps": 10} | settings)
+        MomentumEncoder(nn.Linear(1, 1), 0.9, **{"steps": 10} | settings)
 
 
 def test_moco_v3_is_symmetric_and_twice_tau():
@@ -319,14 +321,14 @@ def test_moco_v3_is_symmetric_and_twice_tau():
 
 @pytest.mark.parametrize("name", ["moco v3", "simsiam"])
 def test_the_last_norm_of_projections_has_no_scale(name):
-    norm = make(name).head[-1]
+    norm = make(name).projection_head[-1]
     assert isinstance(norm, nn.BatchNorm1d) and norm.weight is None
 
 
 @pytest.mark.parametrize("name", ["byol", "moco v3"])
 def test_only_the_second_view_is_solarised(name):
-    plain = Augment(scale=(1, 1), ratio=(1, 1), flip=0, jitter=0, gray=0)
-    method, images = make(name, solarize=1.0, augment=plain), textured(8)
+    plain = RandomView(scale=(1, 1), ratio=(1, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
+    method, images = make(name, solarize_prob=1.0, augment=plain), textured(8)
     views = method.views(images)
     x = images / 255
     assert torch.allclose(views["first"], (x - 0.5) / 0.25, atol=1e-5)
@@ -398,10 +400,10 @@ def test_split_norm_is_a_norm_of_every_encoder_and_learns():
 
 def test_moco_normalises_keys_in_other_company_than_queries():
     method = make("moco split")
-    fast = [m.interleaved for m in method.fast().modules() if isinstance(m, SplitBatchNorm)]
-    slow = [m.interleaved for m in method.slow.modules() if isinstance(m, SplitBatchNorm)]
+    fast = [m.interleaved for m in method.online_network().modules() if isinstance(m, SplitBatchNorm)]
+    slow = [m.interleaved for m in method.momentum_encoder.modules() if isinstance(m, SplitBatchNorm)]
     assert fast == [False] * 4 and slow == [True] * 4
-    assert not any(isinstance(m, SplitBatchNorm) for m in MoCo(tiny, dim=16, queue_size=24).modules())
+    assert not any(isinstance(m, SplitBatchNorm) for m in MoCo(tiny, output_dim=16, queue_size=24).modules())
 
 
 # -- the supervised reference ----------------------------------------------------------------------------------
@@ -433,7 +435,7 @@ def test_labels_are_read_by_the_supervised_reference_alone(digits, name):
     noise = state(learn(make(name, **settings), digits, experiences=1, plugins=[Scramble()]))
     same = all(torch.equal(plain[k], noise[k]) for k in plain)
     assert same == (name != "supervised")
-    assert bool(make(name).reads_labels) == (name == "supervised")
+    assert bool(make(name).num_classes_read) == (name == "supervised")
 
 
 def test_supervised_loss_is_the_cross_entropy_of_the_labels():
@@ -491,16 +493,16 @@ def test_the_slow_copy_carries_over_and_matters(digits, name):
 
     class Look(av.SupervisedPlugin):
         def before_training_exp(self, strategy, **kwargs):
-            starts.append([p.clone() for p in strategy.model.slow.parameters()])
+            starts.append([p.clone() for p in strategy.model.momentum_encoder.parameters()])
 
     model = make(name)
     strategy = SelfSupervised(model=model, optimizer=sgd(model), train_mb_size=32, plugins=[Look()])
     first, second = list(digits.train_stream)[:2]
-    untrained = copy.deepcopy(model.slow)
+    untrained = copy.deepcopy(model.momentum_encoder)
     strategy.train(first, eval_streams=[])
-    left = [p.clone() for p in model.slow.parameters()]
+    left = [p.clone() for p in model.momentum_encoder.parameters()]
     forgetful = copy.deepcopy(strategy)
-    forgetful.model.slow.load_state_dict(untrained.state_dict())
+    forgetful.model.momentum_encoder.load_state_dict(untrained.state_dict())
     for one in (strategy, forgetful):
         one.train(second, eval_streams=[])
     assert all(torch.equal(a, b) for a, b in zip(starts[1], left))
@@ -518,7 +520,7 @@ def test_the_slow_copy_carries_over_and_matters(digits, name):
     ],
 )
 def test_views_of_an_image_come_to_agree(name, names):
-    wider = {"hidden": 64} if name in ("byol", "moco v3") else {}
+    wider = {"hidden_dim": 64} if name in ("byol", "moco v3") else {}
     method, images = make(name, augment=GENTLE, dim=32, **wider), textured(64)
     assert method.pair == names
 

@@ -17,12 +17,12 @@ from avalanche_ssl.methods import CPC, PIRL
 from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores
 from avalanche_ssl.models.norms import frozen_buffers
 from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.patches import drop_colors, grid, jigsaw, quarter_turns, random_turns
 
 tiny = partial(smallconv, width=8)
-NO_AUGMENT = Augment(scale=(1, 1), ratio=(1, 1), flip=0, jitter=0, gray=0)
-GENTLE = Augment(scale=(0.7, 1), flip=0, jitter=0, gray=0)
+NO_AUGMENT = RandomView(scale=(1, 1), ratio=(1, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
+GENTLE = RandomView(scale=(0.7, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
 
 
 def seeded(method, seed=0):
@@ -37,7 +37,7 @@ def pirl(**kwargs):
 
 def cpc(**kwargs):
     torch.manual_seed(0)
-    return seeded(CPC(tiny, **{"dim": 16, "hidden": 16} | kwargs))
+    return seeded(CPC(tiny, **{"dim": 16, "hidden_dim": 16} | kwargs))
 
 
 def step(method, images, optimizer):
@@ -318,10 +318,10 @@ def test_pirl_bank_is_written_with_the_untransformed_image_only(pretext):
     second = detached(a(images))
     a.update(second)
     b.update(second | {"transformed": unit(torch.randn(8, 16))})
-    followed = unit(0.25 * first["image"] + 0.75 * second["image"])
+    n_updates = unit(0.25 * first["image"] + 0.75 * second["image"])
     rows = a.bank.read(second["ids"], torch.zeros(8, 16))
-    assert torch.allclose(rows, followed, atol=1e-6) and torch.allclose(rows.norm(dim=1), torch.ones(8))
-    assert torch.equal(a.bank.rows, b.bank.rows) and a.bank.born == 8 and a.bank.recognised == 8
+    assert torch.allclose(rows, n_updates, atol=1e-6) and torch.allclose(rows.norm(dim=1), torch.ones(8))
+    assert torch.equal(a.bank.rows, b.bank.rows) and a.bank.n_written == 8 and a.bank.n_hits == 8
 
 
 def test_pirl_finds_rows_by_the_image_not_by_its_place():
@@ -352,11 +352,13 @@ def test_pirl_transformed_forward_learns():
     method.loss(method(textured(8))).backward()
     for part in (method.patch_head, method.transformed_head, method.encoder):
         assert sum(p.grad.abs().sum() for p in part.parameters()) > 0
-    assert sum(p.grad.abs().sum() for p in method.head.parameters()) == 0  # the row is a constant, not f(v_I)
+    assert (
+        sum(p.grad.abs().sum() for p in method.projection_head.parameters()) == 0
+    )  # the row is a constant, not f(v_I)
 
 
 def test_pirl_patches_are_views_of_their_own_image_with_their_own_colours():
-    method = pirl(augment=NO_AUGMENT, transform=Augment(scale=(1, 1), ratio=(1, 1), flip=0, gray=0))
+    method = pirl(augment=NO_AUGMENT, transform=RandomView(scale=(1, 1), ratio=(1, 1), hflip_prob=0, gray_prob=0))
     levels = torch.full((8, 3, 32, 32), 128, dtype=torch.uint8)
     views = method.views(levels)
     assert views["transformed"].shape == (8, 9, 3, 8, 8)
@@ -368,7 +370,7 @@ def test_pirl_patches_are_views_of_their_own_image_with_their_own_colours():
 
 def test_pirl_views_of_the_image_and_of_its_puzzle_are_drawn_apart():
     """The same crop or mirror for both would give the puzzle away (methods.md 41)."""
-    method = pirl(transform=Augment(scale=(0.2, 1), flip=0.5, jitter=0, gray=0), augment=GENTLE)
+    method = pirl(transform=RandomView(scale=(0.2, 1), hflip_prob=0.5, jitter_prob=0, gray_prob=0), augment=GENTLE)
     first, second = (seeded(method, seed).views(textured(8)) for seed in (0, 1))
     assert not torch.equal(first["transformed"], second["transformed"])
     same = pirl(pretext="rotation", transform=GENTLE, augment=GENTLE).views(textured(8))
@@ -398,23 +400,23 @@ def test_pirl_nce_normalisers_are_running_means_of_the_noise_and_persist():
     outputs = detached(method(images))
     assert method.loss(outputs).isfinite()
     method.update(outputs)
-    assert method.normaliser.steps == 0 and method.normaliser.log_z.count_nonzero() == 0, "the bank was empty"
+    assert method.nce_normalizer.steps == 0 and method.nce_normalizer.log_z.count_nonzero() == 0, "the bank was empty"
     optimizer, means = sgd(method), {"transformed": [], "image": []}
     for _ in range(2):
         rows = method.bank.rows[:16].clone()
         outputs, _ = step(method, images, optimizer)
         for name, values in means.items():  # the bank holds just these images: each is noise to the others
             values.append((outputs[name] @ rows.T / 0.07).exp()[~own].mean().item())
-    assert method.normaliser.steps == 2
+    assert method.nce_normalizer.steps == 2
     for i, name in enumerate(("transformed", "image")):
-        assert method.normaliser.log_z[i].exp().item() == pytest.approx(sum(means[name]) / 2, rel=1e-4)
+        assert method.nce_normalizer.log_z[i].exp().item() == pytest.approx(sum(means[name]) / 2, rel=1e-4)
     fresh = pirl(objective="nce")
     fresh.load_state_dict(method.state_dict())
     outputs = method(images)
     assert torch.equal(seeded(method).loss(outputs), seeded(fresh).loss(outputs))
     rows, total = method.bank.read(outputs["ids"], torch.zeros(16, 16)), 0.0
     for i, name in enumerate(("transformed", "image")):
-        odds = outputs[name] @ rows.T / 0.07 - method.normaliser.log_z[i] - math.log(15)
+        odds = outputs[name] @ rows.T / 0.07 - method.nce_normalizer.log_z[i] - math.log(15)
         total += -(F.logsigmoid(odds[own]).sum() + F.logsigmoid(-odds[~own]).sum()).item() / 32
     assert method.loss(outputs).item() == pytest.approx(total, rel=1e-4)
 
@@ -424,7 +426,7 @@ def test_pirl_contrasts_are_what_the_loss_learns_from():
     for _ in range(2):
         outputs = method(textured(8))
         method.update(detached(outputs))
-    scores = method.contrasts(outputs)
+    scores = method.contrastive_scores(outputs)
     assert set(scores) == {"transformed to bank", "image to bank"}
     losses = {name.split()[0]: info_nce(c.scores, c.temperature) for name, c in scores.items()}
     assert torch.allclose(method.loss(outputs), 0.3 * losses["transformed"] + 0.7 * losses["image"])
@@ -612,7 +614,7 @@ def test_cpc_refuses_batch_norm():
 def test_cpc_offsets_must_not_overlap_the_context(patch, stride, least):
     """methods.md 34: ceil(patch / stride), where the patches just stop to share pixels."""
     size = patch + 6 * stride
-    make = partial(cpc, patch=patch, stride=stride, augment=Augment(size=size))
+    make = partial(cpc, patch=patch, stride=stride, augment=RandomView(size=size))
     make(offsets=(least,))
     cut = grid(coordinates(size), patch, stride)
     assert cut[0, least, 0, 0].min() > cut[0, 0, 0, 0].max() >= cut[0, least - 1, 0, 0].min() or least == 1
@@ -629,19 +631,19 @@ def test_cpc_refuses_patches_that_do_not_fit():
 
 def test_cpc_represents_with_the_mean_of_the_grid():
     method, images = cpc().eval(), textured(3)
-    plain = method.augment.plain(images)
+    plain = method.augment.normalize_only(images)
     z = [
         method.encoder(plain[:, :, top : top + 8, left : left + 8])
         for top in range(0, 25, 4)
         for left in range(0, 25, 4)
     ]
-    assert torch.allclose(method.represent(images), torch.stack(z).mean(0), atol=1e-5)
-    assert method.represent(textured(2, size=48)).shape == (2, 64)
+    assert torch.allclose(method.extract_features(images), torch.stack(z).mean(0), atol=1e-5)
+    assert method.extract_features(textured(2, size=48)).shape == (2, 64)
 
 
 def test_cpc_patch_augmentation_changes_each_patch_by_itself():
     level = torch.full((2, 3, 32, 32), 200, dtype=torch.uint8)
-    jitter = Augment(scale=(1, 1), ratio=(1, 1), flip=0, gray=0)
+    jitter = RandomView(scale=(1, 1), ratio=(1, 1), hflip_prob=0, gray_prob=0)
     same = cpc(augment=jitter).views(level)["patches"].flatten(1, 2)
     assert torch.allclose(same, same[:, :1].expand_as(same), atol=1e-5)
     for settings in ({"patch_augment": jitter}, {"color_drop": 0.5}):
@@ -665,11 +667,11 @@ def test_cpc_draws_candidates_from_the_whole_batch():
 def test_cpc_contrasts_are_what_the_loss_learns_from(count):
     method = cpc(directions=4, count=count)
     outputs = method(textured(4))
-    scores = seeded(method).contrasts(outputs)
+    scores = seeded(method).contrastive_scores(outputs)
     assert list(scores) == ["2 rows on", "3 rows on", "4 rows on"] and not any(c.cosine for c in scores.values())
     loss = torch.stack([info_nce(c.scores, c.temperature) for c in scores.values()]).mean()
     assert torch.allclose(seeded(method).loss(outputs), loss)
-    assert cpc().contrasts(cpc()(textured(16)))["2 rows on"].scores.shape == (16 * 5 * 7, 513)
+    assert cpc().contrastive_scores(cpc()(textured(16)))["2 rows on"].scores.shape == (16 * 5 * 7, 513)
 
 
 def test_cpc_remembers_nothing_beside_its_weights():
@@ -679,18 +681,18 @@ def test_cpc_remembers_nothing_beside_its_weights():
 # -- both ------------------------------------------------------------------------------------------------------
 
 SMALL_PIRL = {"dim": 16, "capacity": 24, "count": 12}
-SMALL_CPC = {"dim": 16, "hidden": 16, "blocks": 2}
+SMALL_CPC = {"dim": 16, "hidden_dim": 16, "blocks": 2}
 VARIANTS = {
     "pirl": lambda: PIRL(tiny, **SMALL_PIRL),
     "pirl nce": lambda: PIRL(tiny, objective="nce", **SMALL_PIRL),
     "pirl paper": lambda: PIRL(tiny, objective="paper", **SMALL_PIRL),
     "pirl rotation": lambda: PIRL(tiny, pretext="rotation", **SMALL_PIRL),
-    "pirl both, hidden layers": lambda: PIRL(tiny, pretext="both", hidden=16, **SMALL_PIRL),
-    "pirl with norm in the heads": lambda: PIRL(tiny, hidden=16, head_norm=True, **SMALL_PIRL),
+    "pirl both, hidden layers": lambda: PIRL(tiny, pretext="both", hidden_dim=16, **SMALL_PIRL),
+    "pirl with norm in the heads": lambda: PIRL(tiny, hidden_dim=16, head_norm=True, **SMALL_PIRL),
     "pirl with other patches": lambda: PIRL(tiny, cells=2, cell=16, patch=12, **SMALL_PIRL),
     "cpc": lambda: CPC(tiny, **SMALL_CPC),
     "cpc v1": lambda: CPC(tiny, norm="none", **SMALL_CPC),
-    "cpc v2": lambda: CPC(tiny, directions=4, color_drop=0.5, patch_augment=Augment(scale=(0.6, 1)), **SMALL_CPC),
+    "cpc v2": lambda: CPC(tiny, directions=4, color_drop=0.5, patch_augment=RandomView(scale=(0.6, 1)), **SMALL_CPC),
     "cpc drawing": lambda: CPC(tiny, count=50, **SMALL_CPC),
     "cpc with other patches": lambda: CPC(tiny, patch=16, stride=8, offsets=(2,), **SMALL_CPC),
 }
@@ -721,7 +723,7 @@ def test_pirl_an_image_and_its_transformed_version_come_to_agree(pretext):
 
 def test_cpc_comes_to_foretell_rows_that_it_has_not_seen():
     torch.manual_seed(0)
-    method = seeded(CPC(tiny, dim=16, hidden=16, blocks=3, augment=NO_AUGMENT))
+    method = seeded(CPC(tiny, output_dim=16, hidden_dim=16, blocks=3, augment=NO_AUGMENT))
     images, optimizer = textured(32), torch.optim.Adam(method.parameters(), lr=0.01)
     losses = [step(method, images, optimizer)[1] for _ in range(40)]
     assert losses[0] == pytest.approx(math.log(32 * 49), abs=0.3)

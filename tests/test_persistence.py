@@ -56,7 +56,7 @@ def stream():
     """Two experiences of 96 textures; a third come again, without which a bank's rows of the past are no positives."""
     images = textured(160).permute(0, 2, 3, 1).numpy()
     data, parts = ArrayDataset(images, np.arange(160) % 2), [np.arange(96), np.arange(64, 160)]
-    return assemble(data, parts, data, parts, ["even", "odd"]).train_stream
+    return assemble(data, parts, data, parts, ["even", "caveat"]).train_stream
 
 
 def build(name, seed=0):
@@ -165,7 +165,7 @@ def step(strategy, images):
     """One step as the strategy makes it."""
     model = strategy.model.train()
     outputs = model(images)
-    labels = {"labels": torch.arange(len(images)) % 2} if model.reads_labels else {}
+    labels = {"labels": torch.arange(len(images)) % 2} if model.num_classes_read else {}
     strategy.optimizer.zero_grad()
     model.loss(outputs | labels).backward()
     strategy.optimizer.step()

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from avalanche_ssl.evaluation.metrics import average_accuracy
-from avalanche_ssl.models.inference import features, untouched
-from avalanche_ssl.probes.knn import Neighbours, Votes
-from avalanche_ssl.probes.parallel import at_once
+from avalanche_ssl.models.inference import eval_mode, features
+from avalanche_ssl.probes.knn import KNN, KNNVotes
+from avalanche_ssl.probes.parallel import parallel_map
 from avalanche_ssl.probes.ridge import Split, fit_ridge, select_l2
 from avalanche_ssl.probes.scopes import accuracy, fit_probes, probe_accuracies, scope_spans
 
@@ -104,17 +104,17 @@ def test_unknown_scope_and_impossible_progress_are_refused():
 
 
 class Noisy(nn.Module):
-    """Batch norm, dropout, a part frozen in eval mode; `represent` draws from every random source."""
+    """Batch norm, dropout, a part frozen in eval mode; `extract_features` draws from every random source."""
 
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
-        self.slow = nn.Sequential(nn.BatchNorm1d(8)).eval()
+        self.momentum_encoder = nn.Sequential(nn.BatchNorm1d(8)).eval()
 
-    def represent(self, x):
+    def extract_features(self, x):
         assert not torch.is_grad_enabled()
         torch.rand(1), np.random.rand(), random.random()
-        return self.slow(self.body(x.float()))
+        return self.momentum_encoder(self.body(x.float()))
 
 
 def test_extraction_leaves_model_and_every_random_state_bit_identical():
@@ -144,7 +144,7 @@ def test_extracted_features_can_train_a_head():
 def test_training_flags_and_random_states_come_back_after_an_error():
     model = Noisy()
     flags, before = [module.training for module in model.modules()], torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="boom"), untouched(model):
+    with pytest.raises(RuntimeError, match="boom"), eval_mode(model):
         torch.rand(1)
         raise RuntimeError("boom")
     assert [module.training for module in model.modules()] == flags
@@ -167,7 +167,7 @@ def test_accuracy_counts_labelled_samples_only():
 def test_knn_golden_prediction():
     bank, queries, labels = unit_rows(101, 40, 16), unit_rows(102, 6, 16), 3 * torch.arange(40) % 5
     for scale, chunk in ((1, 1024), (7, 4)):
-        predicted = Votes(F.normalize(bank), labels, 5, 10, 0.1, chunk)(scale * queries).argmax(1)
+        predicted = KNNVotes(F.normalize(bank), labels, 5, 10, 0.1, chunk)(scale * queries).argmax(1)
         assert predicted.tolist() == [0, 4, 3, 3, 4, 1]
 
 
@@ -186,7 +186,7 @@ def test_knn_against_a_loop_with_unlabelled_samples(k, temperature):
             votes[label] += np.exp(similarity / temperature)
         return int(np.argmax(votes))
 
-    probe = Neighbours(k, temperature).prepare([(x, y)], 6)(slice(0, 1))
+    probe = KNN(k, temperature).prepare([(x, y)], 6)(slice(0, 1))
     assert probe(queries).argmax(1).tolist() == [vote(query) for query in queries]
 
 
@@ -200,9 +200,9 @@ def test_fits_run_at_once_in_one_thread_each_and_leave_the_number_of_threads():
         return number, torch.get_num_threads(), {pool["num_threads"] for pool in threadpool_info() if blas(pool)}
 
     try:
-        assert at_once(fit, [1, 2]) == [(1, 1, {1}), (2, 1, {1})]
+        assert parallel_map(fit, [1, 2]) == [(1, 1, {1}), (2, 1, {1})]
         with pytest.raises(ValueError, match="of the second"):
-            at_once(lambda number: raise_value_error("of the second") if number == 2 else number, [1, 2])
+            parallel_map(lambda number: raise_value_error("of the second") if number == 2 else number, [1, 2])
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from avalanche_ssl import ProbePlugin, Recipe, streams
 from avalanche_ssl.data.image_cache import read_json
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.data.traversal import walk
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.tasks import Answer, answer
+from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.probes.protocols import PROBES
+from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.runs.summary import matrix_table, protocol_table, task_table
-from avalanche_ssl.streams.tasks import Question
+from avalanche_ssl.streams.tasks import ProbingTask
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
 
@@ -48,7 +48,7 @@ def features(*parts: list[int]) -> list[tuple[Tensor, Tensor]]:
 
 
 def test_an_answer_by_hand() -> None:
-    question = Question(
+    question = ProbingTask(
         "kind",
         train=codes([0, 1, -1], [2]),
         tested=codes([0, 1, 2], [2, -1, 1]),
@@ -61,14 +61,14 @@ def test_an_answer_by_hand() -> None:
         return Read(data)
 
     # the features say 0 2 2 | 2 0 1 where 0 1 2 | 2 ? 1 are right
-    found = answer(question, fit, features([0, 1, 5], [2]), features([0, 2, 2], [2, 0, 1]))
+    found = evaluate_task(question, fit, features([0, 1, 5], [2]), features([0, 2, 2], [2, 0, 1]))
     assert asked == [([0, 1, -1, 2], 3)]
-    assert found == Answer("kind", 4 / 5, 1 / 3, {"place": {"here": 1 / 2, "there": 1.0}})
+    assert found == TaskResult("kind", 4 / 5, 1 / 3, {"place": {"here": 1 / 2, "there": 1.0}})
 
 
 def test_an_answer_about_a_fold_comes_from_the_others() -> None:
     fold = codes([0, 1, 0], [1])
-    question = Question("kind", codes([0, 1, 2], [3]), codes([0, 1, 2], [3]), again=True, folds=(fold, fold))
+    question = ProbingTask("kind", codes([0, 1, 2], [3]), codes([0, 1, 2], [3]), again=True, folds=(fold, fold))
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
@@ -76,14 +76,14 @@ def test_an_answer_about_a_fold_comes_from_the_others() -> None:
         return Read(data)
 
     train = features([0, 1, 2], [3])
-    found = answer(question, fit, train, features([9, 9], [9]))
+    found = evaluate_task(question, fit, train, features([9, 9], [9]))
     assert asked == [[-1, 1, -1, 3], [0, -1, 2, -1]]
     assert found.accuracy == 0.0  # each label is known to the other fold's classifier only
     assert found.chance == 1 / 4
 
 
 def test_every_nth_image() -> None:
-    question = Question("x", codes([0, 1, 2], [3]), codes([4, 5], [6]), groups={"g": (["a"], codes([0, -1], [0]))})
+    question = ProbingTask("x", codes([0, 1, 2], [3]), codes([4, 5], [6]), groups={"g": (["a"], codes([0, -1], [0]))})
     thin = question.each(2)
     assert [part.tolist() for part in (*thin.train, *thin.tested, *thin.groups["g"][1])] == [
         [0, 2],
@@ -97,7 +97,13 @@ def test_every_nth_image() -> None:
 
 def test_table() -> None:
     rows = [
-        (t, [Answer("kind", 0.5, 0.25, {"place": {"here": t / 20, "there": 1.0}}), Answer("other", 0.1, 0.5, {})])
+        (
+            t,
+            [
+                TaskResult("kind", 0.5, 0.25, {"place": {"here": t / 20, "there": 1.0}}),
+                TaskResult("other", 0.1, 0.5, {}),
+            ],
+        )
         for t in range(21)
     ]
     lines = task_table(rows, "place", rows=3).splitlines()
@@ -109,7 +115,7 @@ def test_table() -> None:
         ["chance", "25.0", "50.0"],
     ]
     assert len({len(line) for line in lines}) == 1
-    last = [Answer("kind", 0.7, 0.25, {"place": {"here": 0.6}})]  # not asked everything
+    last = [TaskResult("kind", 0.7, 0.25, {"place": {"here": 0.6}})]  # not asked everything
     *_, final, _ = task_table(rows, "place", rows=3, final=last).splitlines()
     assert final.split() == ["all", "images", "60.0", "-", "70.0", "-"] and len(final) == len(lines[0])
 
@@ -129,17 +135,17 @@ class Look(SimCLR):
 
     part: tuple[slice, slice]
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         return x[(..., *self.part)].float().mean((2, 3)) / 255
 
 
-def corner(benchmark: Any, part: tuple[slice, slice], **options: Any) -> dict[str, Answer]:
+def corner(benchmark: Any, part: tuple[slice, slice], **options: Any) -> dict[str, TaskResult]:
     """What the questions say of an encoder that sees but a part."""
     plugin = ProbePlugin(benchmark, probes=["knn-20"], scopes=["all"], **options)
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
     strategy.model.part = part
     plugin.measure(strategy)
-    ((learnt, found),) = plugin.answers
+    ((learnt, found),) = plugin.task_results
     assert learnt == 0
     return {one.question: one for one in found}
 
@@ -169,7 +175,7 @@ def test_core50_asks_for_objects_and_for_the_background(root: Path) -> None:
 def test_core50_groups_are_those_of_their_names(root: Path) -> None:
     """Checked against the names of the frames."""
     benchmark = streams.core50_stream(root, "nc", size=16)
-    question = benchmark.questions[0]
+    question = benchmark.probing_tasks[0]
     names = read_json(root / "core50-16.json")["names"]
     for j, experience in enumerate(benchmark.test_stream):
         frames = [names[i].split("/") for i in walk(experience.dataset)[2]]
@@ -177,7 +183,7 @@ def test_core50_groups_are_those_of_their_names(root: Path) -> None:
             values, groups = question.groups[grouping]
             assert [values[code] for code in groups[j]] == [frame[part] for frame in frames]
         assert {question.groups["experience"][0][code] for code in question.groups["experience"][1][j]} == {f"e{j + 1}"}
-    categories = streams.core50_stream(root, "ni", size=16, labels="category").questions
+    categories = streams.core50_stream(root, "ni", size=16, labels="category").probing_tasks
     assert [asked.name for asked in categories] == ["category", "new instance", "background"]
 
 
@@ -188,8 +194,8 @@ def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
     strategy.model.part = (slice(0, 8), slice(0, 8))
     seen: list[int] = []
-    represent = strategy.model.represent
-    strategy.model.represent = lambda x: seen.append(len(x)) or represent(x)
+    extract_features = strategy.model.extract_features
+    strategy.model.extract_features = lambda x: seen.append(len(x)) or extract_features(x)
     plugin.measure(strategy)
     assert sum(seen) == 1100
     shared = plugin.latest
@@ -203,7 +209,7 @@ def test_a_probe_on_every_20th_frame_has_no_others_represented(root: Path) -> No
     benchmark = streams.core50_stream(root, "nic", size=16)
     whole, thin = (ProbePlugin(benchmark, probes=p) for p in (["core50", "ridge"], ["core50"]))
     assert [len(d) for d in thin.train] == [-(-len(d) // 20) for d in whole.train]
-    assert [q.train[0].tolist() for q in thin.questions] == [q.train[0][::20].tolist() for q in whole.questions]
+    assert [q.train[0].tolist() for q in thin.probing_tasks] == [q.train[0][::20].tolist() for q in whole.probing_tasks]
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[])
     strategy.model.part = (slice(5, 6), slice(5, 6))
     for plugin in (whole, thin):
@@ -228,18 +234,18 @@ def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     plugin, log = run(benchmark, boundaries=3, scopes=["all"])
     assert {event["trained"] for event in log if event["event"] == "probe"} == {0, 3, 6, 8}
     assert np.isnan(plugin.matrix("all")).all(1).tolist() == [True, True, False, True, True, False, True, False]
-    assert [learnt for learnt, _ in plugin.answers] == [0, 3, 6, 8]
-    answers = [event for event in log if event["event"] == "answer"]
-    assert len(answers) == 4 * 4
-    for learnt, found in plugin.answers:  # the same classifier: sessions and objects have equally many images here
+    assert [learnt for learnt, _ in plugin.task_results] == [0, 3, 6, 8]
+    task_results = [event for event in log if event["event"] == "answer"]
+    assert len(task_results) == 4 * 4
+    for learnt, found in plugin.task_results:  # the same classifier: sessions and objects have equally many images here
         assert found[0].accuracy == pytest.approx(plugin.rows[learnt]["all"].mean())
     fields = {"event", "trained", "images", "probe", "question", "accuracy", "chance", "by", "whole"}
-    assert answers[-1].keys() == fields and not any(event["whole"] for event in answers)
-    assert not plugin.final and not plugin.final_answers, "this probe looks at all images anyway"
-    assert answers[0]["by"]["session"].keys() == {"s3", "s7", "s10"}
+    assert task_results[-1].keys() == fields and not any(event["whole"] for event in task_results)
+    assert not plugin.final and not plugin.full_test_results, "this probe looks at all images anyway"
+    assert task_results[0]["by"]["session"].keys() == {"s3", "s7", "s10"}
     copy = ProbePlugin(benchmark, boundaries=3, scopes=["all"])
     copy.load_state_dict(plugin.state_dict())
-    assert copy.answers == plugin.answers
+    assert copy.task_results == plugin.task_results
     assert copy.trained == 8 and np.array_equal(copy.matrix("all"), plugin.matrix("all"), equal_nan=True)
     with pytest.raises(UsageError, match="'boundaries' is 0"):
         ProbePlugin(benchmark, boundaries=0)
@@ -255,20 +261,20 @@ def test_the_last_encoder_is_tested_on_all_frames_too(
     plugin, log = run(benchmark, probes=probes)
     *_, name = probes
     told = [event for event in log if event["event"] == "final"]
-    assert [(e["probe"], e["trained"], e["scope"], e["tested"], e["odd"]) for e in told] == [
-        (name, 8, "all", 300, PROBES["core50"].odd)
+    assert [(e["probe"], e["trained"], e["scope"], e["tested"], e["caveat"]) for e in told] == [
+        (name, 8, "all", 300, PROTOCOLS["core50"].caveat)
     ]
     assert plugin.final == {name: told[0]["accuracy"]}
     assert f"  on all test images: {100 * plugin.final[name]:.1f}" in protocol_table(plugin).splitlines()
-    answers = [event for event in log if event["event"] == "answer" and event["whole"]]
-    assert [e["question"] for e in answers] == ["object", "category", "new instance"]
-    assert [e["accuracy"] for e in answers] == [found.accuracy for found in plugin.final_answers]
-    by = plugin.final_answers[0].by
+    task_results = [event for event in log if event["event"] == "answer" and event["whole"]]
+    assert [e["question"] for e in task_results] == ["object", "category", "new instance"]
+    assert [e["accuracy"] for e in task_results] == [found.accuracy for found in plugin.full_test_results]
+    by = plugin.full_test_results[0].by
     for grouping in ("session", "object"):
-        assert np.mean(list(by[grouping].values())) == pytest.approx(plugin.final_answers[0].accuracy)
+        assert np.mean(list(by[grouping].values())) == pytest.approx(plugin.full_test_results[0].accuracy)
     copy = ProbePlugin(benchmark, probes=probes)
     copy.load_state_dict(plugin.state_dict())
-    assert (copy.final, copy.final_answers) == (plugin.final, plugin.final_answers)
+    assert (copy.final, copy.full_test_results) == (plugin.final, plugin.full_test_results)
 
 
 def test_the_final_accuracy_by_hand(root: Path) -> None:
@@ -282,15 +288,15 @@ def test_the_final_accuracy_by_hand(root: Path) -> None:
     assert not plugin.final, "not the last"
     plugin.measure(strategy)
     frames = streams.core50_stream(root, "ni", size=16).test_stream[0].dataset
-    ((x, y, *_),) = RawLoader([frames], [300], shuffle=False, drop_last=False)
-    right = strategy.probe(strategy.model.represent(x)).argmax(1) == y
+    ((x, y, *_),) = RawDataLoader([frames], [300], shuffle=False, drop_last=False)
+    right = strategy.probe(strategy.model.extract_features(x)).argmax(1) == y
     assert plugin.final == {"core50": pytest.approx(float(right.double().mean()))}
-    assert plugin.final_answers[0].accuracy == pytest.approx(plugin.final["core50"])
+    assert plugin.full_test_results[0].accuracy == pytest.approx(plugin.final["core50"])
     sessions = {"s3": right[:100], "s7": right[100:200], "s10": right[200:]}
-    assert plugin.final_answers[0].by["session"] == {
+    assert plugin.full_test_results[0].by["session"] == {
         k: pytest.approx(float(v.double().mean())) for k, v in sessions.items()
     }
-    assert plugin.answers[-1][1][0].accuracy != plugin.final["core50"]
+    assert plugin.task_results[-1][1][0].accuracy != plugin.final["core50"]
 
 
 def test_a_stream_in_video_order_is_cut_in_order(root: Path) -> None:

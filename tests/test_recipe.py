@@ -12,7 +12,7 @@ import torch
 import yaml
 from conftest import tiny
 
-from avalanche_ssl import Recipe, Schedule, check_method, methods
+from avalanche_ssl import LRSchedule, Recipe, check_method, methods
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
@@ -20,7 +20,7 @@ from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.settings import arguments, parse_settings
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 LEARNT = {
     "barlow_twins": 586784,
@@ -66,28 +66,40 @@ def same(first: Recipe, second: Recipe) -> bool:
 
 
 def test_override_by_flat_and_dotted_names() -> None:
-    recipe = Recipe(partial(MoCo, dim=16), lr=0.1)
+    recipe = Recipe(partial(MoCo, output_dim=16), lr=0.1)
     new = recipe.override(
-        {"lr": "1e-4", "epochs": 2, "schedule.warmup": 0.1, "queue_size": 32, "augment.blur": "5e-1", "clip": 1}
+        {
+            "lr": "1e-4",
+            "epochs": 2,
+            "schedule.warmup": 0.1,
+            "queue_size": 32,
+            "augment.blur_prob": "5e-1",
+            "max_grad_norm": 1,
+        }
     )
-    assert (new.lr, new.epochs, new.schedule, new.clip) == (1e-4, 2, Schedule(warmup=0.1), 1.0)
+    assert (new.lr, new.epochs, new.schedule, new.max_grad_norm) == (1e-4, 2, LRSchedule(warmup=0.1), 1.0)
     assert new.settings["augment"]["blur"] == 0.5
     assert new.settings["dim"] == 16
     method = new.build_method()
     assert isinstance(method, MoCo)
     assert method.queue.rows.shape == (32, 16)
-    assert method.augment == Augment(blur=0.5)
-    assert same(recipe, Recipe(partial(MoCo, dim=16), lr=0.1)), "the first is as it was"
+    assert method.augment == RandomView(blur_prob=0.5)
+    assert same(recipe, Recipe(partial(MoCo, output_dim=16), lr=0.1)), "the first is as it was"
 
 
 def test_override_takes_mappings_lists_and_null() -> None:
-    recipe = Recipe(CMC, clip=1.0).override(
-        {"views": ["l", "ab", "edges"], "augment": {"scale": [0.5, 1], "flip": 0}, "clip": None, "schedule": {}}
+    recipe = Recipe(CMC, max_grad_norm=1.0).override(
+        {
+            "views": ["l", "ab", "edges"],
+            "augment": {"scale": [0.5, 1], "flip": 0},
+            "max_grad_norm": None,
+            "schedule": {},
+        }
     )
-    assert recipe.clip is None
+    assert recipe.max_grad_norm is None
     assert recipe.settings["views"] == ["l", "ab", "edges"]
     method = recipe.build_method()
-    assert method.augment == Augment(scale=(0.5, 1.0), flip=0.0)
+    assert method.augment == RandomView(scale=(0.5, 1.0), hflip_prob=0.0)
     assert list(method.encoder) == ["l", "ab", "edges"]
 
 
@@ -95,7 +107,7 @@ def test_override_takes_mappings_lists_and_null() -> None:
     ("changes", "message"),
     [
         ({"temprature": 1}, "no setting 'temprature': did you mean 'temperature'?"),
-        ({"augment.blurr": 1}, "no setting 'augment.blurr': did you mean 'augment.blur'?"),
+        ({"augment.blurr": 1}, "no setting 'augment.blurr': did you mean 'augment.blur_prob'?"),
         ({"augmnt.blur": 1}, "no setting 'augmnt.blur'"),
         ({"method": "CMC"}, "no setting 'method'"),
         ({5: 1}, "no setting '5'"),
@@ -108,15 +120,15 @@ def test_override_takes_mappings_lists_and_null() -> None:
         ({"epochs": 0}, "setting 'epochs' is 0: give 1 or more"),
         ({"epochs": 1.5}, "setting 'epochs' is 1.5: give a whole number"),
         ({"epochs": True}, "setting 'epochs' is True: give a whole number"),
-        ({"clip": 0}, "setting 'clip' is 0.0: give a number above 0, or null"),
-        ({"clip": "x"}, "setting 'clip' is 'x': give a number or null"),
+        ({"max_grad_norm": 0}, "setting 'clip' is 0.0: give a number above 0, or null"),
+        ({"max_grad_norm": "x"}, "setting 'clip' is 'x': give a number or null"),
         ({"encoder": "resnt18"}, "no encoder 'resnt18': did you mean 'resnet18'?"),
         ({"encoder": False}, "setting 'encoder' is False: give a word"),
         ({"optimizer": "adm"}, "no value for 'optimizer' 'adm': did you mean 'adam'?"),
         ({"schedule.kind": "cosin"}, "did you mean 'cosine'?"),
         ({"schedule.warmup": 2}, "schedule warmup 2.0 must be in [0, 1)"),
         ({"schedule": 3}, "setting 'schedule' is 3: give schedule.KEY=VALUE"),
-        ({"augment.flip": 2}, "flip"),
+        ({"augment.hflip_prob": 2}, "flip"),
         ({"augment.scale": [0.5]}, "setting 'augment.scale' is [0.5]: give a list of 2 values"),
     ],
 )
@@ -134,7 +146,7 @@ def test_wrong_settings_are_refused_in_one_line(changes: Any, message: str) -> N
         (CMC, {"negatives": "batch", "objective": "nce"}, "objective 'nce' needs negatives='bank'"),
         (MoCo, {"queue_size": 0}, "size and dim of at least 1"),
         (MoCo, {"momentum": 2}, "not in [0, 1]"),
-        (SimCLR, {"hidden": -1}, "setting 'hidden' is -1"),
+        (SimCLR, {"hidden_dim": -1}, "setting 'hidden' is -1"),
         (SimCLR, {"dim": 0}, "setting 'dim' is 0: give a number above 0"),
         (SimCLR, {"temperature": -0.1}, "setting 'temperature' is -0.1"),
         (MoCo, {"temperature": 0}, "setting 'temperature' is 0.0"),
@@ -166,7 +178,9 @@ def test_an_argument_of_the_method_cannot_hide_a_field() -> None:
         Recipe(Clash)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(CMC), Recipe(partial(MoCo, augment=Augment(blur=0.5), dim=8), clip=1e-7)])
+@pytest.mark.parametrize(
+    "recipe", [Recipe(CMC), Recipe(partial(MoCo, augment=RandomView(blur_prob=0.5), output_dim=8), max_grad_norm=1e-7)]
+)
 def test_settings_travel_as_yaml(recipe: Recipe) -> None:
     written = yaml.safe_dump(recipe.settings)
     again = Recipe(CMC if recipe.method is CMC else MoCo).override(yaml.safe_load(written))
@@ -194,7 +208,7 @@ def test_settings_of_a_parent_and_of_functions() -> None:
 
 
 def test_build_seeds_the_weights_and_leaves_the_global_random_state_alone() -> None:
-    recipe = Recipe(partial(MoCo, dim=8, queue_size=16))
+    recipe = Recipe(partial(MoCo, output_dim=8, queue_size=16))
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first = recipe.build(seed=1)
@@ -209,17 +223,17 @@ def test_build_seeds_the_weights_and_leaves_the_global_random_state_alone() -> N
 
 
 def test_build_hands_every_setting_on() -> None:
-    recipe = Recipe(SimCLR, batch_size=7, epochs=3, lr=0.5, clip=2.0, schedule=Schedule("constant"))
+    recipe = Recipe(SimCLR, batch_size=7, epochs=3, lr=0.5, max_grad_norm=2.0, schedule=LRSchedule("constant"))
     strategy = recipe.build(precision="bf16", eval_mb_size=11)
     assert (strategy.train_mb_size, strategy.train_epochs, strategy.eval_mb_size) == (7, 3, 11)
-    assert (strategy.clip, strategy.schedule, strategy.precision) == (2.0, Schedule("constant"), "bf16")
+    assert (strategy.max_grad_norm, strategy.schedule, strategy.precision) == (2.0, LRSchedule("constant"), "bf16")
 
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
 )
 def test_biases_and_norms_have_no_weight_decay(name: Any, kind: type) -> None:
-    strategy = Recipe(partial(MoCo, dim=8, queue_size=16), optimizer=name, lr=0.5, weight_decay=0.1).build()
+    strategy = Recipe(partial(MoCo, output_dim=8, queue_size=16), optimizer=name, lr=0.5, weight_decay=0.1).build()
     optimizer = strategy.optimizer
     assert type(optimizer) is kind
     assert optimizer.defaults.get("momentum", 0.9) == 0.9
@@ -358,12 +372,12 @@ def test_names_of_recipes(tmp_path: Path) -> None:
 
 
 def test_settings_of_a_command_line() -> None:
-    pairs = ["lr=1e-4", "views=[l, ab]", "clip=null", "augment.blur=0.5", "name=a=b", "empty="]
+    pairs = ["lr=1e-4", "views=[l, ab]", "clip=null", "augment.blur_prob=0.5", "name=a=b", "empty="]
     assert parse_settings(pairs) == {
         "lr": "1e-4",
         "views": ["l", "ab"],
-        "clip": None,
-        "augment.blur": 0.5,
+        "max_grad_norm": None,
+        "augment.blur_prob": 0.5,
         "name": "a=b",
         "empty": None,
     }

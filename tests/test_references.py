@@ -54,13 +54,13 @@ def test_references_are_what_they_are_called_and_computed_once(monkeypatch):
         ("simclr: supervised, iid", 1),
     ]
     pixels, *starts, iid, supervised = measured
-    assert pixels.model.represent(torch.zeros(1, 3, 64, 8, dtype=torch.uint8)).shape == (1, 3 * 16 * 8)
-    assert pixels.model.represent(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape == (1, 192)
+    assert pixels.model.extract_features(torch.zeros(1, 3, 64, 8, dtype=torch.uint8)).shape == (1, 3 * 16 * 8)
+    assert pixels.model.extract_features(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape == (1, 192)
     assert {s.clock.train_iterations for s in starts} == {0}
     images = reader.read(Path("a")).end["images"]
     assert [s.clock.train_iterations * 8 for s in (iid, supervised)] == [images] * 2 == [3 * 64] * 2
     assert (type(iid.model).__name__, type(supervised.model).__name__) == ("SimCLR", "Supervised")
-    assert len(supervised.model.head) == 1 and supervised.optimizer.param_groups[0]["initial_lr"] == 0.001
+    assert len(supervised.model.projection_head) == 1 and supervised.optimizer.param_groups[0]["initial_lr"] == 0.001
     by_name = {r.label: r for r in found}
     assert by_name["raw pixels, 16x16"].averages("ncm", "all") == [1.0], "four shades of gray"
     assert np.std(by_name["simclr: untrained"].averages("ncm", "all")) > 0

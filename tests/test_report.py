@@ -156,7 +156,7 @@ def test_what_is_odd_is_said_beside_the_numbers_and_consolidation_is_read(tmp_pa
     assert "odd about mine: <odd> so" in text.splitlines() and "62.5" in text
     assert "&lt;odd&gt; so" in html.page([stream], [])
     log.write_text(log.read_text().replace('"mine", "odd": "<odd> so"', '"lump"'))
-    assert "slip" in reader.read(folder).odd["lump"], "of a run by an older version, which did not say it"
+    assert "slip" in reader.read(folder).caveat["lump"], "of a run by an older version, which did not say it"
 
 
 # -- further questions -----------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_broken_answers_are_noted(tmp_path):
         file.write('{"event": "answer", "trained": 3, "question": "kind"}\n{"event": "answer", "by": 3}\n')
     run = reader.read(folder)
     assert run.notes == ["2 answer events are broken"]
-    assert [one.question for one in run.answers[3]] == ["kind", "<scene>"]
+    assert [one.question for one in run.task_results[3]] == ["kind", "<scene>"]
 
 
 # -- the page --------------------------------------------------------------------------------------------------------

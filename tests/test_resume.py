@@ -27,16 +27,16 @@ from torchvision import transforms
 
 from avalanche_ssl import ProbePlugin, SelfSupervised
 from avalanche_ssl.checkpointing import file_format, fingerprint
-from avalanche_ssl.checkpointing.checkpointer import Checkpoints
-from avalanche_ssl.checkpointing.interval import Interval
+from avalanche_ssl.checkpointing.checkpointer import Checkpointer
+from avalanche_ssl.checkpointing.interval import SaveInterval
 from avalanche_ssl.checkpointing.strategy_state import capture
 from avalanche_ssl.cli import run
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.schedule import Points
+from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.plugins.monitor import Vitals
-from avalanche_ssl.runs.embeddings import Gallery
+from avalanche_ssl.plugins.monitor import RepresentationMonitor
+from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.streams import BENCHMARKS, online_stream
 from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint
 
@@ -47,7 +47,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
     monkeypatch.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
-    monkeypatch.setitem(Checkpoints.__init__.__kwdefaults__, "share", 1.0)  # type: ignore[arg-type]
+    monkeypatch.setitem(Checkpointer.__init__.__kwdefaults__, "share", 1.0)  # type: ignore[arg-type]
     return tmp_path
 
 
@@ -62,7 +62,7 @@ def seed_all(seed: int) -> None:
 
 def moco() -> MoCo:
     torch.manual_seed(0)
-    return MoCo(tiny, dim=8, queue_size=40)
+    return MoCo(tiny, output_dim=8, queue_size=40)
 
 
 def make(benchmark: Any, plugins: Any = (), model: Any = None, evaluator: Any = None, **settings: Any) -> Any:
@@ -70,11 +70,15 @@ def make(benchmark: Any, plugins: Any = (), model: Any = None, evaluator: Any = 
     seed_all(0)
     probe = ProbePlugin(benchmark)
     optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
-    given = {"train_mb_size": 16, "train_epochs": 2, "plugins": [probe, Vitals(benchmark), *plugins]} | settings
+    given = {
+        "train_mb_size": 16,
+        "train_epochs": 2,
+        "plugins": [probe, RepresentationMonitor(benchmark), *plugins],
+    } | settings
     return SelfSupervised(model=model, optimizer=optimizer, evaluator=evaluator, **given)
 
 
-def learn(checkpoints: Checkpoints, benchmark: Any, kill_at: int = -1, cut: int = 0, **settings: Any) -> Any:
+def learn(checkpoints: Checkpointer, benchmark: Any, kill_at: int = -1, cut: int = 0, **settings: Any) -> Any:
     """Learn the stream, or die in the given step, after it and all its plugins."""
     strategy, save = checkpoints.strategy, checkpoints.strategy.after_step
 
@@ -91,16 +95,16 @@ def learn(checkpoints: Checkpoints, benchmark: Any, kill_at: int = -1, cut: int 
     return strategy
 
 
-def state(checkpoints: Checkpoints) -> Any:
+def state(checkpoints: Checkpointer) -> Any:
     return capture(checkpoints.strategy, checkpoints.images)
 
 
 def assert_survives(build: Any, benchmark: Any, kills: Any = (5, 12), every: str = "3it", **settings: Any) -> Any:
     """Kill, resume and compare with the run that was not killed; the strategy that survived."""
-    whole = Checkpoints("whole", build(), benchmark.train_stream, every="never")
+    whole = Checkpointer("whole", build(), benchmark.train_stream, every="never")
     learn(whole, benchmark, **settings)
     for kill_at in (*kills, -1):
-        broken = Checkpoints("broken", build(), benchmark.train_stream, every=every)
+        broken = Checkpointer("broken", build(), benchmark.train_stream, every=every)
         seed_all(0 if kill_at == kills[0] else 99)  # another process has other random states
         assert broken.resume() == (kill_at != kills[0])
         try:
@@ -142,7 +146,7 @@ def test_replay_and_ewc_matter() -> None:
     weights = []
     for name in ("nothing", "replay", "ewc", "si"):
         strategy = make(benchmark, PLUGINS[name]())
-        learn(Checkpoints(name.replace(" ", "-"), strategy, benchmark.train_stream, every="never"), benchmark)
+        learn(Checkpointer(name.replace(" ", "-"), strategy, benchmark.train_stream, every="never"), benchmark)
         weights.append(strategy.model.encoder.stages[0][0].weight)
     assert not any(torch.equal(weights[0], other) for other in weights[1:])
 
@@ -154,7 +158,7 @@ def test_memories_survive_in_mini_batches_too(cut: int, model: str) -> None:
 
     def bank() -> CMC:
         torch.manual_seed(0)
-        return CMC(tiny, dim=8, capacity=100, count=16)
+        return CMC(tiny, output_dim=8, capacity=100, count=16)
 
     kinds = {"bank": bank, "queue": moco}
     policy = ReservoirSamplingBuffer
@@ -180,7 +184,7 @@ def test_points_of_a_stream_survive() -> None:
     def build() -> Any:
         strategy = make(benchmark, train_mb_size=10)
         (probe,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ProbePlugin))
-        probe.points = Points(every=20)
+        probe.points = ProbeSchedule(every=20)
         return strategy
 
     strategy = assert_survives(build, benchmark, kills=(5, 8, 21), every="1it", cut=10)
@@ -231,14 +235,16 @@ def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch
 
     def build() -> Any:
         torch.manual_seed(0)
-        model = SimCLR(tiny, dim=8)
+        model = SimCLR(tiny, output_dim=8)
         optimizer = SGD(model.parameters(), lr=0.05)
-        return SelfSupervised(model=model, optimizer=optimizer, train_mb_size=16, train_epochs=2, transforms=True)
+        return SelfSupervised(
+            model=model, optimizer=optimizer, train_mb_size=16, train_epochs=2, use_dataset_transforms=True
+        )
 
     strategy = assert_survives(build, benchmark, num_workers=workers, kills=(3,) if workers else (3, 7))
     if workers:
         return
-    other = learn(Checkpoints("other", build(), benchmark.train_stream), benchmark, num_workers=1)
+    other = learn(Checkpointer("other", build(), benchmark.train_stream), benchmark, num_workers=1)
     assert not crash_test.compare(strategy.model.state_dict(), other.model.state_dict(), ""), "workers change nothing"
 
 
@@ -246,7 +252,7 @@ def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch
 
 
 def saved(benchmark: Any, **settings: Any) -> None:
-    Checkpoints(
+    Checkpointer(
         "checkpoint", make(benchmark, **settings), benchmark.train_stream, config={"lr": 1, "deep": {"a": 1}}
     ).save()
 
@@ -255,7 +261,7 @@ def test_changed_settings_are_named() -> None:
     benchmark = crash_test.few_digits()
     saved(benchmark)
     other = make(benchmark, train_mb_size=8)
-    checkpoints = Checkpoints("checkpoint", other, benchmark.train_stream, config={"lr": 2, "deep": {}, "new": 5})
+    checkpoints = Checkpointer("checkpoint", other, benchmark.train_stream, config={"lr": 2, "deep": {}, "new": 5})
     with pytest.raises(UsageError) as error:
         checkpoints.resume()
     for difference in ("deep.a was 1, is absent", "lr was 1, is 2", "new was absent, is 5", "batch size was 16, is 8"):
@@ -267,7 +273,7 @@ def test_plugins_that_cannot_be_saved_are_refused_at_once() -> None:
     benchmark = crash_test.few_digits()
     strategy = make(benchmark, [av.AGEMPlugin(10, 10)])
     with pytest.raises(UsageError, match=r"the state of AGEMPlugin cannot be saved: give it state_dict\(\)"):
-        Checkpoints("checkpoint", strategy, benchmark.train_stream)
+        Checkpointer("checkpoint", strategy, benchmark.train_stream)
 
 
 def test_other_plugins_are_refused() -> None:
@@ -275,17 +281,19 @@ def test_other_plugins_are_refused() -> None:
     saved(benchmark)
     config = {"lr": 1, "deep": {"a": 1}}
     strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
-    with pytest.raises(UsageError, match=r"has the plugins ProbePlugin, Vitals, Eval.*; this strategy has .*Replay"):
-        Checkpoints("checkpoint", strategy, benchmark.train_stream, config=config).resume()
+    with pytest.raises(
+        UsageError, match=r"has the plugins ProbePlugin, RepresentationMonitor, Eval.*; this strategy has .*Replay"
+    ):
+        Checkpointer("checkpoint", strategy, benchmark.train_stream, config=config).resume()
 
 
 def test_another_shape_is_refused() -> None:
     benchmark = crash_test.few_digits()
     saved(benchmark)
     config = {"lr": 1, "deep": {"a": 1}}
-    strategy = make(benchmark, model=MoCo(tiny, dim=8, queue_size=41))
+    strategy = make(benchmark, model=MoCo(tiny, output_dim=8, queue_size=41))
     with pytest.raises(UsageError, match=r"is of another method or optimiser: .*queue") as error:
-        Checkpoints("checkpoint", strategy, benchmark.train_stream, config=config).resume()
+        Checkpointer("checkpoint", strategy, benchmark.train_stream, config=config).resume()
     assert "\n" not in str(error.value)
 
 
@@ -295,7 +303,7 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
     saved(benchmark)
     path, config = Path("checkpoint"), {"lr": 1, "deep": {"a": 1}}
     whole = file_format.read(path)
-    checkpoints = Checkpoints(path, make(benchmark), benchmark.train_stream, config=config)
+    checkpoints = Checkpointer(path, make(benchmark), benchmark.train_stream, config=config)
     assert checkpoints.resume()
     for name in whole.keys() - {"log", "version"}:
         for changed in (whole | {name: 7}, {k: v for k, v in whole.items() if k != name}):
@@ -318,7 +326,7 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
 def test_a_memory_of_other_images_is_refused() -> None:
     benchmark = crash_test.few_digits()
     strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
-    checkpoints = Checkpoints("checkpoint", strategy, list(benchmark.train_stream)[1:])
+    checkpoints = Checkpointer("checkpoint", strategy, list(benchmark.train_stream)[1:])
     strategy.train(benchmark.train_stream[0], eval_streams=[])
     with pytest.raises(UsageError, match="holds some that are not in the stream"):
         checkpoints.save()
@@ -328,7 +336,9 @@ def test_other_versions_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     benchmark = crash_test.few_digits()
     saved(benchmark)
     monkeypatch.setattr(fingerprint, "_versions", lambda: {"torch": "9"})
-    checkpoints = Checkpoints("checkpoint", make(benchmark), benchmark.train_stream, config={"lr": 1, "deep": {"a": 1}})
+    checkpoints = Checkpointer(
+        "checkpoint", make(benchmark), benchmark.train_stream, config={"lr": 1, "deep": {"a": 1}}
+    )
     with pytest.warns(UserWarning, match=r"started with torch 2.*, now 9: results may differ in the last bits"):
         assert checkpoints.resume()
 
@@ -336,29 +346,29 @@ def test_other_versions_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["", "5", "0it", "5 days", "-1s", "it", "1e3it"])
 def test_no_interval(text: str) -> None:
     with pytest.raises(UsageError, match=r"is no interval: give e\.g\. 500it"):
-        Interval.parse(text)
+        SaveInterval.parse(text)
 
 
 def test_intervals() -> None:
-    assert Interval.parse("500it") == Interval(iterations=500)
-    assert Interval.parse("10min") == Interval(seconds=600)
-    assert Interval.parse("1.5 h") == Interval(seconds=5400)
-    assert Interval.parse("never") == Interval()
+    assert SaveInterval.parse("500it") == SaveInterval(iterations=500)
+    assert SaveInterval.parse("10min") == SaveInterval(seconds=600)
+    assert SaveInterval.parse("1.5 h") == SaveInterval(seconds=5400)
+    assert SaveInterval.parse("never") == SaveInterval()
 
 
 def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow disk, and a checkpoint wanted after each step: one in twenty of the time is spent on it."""
     benchmark = crash_test.few_digits()
-    now, spent = 0.0, [0.0]
+    now, training_cost = 0.0, [0.0]
     strategy = make(benchmark, train_epochs=40)
-    checkpoints = Checkpoints("checkpoint", strategy, benchmark.train_stream, every="1it", share=0.05)
+    checkpoints = Checkpointer("checkpoint", strategy, benchmark.train_stream, every="1it", share=0.05)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     checkpoints._last = 0.0
 
     def write(path: Path, state: Any) -> None:
         nonlocal now
         now += 2
-        spent[0] += 2
+        training_cost[0] += 2
 
     def step() -> None:
         nonlocal now
@@ -368,7 +378,7 @@ def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(file_format, "write", write)
     strategy.after_step = step
     strategy.train(benchmark.train_stream[0], eval_streams=[])
-    assert 4 <= spent[0] <= 0.06 * now
+    assert 4 <= training_cost[0] <= 0.06 * now
 
 
 def test_avalanches_own_checkpoints_work_on_request(desk: Path) -> None:
@@ -515,7 +525,7 @@ def test_a_full_disk_stops_the_run_in_one_line(place: str, whole: Path, monkeypa
             monkeypatch.setattr(file_format, "write", lambda *_: None)
         if place != "embeddings":
             for name in ("_write_images", "save"):
-                monkeypatch.setattr(Gallery, name, lambda *_: None)
+                monkeypatch.setattr(EmbeddingSnapshots, name, lambda *_: None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit // 2, resource.RLIM_INFINITY))
 
     assert crash_test.wait(crash_test.launch(options("a"), Path(), fill)) == 2

@@ -7,7 +7,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from avalanche_ssl.probes.class_statistics import Moments
+from avalanche_ssl.probes.class_statistics import ClassStatistics
 from avalanche_ssl.probes.ridge import DEFAULT_L2, GRID, Split, fit_ridge, ridge, select_l2
 
 
@@ -30,7 +30,7 @@ def sklearn_ridge(x, y, l2):
 def test_weights_and_decisions_equal_scikit_learn(l2, shift):
     x, y = clusters(300, range(5))
     x[:, 4:] += shift * x[:, 4:].std(0)
-    probe, reference = ridge(Moments.of(x, y, 5), l2), sklearn_ridge(x, y, l2)
+    probe, reference = ridge(ClassStatistics.of(x, y, 5), l2), sklearn_ridge(x, y, l2)
     weight = probe.weight.numpy() * reference[0].scale_
     np.testing.assert_allclose(weight, reference[1].coef_, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(probe.bias, reference[1].intercept_, rtol=1e-6, atol=1e-9)
@@ -42,13 +42,13 @@ def test_two_classes_equal_scikit_learns_single_decision():
     x, y = clusters(200, range(2))
     decision = sklearn_ridge(x, y, 10.0).decision_function(x.numpy())
     expected = np.stack([-decision, decision], 1)
-    np.testing.assert_allclose(ridge(Moments.of(x, y, 2), 10.0)(x), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(ridge(ClassStatistics.of(x, y, 2), 10.0)(x), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_float32_probe_decides_alike_even_with_means_large_against_the_spread():
     x, y = clusters(300, range(5))
     x = (x / x.std(0).clamp(min=1e-6) + 1e3).float()
-    probe = ridge(Moments.of(x, y, 5), 10.0)
+    probe = ridge(ClassStatistics.of(x, y, 5), 10.0)
     exact = probe(x)
     assert exact.dtype == torch.float64
     torch.testing.assert_close(probe.float()(x).double(), exact, rtol=0, atol=1e-4)
@@ -56,7 +56,7 @@ def test_float32_probe_decides_alike_even_with_means_large_against_the_spread():
 
 def test_autocast_does_not_lower_the_precision_of_the_logits():
     x, y = clusters(100, range(3))
-    probe = ridge(Moments.of(x, y, 3), 1.0)
+    probe = ridge(ClassStatistics.of(x, y, 3), 1.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(probe(x), probe(x.clone()))
         assert probe(x).dtype == torch.float64
@@ -64,11 +64,11 @@ def test_autocast_does_not_lower_the_precision_of_the_logits():
 
 def test_moments_add_up_whatever_the_cut_and_the_chunk():
     x, y = clusters(301, range(4))
-    whole = Moments.of(x, y, 4)
+    whole = ClassStatistics.of(x, y, 4)
     for moments in (
-        Moments.of(x[:100], y[:100], 4) + Moments.of(x[100:], y[100:], 4),
-        Moments.of(x, y, 4, chunk=64),
-        whole + Moments.of(x[:0], y[:0], 4),
+        ClassStatistics.of(x[:100], y[:100], 4) + ClassStatistics.of(x[100:], y[100:], 4),
+        ClassStatistics.of(x, y, 4, chunk=64),
+        whole + ClassStatistics.of(x[:0], y[:0], 4),
     ):
         assert torch.equal(moments.counts, whole.counts)
         torch.testing.assert_close(moments.sums, whole.sums, rtol=1e-12, atol=1e-9)
@@ -79,7 +79,7 @@ def test_moments_add_up_whatever_the_cut_and_the_chunk():
 
 def test_class_without_a_sample_is_never_predicted():
     x, y = clusters(200, [1, 3])
-    probe = ridge(Moments.of(x, y, 6), 1.0)
+    probe = ridge(ClassStatistics.of(x, y, 6), 1.0)
     logits = probe(1e3 * x)
     assert set(logits.argmax(1).tolist()) <= {1, 3}
     assert torch.isneginf(logits[:, [0, 2, 4, 5]]).all() and logits[:, [1, 3]].isfinite().all()
@@ -92,7 +92,7 @@ def test_a_single_class_is_always_predicted():
 
 def test_chosen_l2_is_the_best_of_the_grid_on_held_out_data_and_the_largest_of_equals():
     (x, y), (held_x, held_y) = clusters(60, range(5), spread=4), clusters(500, range(5), seed=1, spread=4)
-    moments = Moments.of(x, y, 5)
+    moments = ClassStatistics.of(x, y, 5)
     correct = {l2: int((ridge(moments, l2)(held_x).argmax(1) == held_y).sum()) for l2 in GRID}
     assert len(set(correct.values())) > 3
     best = max(correct.values())
@@ -108,7 +108,7 @@ def test_few_rows_choose_the_l2_that_their_moments_alone_would(n):
             clusters(n, range(5), seed=seed, spread=4),
             clusters(300, range(5), seed=99, spread=4),
         )
-        moments = Moments.of(x, y, 5)
+        moments = ClassStatistics.of(x, y, 5)
         chosen.append(select_l2(moments, held_x, held_y))
         assert select_l2(moments, held_x, held_y, rows=x) == chosen[-1]
     assert len(set(chosen)) > 3
@@ -161,7 +161,7 @@ def test_fit_is_scikit_learns_on_all_data_with_the_chosen_l2():
 def test_one_sample_per_class_uses_the_default_l2():
     x, _ = clusters(4, range(4))
     y = torch.arange(4)
-    expected = ridge(Moments.of(x, y, 4), DEFAULT_L2)(x)
+    expected = ridge(ClassStatistics.of(x, y, 4), DEFAULT_L2)(x)
     torch.testing.assert_close(fit_ridge([(x, y)], 4)(x), expected)
 
 
@@ -182,6 +182,6 @@ def test_bad_data_is_refused_with_one_clear_line():
     with pytest.raises(ValueError, match=r"1 of 20 images have NaN.*diverged"):
         fit_ridge([(x.index_fill(0, torch.tensor([4]), torch.nan), y)], 3)
     with pytest.raises(ValueError, match=r"l2 must be positive, got 0"):
-        ridge(Moments.of(x, y, 3), 0)
+        ridge(ClassStatistics.of(x, y, 3), 0)
     with pytest.raises(ValueError, match="held_out is a fraction"):
         fit_ridge([(x, y)], 3, held_out=1.0)

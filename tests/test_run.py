@@ -19,7 +19,7 @@ from PIL import Image
 from avalanche_ssl.cli import run
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins import progress
-from avalanche_ssl.probes.protocols import PROBES
+from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.training import precision
 
@@ -161,11 +161,11 @@ def test_the_csv_holds_what_the_log_does(photos: Path) -> None:
 def test_what_is_odd_about_a_protocol_is_in_every_output(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a headline that has one scope only."""
     go(photos, "a", "--probes", "cassle-online-leak")
-    odd = PROBES["cassle-online-leak"].odd
-    assert "LEAK" in odd and f"  odd: {odd}" in capsys.readouterr().out.splitlines()
-    assert {e["odd"] for e in events("a", "probe")} == {odd}
+    caveat = PROTOCOLS["cassle-online-leak"].caveat
+    assert "LEAK" in caveat and f"  odd: {caveat}" in capsys.readouterr().out.splitlines()
+    assert {e["caveat"] for e in events("a", "probe")} == {caveat}
     with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
-        assert {(row["scope"], row["odd"]) for row in csv.DictReader(file)} == {("all", odd)}
+        assert {(row["scope"], row["caveat"]) for row in csv.DictReader(file)} == {("all", caveat)}
     (told,) = events("a", "consolidation")
     assert told["trained"] == 2 and 0 <= told["accuracy"] <= 1 and told["chance"] == 0.5
 
@@ -195,7 +195,18 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
 
 def test_the_command_line_overrules_the_config(photos: Path) -> None:
     go(photos, "a")
-    again = ["--config", "a/config.yaml", "--out", "b", "--set", "lr=1e-3", "--set", "augment.flip=0", "--seed", "4"]
+    again = [
+        "--config",
+        "a/config.yaml",
+        "--out",
+        "b",
+        "--set",
+        "lr=1e-3",
+        "--set",
+        "augment.hflip_prob=0",
+        "--seed",
+        "4",
+    ]
     assert run.main([*again, "--epochs", "2", "--encoder", "resnet9", "--experiences", "4"]) == 0
     expected = config("a") | {"seed": 4}
     expected["stream"]["experiences"] = 4
@@ -367,7 +378,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "benchmark": (["--strategy", "cmc", "--benchmark", "splitdigits"], "did you mean 'split-digits'?"),
     "encoder": (["--strategy", "cmc", "--encoder", "resnt18"], "no encoder 'resnt18': did you mean 'resnet18'?"),
     "setting": (["--strategy", "cmc", "--set", "temprature=1"], "did you mean 'temperature'?"),
-    "nested setting": (["--strategy", "cmc", "--set", "augment.blurr=1"], "did you mean 'augment.blur'?"),
+    "nested setting": (["--strategy", "cmc", "--set", "augment.blurr=1"], "did you mean 'augment.blur_prob'?"),
     "setting without value": (["--strategy", "cmc", "--set", "lr"], "setting 'lr' has no value"),
     "setting type": (["--strategy", "cmc", "--set", "lr=fast"], "setting 'lr' is 'fast': give a number"),
     "setting range": (["--strategy", "cmc", "--set", "lr=-1"], "lr -1.0 must be above 0"),

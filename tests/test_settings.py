@@ -11,10 +11,10 @@ import pytest
 import yaml
 from torch import nn
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.norms import NORMS
 from avalanche_ssl.recipes.settings import arguments, change, changed, convert, is_plain, plain
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def test_wrong_changes_name_the_setting(changes: Any, message: str) -> None:
 # -- plain -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [Augment(blur=0.5, mean=(0.1, 0.2, 0.3)), Outer(), Inner(1e-7)])
+@pytest.mark.parametrize("value", [RandomView(blur_prob=0.5, mean=(0.1, 0.2, 0.3)), Outer(), Inner(1e-7)])
 def test_dataclasses_survive_yaml(value: Any) -> None:
     written = yaml.safe_dump(plain(value))
     assert convert(yaml.safe_load(written), type(value), "it") == value
@@ -188,7 +188,9 @@ def test_a_type_that_does_not_exist_at_run_time_is_told() -> None:
 
 
 def test_nearest_name() -> None:
-    assert str(nearest("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
-    assert str(nearest("strategy", "MoCo", ["cmc", "moco"])) == "no strategy 'MoCo': did you mean 'moco'? (cmc, moco)"
-    assert str(nearest("strategy", "zzz", ["cmc"])) == "no strategy 'zzz': choose one (cmc)"
-    assert str(nearest("strategy", "zzz", [])) == "no strategy 'zzz': choose one (none)"
+    assert str(unknown_name("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
+    assert (
+        str(unknown_name("strategy", "MoCo", ["cmc", "moco"])) == "no strategy 'MoCo': did you mean 'moco'? (cmc, moco)"
+    )
+    assert str(unknown_name("strategy", "zzz", ["cmc"])) == "no strategy 'zzz': choose one (cmc)"
+    assert str(unknown_name("strategy", "zzz", [])) == "no strategy 'zzz': choose one (none)"

@@ -22,7 +22,7 @@ from conftest import tiny
 from torch.optim import SGD
 from torchvision import transforms
 
-from avalanche_ssl import ProbePlugin, Schedule, SelfSupervised
+from avalanche_ssl import LRSchedule, ProbePlugin, SelfSupervised
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.streams import online_stream
@@ -30,12 +30,12 @@ from avalanche_ssl.streams import online_stream
 
 def moco(seed=0, **settings):
     torch.manual_seed(seed)
-    return MoCo(tiny, dim=8, **{"queue_size": 64} | settings)
+    return MoCo(tiny, output_dim=8, **{"queue_size": 64} | settings)
 
 
 def cmc(**settings):
     torch.manual_seed(0)
-    return CMC(tiny, dim=8, **{"capacity": 2048, "count": 64} | settings)
+    return CMC(tiny, output_dim=8, **{"capacity": 2048, "count": 64} | settings)
 
 
 def make(model=None, **settings):
@@ -98,7 +98,7 @@ def test_the_same_seed_gives_the_same_run_whatever_the_global_random_state(digit
 def test_memory_survives_the_experience(digits):
     strategy = learn(make(), digits, experiences=1)
     rows = strategy.model.queue.rows.clone()
-    steps = int(strategy.model.queue.pushed)
+    steps = int(strategy.model.queue.n_enqueued)
     assert steps == 32 * (len(digits.train_stream[0].dataset) // 32)
     seen = []
     strategy.plugins.insert(0, Spy(before_training_iteration=lambda s: seen.append(s.model.queue.rows.clone())))
@@ -137,7 +137,7 @@ def test_update_comes_once_a_step_after_the_optimiser(digits):
 
 def test_groups_state_and_frozen_copies_survive(digits):
     model = moco()
-    head = list(model.head.parameters())
+    head = list(model.projection_head.parameters())
     rest = list(model.encoder.parameters())
     optimizer = SGD([{"params": rest, "lr": 0.1}, {"params": head, "lr": 0.01, "weight_decay": 0.1}], momentum=0.9)
     strategy = make(model, optimizer=optimizer)
@@ -154,7 +154,7 @@ def test_groups_state_and_frozen_copies_survive(digits):
         torch.equal(after["state"][i]["momentum_buffer"], kept[1]["state"][i]["momentum_buffer"])
         for i in after["state"]
     )
-    assert all(not p.requires_grad and p.grad is None for p in model.slow.parameters())
+    assert all(not p.requires_grad and p.grad is None for p in model.momentum_encoder.parameters())
 
 
 def test_restored_optimiser_state_is_not_reset_by_the_first_experience(digits):
@@ -179,7 +179,7 @@ def test_a_parameter_missing_from_the_optimiser_is_named():
 @pytest.mark.parametrize("kind", ["cosine", "constant"])
 def test_every_experience_warms_up_and_anneals_alike(digits, kind):
     rates = []
-    schedule = Schedule(kind, warmup=0.25, final=0.1)
+    schedule = LRSchedule(kind, warmup=0.25, final=0.1)
     strategy = make(
         plugins=[Spy(before_update=lambda s: rates.append(s.optimizer.param_groups[0]["lr"]))],
         schedule=schedule,
@@ -199,14 +199,14 @@ def test_every_experience_warms_up_and_anneals_alike(digits, kind):
 
 
 def test_schedule_formula():
-    cosine = Schedule("cosine", warmup=0.2, final=0.5)
+    cosine = LRSchedule("cosine", warmup=0.2, final=0.5)
     assert [round(cosine.factor(i, 10), 4) for i in (0, 1, 2, 6)] == [0.3333, 0.6667, 1.0, 0.75]
-    assert Schedule("cosine").factor(0, 7) == 1
-    assert [Schedule("constant").factor(i, 3) for i in range(3)] == [1, 1, 1]
+    assert LRSchedule("cosine").factor(0, 7) == 1
+    assert [LRSchedule("constant").factor(i, 3) for i in range(3)] == [1, 1, 1]
     with pytest.raises(UsageError, match="'linear'"):
-        Schedule("linear")
+        LRSchedule("linear")
     with pytest.raises(UsageError, match=r"warmup 1\.5"):
-        Schedule(warmup=1.5)
+        LRSchedule(warmup=1.5)
 
 
 def test_the_gradient_is_clipped(digits):
@@ -215,7 +215,7 @@ def test_the_gradient_is_clipped(digits):
     def norm(s):
         norms.append(torch.cat([p.grad.flatten() for p in s.model.parameters() if p.grad is not None]).norm())
 
-    make_clipped = make(clip=1e-3)
+    make_clipped = make(max_grad_norm=1e-3)
     make_clipped.optimizer.register_step_pre_hook(lambda *_: norm(make_clipped))
     learn(make_clipped, digits, experiences=1)
     assert norms and max(norms) <= 1.001e-3
@@ -239,21 +239,21 @@ def test_compiled_encoders_learn_the_same_up_to_rounding(digits):
     if not shutil.which("g++"):
         pytest.skip("needs a C++ compiler")
     calls = []
-    eager, compiled = make(), make(compiled=True)
+    eager, compiled = make(), make(compile=True)
     compiled.plugins.append(Spy(before_forward=lambda s: calls.append(s.model.encoder._training_pass)))
     for strategy in (eager, compiled):
         learn(strategy, digits, experiences=1)
-    assert all(calls) and compiled.model.slow.copy[0]._training_pass
+    assert all(calls) and compiled.model.momentum_encoder.copy[0]._training_pass
     for name, weight in state(eager).items():
         assert torch.allclose(state(compiled)[name], weight, atol=1e-2), name
 
 
 def test_what_cannot_be_compiled_is_refused(monkeypatch):
     torch.manual_seed(0)
-    bare = SimCLR(tiny, dim=8)
+    bare = SimCLR(tiny, output_dim=8)
     bare.encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 8))
     with pytest.raises(UsageError, match="SimCLR has no Encoder to compile: wrap the network"):
-        make(bare, compiled=True)
+        make(bare, compile=True)
 
     def compile(function, **options):
         def call(*given):
@@ -263,7 +263,7 @@ def test_what_cannot_be_compiled_is_refused(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compile)
     with pytest.raises(UsageError) as error:
-        make(compiled=True)
+        make(compile=True)
     assert str(error.value) == (
         "torch.compile does not work here (No working compiler): install a C++ compiler such as g++, or do not compile"
     )
@@ -297,7 +297,9 @@ def test_views_are_made_from_raw_pixels_past_the_streams_transforms():
 
     batches.clear()
     strategy = make(
-        plugins=[Spy(before_forward=lambda s: batches.append(s.mb_x.clone()))], train_mb_size=16, transforms=True
+        plugins=[Spy(before_forward=lambda s: batches.append(s.mb_x.clone()))],
+        train_mb_size=16,
+        use_dataset_transforms=True,
     )
     strategy.train(bench.train_stream[0], eval_streams=[])
     assert torch.cat(batches).dtype == torch.float32
@@ -308,15 +310,15 @@ def test_unlabelled_streams_train():
     bench = benchmark_from_datasets(train=[AvalancheDataset([torch.utils.data.TensorDataset(raw)])])
     strategy = make(train_mb_size=16)
     strategy.train(bench.train_stream[0], eval_streams=[])
-    assert strategy.model.queue.pushed == 48
+    assert strategy.model.queue.n_enqueued == 48
 
 
 def test_online_experiences_smaller_than_the_batch_learn(digits):
-    strategy = make(schedule=Schedule("constant"))
+    strategy = make(schedule=LRSchedule("constant"))
     stream = list(online_stream(digits.train_stream[0], 10))[:6]
     for part in stream:
         strategy.train(part, eval_streams=[])
-    assert strategy.model.queue.pushed == 60
+    assert strategy.model.queue.n_enqueued == 60
     assert strategy.clock.train_iterations == 6
 
 
@@ -349,7 +351,7 @@ def test_replay_mixes_raw_images_of_earlier_experiences(digits, policy):
     assert set(sizes[:first]) == {32} and set(sizes[first:]) == {40}
     known = {tuple(x.flatten().tolist()) for x, *_ in digits.train_stream[0].dataset}
     assert all(tuple(x.flatten().tolist()) in known for batch in images[first:] for x in batch)
-    assert strategy.model.queue.pushed == 32 * len(sizes)  # keys of new images only
+    assert strategy.model.queue.n_enqueued == 32 * len(sizes)  # keys of new images only
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -477,5 +479,5 @@ def test_the_strategy_can_be_copied(digits):
 
 
 def test_simclr_remembers_only_its_weights(digits):
-    strategy = learn(make(SimCLR(tiny, dim=8)), digits)
+    strategy = learn(make(SimCLR(tiny, output_dim=8)), digits)
     assert all(k.startswith(("encoder.", "head.")) for k in state(strategy))

@@ -19,14 +19,14 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from avalanche_ssl import streams
-from avalanche_ssl.data.loader import RawLoader, resolve
+from avalanche_ssl.data.loader import RawDataLoader, resolve
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams import digits
 from avalanche_ssl.streams.splits import class_groups, equal_parts
 
 
 def images(dataset: Any) -> torch.Tensor:
-    return torch.cat([x for x, _, _ in RawLoader([dataset], [256], shuffle=False, drop_last=False)])
+    return torch.cat([x for x, _, _ in RawDataLoader([dataset], [256], shuffle=False, drop_last=False)])
 
 
 def classes(experience: Any) -> set[int]:
@@ -280,7 +280,7 @@ def test_folder_without_labels(tmp_path: Path) -> None:
     assert [len(e.dataset) for e in benchmark.train_stream] == [3, 2, 2]
     assert len(benchmark.test_stream) == 0
     assert benchmark.class_names is None
-    ((_, y, _),) = RawLoader([benchmark.train_stream[0].dataset], [8], shuffle=False)
+    ((_, y, _),) = RawDataLoader([benchmark.train_stream[0].dataset], [8], shuffle=False)
     assert y.tolist() == [-1] * 3
     with pytest.raises(UsageError, match=r"have no classes: choose incremental=data"):
         streams.folder(tmp_path, experiences=3)

@@ -36,7 +36,7 @@ def test_whole_step_writes_the_memory_and_leaves_no_clock_behind():
     whole = Whole(MOCO, 3)
     queue = whole.strategy.model.queue
     assert whole() > 0
-    assert queue.pushed == 4 * 8  # one step is not counted
+    assert queue.n_enqueued == 4 * 8  # one step is not counted
     parts = whole.shares()
     assert [*parts] == [*PARTS, "rest"]
     assert all(parts[name] > 0 for name in PARTS)
@@ -111,7 +111,7 @@ def test_plain_avalanche_writes_the_memory_of_its_method():
     queue = peer.strategy.model.method.queue
     before = queue.rows.clone()
     assert peer() > 0
-    assert queue.pushed == 3 * 8 and (queue.rows != before).any(1).sum() == 3 * 8
+    assert queue.n_enqueued == 3 * 8 and (queue.rows != before).any(1).sum() == 3 * 8
 
 
 def test_features_and_scale_go_to_the_json(tmp_path, monkeypatch, capsys):
@@ -133,7 +133,7 @@ def test_features_and_scale_go_to_the_json(tmp_path, monkeypatch, capsys):
 
 def test_banks_that_grow_are_full():
     whole = scaling._filled(Whole(MOCO._replace(strategy="cmc_bank"), 1, {"capacity": 5000}))
-    assert whole.strategy.model.bank.born == 5000
+    assert whole.strategy.model.bank.n_written == 5000
 
 
 def test_missing_lightly_is_one_line(monkeypatch, capsys):

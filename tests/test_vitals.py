@@ -13,7 +13,7 @@ from avalanche_ssl import SelfSupervised, methods
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.evaluation import representation
 from avalanche_ssl.evaluation.representation import bound, ceiling, usage
-from avalanche_ssl.logging.jsonl import JsonLog
+from avalanche_ssl.logging.jsonl import JSONLinesLogger
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, nt_xent
 from avalanche_ssl.methods import (
     BYOL,
@@ -30,27 +30,27 @@ from avalanche_ssl.methods import (
     SwAV,
     VICReg,
 )
-from avalanche_ssl.methods.base import Assignment, Contrast
+from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores
 from avalanche_ssl.plugins import monitor
-from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.plugins.monitor import RepresentationMonitor
 from avalanche_ssl.streams import online_stream
 
 METHODS = {
-    "simclr": lambda: SimCLR(tiny, dim=8),
-    "moco": lambda: MoCo(tiny, dim=8, queue_size=64),
-    "moco symmetric": lambda: MoCo(tiny, dim=8, queue_size=64, symmetric=True),
-    "moco v3": lambda: MoCoV3(tiny, dim=8, hidden=16),
-    "cmc": lambda: CMC(tiny, dim=8, capacity=512, count=64),
-    "cmc nce": lambda: CMC(tiny, dim=8, capacity=512, count=64, objective="nce"),
-    "cmc in the batch": lambda: CMC(tiny, dim=8, negatives="batch"),
-    "byol": lambda: BYOL(tiny, dim=8, hidden=16),
-    "barlow_twins": lambda: BarlowTwins(tiny, dim=8),
-    "swav": lambda: SwAV(tiny, dim=8, prototypes=16),
-    "deepcluster": lambda: DeepCluster(tiny, dim=8, clusters=8, heads=2),
-    "pirl": lambda: PIRL(tiny, dim=8, negatives="batch", capacity=512),
-    "cpc": lambda: CPC(tiny, dim=8, hidden=8, blocks=1, offsets=(2, 6)),
-    "simsiam": lambda: SimSiam(tiny, dim=8, hidden=4),
-    "vicreg": lambda: VICReg(tiny, dim=8),
+    "simclr": lambda: SimCLR(tiny, output_dim=8),
+    "moco": lambda: MoCo(tiny, output_dim=8, queue_size=64),
+    "moco symmetric": lambda: MoCo(tiny, output_dim=8, queue_size=64, symmetric=True),
+    "moco v3": lambda: MoCoV3(tiny, output_dim=8, hidden_dim=16),
+    "cmc": lambda: CMC(tiny, output_dim=8, capacity=512, count=64),
+    "cmc nce": lambda: CMC(tiny, output_dim=8, capacity=512, count=64, objective="nce"),
+    "cmc in the batch": lambda: CMC(tiny, output_dim=8, negatives="batch"),
+    "byol": lambda: BYOL(tiny, output_dim=8, hidden_dim=16),
+    "barlow_twins": lambda: BarlowTwins(tiny, output_dim=8),
+    "swav": lambda: SwAV(tiny, output_dim=8, prototypes=16),
+    "deepcluster": lambda: DeepCluster(tiny, output_dim=8, clusters=8, heads=2),
+    "pirl": lambda: PIRL(tiny, output_dim=8, negatives="batch", capacity=512),
+    "cpc": lambda: CPC(tiny, output_dim=8, hidden_dim=8, blocks=1, offsets=(2, 6)),
+    "simsiam": lambda: SimSiam(tiny, output_dim=8, hidden_dim=4),
+    "vicreg": lambda: VICReg(tiny, output_dim=8),
     "supervised": lambda: Supervised(tiny, classes=10),
 }
 BOUNDS = {
@@ -76,7 +76,7 @@ def learn(name, digits, plugins=(), experiences=2, part=lambda e: e, log=None, l
 
 @pytest.mark.parametrize("name", METHODS)
 def test_measuring_changes_nothing(digits, name):
-    alone, watched = learn(name, digits), learn(name, digits, [Vitals(digits, images=64, pairs=64)])
+    alone, watched = learn(name, digits), learn(name, digits, [RepresentationMonitor(digits, images=64, pairs=64)])
     for (key, a), b in zip(alone.model.state_dict().items(), watched.model.state_dict().values()):
         assert torch.equal(a, b), key
     assert torch.equal(alone.view_generator.get_state(), watched.view_generator.get_state())
@@ -86,8 +86,8 @@ def test_measuring_changes_nothing(digits, name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_an_event_tells_what_the_method_defines(digits, tmp_path, name):
-    log = JsonLog(tmp_path / "log.jsonl")
-    vitals = Vitals(digits, images=100, pairs=64, log=log)
+    log = JSONLinesLogger(tmp_path / "log.jsonl")
+    vitals = RepresentationMonitor(digits, images=100, pairs=64, log=log)
     learn(name, digits, [vitals])
     first, second = map(json.loads, log.path.read_text(encoding="utf-8").splitlines())
     assert [e.pop("event") for e in (first, second)] == ["vitals", "vitals"]
@@ -120,24 +120,27 @@ def test_every_method_is_measured():
 
 
 def test_usage_of_clusters_by_hand():
-    batches = [Assignment(torch.tensor([[0, 3], [0, 3]]), 4), Assignment(torch.tensor([[1, 3], [1, 3]]), 4)]
+    batches = [
+        ClusterAssignment(torch.tensor([[0, 3], [0, 3]]), 4),
+        ClusterAssignment(torch.tensor([[1, 3], [1, 3]]), 4),
+    ]
     assert usage(batches) == {"clusters": 4, "used": 1.5, "perplexity": pytest.approx((2 + 1) / 2)}
 
 
 def test_the_sample_and_the_views_are_the_same_each_time(digits):
-    first, second = (Vitals(digits, images=64, pairs=64) for _ in range(2))
+    first, second = (RepresentationMonitor(digits, images=64, pairs=64) for _ in range(2))
     strategy = learn("simclr", digits, [first], experiences=1)
     assert second.measure(strategy) == first.events[0]
-    assert Vitals(digits, images=64, pairs=64, seed=1).measure(strategy) != first.events[0]
+    assert RepresentationMonitor(digits, images=64, pairs=64, seed=1).measure(strategy) != first.events[0]
 
 
 def test_a_method_that_learns_by_nce_has_the_bound_of_info_nce(digits):
-    vitals = Vitals(digits, images=64, pairs=64)
+    vitals = RepresentationMonitor(digits, images=64, pairs=64)
     strategy = learn("cmc nce", digits, [vitals], experiences=1)
     assert set(vitals.events[0]["bounds"]) == {"l to ab", "ab to l"}
     outputs = strategy.model(textured(16))
-    contrasts = strategy.model.contrasts(outputs)
-    assert all(c.scores.shape == (16, 65) and c.temperature == 0.07 for c in contrasts.values())
+    contrastive_scores = strategy.model.contrastive_scores(outputs)
+    assert all(c.scores.shape == (16, 65) and c.temperature == 0.07 for c in contrastive_scores.values())
 
 
 @pytest.mark.parametrize("name, share", [("simclr", 1.0), ("moco", 1.0), ("moco symmetric", 1.0), ("moco v3", 0.4)])
@@ -146,34 +149,41 @@ def test_contrasts_are_those_of_the_loss(name, share):
     method = METHODS[name]()
     method.generator = torch.Generator().manual_seed(0)
     outputs = method(textured(16))
-    losses = [info_nce(c.scores, c.temperature) for c in method.contrasts(outputs).values()]
+    losses = [info_nce(c.scores, c.temperature) for c in method.contrastive_scores(outputs).values()]
     assert torch.allclose(share * torch.stack(losses).sum(), method.loss(outputs), rtol=1e-5)
     if name == "simclr":
-        (contrasts,) = method.contrasts(outputs).values()
-        assert contrasts.scores.shape == (32, 33) and contrasts.scores.isfinite().sum(1).eq(31).all()
+        (contrastive_scores,) = method.contrastive_scores(outputs).values()
+        assert contrastive_scores.scores.shape == (32, 33) and contrastive_scores.scores.isfinite().sum(1).eq(31).all()
         assert torch.allclose(nt_xent(outputs["first"], outputs["second"], 0.5), losses[0])
 
 
 def test_staleness_of_a_bank_counts_images_and_not_their_visits(digits):
     """In two passes over each experience: a row is as old as the birth of its image."""
-    measured, model = Vitals(digits, images=64, pairs=64), CMC(tiny, dim=8, capacity=1024, count=64)
+    measured, model = (
+        RepresentationMonitor(digits, images=64, pairs=64),
+        CMC(tiny, output_dim=8, capacity=1024, count=64),
+    )
     strategy = SelfSupervised(
         model=model, optimizer=SGD(model.parameters(), lr=0.01), train_mb_size=32, train_epochs=2, plugins=[measured]
     )
-    born = []
+    n_written = []
     for experience in list(digits.train_stream)[:2]:
         strategy.train(experience, eval_streams=[])
-        born.append(int(model.bank.born))
-    assert born[0] < 1024 < born[1] <= sum(len(e.dataset) for e in list(digits.train_stream)[:2])
+        n_written.append(int(model.bank.n_written))
+    assert n_written[0] < 1024 < n_written[1] <= sum(len(e.dataset) for e in list(digits.train_stream)[:2])
     first, second = (event["memory"]["bank"] for event in measured.events)
-    assert first == {"rows": 1024, "written": born[0], "stale": 0}
-    assert second == {"rows": 1024, "written": 1024, "stale": pytest.approx((1024 - (born[1] - born[0])) / 1024)}
+    assert first == {"rows": 1024, "written": n_written[0], "stale": 0}
+    assert second == {
+        "rows": 1024,
+        "written": 1024,
+        "stale": pytest.approx((1024 - (n_written[1] - n_written[0])) / 1024),
+    }
 
 
 def test_staleness_counts_rows_of_earlier_experiences(digits):
-    vitals = Vitals(digits, images=64, pairs=64)
+    vitals = RepresentationMonitor(digits, images=64, pairs=64)
     torch.manual_seed(0)
-    model = MoCo(tiny, dim=8, queue_size=1024)
+    model = MoCo(tiny, output_dim=8, queue_size=1024)
     strategy = SelfSupervised(
         model=model, optimizer=SGD(model.parameters(), lr=0.05), train_mb_size=32, plugins=[vitals]
     )
@@ -189,7 +199,7 @@ def test_staleness_counts_rows_of_earlier_experiences(digits):
 
 
 def test_online_parts_count_towards_their_experience(digits):
-    vitals = Vitals(digits, images=64, pairs=64)
+    vitals = RepresentationMonitor(digits, images=64, pairs=64)
     learn("moco", digits, [vitals], part=lambda e: online_stream(e, 32, seed=0))
     assert [e["trained"] for e in vitals.events] == [1, 2]
     assert vitals.events[1]["memory"]["queue"]["stale"] == 0, "64 rows are overwritten within an experience"
@@ -197,13 +207,13 @@ def test_online_parts_count_towards_their_experience(digits):
 
 def test_a_collapse_is_a_loud_warning(digits):
     class Same(SimCLR):
-        def represent(self, x):
+        def extract_features(self, x):
             return torch.ones(len(x), 8) + 1e-4 * torch.rand(len(x), 8, generator=torch.Generator().manual_seed(0))
 
     strategy = learn("simclr", digits, experiences=0)
     strategy.model = Same(tiny, dim=8)
     with pytest.warns(UserWarning, match=r"Same has COLLAPSED after experience 1: .* 0\.35 is healthy"):
-        event = Vitals(digits, images=64, pairs=64).measure(strategy)
+        event = RepresentationMonitor(digits, images=64, pairs=64).measure(strategy)
     assert event["rankme"] == pytest.approx(1, abs=0.05)
 
 
@@ -212,7 +222,7 @@ def test_a_collapse_is_less_than_a_fifth_of_the_healthy_deviation(digits, spread
     """Of unit features in 8 dimensions 0.35 is healthy, 0.07 the bound."""
 
     class Narrow(SimCLR):
-        def represent(self, x):
+        def extract_features(self, x):
             noise = torch.randn(len(x), 8, generator=torch.Generator().manual_seed(0))
             return torch.ones(8) / math.sqrt(8) + spread * noise
 
@@ -220,7 +230,7 @@ def test_a_collapse_is_less_than_a_fifth_of_the_healthy_deviation(digits, spread
     strategy.model = Narrow(tiny, dim=8)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        event = Vitals(digits, images=64, pairs=64).measure(strategy)
+        event = RepresentationMonitor(digits, images=64, pairs=64).measure(strategy)
     assert event["feature_std"] == pytest.approx(spread, rel=0.15)
     assert any("COLLAPSED" in str(w.message) for w in caught) == warned
 
@@ -228,24 +238,24 @@ def test_a_collapse_is_less_than_a_fifth_of_the_healthy_deviation(digits, spread
 def test_no_warning_where_nothing_has_collapsed(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        learn("simclr", digits, [Vitals(digits, images=64, pairs=64)])
+        learn("simclr", digits, [RepresentationMonitor(digits, images=64, pairs=64)])
 
 
 def test_no_drift_where_nothing_is_learnt(digits):
-    vitals = Vitals(digits, images=64, pairs=64)
+    vitals = RepresentationMonitor(digits, images=64, pairs=64)
     strategy = learn("barlow_twins", digits, experiences=0)
     vitals.measure(strategy)
     assert vitals.measure(strategy)["drift_cka"] == pytest.approx(1, abs=1e-6)
 
 
 def test_drift_compares_the_features_of_the_first_experience_then_and_now(digits):
-    measured = Vitals(digits, images=64, pairs=64)
+    measured = RepresentationMonitor(digits, images=64, pairs=64)
     strategy = learn("barlow_twins", digits, experiences=0)
     measured.measure(strategy)
-    then = strategy.model.eval().represent(first := torch.stack([x for x, *_ in measured._sample(0)])).detach()
+    then = strategy.model.eval().extract_features(first := torch.stack([x for x, *_ in measured._sample(0)])).detach()
     torch.manual_seed(1)
     strategy.model = METHODS["barlow_twins"]()
-    now = strategy.model.eval().represent(first).detach()
+    now = strategy.model.eval().extract_features(first).detach()
     drift = measured.measure(strategy)["drift_cka"]
     assert drift == pytest.approx(representation.linear_cka(then, now), abs=1e-4) and drift < 0.99
 
@@ -265,7 +275,7 @@ def test_the_bound_of_correlated_gaussians(rho, known, count):
         scores = torch.cat([density.T.diagonal()[:, None], density.T.masked_fill(torch.eye(count) > 0, -math.inf)], 1)
         scores[:, 1:] += y.square().sum(1) / 2  # over p(y)
         scores[:, 0] += y.square().sum(1) / 2
-        batches.append(Contrast(scores, 1.0, cosine=False))
+        batches.append(ContrastiveScores(scores, 1.0, cosine=False))
     found = bound(batches)
     truth = -dim / 2 * math.log(1 - rho**2)
     assert found["candidates"] == count and found["ceiling"] == pytest.approx(math.log(count))
@@ -285,20 +295,20 @@ def test_the_ceiling_of_the_temperature(candidates, temperature, value):
 def test_a_simplex_of_perfect_pairs_reaches_the_ceiling():
     z = torch.eye(8, dtype=torch.float64) - 1 / 8
     z = z / z.norm(dim=1, keepdim=True)
-    found = bound([Contrast(contrast_in_batch(z, z), 0.5)])
+    found = bound([ContrastiveScores(contrast_in_batch(z, z), 0.5)])
     assert found["bound"] == pytest.approx(found["ceiling"], rel=1e-9) and found["top1"] == 1
 
 
 def test_no_candidates_no_information():
     row = torch.ones(2, 1)
-    found = bound([Contrast(row, 0.5)])
+    found = bound([ContrastiveScores(row, 0.5)])
     assert found["bound"] == 0 and found["ceiling"] == 0 and math.isnan(found["saturation"])
 
 
 def test_the_sample_of_a_small_experience_is_filled_up_from_those_before(digits, monkeypatch):
     """An experience of a video shows one thing, whose features are rightly alike: no collapse."""
     sizes = [len(e.dataset) for e in digits.train_stream]
-    measured = Vitals(digits, images=10_000)
+    measured = RepresentationMonitor(digits, images=10_000)
     for few, sampled in [(1, sizes[2]), (sizes[2] + 1, sum(sizes[1:3])), (sum(sizes[:3]) + 1, sum(sizes[:3]))]:
         monkeypatch.setattr(monitor, "FEW", few)
         assert len(measured._sample(2)) == sampled
@@ -308,9 +318,9 @@ def test_the_sample_of_a_small_experience_is_filled_up_from_those_before(digits,
 def test_a_long_stream_is_measured_after_the_first_some_and_the_last_experience(digits):
     whole = len(digits.train_stream)
     for boundaries, experiences, trained in [(2, 2, [1, 2]), (10, whole, [1, whole]), (10, whole - 1, [1])]:
-        measured = Vitals(digits, images=64, pairs=64, boundaries=boundaries)
+        measured = RepresentationMonitor(digits, images=64, pairs=64, boundaries=boundaries)
         learn("simclr", digits, [measured], experiences)
         assert [event["trained"] for event in measured.events] == trained
-        resumed = Vitals(digits, images=64, pairs=64, boundaries=boundaries)
+        resumed = RepresentationMonitor(digits, images=64, pairs=64, boundaries=boundaries)
         resumed.load_state_dict(measured.state_dict())
         assert resumed.learnt == experiences

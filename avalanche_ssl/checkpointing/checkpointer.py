@@ -1,4 +1,4 @@
-"""When is a checkpoint written, and how does a run go on from one? `Checkpoints`, and how runs are interrupted."""
+"""When is a checkpoint written, and how does a run go on from one? `Checkpointer`, and how runs are interrupted."""
 
 import signal
 import time
@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from avalanche_ssl.checkpointing.file_format import State, latest, write
 from avalanche_ssl.checkpointing.fingerprint import _hash, _own, _versions, _warn_of_versions, check_same
-from avalanche_ssl.checkpointing.interval import Interval
-from avalanche_ssl.checkpointing.serialization import Stream
-from avalanche_ssl.checkpointing.signals import StoppedError
+from avalanche_ssl.checkpointing.interval import SaveInterval
+from avalanche_ssl.checkpointing.serialization import StreamIndex
+from avalanche_ssl.checkpointing.signals import RunInterruptedError
 from avalanche_ssl.checkpointing.strategy_state import capture, check_plugins, restore
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.logging.jsonl import JsonLog
+from avalanche_ssl.logging.jsonl import JSONLinesLogger
 
 Experience = TypeVar("Experience")
 
@@ -24,13 +24,13 @@ SHARE = 0.05
 """Of the time at most, checkpoints inside an experience are written."""
 
 
-class Checkpoints:
+class Checkpointer:
     """Keeps the whole state of a run in one file, so that a run that was stopped goes on as if it had not been.
 
     Written at every boundary of `stream`, and inside an experience after every `every`, but so that it takes no
     more than a twentieth of the time. For a script::
 
-        checkpoints = Checkpoints("run/checkpoint", strategy, benchmark.train_stream)
+        checkpoints = Checkpointer("run/checkpoint", strategy, benchmark.train_stream)
         checkpoints.resume()
         for experience in checkpoints.stream(benchmark.train_stream):
             strategy.train(experience, eval_streams=[])
@@ -39,7 +39,7 @@ class Checkpoints:
         path: the file; the one before it is kept beside it.
         strategy: a `SelfSupervised`.
         train_stream: all experiences, which replay memories hold images of.
-        every: as `Interval.parse` reads it: iterations, time, or "never" for boundaries only.
+        every: as `SaveInterval.parse` reads it: iterations, time, or "never" for boundaries only.
         config: settings that a resumed run must share; the strategy's own are added.
         log: rewound on resume to where the checkpoint left it.
         share: of the time that writing may take inside an experience.
@@ -56,14 +56,14 @@ class Checkpoints:
         *,
         every: str = "10min",
         config: Mapping[str, Any] | None = None,
-        log: JsonLog | None = None,
+        log: JSONLinesLogger | None = None,
         share: float = SHARE,
     ) -> None:
         check_plugins(strategy)
         self.path, self.strategy, self.log, self.share = Path(path), strategy, log, share
-        self.every = Interval.parse(every)
+        self.every = SaveInterval.parse(every)
         datasets = [e.dataset for e in train_stream]
-        self.images = Stream(datasets)
+        self.images = StreamIndex(datasets)
         self.config = dict(config or {}) | {"strategy's own": _own(strategy, [len(d) for d in datasets])}
         self.done = 0
         """Experiences of `stream` that are complete."""
@@ -127,7 +127,7 @@ class Checkpoints:
         """The experiences that are not complete yet; a checkpoint before the first and after each.
 
         Raises:
-            StoppedError: a signal asked for it, see `signals`.
+            RunInterruptedError: a signal asked for it, see `signals`.
         """
         if self.saved_at is None:
             self.save()
@@ -149,7 +149,7 @@ class Checkpoints:
             UsageError: the disk is full, the state is not finite, or it holds something that cannot be saved.
         """
         start = time.monotonic()
-        self.strategy.watch.check(self.strategy)
+        self.strategy.nonfinite_guard.check(self.strategy)
         state = {
             "strategy": capture(self.strategy, self.images),
             "loader": self.strategy.dataloader.position() if inside else None,
@@ -171,7 +171,7 @@ class Checkpoints:
     def signals(self) -> Iterator[None]:
         """SIGINT and SIGTERM let the present step end, and a checkpoint be written; a second SIGINT does not.
 
-        Inside the block, `StoppedError` is raised when that is done. Only in the main thread.
+        Inside the block, `RunInterruptedError` is raised when that is done. Only in the main thread.
         """
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -187,7 +187,7 @@ class Checkpoints:
                 signal.signal(number, handler)
 
     def _after_step(self) -> None:
-        if not isinstance(self.strategy.dataloader, RawLoader):  # a plugin's own, which cannot say where it stands
+        if not isinstance(self.strategy.dataloader, RawDataLoader):  # a plugin's own, which cannot say where it stands
             return
         if self.received or self._is_due():
             self.save(inside=True)
@@ -195,7 +195,7 @@ class Checkpoints:
 
     def _stop_if_asked(self) -> None:
         if self.received:
-            raise StoppedError(self.received)
+            raise RunInterruptedError(self.received)
 
     def _is_due(self) -> bool:
         past = time.monotonic() - self._last

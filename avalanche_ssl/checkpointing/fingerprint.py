@@ -37,11 +37,11 @@ def _own(strategy: Any, sizes: list[int]) -> dict[str, Any]:
         "batch size": strategy.train_mb_size,
         "epochs": strategy.train_epochs,
         "schedule": plain(strategy.schedule),
-        "clip": strategy.clip,
+        "max_grad_norm": strategy.max_grad_norm,
         "precision": strategy.precision,
-        "compiled": strategy.compiled,
-        "transforms": strategy.transforms,
-        "on_nan": strategy.watch.on_nan,
+        "compiled": strategy.compile,
+        "transforms": strategy.use_dataset_transforms,
+        "on_nan": strategy.nonfinite_guard.on_nan,
         "images": sizes,
     }
 

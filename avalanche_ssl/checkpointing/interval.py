@@ -9,14 +9,14 @@ SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
-class Interval:
+class SaveInterval:
     """How often: every so many iterations or seconds, whichever is given."""
 
     iterations: float = float("inf")
     seconds: float = float("inf")
 
     @classmethod
-    def parse(cls, text: str) -> "Interval":
+    def parse(cls, text: str) -> "SaveInterval":
         """Read "500it", "30s", "10min", "2h" or "never".
 
         Raises:

@@ -30,7 +30,7 @@ _CODE = (type, FunctionType, MethodType, BuiltinFunctionType)
 _KIND = "kind of object"  # marks the dicts that stand for an object
 
 
-class Stream:
+class StreamIndex:
     """The images of a stream, to say of a dataset which of them it holds.
 
     Args:
@@ -69,7 +69,7 @@ class Stream:
         return self._places
 
 
-def pack(value: Any, stream: Stream, name: str) -> Any:
+def serialize(value: Any, stream: StreamIndex, name: str) -> Any:
     """A value as tensors and plain values.
 
     Args:
@@ -94,9 +94,9 @@ def pack(value: Any, stream: Stream, name: str) -> Any:
     if isinstance(value, AvalancheDataset):
         return {_KIND: "dataset", "positions": stream.positions(value)}
     if isinstance(value, dict):
-        return {k: pack(v, stream, f"{name}[{k!r}]") for k, v in value.items()}
+        return {k: serialize(v, stream, f"{name}[{k!r}]") for k, v in value.items()}
     if isinstance(value, list | tuple):
-        packed = [pack(v, stream, f"{name}[{i}]") for i, v in enumerate(value)]
+        packed = [serialize(v, stream, f"{name}[{i}]") for i, v in enumerate(value)]
         return packed if isinstance(value, list) else tuple(packed)
     if isinstance(value, set | frozenset) and all(isinstance(v, int | str) for v in value):
         return {_KIND: "set", "values": list(value)}
@@ -104,16 +104,16 @@ def pack(value: Any, stream: Stream, name: str) -> Any:
         return None  # stays what it is in the object that the values are restored into
     if not hasattr(value, "__dict__"):
         raise UsageError(f"{name} is a {type(value).__name__}, which cannot be saved in a checkpoint")
-    fields = {k: pack(v, stream, f"{name}.{k}") for k, v in vars(value).items() if not isinstance(v, _CODE)}
+    fields = {k: serialize(v, stream, f"{name}.{k}") for k, v in vars(value).items() if not isinstance(v, _CODE)}
     return {_KIND: "object", "class": type(value).__name__, "fields": fields}
 
 
-def unpack(packed: Any, stream: Stream, current: Any, name: str) -> Any:
-    """What `pack` was given.
+def deserialize(packed: Any, stream: StreamIndex, current: Any, name: str) -> Any:
+    """What `serialize` was given.
 
     Args:
-        packed: the result of `pack`.
-        stream: as for `pack`.
+        packed: the result of `serialize`.
+        stream: as for `serialize`.
         current: what stands at its place now; objects are restored into it.
         name: how an error calls the value.
 
@@ -122,7 +122,7 @@ def unpack(packed: Any, stream: Stream, current: Any, name: str) -> Any:
     """
     if isinstance(packed, list | tuple):
         now = current if isinstance(current, list | tuple) and len(current) == len(packed) else [None] * len(packed)
-        values = [unpack(p, stream, c, f"{name}[{i}]") for i, (p, c) in enumerate(zip(packed, now, strict=True))]
+        values = [deserialize(p, stream, c, f"{name}[{i}]") for i, (p, c) in enumerate(zip(packed, now, strict=True))]
         return values if isinstance(packed, list) else tuple(values)
     if not isinstance(packed, dict):
         return packed
@@ -131,11 +131,11 @@ def unpack(packed: Any, stream: Stream, current: Any, name: str) -> Any:
     held = current if isinstance(current, dict) else {}
     factory = held.default_factory if isinstance(held, defaultdict) else None
     made = {k: factory() for k in packed.keys() - held.keys()} if factory else {}
-    entries = {k: unpack(v, stream, (made | held).get(k), f"{name}[{k!r}]") for k, v in packed.items()}
+    entries = {k: deserialize(v, stream, (made | held).get(k), f"{name}[{k!r}]") for k, v in packed.items()}
     return defaultdict(factory, entries) if isinstance(held, defaultdict) else entries
 
 
-def _object(packed: dict[str, Any], stream: Stream, current: Any, name: str) -> Any:
+def _object(packed: dict[str, Any], stream: StreamIndex, current: Any, name: str) -> Any:
     kind = packed["class"]
     if type(current).__name__ != kind:
         if kind not in REBUILT:
@@ -144,11 +144,11 @@ def _object(packed: dict[str, Any], stream: Stream, current: Any, name: str) -> 
         if kind == "ParamData":
             current.init_function = torch.zeros
     for field, value in packed["fields"].items():
-        setattr(current, field, unpack(value, stream, getattr(current, field, None), f"{name}.{field}"))
+        setattr(current, field, deserialize(value, stream, getattr(current, field, None), f"{name}.{field}"))
     return current
 
 
-_SPECIAL: dict[str, Callable[[dict[str, Any], Stream, Any, str], Any]] = {
+_SPECIAL: dict[str, Callable[[dict[str, Any], StreamIndex, Any, str], Any]] = {
     "array": lambda packed, *_: packed["values"].numpy().copy(),
     "device": lambda packed, *_: torch.device(packed["name"]),
     "dataset": lambda packed, stream, *_: stream.take(packed["positions"]),

@@ -3,7 +3,7 @@
 import signal
 
 
-class StoppedError(Exception):
+class RunInterruptedError(Exception):
     """A signal came, the step was finished and a checkpoint written; `signal` is its number."""
 
     def __init__(self, number: int) -> None:

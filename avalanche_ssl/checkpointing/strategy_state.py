@@ -11,7 +11,7 @@ from avalanche.training.templates.base_sgd import PeriodicEval
 from torch import nn
 
 from avalanche_ssl.checkpointing.file_format import State
-from avalanche_ssl.checkpointing.serialization import Stream, pack, unpack
+from avalanche_ssl.checkpointing.serialization import StreamIndex, deserialize, serialize
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import _random_state, _set_random_state
 
@@ -41,7 +41,7 @@ def check_plugins(strategy: Any) -> None:
             )
 
 
-def capture(strategy: Any, stream: Stream) -> State:
+def capture(strategy: Any, stream: StreamIndex) -> State:
     """All that decides how the strategy goes on: tensors (not copied) and plain values.
 
     Args:
@@ -61,7 +61,7 @@ def capture(strategy: Any, stream: Stream) -> State:
     }
 
 
-def restore(strategy: Any, state: State, stream: Stream) -> None:
+def restore(strategy: Any, state: State, stream: StreamIndex) -> None:
     """Make the strategy go on as the one that `capture` saw.
 
     Raises:
@@ -89,20 +89,20 @@ def _remembers(plugin: Any) -> Sequence[str]:
     return next((names for kind, names in REMEMBERS.items() if isinstance(plugin, kind)), ())
 
 
-def _plugin_state(plugin: Any, stream: Stream) -> Any:
+def _plugin_state(plugin: Any, stream: StreamIndex) -> Any:
     if hasattr(plugin, "state_dict"):
         return plugin.state_dict()
     name = type(plugin).__name__
-    return {field: pack(getattr(plugin, field), stream, f"{name}.{field}") for field in _remembers(plugin)}
+    return {field: serialize(getattr(plugin, field), stream, f"{name}.{field}") for field in _remembers(plugin)}
 
 
-def _load_plugin(plugin: Any, saved: Any, stream: Stream) -> None:
+def _load_plugin(plugin: Any, saved: Any, stream: StreamIndex) -> None:
     if hasattr(plugin, "state_dict"):
         plugin.load_state_dict(saved)
         return
     for field, value in saved.items():
         name = f"{type(plugin).__name__}.{field}"
-        setattr(plugin, field, unpack(value, stream, getattr(plugin, field, None), name))
+        setattr(plugin, field, deserialize(value, stream, getattr(plugin, field, None), name))
 
 
 def _passing(model: nn.Module) -> dict[str, Any]:

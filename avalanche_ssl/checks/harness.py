@@ -98,9 +98,9 @@ def _train(method: Method, optimizer: torch.optim.Optimizer, batches: Iterable[T
 
 def _loss(method: Method, outputs: Outputs) -> Tensor:
     """The loss; that of a method which reads labels with some."""
-    if method.reads_labels:
+    if method.num_classes_read:
         rows = next(iter(outputs.values()))
-        outputs = outputs | {"labels": torch.arange(len(rows), device=rows.device) % method.reads_labels}
+        outputs = outputs | {"labels": torch.arange(len(rows), device=rows.device) % method.num_classes_read}
     return method.loss(outputs)
 
 
@@ -158,8 +158,8 @@ def _mostly_nearest(a: Tensor, b: Tensor) -> bool:
     """Whether, for more than half of the rows of a, the nearest row of b is the one at its own place."""
     if not b.is_floating_point():
         return False
-    nearest = torch.cdist(a.detach().flatten(1), b.detach().flatten(1)).argmin(1)
-    return bool((nearest == torch.arange(len(b), device=b.device)).float().mean() > 0.5)
+    unknown_name = torch.cdist(a.detach().flatten(1), b.detach().flatten(1)).argmin(1)
+    return bool((unknown_name == torch.arange(len(b), device=b.device)).float().mean() > 0.5)
 
 
 def _global_randomness(images: Tensor) -> Snapshot:

@@ -26,7 +26,7 @@ def inputs_are_left_alone(method: Method, images: Tensor) -> None:
     """No method writes into the tensors it is given, raw images (uint8 or float), views or outputs."""
     for x in (images, images.float() / 255):
         given = x.clone()
-        method.represent(x)
+        method.extract_features(x)
         _require(equal(x, given), "represent writes into the images it is given: copy before in-place operations")
         views = method.views(x)
         _require(equal(x, given), "views writes into the images it is given: copy before in-place operations")
@@ -59,7 +59,7 @@ def views_belong_to_their_images(method: Method, images: Tensor) -> None:
     """Changing image i, with the same draws, changes row i of the views and no other; each has B rows."""
     views = _seeded(method).views(images)
     _require_rows(views, "view", len(images))
-    followed = set()
+    n_updates = set()
     for i in range(len(images)):
         edited = images.clone()
         edited[i] = 255 - images[i].flip(0)
@@ -69,9 +69,9 @@ def views_belong_to_their_images(method: Method, images: Tensor) -> None:
             others[i] = False
             found = f"changing image {i} changes row {others.int().argmax()} of view '{name}'"
             _require(not others.any(), f"{found}: keep row i of every view for image i")
-            followed |= {name} if differs[i] else set()
+            n_updates |= {name} if differs[i] else set()
     for name, view in views.items():
-        blind = view.is_floating_point() and name not in followed
+        blind = view.is_floating_point() and name not in n_updates
         _require(not blind, f"view '{name}' does not change with the images")
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,5 +57,5 @@ def main(arguments: list[str] | None = None) -> int:
     if words[0] == "--version":
         print(f"avalanche-ssl {version('avalanche-ssl')}")
         return 0
-    print("avalanche-ssl:", nearest("command", words[0], COMMANDS), file=sys.stderr)
+    print("avalanche-ssl:", unknown_name("command", words[0], COMMANDS), file=sys.stderr)
     return 2

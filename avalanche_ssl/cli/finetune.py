@@ -83,7 +83,7 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
     import time
 
     from avalanche_ssl.evaluation.fine_tuning import fine_tune
-    from avalanche_ssl.logging.jsonl import JsonLog
+    from avalanche_ssl.logging.jsonl import JSONLinesLogger
 
     path = options.out / f"downstream-{name}.jsonl"
     try:
@@ -91,7 +91,7 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
         path.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {options.out} ({error.strerror}): give another --out") from error
-    log = JsonLog(path)
+    log = JSONLinesLogger(path)
     kept = ("head", "labels", "epochs", "batch_size", "lr", "seed", "device")
     log("run", protocol=name, run=str(options.run), **{option: getattr(options, option) for option in kept})
 
@@ -104,14 +104,14 @@ def _tune(name: str, method: Any, benchmark: Any, options: argparse.Namespace) -
     train, test = ([e.dataset for e in s] for s in (benchmark.train_stream, benchmark.test_stream))
     start = time.perf_counter()
     _, curve = fine_tune(
-        method, _labelled(train, options.labels, options.seed), test, len(benchmark.class_names),
+        method, _labeled(train, options.labels, options.seed), test, len(benchmark.class_names),
         "full" if name == "scratch" else name, head=options.head, epochs=options.epochs, lr=options.lr,
         batch_size=options.batch_size, seed=options.seed, device=options.device, note=note,
     )  # fmt: skip
     return curve, time.perf_counter() - start
 
 
-def _labelled(datasets: list[Any], share: float, seed: int) -> list[Any]:
+def _labeled(datasets: list[Any], share: float, seed: int) -> list[Any]:
     """The images whose labels are kept."""
     from avalanche_ssl.probes.label_subsets import keep_labels
 

@@ -109,11 +109,11 @@ def _run(options: argparse.Namespace) -> int:
     config["settings"] = recipe.settings
     recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
 
-    from avalanche_ssl.checkpointing.interval import Interval
-    from avalanche_ssl.checkpointing.signals import StoppedError
+    from avalanche_ssl.checkpointing.interval import SaveInterval
+    from avalanche_ssl.checkpointing.signals import RunInterruptedError
     from avalanche_ssl.runs.runner import train
 
-    Interval.parse(options.checkpoint_every)
+    SaveInterval.parse(options.checkpoint_every)
     imported = time.perf_counter()
     benchmark = _benchmark(config)
     if config["probe_every"] and not benchmark.class_names:
@@ -122,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         every, resume = options.checkpoint_every, options.resume
         train(recipe, benchmark, config, out, every=every, resume=resume, before=before)
-    except StoppedError as stop:
+    except RunInterruptedError as stop:
         print(f"run.py: {stop}, everything is saved; continue with: run.py --resume --out {out}", file=sys.stderr)
         return 128 + stop.signal
     return 0

@@ -31,7 +31,7 @@ class ArrayDataset:
         return torch.from_numpy(image).permute(2, 0, 1).contiguous(), self.targets[index]
 
 
-class Labelled(Protocol):
+class LabeledDataset(Protocol):
     """A dataset whose labels are known without loading an image."""
 
     targets: list[int]

@@ -16,7 +16,7 @@ import numpy as np
 
 from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_cache_writer import VERSION, Target, convert, read_json
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import _alone
 
 
@@ -45,7 +45,7 @@ def frames(files: ImageFiles | None, name: str, size: int, folders: Sequence[Pat
         UsageError: an image is damaged (named), the disk is full, or no folder can be written; nothing is left behind.
     """
     if damaged not in ("refuse", "skip"):
-        raise nearest("way with a damaged image", damaged, ("refuse", "skip"))
+        raise unknown_name("way with a damaged image", damaged, ("refuse", "skip"))
     targets = [Target(folder, name, size) for folder in folders]
     want = None if files is None else files.fingerprint()
     for target in targets:

@@ -12,16 +12,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
-from avalanche_ssl.data.readers import Arrays, Batch, DataError, resolve, source
+from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, resolve, source
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import _seeded
 
-__all__ = ["RawLoader", "from_replay", "resolve"]
+__all__ = ["RawDataLoader", "from_replay", "resolve"]
 
-Plan = list["Draw"]
+Plan = list["BatchPlan"]
 
 
-class Draw(NamedTuple):
+class BatchPlan(NamedTuple):
     """One batch of an epoch."""
 
     positions: list[Tensor]
@@ -30,7 +30,7 @@ class Draw(NamedTuple):
     """Of random transforms, so that a batch is the same whoever makes it, and whatever was made before it."""
 
 
-class RawLoader:
+class RawDataLoader:
     """Mini-batches (x, y, t) of raw images: x (B, C, H, W) uint8, class labels y (B,), task labels t (B,).
 
     y is -1 and t is 0 where a dataset has none. With several datasets a batch joins `batch_sizes[0]` images
@@ -40,7 +40,7 @@ class RawLoader:
     the epoch stands, and `start_at` makes the next epoch the rest of that one.
 
     Images that lie in arrays are gathered at once. All others are read one by one, by `num_workers`
-    processes, with the dataset's transforms removed; both ways give the same pixels. `transforms=True`
+    processes, with the dataset's transforms removed; both ways give the same pixels. `use_dataset_transforms=True`
     keeps the transforms.
 
     The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. A
@@ -57,18 +57,20 @@ class RawLoader:
         generator: torch.Generator | None = None,
         drop_last: bool = True,
         num_workers: int = 0,
-        transforms: bool = False,
+        use_dataset_transforms: bool = False,
     ) -> None:
         if len(datasets) != len(batch_sizes) or not datasets or min(batch_sizes) < 1:
             raise UsageError(f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}")
-        filled = [(source(d, transforms), size) for d, size in zip(datasets, batch_sizes, strict=True) if len(d)]
+        filled = [
+            (source(d, use_dataset_transforms), size) for d, size in zip(datasets, batch_sizes, strict=True) if len(d)
+        ]
         self.sources = _Joined([s for s, _ in filled] if len(datasets[0]) else [])
         self.batch_sizes = [min(size, len(s)) for s, size in filled]
         self.shuffle = shuffle
         self.generator = generator
         self.drop_last = drop_last
         self.num_workers = num_workers
-        self.is_fast = all(isinstance(s, Arrays) for s in self.sources.parts)
+        self.is_fast = all(isinstance(s, ArrayReader) for s in self.sources.parts)
         self._epoch: Plan = []
         self._start: Tensor | None = None  # state of the generator when the epoch was drawn
         self._taken = self._skip = 0
@@ -148,7 +150,7 @@ class RawLoader:
             for part, size in zip(self.sources.parts, self.batch_sizes, strict=True)
         ]
         seed = self._seed()
-        return [Draw(list(row), seed + i) for i, row in enumerate(zip(*columns, strict=True))]
+        return [BatchPlan(list(row), seed + i) for i, row in enumerate(zip(*columns, strict=True))]
 
     def _chunks(self, n: int, size: int, n_batches: int) -> list[Tensor]:
         chunks: list[Tensor] = []
@@ -181,8 +183,8 @@ class _Joined(torch.utils.data.Dataset[Batch]):
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
 
-    def batch(self, draw: Draw) -> Batch:
-        is_fast = all(isinstance(part, Arrays) for part in self.parts)
+    def batch(self, draw: BatchPlan) -> Batch:
+        is_fast = all(isinstance(part, ArrayReader) for part in self.parts)
         with nullcontext() if is_fast else _seeded(draw.seed):
             batches = [part.batch(rows) for part, rows in zip(self.parts, draw.positions, strict=True)]
         if len(batches) == 1:
@@ -194,7 +196,7 @@ class _Joined(torch.utils.data.Dataset[Batch]):
         x, y, t = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
         return x, y, t
 
-    def __getitems__(self, draw: Draw) -> Batch | UsageError:
+    def __getitems__(self, draw: BatchPlan) -> Batch | UsageError:
         """What a worker process calls. An error travels as a value: raised, it would come as a traceback."""
         try:
             return self.batch(draw)
@@ -222,9 +224,9 @@ def from_replay(
     loader: Any,
     *,
     generator: torch.Generator | None = None,
-    transforms: bool = False,
+    use_dataset_transforms: bool = False,
     drop_last: bool = True,
-) -> RawLoader | None:
+) -> RawDataLoader | None:
     """What Avalanche's `ReplayDataLoader` would load, as raw batches: data first, then memory.
 
     None for every other loader, and for one that balances several tasks.
@@ -233,12 +235,12 @@ def from_replay(
 
     if type(loader) is not ReplayDataLoader or len(loader.datasets) != 2:
         return None
-    return RawLoader(
+    return RawDataLoader(
         loader.datasets,
         loader.batch_sizes,
         shuffle=loader.loader_kwargs.get("shuffle", False),
         generator=generator,
         drop_last=drop_last,
         num_workers=loader.loader_kwargs.get("num_workers", 0),
-        transforms=transforms,
+        use_dataset_transforms=use_dataset_transforms,
     )

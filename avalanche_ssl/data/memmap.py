@@ -20,7 +20,7 @@ AROUND = 2**21
 """Bytes that the system maps around one that is read, at most."""
 
 
-class Residence:
+class MemmapResidency:
     """Counts what was read, and lets go of it in time."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Residence:
             mapping.madvise(mmap.MADV_DONTNEED)
 
 
-residence = Residence()
+residence = MemmapResidency()
 """Of this process."""
 
 

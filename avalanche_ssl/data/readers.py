@@ -31,7 +31,7 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass
-class Arrays:
+class ArrayReader:
     """The fast path: position i of the dataset is `leaves[leaf[i]][index[i]]`, an image (H, W, C) of uint8.
 
     `y` and `t` are class and task labels (N,), -1 and 0 where the dataset has none.
@@ -63,7 +63,7 @@ class Arrays:
 
 
 @dataclass
-class Items:
+class ItemReader:
     """The general path: position i of the dataset is item `index[i]` of `leaves[leaf[i]]`."""
 
     leaves: list[Any]
@@ -76,13 +76,13 @@ class Items:
         return len(self.index)
 
     def batch(self, positions: Tensor) -> Batch:
-        """As `Arrays.batch`; tensors of other types than uint8 pass through."""
+        """As `ArrayReader.batch`; tensors of other types than uint8 pass through."""
         items = [self._item(position) for position in positions.tolist()]
         shapes = sorted({tuple(x.shape) for x, _ in items})
         if len(shapes) > 1:
             raise UsageError(
                 f"images of one batch differ in shape (C, H, W), {shapes[0]} and {shapes[-1]}: "
-                "resize them in the dataset, or in a transform and keep it with transforms=True"
+                "resize them in the dataset, or in a transform and keep it with use_dataset_transforms=True"
             )
         y = torch.tensor([y for _, y in items]) if self.y is None else self.y[positions]
         t = torch.zeros_like(y) if self.t is None else self.t[positions]
@@ -99,13 +99,13 @@ class Items:
         return image_tensor(x), int(y) if _is_label(y) else -1
 
 
-def source(dataset: Any, transforms: bool = False) -> Arrays | Items:
+def source(dataset: Any, use_dataset_transforms: bool = False) -> ArrayReader | ItemReader:
     """The fast path if there is one, else the general path, which can keep the dataset's own `transforms`."""
-    arrays = None if transforms else resolve(dataset)
-    return _general(dataset, transforms) if arrays is None else arrays
+    arrays = None if use_dataset_transforms else resolve(dataset)
+    return _general(dataset, use_dataset_transforms) if arrays is None else arrays
 
 
-def resolve(dataset: Any) -> Arrays | None:
+def resolve(dataset: Any) -> ArrayReader | None:
     """The fast path of a dataset, or None unless all its images lie in arrays of one shape."""
     try:
         leaves, leaf, index = walk(dataset)
@@ -117,10 +117,10 @@ def resolve(dataset: Any) -> Arrays | None:
         return None
     y, t = _labels(dataset, leaves, leaf, index)
     y = torch.full((len(index),), -1) if y is None else y
-    return Arrays(found, leaf, index, y, torch.zeros_like(y) if t is None else t)
+    return ArrayReader(found, leaf, index, y, torch.zeros_like(y) if t is None else t)
 
 
-def _general(dataset: Any, transforms: bool) -> Items:
+def _general(dataset: Any, use_dataset_transforms: bool) -> ItemReader:
     n = len(dataset)
     whole: list[Any] = [dataset]
     try:
@@ -128,9 +128,9 @@ def _general(dataset: Any, transforms: bool) -> Items:
     except (AttributeError, TypeError, IndexError):
         leaves, leaf, index = whole, np.zeros(n, np.int64), np.arange(n)
     y, t = _labels(dataset, leaves, leaf, index)
-    if transforms:
-        return Items(whole, np.zeros(n, np.int64), np.arange(n), y, t)
-    return Items([_untransformed(node) for node in leaves], leaf, index, y, t)
+    if use_dataset_transforms:
+        return ItemReader(whole, np.zeros(n, np.int64), np.arange(n), y, t)
+    return ItemReader([_untransformed(node) for node in leaves], leaf, index, y, t)
 
 
 def image_tensor(x: Any) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from avalanche_ssl.methods.base import Method
 
 
-def spent(strategy: Any, batch: Tensor | None, images: int, steps: int) -> dict[str, int]:
+def training_cost(strategy: Any, batch: Tensor | None, images: int, steps: int) -> dict[str, int]:
     """What a strategy has spent on so many images, passes and replay included, in so many steps.
 
     Args:

@@ -9,59 +9,71 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.data.traversal import joined
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import Labelled, Represents, features
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, features
+from avalanche_ssl.transforms.augmentation import RandomView
 
-CROPS = Augment(scale=(0.08, 1.0), jitter=0.0, gray=0.0)
+CROPS = RandomView(scale=(0.08, 1.0), jitter_prob=0.0, gray_prob=0.0)
 """How probes that are trained on augmented images see them: random resized crops, mirrored at random."""
 
 Function = Callable[[Any, Tensor], Tensor]
 """Features (B, D) of a model and images (B, C, H, W)."""
 
 
-class FeaturePass:
+class FeatureExtractor:
     """Features and labels of datasets, by the present encoder of a strategy.
 
     Args:
         parts: lists of datasets that are asked for again and again: images that datasets of a list share pass once.
         batch_size: images a batch.
-        represent: for models that have no method `represent`.
+        represent: for models that have no method `extract_features`.
     """
 
-    def __init__(self, parts: Iterable[Sequence[Any]], batch_size: int, represent: Function | None = None) -> None:
+    def __init__(
+        self, parts: Iterable[Sequence[Any]], batch_size: int, extract_features: Function | None = None
+    ) -> None:
         self.batch_size = batch_size
-        self.represent = represent
+        self.extract_features = extract_features
         self._joined = {id(part): joined(part, batch_size) for part in parts}
 
-    def model(self, strategy: Any) -> Represents:
+    def model(self, strategy: Any) -> FeatureModel:
         """What gives the features.
 
         Raises:
             UsageError: the strategy's model does not, and no function was given.
         """
-        if self.represent is not None:
-            return _Represented(strategy.model, self.represent)
-        if not hasattr(strategy.model, "represent"):
+        if self.extract_features is not None:
+            return _WithFeatures(strategy.model, self.extract_features)
+        if not hasattr(strategy.model, "extract_features"):
             raise UsageError(
                 f"{type(strategy.model).__name__} has no method represent(x): give "
                 "ProbePlugin(..., represent=lambda model, x: features)"
             )
-        model: Represents = strategy.model
+        model: FeatureModel = strategy.model
         return model
 
-    def __call__(self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None) -> list[Labelled]:
+    def __call__(
+        self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None
+    ) -> list[LabeledFeatures]:
         """Features of each dataset; with a generator, of randomly cropped and mirrored images."""
-        transforms = getattr(strategy, "transforms", True)  # of other strategies, networks expect them
-        whole = None if transforms else self._joined.get(id(datasets))
+        use_dataset_transforms = getattr(
+            strategy, "use_dataset_transforms", True
+        )  # of other strategies, networks expect them
+        whole = None if use_dataset_transforms else self._joined.get(id(datasets))
 
         def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
-            loader = RawLoader([dataset], [self.batch_size], shuffle=False, drop_last=False, transforms=transforms)
+            loader = RawDataLoader(
+                [dataset],
+                [self.batch_size],
+                shuffle=False,
+                drop_last=False,
+                use_dataset_transforms=use_dataset_transforms,
+            )
             return loader if crops is None else cropped(loader, crops)
 
-        def cropped(loader: RawLoader, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        def cropped(loader: RawDataLoader, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
             for x, *rest in loader:
                 yield CROPS.rgb(x.to(strategy.device), generator, x.shape[-1]), *rest
 
@@ -73,13 +85,13 @@ class FeaturePass:
 
 
 @dataclass(frozen=True)
-class _Represented:
-    """A model with a function of it as `represent`."""
+class _WithFeatures:
+    """A model with a function of it as `extract_features`."""
 
     model: nn.Module
     function: Function
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         return self.function(self.model, x)
 
     def eval(self) -> object:

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
-CROPS = Augment(scale=(0.4, 1.0), jitter=0.0, gray=0.0)
+CROPS = RandomView(scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)
 
 
 def stages_to_freeze(protocol: str) -> int | None:
@@ -70,7 +70,7 @@ class Downstream(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, C) of raw images (B, C, H, W)."""
-        logits: Tensor = self.head(self.method.represent(x))
+        logits: Tensor = self.head(self.method.extract_features(x))
         return logits
 
 
@@ -122,13 +122,13 @@ def fine_tune(
     require_positive(epochs=epochs, batch_size=batch_size, lr=lr)
     stages_to_freeze(protocol)
     order, crops = torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed)
-    loader = RawLoader([_joined(train)], [batch_size], shuffle=True, generator=order)
+    loader = RawDataLoader([_joined(train)], [batch_size], shuffle=True, generator=order)
     curve: list[Epoch] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sample = next(iter(RawLoader([train[0]], [2], shuffle=False, drop_last=False)))[0]
+        sample = next(iter(RawDataLoader([train[0]], [2], shuffle=False, drop_last=False)))[0]
         with torch.no_grad():
-            width = copy.deepcopy(method).cpu().eval().represent(sample).shape[1]
+            width = copy.deepcopy(method).cpu().eval().extract_features(sample).shape[1]
         model = Downstream(method, n_classes, protocol, head, width).to(device)
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
@@ -154,7 +154,7 @@ def accuracy(model: Downstream, test: Sequence[Any], device: str = "cpu") -> flo
     """Share of the test images that a classifier names correctly."""
     model.eval()
     correct = count = 0
-    for x, y, *_ in RawLoader([_joined(test)], [512], shuffle=False, drop_last=False):
+    for x, y, *_ in RawDataLoader([_joined(test)], [512], shuffle=False, drop_last=False):
         correct += int((model(x.to(device)).argmax(1).cpu() == y).sum())
         count += len(y)
     return correct / count

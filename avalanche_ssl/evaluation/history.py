@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.evaluation.tasks import Answer
+from avalanche_ssl.evaluation.tasks import TaskResult
 
 Matrix = NDArray[np.float64]
 
 
-def _plain(answers: Iterable[Answer]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(found) for found in answers]
+def _plain(task_results: Iterable[TaskResult]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(found) for found in task_results]
 
 
-def _answers(fields: Iterable[dict[str, Any]]) -> list[Answer]:
+def _answers(fields: Iterable[dict[str, Any]]) -> list[TaskResult]:
     """The inverse of `_plain`."""
-    return [Answer(**found) for found in fields]
+    return [TaskResult(**found) for found in fields]
 
 
 def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
@@ -28,7 +28,7 @@ def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class CurvePoint:
     """What one probe found at one point, as mean accuracy over the test data of all experiences that it can score.
 
     Args:
@@ -50,7 +50,7 @@ class Measured:
     accuracy: float
 
 
-def curve(points: Sequence[Measured], probe: str, scope: str) -> list[tuple[int, float]]:
+def curve(points: Sequence[CurvePoint], probe: str, scope: str) -> list[tuple[int, float]]:
     """Images seen and accuracy, over the stream; of what was measured twice at a point, the latter."""
     found = {p.seen: p.accuracy for p in points if (p.probe, p.scope) == (probe, scope)}
     return sorted(found.items())

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalanche_ssl.losses.contrastive import info_nce
 from avalanche_ssl.memory.clusters import perplexity
-from avalanche_ssl.methods.base import Assignment, Contrast
+from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores
 
 Array = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def _unit(features: ArrayLike) -> Array:
     return unit
 
 
-def bound(batches: Sequence[Contrast]) -> dict[str, float]:
+def bound(batches: Sequence[ContrastiveScores]) -> dict[str, float]:
     """The lower bound log N - L, in nats, of the mutual information of two views (CPC, arXiv:1807.03748, eq. 12).
 
     L is the mean InfoNCE over the batches, also of a method that learns by NCE. The bound says little near its
@@ -118,7 +118,7 @@ def bound(batches: Sequence[Contrast]) -> dict[str, float]:
     }
 
 
-def usage(batches: Sequence[Assignment]) -> dict[str, float]:
+def usage(batches: Sequence[ClusterAssignment]) -> dict[str, float]:
     """How many clusters images use.
 
     Returns:

@@ -1,4 +1,4 @@
-"""At which points of a stream is it probed? `Points`, and the table of what was found there."""
+"""At which points of a stream is it probed? `ProbeSchedule`, and the table of what was found there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from avalanche_ssl.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Points:
+class ProbeSchedule:
     """Numbers of images seen.
 
     Args:
@@ -19,7 +19,7 @@ class Points:
     at: Sequence[int] = ()
 
     @classmethod
-    def parse(cls, text: str) -> "Points":
+    def parse(cls, text: str) -> "ProbeSchedule":
         """Read "5000" (every 5,000 images), "100,1000,10000" (at these), or "" (nowhere).
 
         Raises:

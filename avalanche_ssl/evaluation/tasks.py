@@ -1,6 +1,6 @@
 """What else do the features tell? Further questions that a stream puts to the probe, and answers by group of images.
 
-A benchmark asks them by its attribute `questions`; `ProbePlugin` answers them with its first probe whenever it
+A benchmark asks them by its attribute `probing_tasks`; `ProbePlugin` answers them with its first probe whenever it
 measures, from the features that it has anyway. So CORe50 (`avalanche_ssl.streams.streams.core50`) asks for its objects by
 session, for categories of instances that the probe has not met, and for the session itself, which should not be told.
 """
@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.streams.tasks import Codes, Question
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.streams.tasks import Codes, ProbingTask
 
-Fit = Callable[[Labelled, int], nn.Module]
+Fit = Callable[[LabeledFeatures, int], nn.Module]
 """A classifier of so many classes, fitted on features and labels; negative where the label is not known."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class TaskResult:
     """How often a question was answered rightly.
 
     Args:
@@ -38,7 +38,9 @@ class Answer:
     by: dict[str, dict[str, float]]
 
 
-def answer(question: Question, fit: Fit, train: Sequence[Labelled], test: Sequence[Labelled]) -> Answer:
+def evaluate_task(
+    question: ProbingTask, fit: Fit, train: Sequence[LabeledFeatures], test: Sequence[LabeledFeatures]
+) -> TaskResult:
     """Ask about features (N, D) of each experience; the labels that come with these are not read."""
     known, truth = _pooled(question.train), _pooled(question.tested)
     n_classes = int(torch.cat([known, truth]).max()) + 1
@@ -50,10 +52,10 @@ def answer(question: Question, fit: Fit, train: Sequence[Labelled], test: Sequen
         right[asked] = classifier(tested[asked]).argmax(1).cpu() == truth[asked]
     asked = truth >= 0
     by = {name: _by_group(right, asked, values, codes) for name, (values, codes) in question.groups.items()}
-    return Answer(question.name, float(right[asked].double().mean()), 1 / len(set(known[known >= 0].tolist())), by)
+    return TaskResult(question.name, float(right[asked].double().mean()), 1 / len(set(known[known >= 0].tolist())), by)
 
 
-def _folds(question: Question) -> list[tuple[Tensor, Tensor]]:
+def _folds(question: ProbingTask) -> list[tuple[Tensor, Tensor]]:
     """For each classifier, which training images it may not know, and which images it is asked about."""
     if question.folds is None:
         return [(_pooled(question.train) < 0, _pooled(question.tested) >= 0)]

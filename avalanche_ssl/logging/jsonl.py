@@ -12,13 +12,13 @@ from avalanche_ssl.errors import UsageError
 
 
 class Log(Protocol):
-    """Where events go, see `avalanche_ssl.logging.jsonl.JsonLog`."""
+    """Where events go, see `avalanche_ssl.logging.jsonl.JSONLinesLogger`."""
 
     def __call__(self, event: str, **fields: Any) -> None:
         """Note an event."""
 
 
-class JsonLog:
+class JSONLinesLogger:
     """Appends events to a file.
 
     Args:

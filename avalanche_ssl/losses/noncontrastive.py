@@ -4,17 +4,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avalanche_ssl.functional import off_diagonal, unit
+from avalanche_ssl.functional import l2_normalize, off_diagonal
 
 
-def mean_cosine(prediction: Tensor, target: Tensor) -> Tensor:
+def cosine_similarity(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean cosine of the rows of two (B, D) tensors; no gradient reaches `target` (the stop-gradient); 0-d."""
-    return (unit(prediction) * unit(target.detach())).sum(1).mean()
+    return (l2_normalize(prediction) * l2_normalize(target.detach())).sum(1).mean()
 
 
 def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared distance of unit rows, 2 - 2 cos: BYOL (arXiv:2006.07733) eq. 2, one direction; 0-d."""
-    return 2 - 2 * mean_cosine(prediction, target)
+    return 2 - 2 * cosine_similarity(prediction, target)
 
 
 def barlow_loss(first: Tensor, second: Tensor, weight: float) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 
 
 class MemoryBank(nn.Module):
@@ -29,8 +29,8 @@ class MemoryBank(nn.Module):
 
     rows: Tensor
     ids: Tensor
-    born: Tensor
-    recognised: Tensor
+    n_written: Tensor
+    n_hits: Tensor
     table: Tensor
 
     WAYS = 16
@@ -46,8 +46,8 @@ class MemoryBank(nn.Module):
         self.momentum = momentum
         self.register_buffer("rows", torch.zeros(capacity, *shape))
         self.register_buffer("ids", torch.zeros(capacity, dtype=torch.long))
-        self.register_buffer("born", torch.zeros((), dtype=torch.long))
-        self.register_buffer("recognised", torch.zeros((), dtype=torch.long))
+        self.register_buffer("n_written", torch.zeros((), dtype=torch.long))
+        self.register_buffer("n_hits", torch.zeros((), dtype=torch.long))
         self.register_buffer("table", torch.full((capacity // 2 | 1, self.WAYS), -1, dtype=torch.long))
 
     def find(self, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,7 +62,9 @@ class MemoryBank(nn.Module):
         slots, known = self.find(ids)
         return torch.where(known.view(-1, *[1] * (fresh.ndim - 1)), self.rows[slots], fresh.detach())
 
-    def negatives(self, ids: Tensor, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample_negatives(
+        self, ids: Tensor, count: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw rows as negatives for the images `ids`.
 
         Only written rows are drawn, none twice, each with equal probability: one from each of `count` equal
@@ -78,7 +80,7 @@ class MemoryBank(nn.Module):
         """
         device = self.rows.device
         source = generator.device if generator else device
-        written = self.born.clamp(max=len(self.ids))
+        written = self.n_written.clamp(max=len(self.ids))
         part = torch.arange(count, device=device)
         draw = torch.rand(count, generator=generator, device=source, dtype=torch.float64).to(device)
         spread = ((part + draw) * written / count).long()
@@ -90,24 +92,24 @@ class MemoryBank(nn.Module):
     def write(self, ids: Tensor, rows: Tensor) -> None:
         """Follow the embeddings `rows` (B, ...) of the images `ids` (B,); of a repeated image the first counts."""
         size = len(self.ids)
-        ids, rows = ids[-size:], unit(rows.detach()[-size:])
+        ids, rows = ids[-size:], l2_normalize(rows.detach()[-size:])
         first, _ = _group(ids)
         old, known = self.find(ids)
         newborn = ~known & (first == torch.arange(len(ids), device=ids.device))
         births = newborn.cumsum(0)
-        slots = torch.where(known, old, (self.born + births - 1) % size)
-        mixed = unit(self.momentum * self.rows[old] + (1 - self.momentum) * rows)
+        slots = torch.where(known, old, (self.n_written + births - 1) % size)
+        mixed = l2_normalize(self.momentum * self.rows[old] + (1 - self.momentum) * rows)
         rows = torch.where(known.view(-1, *[1] * (rows.ndim - 1)), mixed, rows)
         self._enter(ids, slots, newborn, first)
         # Where images of the batch meet in one slot, all write what its owner writes: a repeated image what its
         # first occurrence does, an image whose row is just being overwritten what the newborn does.
-        turn = (old - self.born) % size
+        turn = (old - self.n_written) % size
         owner = torch.searchsorted(births, turn + 1).clamp(max=len(ids) - 1)
         source = torch.where(known & (turn < births[-1]), owner, first)
         self.rows[slots[source]] = rows[source].to(self.rows.dtype)
         self.ids[slots[source]] = ids[source]
-        self.born += births[-1]
-        self.recognised += known.sum()
+        self.n_written += births[-1]
+        self.n_hits += known.sum()
 
     def _enter(self, ids: Tensor, slots: Tensor, newborn: Tensor, first: Tensor) -> None:
         """Note the slots of newborn images in free entries of their buckets; known images rewrite their own."""
@@ -122,13 +124,13 @@ class MemoryBank(nn.Module):
         self.table.view(-1)[entry[first]] = slots[first]
 
     def _holds(self, entries: Tensor) -> Tensor:
-        return (entries >= 0) & (entries < self.born)
+        return (entries >= 0) & (entries < self.n_written)
 
     def _bucket(self, ids: Tensor) -> Tensor:
         return ids % len(self.table)  # an odd number, so that all bits of the id count
 
 
-def content_ids(x: Tensor) -> Tensor:
+def content_hash(x: Tensor) -> Tensor:
     """64-bit identity of raw images (B, ...) from their content; (B,) long.
 
     An exact integer dot product of the bytes with fixed random odd numbers, wrapping at 2^64: the same for the

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.rng import uniform
 
 IMAGES = 10
@@ -41,15 +41,17 @@ def spherical_kmeans(
     for _ in range(iterations):
         sums, sizes = torch.zeros_like(start), start.new_zeros(count)
         for part in torch.split(rows, ROWS):
-            members = F.one_hot(nearest(part, centroids), count).to(rows.dtype)  # a product is repeatable on GPUs
+            members = F.one_hot(nearest_centroid(part, centroids), count).to(
+                rows.dtype
+            )  # a product is repeatable on GPUs
             sums += members.T @ part
             sizes += members.sum(0)
         fresh = (uniform((count,), 0, 1, generator, rows.device) * len(rows)).long().clamp(max=len(rows) - 1)
-        centroids = torch.where(sizes[:, None] > 0, unit(sums), rows[fresh])
-    return centroids, torch.cat([nearest(part, centroids) for part in torch.split(rows, ROWS)])
+        centroids = torch.where(sizes[:, None] > 0, l2_normalize(sums), rows[fresh])
+    return centroids, torch.cat([nearest_centroid(part, centroids) for part in torch.split(rows, ROWS)])
 
 
-def nearest(rows: Tensor, centroids: Tensor) -> Tensor:
+def nearest_centroid(rows: Tensor, centroids: Tensor) -> Tensor:
     """The most similar centroid (N,) long of each row: (N, D) unit, (K, D) unit."""
     with torch.autocast(rows.device.type, enabled=False):
         return (rows @ centroids.T).argmax(1)
@@ -66,7 +68,7 @@ class Clusters(nn.Module):
     """Several clusterings of the same images by spherical k-means, and which cluster an embedding belongs to.
 
     Two ways to move the centroids: `fit` on all rows of an experience, from where they were (warm start), or
-    `follow` batch by batch, without any boundary. An experience of fewer than `IMAGES` images a cluster uses only
+    `partial_fit` batch by batch, without any boundary. An experience of fewer than `IMAGES` images a cluster uses only
     the first N // `IMAGES` clusters, at least two: see `active`.
 
     Args:
@@ -89,7 +91,7 @@ class Clusters(nn.Module):
     basis: Tensor
 
     DECAY = 0.99
-    """Of the sizes in `follow`: centroids average over some 100 batches."""
+    """Of the sizes in `partial_fit`: centroids average over some 100 batches."""
 
     def __init__(
         self, heads: int, count: int, crops: int, dim: int, whiten: bool = False, balance: float = 0.0
@@ -98,7 +100,7 @@ class Clusters(nn.Module):
         if heads < 1 or count < 2:
             raise ValueError(f"{heads} clusterings into {count} clusters: give at least 1 and 2")
         self.whiten, self.balance = whiten, balance
-        self.register_buffer("centroids", unit(torch.randn(heads, count, dim)))
+        self.register_buffer("centroids", l2_normalize(torch.randn(heads, count, dim)))
         self.register_buffer("sizes", torch.zeros(heads, count))
         self.register_buffer("active", torch.tensor(count))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.long))
@@ -137,7 +139,7 @@ class Clusters(nn.Module):
         self.fitted += 1
 
     @torch.no_grad()
-    def follow(self, rows: Tensor, generator: Generator | None = None) -> None:
+    def partial_fit(self, rows: Tensor, generator: Generator | None = None) -> None:
         """Move the centroids towards a batch (B, V, D): online clustering (cf. ODC, arXiv:2006.10645).
 
         Clusters that have shrunk below a tenth of the mean size begin anew at rows of the batch.
@@ -148,7 +150,7 @@ class Clusters(nn.Module):
         for head, (centroids, sizes) in enumerate(zip(self.centroids, self.sizes, strict=True)):
             data = rows[:, head % rows.shape[1]]
             members = F.one_hot(self._similarity(rows, head).argmax(1), len(sizes)).to(data.dtype)
-            moved = unit(sizes[:, None] * centroids + members.T @ data)
+            moved = l2_normalize(sizes[:, None] * centroids + members.T @ data)
             centroids.copy_(torch.where(members.sum(0)[:, None] > 0, moved, centroids))
             sizes.mul_(self.DECAY).add_(members.sum(0))
             self._begin_anew(centroids, sizes, data, generator)
@@ -173,7 +175,7 @@ class Clusters(nn.Module):
         if not self.whiten:
             return rows
         with torch.autocast(rows.device.type, enabled=False):
-            return unit(torch.einsum("bvd,vde->bve", rows - self.mean, self.basis))
+            return l2_normalize(torch.einsum("bvd,vde->bve", rows - self.mean, self.basis))
 
     def _make_round(self, rows: Tensor) -> None:
         """Whitening that turns no axis (ZCA), so that the last centroids keep their meaning.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Momentum(nn.Module):
+class MomentumEncoder(nn.Module):
     """A slow copy of a network: parameters follow as an exponential moving average, without gradients.
 
     Buffers are deliberately not averaged: batch-norm statistics of the copy come from its own forwards in train
@@ -18,13 +18,13 @@ class Momentum(nn.Module):
     frozen for the rest of a stream.
 
     Args:
-        network: what is copied; call `follow` with it after each step.
+        network: what is copied; call `update` with it after each step.
         momentum: m of ``slow = m * slow + (1 - m) * network`` (MoCo eq. 2, BYOL eq. 1).
-        steps: K, period of the schedule, counted in the persistent `followed`; 0 for a constant momentum.
+        steps: K, period of the schedule, counted in the persistent `n_updates`; 0 for a constant momentum.
         final: what the momentum rises to; below 1, where the copy would stand still.
     """
 
-    followed: Tensor
+    n_updates: Tensor
 
     def __init__(self, network: nn.Module, momentum: float, steps: int = 0, final: float = 0.999) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Momentum(nn.Module):
             )
         self.momentum, self.steps, self.final = momentum, steps, final
         self.copy = copy.deepcopy(network).requires_grad_(False)
-        self.register_buffer("followed", torch.zeros((), dtype=torch.long))
+        self.register_buffer("n_updates", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -46,19 +46,19 @@ class Momentum(nn.Module):
         return out
 
     @torch.no_grad()
-    def follow(self, network: nn.Module) -> None:
+    def update(self, network: nn.Module) -> None:
         """Move the slow parameters towards those of `network` by ``1 - momentum``."""
         slow: list[Tensor] = list(self.copy.parameters())
         fast: list[Tensor] = list(network.parameters())
         if not self.steps:
             torch._foreach_lerp_(slow, fast, 1 - self.momentum)
         else:
-            rate = 1 - cosine_momentum(self.followed % self.steps, self.steps, self.momentum, self.final)
+            rate = 1 - cosine_momentum(self.n_updates % self.steps, self.steps, self.momentum, self.final)
             for parameter, target in zip(slow, fast, strict=True):
                 parameter.lerp_(target, rate.to(parameter.dtype))
-        self.followed += 1
+        self.n_updates += 1
 
 
 def cosine_momentum(step: Tensor, steps: int, start: float, final: float) -> Tensor:
-    """Momentum at a step (0-d) of half a cosine from `start` to `final`: BYOL (arXiv:2006.07733) sec. 3.3; 0-d."""
+    """MomentumEncoder at a step (0-d) of half a cosine from `start` to `final`: BYOL (arXiv:2006.07733) sec. 3.3; 0-d."""
     return final - (final - start) * (1 + torch.cos(math.pi * step.double() / steps)) / 2

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from avalanche_ssl.functional import log_mean_exp
 
 
-class Normaliser(nn.Module):
+class NCENormalizer(nn.Module):
     """log Z of NCE, where Z is the mean of exp(s/T) over the noise: a running mean, not the first batch's for life.
 
     The noise are the negatives alone: the key of a new image is its own embedding, with the largest exp(s/T) there is.
@@ -33,7 +33,7 @@ class Normaliser(nn.Module):
         return torch.where(self.steps > 0, self.log_z[number], self._of(scores.detach()).nan_to_num())
 
     @torch.no_grad()
-    def follow(self, scores: Sequence[Tensor]) -> None:
+    def update(self, scores: Sequence[Tensor]) -> None:
         """Take in a step: scores (B, 1 + K) of each contrast."""
         fresh = torch.stack([self._of(each) for each in scores])
         found = fresh.isfinite().all()

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 
 
 class Prototypes(nn.Module):
     """Unit vectors that embeddings are compared with, learned by gradient, frozen during the first steps.
 
     SwAV's last layer, without bias. The rows are normalised where they are used and written back normalised by
-    `settle`. While frozen they get a gradient of zero, and `settle` puts back what the optimiser did to them all
+    `normalize`. While frozen they get a gradient of zero, and `normalize` puts back what the optimiser did to them all
     the same (momentum, weight decay): they stay bit for bit. Nothing of this waits for the device.
 
     Args:
@@ -27,7 +27,7 @@ class Prototypes(nn.Module):
         if count < 2 or dim < 1 or freeze < 0:
             raise ValueError(f"{count} prototypes of length {dim}, frozen for {freeze} steps: give 2, 1, 0 or more")
         self.freeze = freeze
-        self.weight = nn.Parameter(unit(torch.randn(count, dim)))
+        self.weight = nn.Parameter(l2_normalize(torch.randn(count, dim)))
         self.register_buffer("kept", self.weight.detach().clone())
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
@@ -35,12 +35,12 @@ class Prototypes(nn.Module):
         """Similarities (..., K) of unit embeddings (..., D)."""
         with torch.autocast(z.device.type, enabled=False):
             weight = torch.where(self.steps < self.freeze, self.weight.detach(), self.weight)
-            return z @ unit(weight).T
+            return z @ l2_normalize(weight).T
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def normalize(self) -> None:
         """Count a step and normalise the rows; put them back if they are frozen."""
-        rows = torch.where(self.steps < self.freeze, self.kept, unit(self.weight))
+        rows = torch.where(self.steps < self.freeze, self.kept, l2_normalize(self.weight))
         self.weight.copy_(rows)
         self.kept.copy_(rows)
         self.steps += 1

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 
 
 class Queue(nn.Module):
@@ -17,25 +17,25 @@ class Queue(nn.Module):
     """
 
     rows: Tensor
-    pushed: Tensor
+    n_enqueued: Tensor
 
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
         if size < 1 or dim < 1:
             raise ValueError(f"a queue needs size and dim of at least 1, not {size} and {dim}")
-        self.register_buffer("rows", unit(torch.randn(size, dim)))
-        self.register_buffer("pushed", torch.zeros((), dtype=torch.long))
+        self.register_buffer("rows", l2_normalize(torch.randn(size, dim)))
+        self.register_buffer("n_enqueued", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def push(self, rows: Tensor) -> None:
+    def enqueue(self, rows: Tensor) -> None:
         """Write rows (B, D) over the oldest ones; of more than `size` rows the last `size` stay."""
         size = len(self.rows)
-        slots = (self.pushed + torch.arange(len(rows), device=rows.device)) % size
+        slots = (self.n_enqueued + torch.arange(len(rows), device=rows.device)) % size
         self.rows.index_copy_(0, slots[-size:], rows[-size:].to(self.rows.dtype))
-        self.pushed += len(rows)
+        self.n_enqueued += len(rows)
 
     def ages(self) -> Tensor:
         """How many rows were pushed after each row, (size,) long; -1 for rows never written."""
         size = len(self.rows)
-        age = (self.pushed - 1 - torch.arange(size, device=self.rows.device)) % size
-        return torch.where(age < self.pushed, age, -1)
+        age = (self.n_enqueued - 1 - torch.arange(size, device=self.rows.device)) % size
+        return torch.where(age < self.n_enqueued, age, -1)

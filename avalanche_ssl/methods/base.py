@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 Views = dict[str, Tensor]
 """Named random views of a batch; row i of every tensor belongs to image i."""
@@ -25,8 +25,8 @@ Outputs = dict[str, Tensor]
 """Named embeddings and what the loss needs beside them; row i of every tensor belongs to image i."""
 
 
-class Contrast(NamedTuple):
-    """A choice among candidates, as InfoNCE poses it, see `Method.contrasts`."""
+class ContrastiveScores(NamedTuple):
+    """A choice among candidates, as InfoNCE poses it, see `Method.contrastive_scores`."""
 
     scores: Tensor
     """(B, N), the positive in column 0; -inf is no candidate."""
@@ -36,8 +36,8 @@ class Contrast(NamedTuple):
     """Whether the scores are cosines, and so at most 1 apart from 0."""
 
 
-class Assignment(NamedTuple):
-    """Which clusters or prototypes images belong to, see `Method.assignments`."""
+class ClusterAssignment(NamedTuple):
+    """Which clusters or prototypes images belong to, see `Method.cluster_assignments`."""
 
     labels: Tensor
     """(B, H) long, in each of H clusterings."""
@@ -53,37 +53,37 @@ class Method(nn.Module):
 
     Args:
         encoder: what is learned and what probes read; (B, C, H, W) to (B, out_features).
-        augment: how random views are made; its `plain` is the deterministic view that `represent` uses.
+        augment: how random views are made; its `normalize_only` is the deterministic view that `extract_features` uses.
     """
 
     generator: torch.Generator | None = None
     """Source of randomness of views and sampling; the strategy sets its own. None: torch's global one."""
 
-    reads_labels: int = 0
+    num_classes_read: int = 0
     """How many classes' labels `loss` reads, as ``outputs["labels"]`` (B,) in 0, ..., n - 1, which the strategy then
     adds. 0: none, as every method but the supervised reference."""
 
-    fresh: int | None = None
+    n_new: int | None = None
     """How many images of the batch, the first ones, `update` may take for new; None: all. The strategy counts replayed
     images out, and those of a mini-batch that comes once more in the very next step."""
 
-    streaming: Mapping[str, Any] = {}
+    online_defaults: Mapping[str, Any] = {}
     """Settings that fit a stream of mini-batches without boundaries, each seen once: what `run.py --online` sets."""
 
-    needs_experiences: bool = False
+    requires_full_experience: bool = False
     """Whether `prepare` must see a whole experience, and mini-batches without boundaries will not do."""
 
-    pair: tuple[str, str] | None = None
+    positive_pair: tuple[str, str] | None = None
     """Names of two outputs whose rows should agree, to watch alignment and collapse. None: the method has none."""
 
-    def __init__(self, encoder: nn.Module, augment: Augment) -> None:
+    def __init__(self, encoder: nn.Module, augment: RandomView) -> None:
         super().__init__()
         self.encoder = encoder
         self.augment = augment
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         """Features (B, D) of raw images (B, C, H, W), for probes: no random views, nothing remembered."""
-        features: Tensor = self.encoder(self.augment.plain(x))
+        features: Tensor = self.encoder(self.augment.normalize_only(x))
         return features
 
     def views(self, x: Tensor) -> Views:
@@ -107,14 +107,14 @@ class Method(nn.Module):
     def update(self, outputs: Outputs) -> None:
         """Write to the memory; called once after each optimiser step, with the outputs of that step."""
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """InfoNCE's choices by name, for the bound log N - L of the mutual information; {} where none is defined.
 
         Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.plugins.monitor`.
         """
         return {}
 
-    def assignments(self, outputs: Outputs) -> Assignment | None:
+    def cluster_assignments(self, outputs: Outputs) -> ClusterAssignment | None:
         """The clusters or prototypes of the images, to watch how many are in use; None where there are none.
 
         Of outputs as they come from `forward`, in any mode; writes nothing. Read by `avalanche_ssl.plugins.monitor`.

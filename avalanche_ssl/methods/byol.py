@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses.noncontrastive import byol_loss
-from avalanche_ssl.memory.momentum import Momentum
+from avalanche_ssl.memory.momentum import MomentumEncoder
 from avalanche_ssl.methods.base import Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class BYOL(Method):
@@ -22,58 +22,58 @@ class BYOL(Method):
 
     Args:
         encoder: builds the encoder.
-        dim: length of a projection.
-        hidden: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
+        output_dim: length of a projection.
+        hidden_dim: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
         head_norm: batch norm at the end of the projection, too, as in MoCo v3. The paper has none; without it the
             projections of a fresh network are nearly parallel, which a short stream does not suffice to unlearn.
         momentum: of the slow copy. 0.996 in the paper; 0.99 for short streams.
         momentum_steps: steps over which the momentum rises along half a cosine before it starts again, best those of
             an experience; 0 for a constant momentum.
         momentum_final: what it rises to.
-        solarize: probability in the second view only (the paper's second set of augmentations).
+        solarize_prob: probability in the second view only (the paper's second set of augmentations).
         augment: how views are made.
     """
 
-    streaming = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
-    pair = ("prediction", "target")
+    online_defaults = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
+    positive_pair = ("prediction", "target")
 
     def __init__(
         self,
         encoder: EncoderFactory,
-        dim: int = 256,
-        hidden: int = 512,
+        output_dim: int = 256,
+        hidden_dim: int = 512,
         head_norm: bool = False,
         momentum: float = 0.99,
         momentum_steps: int = 0,
         momentum_final: float = 0.999,
-        solarize: float = 0.2,
-        augment: Augment = Augment(),
+        solarize_prob: float = 0.2,
+        augment: RandomView = RandomView(),
     ) -> None:
         network = encoder()
-        require_positive(dim=dim, hidden=hidden)
+        require_positive(output_dim=output_dim, hidden_dim=hidden_dim)
         require_range(0, 1, momentum=momentum, momentum_final=momentum_final)
         super().__init__(network, augment)
-        self.second_augment = replace(augment, solarize=solarize)
-        self.head = mlp(network.out_features, hidden, dim, last_norm=head_norm, last_affine=False)
-        self.predictor = mlp(dim, hidden, dim)
-        self.slow = Momentum(self.fast(), momentum, momentum_steps, momentum_final)
+        self.second_augment = replace(augment, solarize_prob=solarize_prob)
+        self.projection_head = mlp(network.out_features, hidden_dim, output_dim, last_norm=head_norm, last_affine=False)
+        self.predictor = mlp(output_dim, hidden_dim, output_dim)
+        self.momentum_encoder = MomentumEncoder(self.online_network(), momentum, momentum_steps, momentum_final)
 
-    def fast(self) -> nn.Sequential:
+    def online_network(self) -> nn.Sequential:
         """The encoder with its projection head, which the slow copy follows; without the predictor."""
-        return nn.Sequential(self.encoder, self.head)
+        return nn.Sequential(self.encoder, self.projection_head)
 
     def views(self, x: Tensor) -> Views:
         """Two random views, solarised at times in the second."""
         return {"first": self.augment(x, self.generator), "second": self.second_augment(x, self.generator)}
 
     def embed(self, views: Views) -> Outputs:
-        """Predictions (B, dim) of each view and the slow targets (B, dim) of the other, without gradient."""
-        fast = nn.Sequential(self.fast(), self.predictor)
+        """Predictions (B, output_dim) of each view and the slow targets (B, output_dim) of the other, without gradient."""
+        online = nn.Sequential(self.online_network(), self.predictor)
         return {
-            "prediction": fast(views["first"]),
-            "target": self.slow(views["second"]),
-            "prediction2": fast(views["second"]),
-            "target2": self.slow(views["first"]),
+            "prediction": online(views["first"]),
+            "target": self.momentum_encoder(views["second"]),
+            "prediction2": online(views["second"]),
+            "target2": self.momentum_encoder(views["first"]),
         }
 
     def loss(self, outputs: Outputs) -> Tensor:
@@ -84,4 +84,4 @@ class BYOL(Method):
 
     def update(self, outputs: Outputs) -> None:
         """Move the slow copy towards the encoder as it is after the step."""
-        self.slow.follow(self.fast())
+        self.momentum_encoder.update(self.online_network())

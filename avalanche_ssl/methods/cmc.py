@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, contrast_in_batch, info_nce, nce, pair_info_nce
-from avalanche_ssl.memory.bank import MemoryBank, content_ids
-from avalanche_ssl.memory.nce_normalizer import Normaliser
-from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
+from avalanche_ssl.memory.bank import MemoryBank, content_hash
+from avalanche_ssl.memory.nce_normalizer import NCENormalizer
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.color import lab_views, sobel, to_float
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
@@ -37,8 +37,8 @@ class CMC(Method):
         graph: "core" contrasts the first view with each other one, "full" all pairs (paper sec. 3.4).
         negatives: "bank" or "batch".
         objective: "info_nce" (softmax) or "nce" (binary, paper sec. 3.3), with the bank only.
-        dim: length of an embedding.
-        hidden: width of a head's hidden layer, 0 for the paper's linear head.
+        output_dim: length of an embedding.
+        hidden_dim: width of a head's hidden layer, 0 for the paper's linear head.
         head_norm: batch norm at the end of the heads, where the paper has none; a hidden layer always has it. Without,
             the embeddings of a young network lean one way, as in `MoCo`.
         temperature: similarities are divided by it.
@@ -57,14 +57,14 @@ class CMC(Method):
         graph: Literal["core", "full"] = "full",
         negatives: Literal["bank", "batch"] = "bank",
         objective: Literal["info_nce", "nce"] = "info_nce",
-        dim: int = 128,
-        hidden: int = 0,
+        output_dim: int = 128,
+        hidden_dim: int = 0,
         head_norm: bool = False,
         temperature: float = 0.07,
         capacity: int = 65536,
         count: int = 4096,
         bank_momentum: float = 0.5,
-        augment: Augment = Augment(),
+        augment: RandomView = RandomView(),
     ) -> None:
         unknown = [v for v in views if v not in CHANNELS]
         if unknown or len(views) < 2 or len(set(views)) < len(views):
@@ -72,26 +72,26 @@ class CMC(Method):
         if objective == "nce" and negatives == "batch":
             raise ValueError("objective 'nce' needs negatives='bank': in the batch give 'info_nce'")
         encoders = {v: encoder(CHANNELS[v], scale=1 / len(views)) for v in views}
-        require_positive(dim=dim, temperature=temperature, count=count, capacity=capacity)
-        require_range(0, hidden=hidden)
+        require_positive(output_dim=output_dim, temperature=temperature, count=count, capacity=capacity)
+        require_range(0, hidden_dim=hidden_dim)
         require_range(0, 1, bank_momentum=bank_momentum)
         super().__init__(nn.ModuleDict(encoders), augment)
         self.names = tuple(views)
-        self.pair = (views[0], views[1])
+        self.positive_pair = (views[0], views[1])
         self.temperature = temperature
         self.count = count
         self.pairs = list(combinations(range(len(views)), 2))
         if graph == "core":
             self.pairs = [pair for pair in self.pairs if pair[0] == 0]
-        layers = 2 if hidden else 1
-        head = partial(mlp, hidden=hidden, out_features=dim, layers=layers, last_norm=head_norm)
+        layers = 2 if hidden_dim else 1
+        head = partial(mlp, hidden_dim=hidden_dim, out_features=output_dim, layers=layers, last_norm=head_norm)
         self.heads = nn.ModuleDict({v: head(e.out_features) for v, e in encoders.items()})
         self.bank: MemoryBank | None = None
         if negatives == "bank":
-            self.bank = MemoryBank(capacity, len(views), dim, momentum=bank_momentum)
-        self.normaliser = Normaliser(2 * len(self.pairs), temperature) if objective == "nce" else None
+            self.bank = MemoryBank(capacity, len(views), output_dim, momentum=bank_momentum)
+        self.nce_normalizer = NCENormalizer(2 * len(self.pairs), temperature) if objective == "nce" else None
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         """Features of all views' encoders, concatenated as in the paper's evaluation: (B, sum of widths)."""
         views = self._split(to_float(x))
         return torch.cat([self.encoder[v](views[v]) for v in self.names], dim=1)
@@ -99,11 +99,11 @@ class CMC(Method):
     def views(self, x: Tensor) -> Views:
         """The colour channels of one random view, and the identity of each image if there is a bank."""
         views = self._split(self.augment.rgb(x, self.generator))
-        return views | {"ids": content_ids(x)} if self.bank else views
+        return views | {"ids": content_hash(x)} if self.bank else views
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, dim) of each view from its own encoder."""
-        outputs = {v: unit(self.heads[v](self.encoder[v](views[v]))) for v in self.names}
+        """Unit embeddings (B, output_dim) of each view from its own encoder."""
+        outputs = {v: l2_normalize(self.heads[v](self.encoder[v](views[v]))) for v in self.names}
         return outputs | {"ids": views["ids"]} if self.bank else outputs
 
     def loss(self, outputs: Outputs) -> Tensor:
@@ -115,17 +115,17 @@ class CMC(Method):
             losses = [pair_info_nce(z[i], z[j], self.temperature) for i, j in self.pairs]
         return torch.stack(losses).sum()
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """Each pair of views in both directions, against the bank or in the batch; InfoNCE even where NCE is learnt."""
         scores = self._scores(outputs) if self.bank else self._scores_in_batch(outputs)
-        return {f"{self.names[i]} to {self.names[j]}": Contrast(s, self.temperature) for i, j, s in scores}
+        return {f"{self.names[i]} to {self.names[j]}": ContrastiveScores(s, self.temperature) for i, j, s in scores}
 
     def update(self, outputs: Outputs) -> None:
         """Write each view's embedding to its own rows of the bank."""
         if not self.bank:
             return
-        if self.normaliser:
-            self.normaliser.follow([scores for *_, scores in self._scores(outputs)])
+        if self.nce_normalizer:
+            self.nce_normalizer.update([scores for *_, scores in self._scores(outputs)])
         self.bank.write(outputs["ids"], torch.stack([outputs[v] for v in self.names], dim=1))
 
     def _scores(self, outputs: Outputs) -> Iterator[tuple[int, int, Tensor]]:
@@ -133,7 +133,7 @@ class CMC(Method):
         assert self.bank
         z = torch.stack([outputs[v] for v in self.names], dim=1)  # (B, V, D)
         keys = self.bank.read(outputs["ids"], z)
-        slots, valid = self.bank.negatives(outputs["ids"], self.count, self.generator)
+        slots, valid = self.bank.sample_negatives(outputs["ids"], self.count, self.generator)
         rows = self.bank.rows[slots]  # (K, V, D)
         for pair in self.pairs:
             for i, j in (pair, pair[::-1]):
@@ -145,13 +145,13 @@ class CMC(Method):
                 yield i, j, contrast_in_batch(outputs[self.names[i]], outputs[self.names[j]])
 
     def _objective(self, scores: Tensor, number: int) -> Tensor:
-        if self.normaliser:
-            return nce(scores, self.temperature, self.normaliser(number, scores))
+        if self.nce_normalizer:
+            return nce(scores, self.temperature, self.nce_normalizer(number, scores))
         return info_nce(scores, self.temperature)
 
     def _split(self, rgb: Tensor) -> Views:
-        lightness, colour = lab_views(rgb)
-        views = {"l": lightness, "ab": colour}
+        lightness, color = lab_views(rgb)
+        views = {"l": lightness, "ab": color}
         if "edges" in self.names:
             views["edges"] = sobel(lightness)
         return {v: views[v] for v in self.names}

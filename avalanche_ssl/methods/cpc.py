@@ -10,9 +10,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses.contrastive import contrast
-from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.patches import drop_colors, grid
 
 MEASURED = 512
@@ -37,8 +37,8 @@ class CPC(Method):
         stride: pixels from a patch to the next.
         offsets: rows from the context to what it foretells; each at least ceil(patch / stride).
         directions: 1 foretells what lies below; 4 also from the other sides, each with its own context network.
-        dim: length of a target.
-        hidden: channels inside a block of the context network.
+        output_dim: length of a target.
+        hidden_dim: channels inside a block of the context network.
         blocks: of the context network; each sees one row further up and one column further to both sides.
         scale: of the (un-normalised) dot products, the inverse of a temperature.
         count: candidates drawn a step beside the right one, 0 for all positions of all images.
@@ -59,17 +59,17 @@ class CPC(Method):
         stride: int = 4,
         offsets: tuple[int, ...] = (2, 3, 4),
         directions: Literal[1, 4] = 1,
-        dim: int = 64,
-        hidden: int = 256,
+        output_dim: int = 64,
+        hidden_dim: int = 256,
         blocks: int = 5,
         scale: float = 0.1,
         count: int = 0,
         color_drop: float = 0.0,
-        patch_augment: Augment | None = None,
-        augment: Augment = Augment(),
+        patch_augment: RandomView | None = None,
+        augment: RandomView = RandomView(),
     ) -> None:
         _check_grid(augment.size, patch, stride, offsets)
-        require_positive(dim=dim, hidden=hidden, scale=scale)
+        require_positive(output_dim=output_dim, hidden_dim=hidden_dim, scale=scale)
         require_range(0, blocks=blocks, count=count)
         require_range(0, 1, color_drop=color_drop)
         network = encoder(norm=norm)
@@ -83,14 +83,14 @@ class CPC(Method):
         self.color_drop = color_drop
         self.patch_augment = patch_augment
         features = network.out_features
-        self.target = nn.Conv2d(features, dim, 1, bias=False)
-        self.contexts = nn.ModuleList(PixelCNN(features, hidden, blocks) for _ in range(directions))
+        self.target = nn.Conv2d(features, output_dim, 1, bias=False)
+        self.contexts = nn.ModuleList(PixelCNN(features, hidden_dim, blocks) for _ in range(directions))
         names = [f"{turn}-{k}" for turn, k in self._foretold()]
-        self.predictors = nn.ModuleDict({name: nn.Conv2d(features, dim, 1, bias=False) for name in names})
+        self.predictors = nn.ModuleDict({name: nn.Conv2d(features, output_dim, 1, bias=False) for name in names})
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         """Mean of the patches' features, (B, out_features)."""
-        return self._encode(grid(self.augment.plain(x), self.patch, self.stride)).mean((2, 3))
+        return self._encode(grid(self.augment.normalize_only(x), self.patch, self.stride)).mean((2, 3))
 
     def views(self, x: Tensor) -> Views:
         """The patches (B, rows, columns, C, patch, patch) of one random view."""
@@ -127,13 +127,15 @@ class CPC(Method):
         ]
         return torch.stack(losses).mean()
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """For each offset, the predictions of all directions, against at most `MEASURED` other candidates."""
         targets, drawn = outputs["targets"], self._draw(outputs["targets"], min(self.count or MEASURED, MEASURED))
         scores: dict[int, list[Tensor]] = {k: [] for k in self.offsets}
         for turn, k in self._foretold():
             scores[k].append(patch_scores(outputs[f"{turn}-{k}"], targets.rot90(turn, (2, 3)), k, drawn))
-        return {f"{k} rows on": Contrast(torch.cat(s), 1 / self.scale, cosine=False) for k, s in scores.items()}
+        return {
+            f"{k} rows on": ContrastiveScores(torch.cat(s), 1 / self.scale, cosine=False) for k, s in scores.items()
+        }
 
     def _encode(self, patches: Tensor) -> Tensor:
         """Features (B, F, rows, columns) of patches (B, rows, columns, C, p, p)."""
@@ -160,21 +162,21 @@ class PixelCNN(nn.Module):
 
     Args:
         channels: of the grid, and of the context.
-        hidden: channels inside a block.
+        hidden_dim: channels inside a block.
         blocks: residual blocks.
     """
 
-    def __init__(self, channels: int, hidden: int, blocks: int) -> None:
+    def __init__(self, channels: int, hidden_dim: int, blocks: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(channels, hidden, 1),
+                nn.Conv2d(channels, hidden_dim, 1),
                 nn.ReLU(inplace=True),
-                nn.Conv2d(hidden, hidden, (1, 3), padding=(0, 1)),
+                nn.Conv2d(hidden_dim, hidden_dim, (1, 3), padding=(0, 1)),
                 nn.ZeroPad2d((0, 0, 1, 0)),  # a row on top: the next kernel sees its own row and the one above
-                nn.Conv2d(hidden, hidden, (2, 1)),
+                nn.Conv2d(hidden_dim, hidden_dim, (2, 1)),
                 nn.ReLU(inplace=True),
-                nn.Conv2d(hidden, channels, 1),
+                nn.Conv2d(hidden_dim, channels, 1),
             )
             for _ in range(blocks)
         )

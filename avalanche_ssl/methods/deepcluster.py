@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.clustering import cluster_prediction
-from avalanche_ssl.memory.bank import MemoryBank, content_ids
+from avalanche_ssl.memory.bank import MemoryBank, content_hash
 from avalanche_ssl.memory.clusters import Clusters
-from avalanche_ssl.methods.base import Assignment, Method, Outputs, Views
+from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.inference import untouched
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.models.inference import eval_mode
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.color import grayscale, sobel, to_float
 
 
@@ -40,8 +40,8 @@ class DeepCluster(Method):
         clustering: "epoch" or "online".
         clusters: K of each clustering; 3,000 and 10,000 in the papers, for ImageNet.
         heads: clusterings.
-        dim: length of what is clustered: a projection, or the features of version 1 if it has a hidden layer.
-        hidden: width of the projection head; 0 for the encoder's own. In version 1 width of the first of two layers
+        output_dim: length of what is clustered: a projection, or the features of version 1 if it has a hidden layer.
+        hidden_dim: width of the projection head; 0 for the encoder's own. In version 1 width of the first of two layers
             between encoder and classifier, as AlexNet's have in the paper, whose convolutions are what is probed
             there: without (0) the encoder's own features become those of the clusters.
         temperature: of the softmax over centroids (version 2); online also the weight of the clusters' sizes.
@@ -54,7 +54,7 @@ class DeepCluster(Method):
         augment: how views are made.
     """
 
-    streaming = {"clustering": "online"}
+    online_defaults = {"clustering": "online"}
 
     def __init__(
         self,
@@ -63,73 +63,73 @@ class DeepCluster(Method):
         clustering: Literal["epoch", "online"] = "epoch",
         clusters: int = 128,
         heads: int = 3,
-        dim: int = 128,
-        hidden: int = 0,
+        output_dim: int = 128,
+        hidden_dim: int = 0,
         temperature: float = 0.1,
         iterations: int = 10,
         capacity: int = 65536,
         filtered: bool = False,
         redraw: bool = True,
-        augment: Augment = Augment(),
+        augment: RandomView = RandomView(),
     ) -> None:
-        require_positive(temperature=temperature, iterations=iterations, dim=dim, heads=heads)
+        require_positive(temperature=temperature, iterations=iterations, output_dim=output_dim, heads=heads)
         require_range(2, clusters=clusters)
-        require_range(0, hidden=hidden)
+        require_range(0, hidden_dim=hidden_dim)
         network = encoder(2) if filtered else encoder()
         super().__init__(network, augment)
         self.filtered = filtered
-        self.pair = ("first", "second") if version == 2 else None
-        self.names = self.pair or ("first",)
+        self.positive_pair = ("first", "second") if version == 2 else None
+        self.names = self.positive_pair or ("first",)
         self.online = clustering == "online"
-        self.needs_experiences = not self.online
+        self.requires_full_experience = not self.online
         self.redraw = redraw and version == 1
         self.temperature, self.iterations = temperature, iterations
         features = network.out_features
         self.classifier: nn.Linear | None = None
-        self.head: nn.Module = nn.Identity()
-        if version == 2 or hidden:
-            self.head = mlp(features, hidden or features, dim)
+        self.projection_head: nn.Module = nn.Identity()
+        if version == 2 or hidden_dim:
+            self.projection_head = mlp(features, hidden_dim or features, output_dim)
         else:
-            dim = features
+            output_dim = features
         if version == 1:
-            self.classifier = nn.Linear(dim, heads * clusters)
-        self.bank = MemoryBank(capacity, len(self.names), dim, momentum=0)
+            self.classifier = nn.Linear(output_dim, heads * clusters)
+        self.bank = MemoryBank(capacity, len(self.names), output_dim, momentum=0)
         self.clusters = Clusters(
-            heads, clusters, len(self.names), dim, whiten=version == 1, balance=temperature * self.online
+            heads, clusters, len(self.names), output_dim, whiten=version == 1, balance=temperature * self.online
         )
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         """Features (B, out_features) of the images, filtered as the views are."""
-        return super().represent(x) if not self.filtered else self.encoder(_edges(to_float(x)))
+        return super().extract_features(x) if not self.filtered else self.encoder(_edges(to_float(x)))
 
     def views(self, x: Tensor) -> Views:
         """One random view (version 1) or two, and the identity of each image."""
         view = self.augment if not self.filtered else lambda x, generator: _edges(self.augment.rgb(x, generator))
-        return {v: view(x, self.generator) for v in self.names} | {"ids": content_ids(x)}
+        return {v: view(x, self.generator) for v in self.names} | {"ids": content_hash(x)}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit projections (B, dim) of the views, in version 1 the encoder's features; from one forward."""
-        rows = self.head(self.encoder(torch.cat([views[v] for v in self.names])))
-        rows = rows if self.classifier else unit(rows)
+        """Unit projections (B, output_dim) of the views, in version 1 the encoder's features; from one forward."""
+        rows = self.projection_head(self.encoder(torch.cat([views[v] for v in self.names])))
+        rows = rows if self.classifier else l2_normalize(rows)
         return dict(zip(self.names, rows.chunk(len(self.names)), strict=True)) | {"ids": views["ids"]}
 
     def loss(self, outputs: Outputs) -> Tensor:
         """Cross-entropy of the images' clusters, mean over views and clusterings."""
-        labels = self.assignments(outputs).labels
+        labels = self.cluster_assignments(outputs).labels
         weight = 1 / self.clusters.sizes.clamp(min=1) if self.classifier else None
         losses = [cluster_prediction(self._scores(outputs[v]), labels, weight) for v in self.names]
         return torch.stack(losses).mean()
 
-    def assignments(self, outputs: Outputs) -> Assignment:
+    def cluster_assignments(self, outputs: Outputs) -> ClusterAssignment:
         """The cluster of each image in each clustering, by its row of the bank or else by its embedding."""
         labels = self.clusters.assign(self.bank.read(outputs["ids"], self._rows(outputs)))
-        return Assignment(labels, self.clusters.sizes.shape[1])
+        return ClusterAssignment(labels, self.clusters.sizes.shape[1])
 
     def update(self, outputs: Outputs) -> None:
         """Write the embeddings to the bank; online, move the centroids towards them."""
         rows = self._rows(outputs)
         if self.online:
-            self.clusters.follow(rows, self.generator)
+            self.clusters.partial_fit(rows, self.generator)
         self.bank.write(outputs["ids"], rows)
 
     @torch.no_grad()
@@ -138,11 +138,11 @@ class DeepCluster(Method):
         if self.online:
             return
         ids, rows = [], []
-        with untouched(self):
+        with eval_mode(self):
             for x in batches:
-                z = self.head(self.represent(x))
-                ids.append(content_ids(x))
-                rows.append(unit(z)[:, None].expand(-1, len(self.names), -1))  # the same for each crop
+                z = self.projection_head(self.extract_features(x))
+                ids.append(content_hash(x))
+                rows.append(l2_normalize(z)[:, None].expand(-1, len(self.names), -1))  # the same for each crop
         if not rows:
             return
         for some, row in zip(ids, rows, strict=True):
@@ -156,7 +156,7 @@ class DeepCluster(Method):
 
     def _rows(self, outputs: Outputs) -> Tensor:
         """Unit embeddings (B, V, D), without gradient."""
-        return unit(torch.stack([outputs[v].detach() for v in self.names], dim=1))
+        return l2_normalize(torch.stack([outputs[v].detach() for v in self.names], dim=1))
 
     def _scores(self, z: Tensor) -> Tensor:
         """Logits (B, H, K) of the clusters for embeddings (B, D)."""

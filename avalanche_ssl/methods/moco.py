@@ -4,30 +4,30 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, info_nce
-from avalanche_ssl.memory.momentum import Momentum
+from avalanche_ssl.memory.momentum import MomentumEncoder
 from avalanche_ssl.memory.queue import Queue
-from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import SplitBatchNorm
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class MoCo(Method):
     """Momentum contrast: find the key of a query among a queue of older keys.
 
     Remembers the slow key encoder with its head, and the queue, which knows no boundaries. v1:
-    ``hidden=0, temperature=0.07``; v2 (default): a head with one hidden layer. Keys are pushed once a step, after the
+    ``hidden_dim=0, temperature=0.07``; v2 (default): a head with one hidden layer. Keys are pushed once a step, after the
     loss, so no query meets its own key among the negatives. Replayed images come again and again and would meet older
     keys of their own there: theirs are not pushed. Batch norm is not shuffled: on one device shuffling changes nothing;
     `split_norm` has its effect.
 
     Args:
         encoder: builds the encoder.
-        dim: length of a key.
-        hidden: width of the head's hidden layer; -1 for the encoder's own (v2), 0 for a linear head (v1).
+        output_dim: length of a key.
+        hidden_dim: width of the head's hidden layer; -1 for the encoder's own (v2), 0 for a linear head (v1).
         head_norm: batch norm in the head, also at its end. The paper has none; without it the embeddings of a young
             network lean one way (mean cosine with the queue 0.4 to 0.8 in a trial of 300 steps, with it 0.0 to 0.1).
             With a linear head three seeds of a short stream gained 9 points without it and 25 with it.
@@ -41,68 +41,80 @@ class MoCo(Method):
         augment: how views are made.
     """
 
-    pair = ("query", "key")
+    positive_pair = ("query", "key")
 
     def __init__(
         self,
         encoder: EncoderFactory,
-        dim: int = 128,
-        hidden: int = -1,
+        output_dim: int = 128,
+        hidden_dim: int = -1,
         head_norm: bool = False,
         queue_size: int = 4096,
         momentum: float = 0.99,
         temperature: float = 0.1,
         symmetric: bool = False,
         split_norm: bool = False,
-        augment: Augment = Augment(),
+        augment: RandomView = RandomView(),
     ) -> None:
         network = encoder(norm="split") if split_norm else encoder()
-        require_positive(dim=dim, temperature=temperature)
-        require_range(-1, hidden=hidden)
+        require_positive(output_dim=output_dim, temperature=temperature)
+        require_range(-1, hidden_dim=hidden_dim)
         super().__init__(network, augment)
         self.temperature = temperature
         self.symmetric = symmetric
         features = network.out_features
-        width = features if hidden < 0 else hidden
-        self.head = mlp(features, width, dim, layers=2 if width else 1, norm=head_norm, last_norm=head_norm)
-        self.slow = Momentum(self.fast(), momentum)
-        for module in self.slow.modules():
+        width = features if hidden_dim < 0 else hidden_dim
+        self.projection_head = mlp(
+            features, width, output_dim, layers=2 if width else 1, norm=head_norm, last_norm=head_norm
+        )
+        self.momentum_encoder = MomentumEncoder(self.online_network(), momentum)
+        for module in self.momentum_encoder.modules():
             if isinstance(module, SplitBatchNorm):
                 module.interleaved = True
-        self.queue = Queue(queue_size, dim)
+        self.queue = Queue(queue_size, output_dim)
 
-    def fast(self) -> nn.Sequential:
+    def online_network(self) -> nn.Sequential:
         """The query encoder with its head, which the slow copy follows."""
-        return nn.Sequential(self.encoder, self.head)
+        return nn.Sequential(self.encoder, self.projection_head)
 
     def views(self, x: Tensor) -> Views:
         """Two random views."""
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit queries (B, dim) of the first view, slow keys of the second, without gradient."""
-        fast = self.fast()
-        outputs = {"query": unit(fast(views["first"])), "key": unit(self.slow(views["second"]))}
+        """Unit queries (B, output_dim) of the first view, slow keys of the second, without gradient."""
+        online = self.online_network()
+        outputs = {
+            "query": l2_normalize(online(views["first"])),
+            "key": l2_normalize(self.momentum_encoder(views["second"])),
+        }
         if self.symmetric:
-            outputs |= {"query2": unit(fast(views["second"])), "key2": unit(self.slow(views["first"]))}
+            outputs |= {
+                "query2": l2_normalize(online(views["second"])),
+                "key2": l2_normalize(self.momentum_encoder(views["first"])),
+            }
         return outputs
 
     def loss(self, outputs: Outputs) -> Tensor:
         """InfoNCE of each query's key against the queue as it was before this step."""
-        losses = [info_nce(c.scores, c.temperature) for c in self.contrasts(outputs).values()]
+        losses = [info_nce(c.scores, c.temperature) for c in self.contrastive_scores(outputs).values()]
         return torch.stack(losses).sum()
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """Each query against its key and the queue, N = queue_size + 1; old keys make it easier than it looks."""
         rows = self.queue.rows
-        scores = {"first to second": Contrast(contrast(outputs["query"], outputs["key"], rows), self.temperature)}
+        scores = {
+            "first to second": ContrastiveScores(contrast(outputs["query"], outputs["key"], rows), self.temperature)
+        }
         if self.symmetric:
-            scores["second to first"] = Contrast(contrast(outputs["query2"], outputs["key2"], rows), self.temperature)
+            scores["second to first"] = ContrastiveScores(
+                contrast(outputs["query2"], outputs["key2"], rows), self.temperature
+            )
         return scores
 
     def update(self, outputs: Outputs) -> None:
         """Move the slow copy towards the encoder, and push the keys of new images."""
-        self.slow.follow(self.fast())
-        self.queue.push(outputs["key"][: self.fresh])
+        self.momentum_encoder.update(self.online_network())
+        self.queue.enqueue(outputs["key"][: self.n_new])
         if self.symmetric:
-            self.queue.push(outputs["key2"][: self.fresh])
+            self.queue.enqueue(outputs["key2"][: self.n_new])

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce
-from avalanche_ssl.memory.momentum import Momentum
-from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
+from avalanche_ssl.memory.momentum import MomentumEncoder
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class MoCoV3(Method):
@@ -22,73 +22,77 @@ class MoCoV3(Method):
 
     Args:
         encoder: builds the encoder.
-        dim: length of a key.
-        hidden: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
+        output_dim: length of a key.
+        hidden_dim: width of the hidden layers of projection and prediction. 4096 in the paper, for 2048 features.
         layers: of the projection head: 2 for ResNets, 3 for ViT.
         temperature: of InfoNCE. 1.0 in the paper for ResNet-50 at a batch of 4096, 0.2 for ViT and CIFAR.
         momentum: of the slow copy, constant by default: see `BYOL`.
         momentum_steps: steps over which the momentum rises before it starts again; 0 for a constant momentum.
         momentum_final: what it rises to.
-        solarize: probability in the second view only, as in BYOL.
+        solarize_prob: probability in the second view only, as in BYOL.
         augment: how views are made.
     """
 
-    streaming = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
-    pair = ("query", "key")
+    online_defaults = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
+    positive_pair = ("query", "key")
 
     def __init__(
         self,
         encoder: EncoderFactory,
-        dim: int = 256,
-        hidden: int = 512,
+        output_dim: int = 256,
+        hidden_dim: int = 512,
         layers: int = 2,
         temperature: float = 0.2,
         momentum: float = 0.99,
         momentum_steps: int = 0,
         momentum_final: float = 0.999,
-        solarize: float = 0.2,
-        augment: Augment = Augment(),
+        solarize_prob: float = 0.2,
+        augment: RandomView = RandomView(),
     ) -> None:
         network = encoder()
-        require_positive(dim=dim, hidden=hidden, layers=layers, temperature=temperature)
+        require_positive(output_dim=output_dim, hidden_dim=hidden_dim, layers=layers, temperature=temperature)
         require_range(0, 1, momentum=momentum, momentum_final=momentum_final)
         super().__init__(network, augment)
-        self.second_augment = replace(augment, solarize=solarize)
+        self.second_augment = replace(augment, solarize_prob=solarize_prob)
         self.temperature = temperature
-        self.head = mlp(network.out_features, hidden, dim, layers, last_norm=True, last_affine=False)
-        self.predictor = mlp(dim, hidden, dim, last_norm=True, last_affine=False)
-        self.slow = Momentum(self.fast(), momentum, momentum_steps, momentum_final)
+        self.projection_head = mlp(
+            network.out_features, hidden_dim, output_dim, layers, last_norm=True, last_affine=False
+        )
+        self.predictor = mlp(output_dim, hidden_dim, output_dim, last_norm=True, last_affine=False)
+        self.momentum_encoder = MomentumEncoder(self.online_network(), momentum, momentum_steps, momentum_final)
 
-    def fast(self) -> nn.Sequential:
+    def online_network(self) -> nn.Sequential:
         """The encoder with its projection head, which the slow copy follows; without the predictor."""
-        return nn.Sequential(self.encoder, self.head)
+        return nn.Sequential(self.encoder, self.projection_head)
 
     def views(self, x: Tensor) -> Views:
         """Two random views, solarised at times in the second."""
         return {"first": self.augment(x, self.generator), "second": self.second_augment(x, self.generator)}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit queries (B, dim) of each view and the slow unit keys (B, dim) of the other, without gradient."""
-        fast = nn.Sequential(self.fast(), self.predictor)
+        """Unit queries (B, output_dim) of each view and the slow unit keys (B, output_dim) of the other, without gradient."""
+        online = nn.Sequential(self.online_network(), self.predictor)
         return {
-            "query": unit(fast(views["first"])),
-            "key": unit(self.slow(views["second"])),
-            "query2": unit(fast(views["second"])),
-            "key2": unit(self.slow(views["first"])),
+            "query": l2_normalize(online(views["first"])),
+            "key": l2_normalize(self.momentum_encoder(views["second"])),
+            "query2": l2_normalize(online(views["second"])),
+            "key2": l2_normalize(self.momentum_encoder(views["first"])),
         }
 
     def loss(self, outputs: Outputs) -> Tensor:
         """2 tau InfoNCE, summed over both directions (algorithm 1)."""
-        losses = [info_nce(c.scores, c.temperature) for c in self.contrasts(outputs).values()]
+        losses = [info_nce(c.scores, c.temperature) for c in self.contrastive_scores(outputs).values()]
         return 2 * self.temperature * torch.stack(losses).sum()
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """Each query against its key and the batch's other keys, N = B."""
         return {
-            "first to second": Contrast(contrast_in_batch(outputs["query"], outputs["key"]), self.temperature),
-            "second to first": Contrast(contrast_in_batch(outputs["query2"], outputs["key2"]), self.temperature),
+            "first to second": ContrastiveScores(contrast_in_batch(outputs["query"], outputs["key"]), self.temperature),
+            "second to first": ContrastiveScores(
+                contrast_in_batch(outputs["query2"], outputs["key2"]), self.temperature
+            ),
         }
 
     def update(self, outputs: Outputs) -> None:
         """Move the slow copy towards the encoder."""
-        self.slow.follow(self.fast())
+        self.momentum_encoder.update(self.online_network())

@@ -7,15 +7,15 @@ from typing import Literal
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
-from avalanche_ssl.memory.bank import MemoryBank, content_ids
-from avalanche_ssl.memory.nce_normalizer import Normaliser
-from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
+from avalanche_ssl.memory.bank import MemoryBank, content_hash
+from avalanche_ssl.memory.nce_normalizer import NCENormalizer
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import frozen_buffers
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.color import normalize
 from avalanche_ssl.transforms.patches import jigsaw, random_turns
 
@@ -32,7 +32,7 @@ class PIRL(Method):
     row is its present embedding, without gradient.
 
     Batch norm: the transformed images have a forward of their own, normalised by their own batch, and leave the
-    running statistics alone, which therefore are those of whole, upright images as `represent` reads them.
+    running statistics alone, which therefore are those of whole, upright images as `extract_features` reads them.
 
     In a short stream negatives from the bank teach nothing: its rows are as old as an epoch, in which a young encoder
     turns its space around, and to move away from where others were is no reason to spread. ``negatives="batch"``
@@ -46,8 +46,8 @@ class PIRL(Method):
         objective: "info_nce" (softmax); "paper" (eq. 4 and 5 to the letter: softmax, and the sum over negatives of
             log(1 - h)); or "nce" (binary, with a normaliser Z, as the authors' code).
         weight: lambda, of the transformed image's term.
-        dim: length of an embedding, also of a patch's before the patches are joined.
-        hidden: width of a head's hidden layer, 0 for the paper's linear heads.
+        output_dim: length of an embedding, also of a patch's before the patches are joined.
+        hidden_dim: width of a head's hidden layer, 0 for the paper's linear heads.
         head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a
             fresh encoder are nearly all the same.
         temperature: similarities are divided by it.
@@ -61,7 +61,7 @@ class PIRL(Method):
         transform: how the image is cropped, mirrored and coloured for the pretext; each patch has colours of its own.
     """
 
-    pair = ANCHORS
+    positive_pair = ANCHORS
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class PIRL(Method):
         negatives: Literal["bank", "batch"] = "bank",
         objective: Literal["info_nce", "paper", "nce"] = "info_nce",
         weight: float = 0.5,
-        dim: int = 128,
-        hidden: int = 0,
+        output_dim: int = 128,
+        hidden_dim: int = 0,
         head_norm: bool = False,
         temperature: float = 0.07,
         capacity: int = 65536,
@@ -80,12 +80,12 @@ class PIRL(Method):
         cells: int = 3,
         cell: int = 11,
         patch: int = 8,
-        augment: Augment = Augment(),
-        transform: Augment = Augment(scale=(0.6, 1.0)),
+        augment: RandomView = RandomView(),
+        transform: RandomView = RandomView(scale=(0.6, 1.0)),
     ) -> None:
-        require_positive(dim=dim, temperature=temperature, count=count)
+        require_positive(output_dim=output_dim, temperature=temperature, count=count)
         require_range(0, 1, weight=weight)
-        require_range(0, hidden=hidden)
+        require_range(0, hidden_dim=hidden_dim)
         if cells < 1 or not 1 <= patch <= cell:
             raise UsageError(f"{cells} cells of {cell} pixels, patch {patch}: give at least 1 cell, and patch <= cell")
         network = encoder()
@@ -100,13 +100,15 @@ class PIRL(Method):
         self.transform = transform
         features = network.out_features
         rotation = pretext == "rotation"
-        layers = 2 if hidden else 1
-        head = partial(mlp, hidden=hidden, out_features=dim, layers=layers, norm=head_norm, last_norm=head_norm)
-        self.head = head(features)
-        self.patch_head = nn.Identity() if rotation else nn.Linear(features, dim)
-        self.transformed_head = head(features if rotation else cells**2 * dim)
-        self.bank = MemoryBank(capacity, dim, momentum=bank_momentum)
-        self.normaliser = Normaliser(len(ANCHORS), temperature) if objective == "nce" else None
+        layers = 2 if hidden_dim else 1
+        head = partial(
+            mlp, hidden_dim=hidden_dim, out_features=output_dim, layers=layers, norm=head_norm, last_norm=head_norm
+        )
+        self.projection_head = head(features)
+        self.patch_head = nn.Identity() if rotation else nn.Linear(features, output_dim)
+        self.transformed_head = head(features if rotation else cells**2 * output_dim)
+        self.bank = MemoryBank(capacity, output_dim, momentum=bank_momentum)
+        self.nce_normalizer = NCENormalizer(len(ANCHORS), temperature) if objective == "nce" else None
 
     def views(self, x: Tensor) -> Views:
         """A random view, another that is transformed, and the identity of each image.
@@ -114,14 +116,14 @@ class PIRL(Method):
         The transformed view is (B, C, H, W) for rotation, and (B, cells^2, C, patch, patch) for a puzzle.
         """
         transformed = self._rotated(x) if self.pretext == "rotation" else self._puzzle(x)
-        return {"image": self.augment(x, self.generator), "transformed": transformed, "ids": content_ids(x)}
+        return {"image": self.augment(x, self.generator), "transformed": transformed, "ids": content_hash(x)}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, dim) of the image, f(v_I), and of the transformed image, g(v_{I^t})."""
-        image = unit(self.head(self.encoder(views["image"])))
+        """Unit embeddings (B, output_dim) of the image, f(v_I), and of the transformed image, g(v_{I^t})."""
+        image = l2_normalize(self.projection_head(self.encoder(views["image"])))
         with frozen_buffers(self.encoder):
             features = self.encoder(views["transformed"].flatten(0, -4))  # patches in their random order
-        transformed = unit(self.transformed_head(self.patch_head(features).view(len(image), -1)))
+        transformed = l2_normalize(self.transformed_head(self.patch_head(features).view(len(image), -1)))
         return {"image": image, "transformed": transformed, "ids": views["ids"]}
 
     def loss(self, outputs: Outputs) -> Tensor:
@@ -129,25 +131,25 @@ class PIRL(Method):
         transformed, image = (self._objective(s, i) for i, s in enumerate(self._scores(outputs)))
         return self.weight * transformed + (1 - self.weight) * image
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """Both anchors against the bank; "image" is about the image and its own past."""
         scores = zip(ANCHORS, self._scores(outputs), strict=True)
-        return {f"{name} to bank": Contrast(s, self.temperature) for name, s in scores}
+        return {f"{name} to bank": ContrastiveScores(s, self.temperature) for name, s in scores}
 
     def update(self, outputs: Outputs) -> None:
         """Write the untransformed image's embedding, and nothing of the transformed one."""
-        if self.normaliser:
-            self.normaliser.follow(self._scores(outputs))
+        if self.nce_normalizer:
+            self.nce_normalizer.update(self._scores(outputs))
         self.bank.write(outputs["ids"], outputs["image"])
 
     def _puzzle(self, x: Tensor) -> Tensor:
         """Crop to the canvas, cut, and colour each patch by itself."""
-        shape = replace(self.transform, jitter=0.0, gray=0.0, blur=0.0, solarize=0.0)
+        shape = replace(self.transform, jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
         canvas = shape.rgb(x, self.generator, self.cells * self.cell)
         if self.pretext == "both":
             canvas = random_turns(canvas, self.generator)
         patches = jigsaw(canvas, self.cells, self.patch, self.generator)
-        color = replace(self.transform, scale=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0)
+        color = replace(self.transform, scale=(1.0, 1.0), ratio=(1.0, 1.0), hflip_prob=0.0)
         return color(patches.flatten(0, 1), self.generator, self.patch).view_as(patches)
 
     def _rotated(self, x: Tensor) -> Tensor:
@@ -160,12 +162,12 @@ class PIRL(Method):
         if self.in_batch:
             other = outputs["ids"][:, None] != outputs["ids"]
             return [contrast(outputs[name], key, outputs["image"], other) for name in ANCHORS]
-        slots, valid = self.bank.negatives(outputs["ids"], self.count, self.generator)
+        slots, valid = self.bank.sample_negatives(outputs["ids"], self.count, self.generator)
         rows = self.bank.rows[slots]  # (K, D)
         return [contrast(outputs[name], key, rows, valid) for name in ANCHORS]
 
     def _objective(self, scores: Tensor, anchor: int) -> Tensor:
-        if self.normaliser:
-            return nce(scores, self.temperature, self.normaliser(anchor, scores))
+        if self.nce_normalizer:
+            return nce(scores, self.temperature, self.nce_normalizer(anchor, scores))
         objective = softmax_nce if self.objective == "paper" else info_nce
         return objective(scores, self.temperature)

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, nt_xent
-from avalanche_ssl.methods.base import Contrast, Method, Outputs, Views
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class SimCLR(Method):
@@ -17,48 +17,48 @@ class SimCLR(Method):
 
     Args:
         encoder: builds the encoder.
-        dim: length of an embedding.
-        hidden: width of the projection head; 0 for the encoder's own.
+        output_dim: length of an embedding.
+        hidden_dim: width of the projection head; 0 for the encoder's own.
         temperature: of NT-Xent. 0.5 is the paper's for CIFAR (appendix B.9).
         augment: how views are made.
     """
 
-    pair = ("first", "second")
+    positive_pair = ("first", "second")
 
     def __init__(
         self,
         encoder: EncoderFactory,
-        dim: int = 128,
-        hidden: int = 0,
+        output_dim: int = 128,
+        hidden_dim: int = 0,
         temperature: float = 0.5,
-        augment: Augment = Augment(),
+        augment: RandomView = RandomView(),
     ) -> None:
         network = encoder()
-        require_positive(dim=dim, temperature=temperature)
-        require_range(0, hidden=hidden)
+        require_positive(output_dim=output_dim, temperature=temperature)
+        require_range(0, hidden_dim=hidden_dim)
         super().__init__(network, augment)
         self.temperature = temperature
         features = network.out_features
-        self.head = mlp(features, hidden or features, dim, last_norm=True)
+        self.projection_head = mlp(features, hidden_dim or features, output_dim, last_norm=True)
 
     def views(self, x: Tensor) -> Views:
         """Two random views."""
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, dim) of both views, from one forward: batch norm sees 2B, as in the paper."""
+        """Unit embeddings (B, output_dim) of both views, from one forward: batch norm sees 2B, as in the paper."""
         both = torch.cat([views["first"], views["second"]])
-        first, second = unit(self.head(self.encoder(both))).chunk(2)
+        first, second = l2_normalize(self.projection_head(self.encoder(both))).chunk(2)
         return {"first": first, "second": second}
 
     def loss(self, outputs: Outputs) -> Tensor:
         """NT-Xent, mean over the 2B embeddings."""
         return nt_xent(outputs["first"], outputs["second"], self.temperature)
 
-    def contrasts(self, outputs: Outputs) -> dict[str, Contrast]:
+    def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
         """Each of the 2B embeddings against the 2B - 1 others; rows beyond B are the second view's."""
         z = torch.cat([outputs["first"], outputs["second"]])
         own = torch.eye(len(z), dtype=torch.bool, device=z.device)
         partner = own.roll(len(z) // 2, 0)
         scores = contrast(z, torch.cat([outputs["second"], outputs["first"]]), z, ~(own | partner))
-        return {"first and second": Contrast(scores, self.temperature)}
+        return {"first and second": ContrastiveScores(scores, self.temperature)}

@@ -7,19 +7,19 @@ from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.methods.base import Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class Supervised(Method):
     """Cross-entropy on labels, learnt from the same stream: what self-supervised methods are compared with.
 
-    The one method that declares `reads_labels`: the strategy then adds the labels to what `loss` is given. Views and
+    The one method that declares `num_classes_read`: the strategy then adds the labels to what `loss` is given. Views and
     embeddings stay without labels. One head for all classes of the stream, made at the start.
 
     Args:
         encoder: builds the encoder.
         classes: of the whole stream; more than it has do no harm.
-        hidden: width of a hidden layer with batch norm between encoder and classifier, 0 for none. As the projection
+        hidden_dim: width of a hidden layer with batch norm between encoder and classifier, 0 for none. As the projection
             heads of self-supervised methods it lets the encoder keep what the present classes do not ask for (SL+MLP,
             Marczak et al. 2024, arXiv:2311.13321).
         augment: how views are made. Crops and mirroring as usual with labels, without colour.
@@ -29,16 +29,16 @@ class Supervised(Method):
         self,
         encoder: EncoderFactory,
         classes: int = 100,
-        hidden: int = 0,
-        augment: Augment = Augment(scale=(0.5, 1.0), jitter=0.0, gray=0.0),
+        hidden_dim: int = 0,
+        augment: RandomView = RandomView(scale=(0.5, 1.0), jitter_prob=0.0, gray_prob=0.0),
     ) -> None:
         if classes < 2:
             raise ValueError(f"a supervised head needs 2 classes or more, not {classes}")
-        require_range(0, hidden=hidden)
+        require_range(0, hidden_dim=hidden_dim)
         network = encoder()
         super().__init__(network, augment)
-        self.reads_labels = classes
-        self.head = mlp(network.out_features, hidden, classes, layers=2 if hidden else 1)
+        self.num_classes_read = classes
+        self.projection_head = mlp(network.out_features, hidden_dim, classes, layers=2 if hidden_dim else 1)
 
     def views(self, x: Tensor) -> Views:
         """One random view."""
@@ -46,7 +46,7 @@ class Supervised(Method):
 
     def embed(self, views: Views) -> Outputs:
         """Logits (B, classes)."""
-        return {"logits": self.head(self.encoder(views["view"]))}
+        return {"logits": self.projection_head(self.encoder(views["view"]))}
 
     def loss(self, outputs: Outputs) -> Tensor:
         """Cross-entropy of the logits with the labels, which the strategy adds."""

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.clustering import sinkhorn, swapped_prediction
 from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.memory.queue import Queue
-from avalanche_ssl.methods.base import Assignment, Method, Outputs, Views
+from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.norms import frozen_buffers
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 LARGE = ("first", "second")
 """The large crops of an image: those whose codes are computed."""
@@ -31,14 +31,14 @@ class SwAV(Method):
     steps. So it needs no boundary. A queue much longer than an experience would let old images claim a share of
     the prototypes.
 
-    A stream of mini-batches of 10 images is too little for codes that use 128 prototypes equally: there (`streaming`)
+    A stream of mini-batches of 10 images is too little for codes that use 128 prototypes equally: there (`online_defaults`)
     a queue of three rows a prototype joins in. Replayed images are pushed to it like others, for it shall be composed
     as the batches are.
 
     Args:
         encoder: builds the encoder.
-        dim: length of an embedding.
-        hidden: width of the projection head; 0 for the encoder's own.
+        output_dim: length of an embedding.
+        hidden_dim: width of the projection head; 0 for the encoder's own.
         prototypes: K. The paper's 3,000 are for ImageNet; codes need a batch (with queue) of some K images.
         temperature: of the predictions.
         epsilon: of the codes; the smaller, the sharper. A loss that stays at log K asks for a smaller one.
@@ -53,14 +53,14 @@ class SwAV(Method):
         augment: how crops are made; its scale and size are those of the large crops.
     """
 
-    streaming = {"queue_size": 384}
-    pair = LARGE
+    online_defaults = {"queue_size": 384}
+    positive_pair = LARGE
 
     def __init__(
         self,
         encoder: EncoderFactory,
-        dim: int = 128,
-        hidden: int = 0,
+        output_dim: int = 128,
+        hidden_dim: int = 0,
         prototypes: int = 128,
         temperature: float = 0.1,
         epsilon: float = 0.05,
@@ -71,10 +71,10 @@ class SwAV(Method):
         small_crops: int = 0,
         small_size: int = 16,
         small_scale: tuple[float, float] = (0.05, 0.2),
-        augment: Augment = Augment(),
+        augment: RandomView = RandomView(),
     ) -> None:
-        require_positive(dim=dim, temperature=temperature, epsilon=epsilon, iterations=iterations)
-        require_range(0, hidden=hidden, queue_size=queue_size, small_crops=small_crops, freeze=freeze)
+        require_positive(output_dim=output_dim, temperature=temperature, epsilon=epsilon, iterations=iterations)
+        require_range(0, hidden_dim=hidden_dim, queue_size=queue_size, small_crops=small_crops, freeze=freeze)
         network = encoder()
         super().__init__(network, augment)
         self.small = replace(augment, size=small_size, scale=small_scale)
@@ -82,9 +82,9 @@ class SwAV(Method):
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.hard = codes == "hard"
         features = network.out_features
-        self.head = mlp(features, hidden or features, dim)
-        self.prototypes = Prototypes(prototypes, dim, freeze)
-        self.queues = nn.ModuleList(Queue(queue_size, dim) for _ in (LARGE if queue_size else ()))
+        self.projection_head = mlp(features, hidden_dim or features, output_dim)
+        self.prototypes = Prototypes(prototypes, output_dim, freeze)
+        self.queues = nn.ModuleList(Queue(queue_size, output_dim) for _ in (LARGE if queue_size else ()))
 
     def views(self, x: Tensor) -> Views:
         """Two large crops (B, C, H, W) and, if any, the small ones (B, n, C, h, w)."""
@@ -95,7 +95,7 @@ class SwAV(Method):
         return views
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, dim), of small crops (B, n, dim); crops of a size share batch statistics.
+        """Unit embeddings (B, output_dim), of small crops (B, n, output_dim); crops of a size share batch statistics.
 
         Small crops leave the running statistics of the encoder alone, which are those of whole images.
         """
@@ -103,7 +103,7 @@ class SwAV(Method):
         if self.small_crops:
             with frozen_buffers(self.encoder):
                 features.append(self.encoder(views["small"].flatten(0, 1)))
-        rows = unit(self.head(torch.cat(features)))
+        rows = l2_normalize(self.projection_head(torch.cat(features)))
         batch = len(views["first"])
         outputs = {"first": rows[:batch], "second": rows[batch : 2 * batch]}
         if self.small_crops:
@@ -117,17 +117,17 @@ class SwAV(Method):
         codes = [self._codes(scores[:, crop].detach(), crop) for crop in range(len(LARGE))]
         return swapped_prediction(scores, torch.stack(codes, dim=1), self.temperature)
 
-    def assignments(self, outputs: Outputs) -> Assignment:
+    def cluster_assignments(self, outputs: Outputs) -> ClusterAssignment:
         """The best prototype of both large crops."""
         best = [self.prototypes(outputs[crop]).argmax(1) for crop in LARGE]
-        return Assignment(torch.stack(best, dim=1), len(self.prototypes.weight))
+        return ClusterAssignment(torch.stack(best, dim=1), len(self.prototypes.weight))
 
     def update(self, outputs: Outputs) -> None:
         """Normalise the prototypes, or keep them while frozen; push the large crops, each to its own queue."""
-        self.prototypes.settle()
+        self.prototypes.normalize()
         if self.queues:
             for number, crop in enumerate(LARGE):
-                self._queue(number).push(outputs[crop])
+                self._queue(number).enqueue(outputs[crop])
 
     def _queue(self, crop: int) -> Queue:
         queue = self.queues[crop]
@@ -140,7 +140,7 @@ class SwAV(Method):
         batch, valid = len(scores), None
         if self.queues:
             queue = self._queue(crop)
-            full = (queue.pushed >= len(queue.rows)).expand(len(queue.rows))
+            full = (queue.n_enqueued >= len(queue.rows)).expand(len(queue.rows))
             valid = torch.cat([full.new_ones(batch), full])
             scores = torch.cat([scores, self.prototypes(queue.rows)])
         codes = sinkhorn(scores, self.epsilon, self.iterations, valid)[:batch]

@@ -7,7 +7,7 @@ from avalanche_ssl.losses.noncontrastive import vicreg_loss
 from avalanche_ssl.methods.base import Method, Outputs, Views
 from avalanche_ssl.models.encoder import EncoderFactory
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class VICReg(Method):
@@ -15,7 +15,7 @@ class VICReg(Method):
 
     Args:
         encoder: builds the encoder.
-        dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 for some hundred features.
+        output_dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 for some hundred features.
         layers: of the projection head.
         invariance: weight of the views' mean squared difference.
         variance: weight of the hinge on the standard deviations.
@@ -23,32 +23,32 @@ class VICReg(Method):
         augment: how views are made.
     """
 
-    pair = ("first", "second")
+    positive_pair = ("first", "second")
 
     def __init__(
         self,
         encoder: EncoderFactory,
-        dim: int = 512,
+        output_dim: int = 512,
         layers: int = 3,
         invariance: float = 25.0,
         variance: float = 25.0,
         covariance: float = 1.0,
-        augment: Augment = Augment(),
+        augment: RandomView = RandomView(),
     ) -> None:
         network = encoder()
-        require_positive(dim=dim, layers=layers)
+        require_positive(output_dim=output_dim, layers=layers)
         require_range(0, invariance=invariance, variance=variance, covariance=covariance)
         super().__init__(network, augment)
         self.weights = (invariance, variance, covariance)
-        self.head = mlp(network.out_features, dim, dim, layers)
+        self.projection_head = mlp(network.out_features, output_dim, output_dim, layers)
 
     def views(self, x: Tensor) -> Views:
         """Two random views."""
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Embeddings (B, dim) of both views, each from its own forward."""
-        return {name: self.head(self.encoder(views[name])) for name in ("first", "second")}
+        """Embeddings (B, output_dim) of both views, each from its own forward."""
+        return {name: self.projection_head(self.encoder(views[name])) for name in ("first", "second")}
 
     def loss(self, outputs: Outputs) -> Tensor:
         """The three weighted terms (eq. 6)."""

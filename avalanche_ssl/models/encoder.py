@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 
 
 class Encoder(nn.Module):
@@ -82,12 +82,12 @@ def wrap(module: nn.Module, out_features: int, in_channels: int = 3, *, head: st
     """
     if head is not None:
         if head not in dict(module.named_children()):
-            raise nearest(f"layer of {type(module).__name__}", head, dict(module.named_children()))
+            raise unknown_name(f"layer of {type(module).__name__}", head, dict(module.named_children()))
         setattr(module, head, nn.Identity())
     return Encoder(nn.Sequential(module), out_features, in_channels)
 
 
-def _initialised(encoder: Encoder) -> Encoder:
+def _initialized(encoder: Encoder) -> Encoder:
     """He et al. 2015 (arXiv:1502.01852), as in torchvision."""
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d):

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 pass
 
 
-Labelled = tuple[Tensor, Tensor]
+LabeledFeatures = tuple[Tensor, Tensor]
 """Features (N, D) and labels (N,), negative where unknown."""
 
 
-class Represents(Protocol):
-    """A module with features to probe: any `Method`, or any `nn.Module` with a method `represent`."""
+class FeatureModel(Protocol):
+    """A module with features to probe: any `Method`, or any `nn.Module` with a method `extract_features`."""
 
-    def represent(self, x: Tensor) -> Tensor:
+    def extract_features(self, x: Tensor) -> Tensor:
         """Features (B, D) of images (B, C, H, W)."""
 
     def eval(self) -> object:
@@ -32,7 +32,7 @@ class Represents(Protocol):
 
 
 @contextmanager
-def untouched(model: Represents) -> Iterator[None]:
+def eval_mode(model: FeatureModel) -> Iterator[None]:
     """Evaluation mode without gradients; training flags and all global random states are restored after.
 
     Random states matter even for a deterministic model: iterating over a torch DataLoader draws a seed.
@@ -54,12 +54,12 @@ def untouched(model: Represents) -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
 
 
-def features(model: Represents, batches: Iterable[Sequence[Tensor]], device: torch.device | str) -> Labelled:
+def features(model: FeatureModel, batches: Iterable[Sequence[Tensor]], device: torch.device | str) -> LabeledFeatures:
     """Features (N, D) float32 and labels (N,), on the CPU, of batches (x, y, ...); the model stays as is."""
     rows, labels = [], []
-    with untouched(model):
+    with eval_mode(model):
         for x, y, *_ in batches:
-            rows.append(model.represent(x.to(device)).float().cpu())
+            rows.append(model.extract_features(x.to(device)).float().cpu())
             labels.append(y.cpu())
     if not rows:
         raise ValueError("no features: there is no batch to extract them from")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 
 
 @contextmanager
@@ -87,13 +87,13 @@ class SplitBatchNorm(nn.BatchNorm2d):
         sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
         if not self.interleaved:
             # The gradient of tensor_split would pad each part to the whole batch.
-            return self._normalised(x.split_with_sizes(sizes))
+            return self._normalized(x.split_with_sizes(sizes))
         order = torch.arange(len(x), device=x.device)
         order = torch.cat([order[i::groups] for i in range(groups)])
         back = torch.empty_like(order).scatter_(0, order, torch.arange(len(x), device=x.device))
-        return _reordered(self._normalised(_reordered(x, order).split_with_sizes(sizes)), back)
+        return _reordered(self._normalized(_reordered(x, order).split_with_sizes(sizes)), back)
 
-    def _normalised(self, parts: Sequence[Tensor]) -> Tensor:
+    def _normalized(self, parts: Sequence[Tensor]) -> Tensor:
         """Each part by its own statistics, joined; the running ones follow their mean."""
         means, variances = (s.expand(len(parts), -1).clone() for s in (self.running_mean, self.running_var))
         normalised = [
@@ -130,7 +130,7 @@ NORMS: dict[str, Norm] = {
 
 def _norm(name: str) -> Norm:
     if name not in NORMS:
-        raise nearest("norm", name, NORMS)
+        raise unknown_name("norm", name, NORMS)
     return NORMS[name]
 
 

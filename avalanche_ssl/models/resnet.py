@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.models.encoder import Encoder, _initialised, _scaled
+from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.models.encoder import Encoder, _initialized, _scaled
 from avalanche_ssl.models.norms import Norm, _norm
 from avalanche_ssl.models.smallconv import _conv
 
@@ -89,12 +89,12 @@ def _resnet(
     elif stem == "imagenet":
         stages = [_conv(in_channels, channels, 7, 2, 3, norm_layer).append(nn.MaxPool2d(3, 2, 1))]
     else:
-        raise nearest("stem", stem, ("cifar", "imagenet"))
+        raise unknown_name("stem", stem, ("cifar", "imagenet"))
     planes = channels
     for i, depth in enumerate(depths):
         stages.append(_residual(block, depth, channels, planes, 1 if i == 0 else 2, norm_layer))
         channels, planes = planes * block.expansion, 2 * planes
-    encoder = _initialised(Encoder(nn.Sequential(*stages), channels, in_channels))
+    encoder = _initialized(Encoder(nn.Sequential(*stages), channels, in_channels))
     if zero_init:
         _start_branches_at_zero(encoder)
     return encoder

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from avalanche_ssl.models.encoder import Encoder, _initialised, _scaled
+from avalanche_ssl.models.encoder import Encoder, _initialized, _scaled
 from avalanche_ssl.models.norms import Norm, _no_norm, _norm
 
 
@@ -17,7 +17,7 @@ def smallconv(in_channels: int = 3, *, scale: float = 1.0, norm: str = "batch", 
     stages = [
         _conv(before, after, 3, 1 if i == 0 else 2, 1, norm_layer) for i, (before, after) in enumerate(pairwise(widths))
     ]
-    return _initialised(Encoder(nn.Sequential(*stages), 8 * w, in_channels))
+    return _initialized(Encoder(nn.Sequential(*stages), 8 * w, in_channels))
 
 
 def _conv(before: int, after: int, kernel: int, stride: int, padding: int, norm: Norm) -> nn.Sequential:

@@ -8,7 +8,7 @@ from avalanche_ssl.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Schedule:
+class LRSchedule:
     """Factor of the base learning rate, as a function of the progress of the experience.
 
     Linear warm-up over the first `warmup` of the experience, then half a cosine down to `final` (SGDR, Loshchilov &

@@ -1,4 +1,4 @@
-"""Is the representation alive? Measured without labels after each experience: `Vitals`.
+"""Is the representation alive? Measured without labels after each experience: `RepresentationMonitor`.
 
 Spread, rank, agreement of views, drift of old features, age of the memory, and the mutual-information bound of
 InfoNCE. They warn of a collapse and tell runs of one method apart; they do not rank methods.
@@ -17,14 +17,14 @@ from avalanche.benchmarks.utils.utils import concat_datasets
 from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation.representation import alignment, bound, feature_std, linear_cka, rankme, uniformity, usage
 from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.memory.queue import Queue
-from avalanche_ssl.methods.base import Assignment, Contrast, Method, Outputs
-from avalanche_ssl.models.inference import features, untouched
+from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Method, Outputs
+from avalanche_ssl.models.inference import eval_mode, features
 
 COLLAPSED = 0.2
 """Share of the healthy standard deviation 1 / sqrt(D) of unit features below which they have collapsed."""
@@ -33,7 +33,7 @@ FEW = 1024
 """Images below which an experience may show a single thing, as in videos, whose features are rightly alike."""
 
 
-class Vitals(SupervisedPlugin):  # type: ignore[misc]
+class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
     """Label-free health of the representation after each experience, as one `vitals` event.
 
     Measured on a fixed sample of the experience's training images, of a small experience and those just before it, in
@@ -42,9 +42,9 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
 
     - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.evaluation.metrics`;
     - ``drift_cka``: CKA of the first experience's features now with those right after it was learnt;
-    - ``embedding_std``, ``alignment``, ``uniformity``: of the two outputs that `Method.pair` names;
-    - ``bounds``: see `bound`, of each of `Method.contrasts`, mean over batches of the training's size;
-    - ``clusters``: of `Method.assignments`, how many there are, how many are in use by these images, and the
+    - ``embedding_std``, ``alignment``, ``uniformity``: of the two outputs that `Method.positive_pair` names;
+    - ``bounds``: see `bound`, of each of `Method.contrastive_scores`, mean over batches of the training's size;
+    - ``clusters``: of `Method.cluster_assignments`, how many there are, how many are in use by these images, and the
       perplexity of their sizes (the number in use if all were equally large), means over the clusterings;
     - ``memory``: for each queue and bank its `rows`, how many are `written`, and which share of these is `stale`,
       from earlier experiences.
@@ -140,25 +140,29 @@ class Vitals(SupervisedPlugin):  # type: ignore[misc]
         return _sample(_with_past(self.datasets, t), self.images, self.seed)
 
     def _features(self, strategy: Any, sample: Any) -> Tensor:
-        batches = RawLoader([sample], [512], shuffle=False, drop_last=False, transforms=strategy.transforms)
+        batches = RawDataLoader(
+            [sample], [512], shuffle=False, drop_last=False, use_dataset_transforms=strategy.use_dataset_transforms
+        )
         return features(strategy.model, batches, strategy.device)[0]
 
     def _agreement(self, strategy: Any, sample: Any) -> dict[str, Any]:
         """What two views of an image have in common."""
         model: Method = strategy.model
         sample = sample.subset(list(range(min(self.pairs, len(sample)))))
-        batches = RawLoader([sample], [strategy.train_mb_size], shuffle=False, transforms=strategy.transforms)
+        batches = RawDataLoader(
+            [sample], [strategy.train_mb_size], shuffle=False, use_dataset_transforms=strategy.use_dataset_transforms
+        )
         rows: list[tuple[Tensor, Tensor]] = []
-        found: list[dict[str, Contrast]] = []
-        assigned: list[Assignment] = []
+        found: list[dict[str, ContrastiveScores]] = []
+        assigned: list[ClusterAssignment] = []
         with _aside(model, strategy.device, self.seed):
             for x, *_ in batches if len(batches) else ():
                 outputs: Outputs = model(x.to(strategy.device))
-                found.append(model.contrasts(outputs))
-                if (assignment := model.assignments(outputs)) is not None:
+                found.append(model.contrastive_scores(outputs))
+                if (assignment := model.cluster_assignments(outputs)) is not None:
                     assigned.append(assignment)
-                if model.pair:
-                    first, second = (outputs[name].float().cpu() for name in model.pair)
+                if model.positive_pair:
+                    first, second = (outputs[name].float().cpu() for name in model.positive_pair)
                     rows.append((first, second))
         event: dict[str, Any] = {}
         if rows:
@@ -194,7 +198,7 @@ def _aside(model: Method, device: torch.device, seed: int) -> Iterator[None]:
     own = model.generator
     model.generator = torch.Generator(device).manual_seed(seed)
     try:
-        with untouched(model):
+        with eval_mode(model):
             yield
     finally:
         model.generator = own
@@ -206,7 +210,7 @@ def _memories(model: Method) -> list[tuple[str, Queue | MemoryBank]]:
 
 def _written(memory: Queue | MemoryBank) -> Tensor:
     """How many rows were ever new in a memory."""
-    return memory.pushed if isinstance(memory, Queue) else memory.born
+    return memory.n_enqueued if isinstance(memory, Queue) else memory.n_written
 
 
 def _age(memory: Queue | MemoryBank, before: int) -> dict[str, float]:

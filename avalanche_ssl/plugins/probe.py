@@ -15,18 +15,18 @@ from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor, nn
 
 from avalanche_ssl.data.traversal import merged
-from avalanche_ssl.errors import UsageError, nearest, require_positive
-from avalanche_ssl.evaluation.feature_pass import FeaturePass, Function
-from avalanche_ssl.evaluation.history import Matrix, Measured, _answers, _plain, _unmeasured
-from avalanche_ssl.evaluation.schedule import Points
-from avalanche_ssl.evaluation.tasks import Answer, answer
+from avalanche_ssl.errors import UsageError, require_positive, unknown_name
+from avalanche_ssl.evaluation.feature_pass import FeatureExtractor, Function
+from avalanche_ssl.evaluation.history import CurvePoint, Matrix, _answers, _plain, _unmeasured
+from avalanche_ssl.evaluation.schedule import ProbeSchedule
+from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 from avalanche_ssl.logging.jsonl import Log
-from avalanche_ssl.models.inference import Labelled, untouched
+from avalanche_ssl.models.inference import LabeledFeatures, eval_mode
 from avalanche_ssl.probes.online import OnlineProbe
-from avalanche_ssl.probes.protocols import PROBES, Probe, _odd
+from avalanche_ssl.probes.protocols import PROTOCOLS, ProbeProtocol, _caveat
 from avalanche_ssl.probes.protocols import probe as named
 from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
-from avalanche_ssl.streams.tasks import Question
+from avalanche_ssl.streams.tasks import ProbingTask
 
 
 class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
@@ -43,37 +43,37 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     has been learnt. Between boundaries they are probed at `points`, where the experience under way counts as learnt.
 
     A probe that looks at one in n images does so in every row of the matrix, whose values can then be compared. The
-    last encoder's are told of all test images, too: `final`, `final_answers`.
+    last encoder's are told of all test images, too: `final`, `full_test_results`.
 
     Args:
         benchmark: train_stream and test_stream of equal length, learnt in that order.
         probes: names as `avalanche_ssl.probes.protocols.probe` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
         points: numbers of images seen at which to probe between boundaries, too; told as `point` events.
-        log: called with a `probe` event for each accuracy, with what is `odd` about its protocol, if something is.
+        log: called with a `probe` event for each accuracy, with what is `caveat` about its protocol, if something is.
         batch_size: images a batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         boundaries: probe after each n-th experience only, and after the last; the others are not measured.
         represent: features (B, D) of a model and images (B, C, H, W), for a strategy of yours whose model has no
-            method `represent`. Images then come through the transforms of the benchmark.
+            method `extract_features`. Images then come through the transforms of the benchmark.
 
     Raises:
         UsageError: the streams differ in length or have no label, a scope or probe is not known, or (before
-            training) the model has no method `represent`.
+            training) the model has no method `extract_features`.
     """
 
     def __init__(
         self,
         benchmark: CLScenario,
         *,
-        probes: Sequence[str | Probe] = ("ridge",),
+        probes: Sequence[str | ProbeProtocol] = ("ridge",),
         scopes: Sequence[str] = SCOPES,
-        points: Points | None = None,
+        points: ProbeSchedule | None = None,
         log: Log | None = None,
         batch_size: int = 512,
         seed: int = 0,
         boundaries: int = 1,
-        represent: Function | None = None,
+        extract_features: Function | None = None,
     ) -> None:
         super().__init__()
         require_positive(boundaries=boundaries)
@@ -87,33 +87,33 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             raise UsageError("the stream has no labels to fit and score a probe on: run it without ProbePlugin")
         for scope in scopes:
             if scope not in SCOPES:
-                raise nearest("scope", scope, SCOPES)
+                raise unknown_name("scope", scope, SCOPES)
         self.probes = [named(name) for name in probes]
         if len({p.name for p in self.probes}) < max(1, len(self.probes)):
             raise UsageError(f"probes {', '.join(p.name for p in self.probes) or 'none'}: name at least one, each once")
         self.n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in self.train + self.test)
         self.scopes, self.log, self.seed = tuple(scopes), log, seed
-        self.questions = list(getattr(benchmark, "questions", ()))
-        self.answers: list[tuple[int, list[Answer]]] = []
-        """To the benchmark's `questions`, with the number of experiences that had been learnt."""
+        self.probing_tasks = list(getattr(benchmark, "probing_tasks", ()))
+        self.task_results: list[tuple[int, list[TaskResult]]] = []
+        """To the benchmark's `probing_tasks`, with the number of experiences that had been learnt."""
         self.final: dict[str, float] = {}
         """The last encoder's accuracy on all test images, each once, by each probe that looks at one in n of them."""
-        self.final_answers: list[Answer] = []
-        """About all test images, each once, where `answers` are about one in n."""
+        self.full_test_results: list[TaskResult] = []
+        """About all test images, each once, where `task_results` are about one in n."""
         self._sparse = [p.name for p in self.probes if p.every > 1 and "all" in self._scopes(p)]
         self._whole = merged(self.test) if self._sparse else None
-        self._whole_questions = [q.once(self._whole.first) for q in self.questions if self._whole and not q.again]
+        self._whole_questions = [q.once(self._whole.first) for q in self.probing_tasks if self._whole and not q.again]
         self._sizes, self.boundaries = [len(d) for d in self.train], boundaries
         self._thin()
-        self._features = FeaturePass([self.train, self.test], batch_size, represent)
+        self._features = FeatureExtractor([self.train, self.test], batch_size, extract_features)
         self.rows: list[dict[str, Matrix]] = []
         """Accuracies (T,) by `key`: of the untrained encoder, then after each experience."""
-        self.latest: list[Labelled] = []
+        self.latest: list[LabeledFeatures] = []
         """Features and labels of each experience's test data as they were measured last."""
         self.consolidation = float("nan")
         """Of the encoder after the whole stream, see `avalanche_ssl.probes.consolidation`."""
         self.points = points
-        self.curve: list[Measured] = []
+        self.curve: list[CurvePoint] = []
         """Mean accuracies on the axis of images seen, at boundaries and `points`; empty without `points`."""
         self.seen = 0
         """Images of the stream so far, each counted once."""
@@ -138,7 +138,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             return
         self.train, self.test = ([d.subset(range(0, len(d), every)) for d in part] for part in (self.train, self.test))
         self.probes = [dataclasses.replace(p, every=1) for p in self.probes]
-        self.questions = [question.each(every) for question in self.questions]
+        self.probing_tasks = [question.each(every) for question in self.probing_tasks]
         self._whole_questions = [question.each(every, tested=False) for question in self._whole_questions]
 
     @property
@@ -158,8 +158,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the accuracies, and what was counted."""
         return {
-            "answers": json.dumps([[learnt, _plain(row)] for learnt, row in self.answers]),
-            "final": [self.final, json.dumps(_plain(self.final_answers))],
+            "task_results": json.dumps([[learnt, _plain(row)] for learnt, row in self.task_results]),
+            "final": [self.final, json.dumps(_plain(self.full_test_results))],
             "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in self._measured()],
             "measured": self._measured(),
             "trained": self.trained,
@@ -176,10 +176,10 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.rows = []
         for t in range(state["trained"] + 1 if rows else 0):
             self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
-        self.answers = [(learnt, _answers(row)) for learnt, row in json.loads(state["answers"])]
-        self.final, self.final_answers = dict(state["final"][0]), _answers(json.loads(state["final"][1]))
+        self.task_results = [(learnt, _answers(row)) for learnt, row in json.loads(state["task_results"])]
+        self.final, self.full_test_results = dict(state["final"][0]), _answers(json.loads(state["final"][1]))
         self.images, self.train_seconds, self.eval_seconds, self._part, self.seen = state["counts"]
-        self.curve = [Measured(**point) for point in state["curve"]]
+        self.curve = [CurvePoint(**point) for point in state["curve"]]
         self._since = time.perf_counter() - state["running"]
         self._probed_at = -1
         self.consolidation = state["consolidation"]
@@ -216,7 +216,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def after_backward(self, strategy: Any, **kwargs: Any) -> None:
         """Let the probes that learn along with the encoder take a step."""
         for online in self.online.values():
-            online.step(strategy, self._features.model(strategy), getattr(strategy, "transforms", True))
+            online.step(strategy, self._features.model(strategy), getattr(strategy, "use_dataset_transforms", True))
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Count images, each pass and replayed ones included."""
@@ -247,7 +247,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
         if self._probed_at != strategy.clock.train_iterations:
-            with untouched(self._features.model(strategy)):
+            with eval_mode(self._features.model(strategy)):
                 self._fit(strategy, self._features(strategy, self.train), seen=self.trained)
 
     def measure(self, strategy: Any) -> None:
@@ -285,28 +285,28 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                     continue
                 accuracy = float(np.nanmean(row))
                 seconds = round(self.train_seconds, 3)
-                point = Measured(self.seen, self.images, seconds, self.trained, p.name, scope, accuracy)
+                point = CurvePoint(self.seen, self.images, seconds, self.trained, p.name, scope, accuracy)
                 self.curve.append(point)
                 if self.log is not None:
-                    self.log("point", **vars(point), **_odd(p))
+                    self.log("point", **vars(point), **_caveat(p))
 
     def accuracies(self, strategy: Any, seen: int) -> dict[str, dict[str, Matrix]]:
         """Accuracies (T,) of the present encoder by probe and scope, `seen` experiences of which count as learnt."""
-        with untouched(self._features.model(strategy)):
+        with eval_mode(self._features.model(strategy)):
             train = self._features(strategy, self.train)
             fitted = self._fit(strategy, train, seen=seen)
             self.latest = self._features(strategy, self.test)
             if seen == len(train) > 1 and self._part == 0:
                 self.consolidation = consolidation(train, self.latest)
-            if self.questions and self._part == 0:
-                found = self._ask(self.questions, train, self.latest, seen, fitted)
-                self.answers.append((seen, found))
+            if self.probing_tasks and self._part == 0:
+                found = self._ask(self.probing_tasks, train, self.latest, seen, fitted)
+                self.task_results.append((seen, found))
                 self._tell(found, seen)
             if seen == len(self.rows) == len(train) and self._part == 0:
                 self._finish(strategy, train, fitted)
             return {p.name: self._score(strategy, p, fitted.get(p.name)) for p in self.probes}
 
-    def _finish(self, strategy: Any, train: Sequence[Labelled], fitted: dict[str, list[Probes]]) -> None:
+    def _finish(self, strategy: Any, train: Sequence[LabeledFeatures], fitted: dict[str, list[Probes]]) -> None:
         """Of the last encoder, say for all test images what else is said for one in n of them."""
         if self._whole is None:
             return
@@ -317,18 +317,18 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 self.final[p.name] = float(np.mean([accuracy(c, *test[0]) for c in classifiers if c is not None]))
                 fields = {"probe": p.name, "scope": "all", "accuracy": self.final[p.name], "tested": len(test[0][1])}
                 if self.log is not None:
-                    self.log("final", trained=len(train), images=self.images, **fields, **_odd(p))
-        self.final_answers = self._ask(self._whole_questions, train, test, len(train), fitted)
-        self._tell(self.final_answers, len(train), whole=True)
+                    self.log("final", trained=len(train), images=self.images, **fields, **_caveat(p))
+        self.full_test_results = self._ask(self._whole_questions, train, test, len(train), fitted)
+        self._tell(self.full_test_results, len(train), whole=True)
 
     def _ask(
         self,
-        questions: Sequence[Question],
-        train: Sequence[Labelled],
-        test: Sequence[Labelled],
+        probing_tasks: Sequence[ProbingTask],
+        train: Sequence[LabeledFeatures],
+        test: Sequence[LabeledFeatures],
         seen: int,
         fitted: dict[str, list[Probes]],
-    ) -> list[Answer]:
+    ) -> list[TaskResult]:
         """Put questions to the first probe, or to ridge if that one learns by itself.
 
         About the labels of the stream itself it has been fitted already.
@@ -336,7 +336,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         own, fits = torch.cat([y for _, y in train]), fitted.get(self.probes[0].name)
         headline = self._asked()
 
-        def fit(data: Labelled, n_classes: int) -> nn.Module:
+        def fit(data: LabeledFeatures, n_classes: int) -> nn.Module:
             if fits and "all" in fits[0] and torch.equal(data[1], own):
                 (classifier, *_) = fits[0]["all"]
             else:
@@ -344,17 +344,17 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             assert classifier is not None
             return classifier
 
-        return [answer(question, fit, train, test) for question in questions]
+        return [evaluate_task(question, fit, train, test) for question in probing_tasks]
 
-    def _asked(self) -> Probe:
+    def _asked(self) -> ProbeProtocol:
         """The probe that questions are put to."""
-        return PROBES["ridge"] if self.probes[0].online else self.probes[0]
+        return PROTOCOLS["ridge"] if self.probes[0].online else self.probes[0]
 
-    def _tell(self, answers: Sequence[Answer], seen: int, whole: bool = False) -> None:
-        for fields in _plain(answers) if self.log else ():
+    def _tell(self, task_results: Sequence[TaskResult], seen: int, whole: bool = False) -> None:
+        for fields in _plain(task_results) if self.log else ():
             self.log("answer", trained=seen, images=self.images, probe=self._asked().name, whole=whole, **fields)  # type: ignore[misc]
 
-    def _score(self, strategy: Any, probe: Probe, fits: list[Probes] | None) -> dict[str, Matrix]:
+    def _score(self, strategy: Any, probe: ProbeProtocol, fits: list[Probes] | None) -> dict[str, Matrix]:
         """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
 
         Of a probe that learnt along with the encoder there are no fits: on features as it sees them.
@@ -367,7 +367,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             test = self._features(strategy, self.test) if differs else self.latest
         return {scope: online.accuracies(probe.tested(test)) for scope in self._scopes(probe)}
 
-    def _fit(self, strategy: Any, train: Sequence[Labelled], seen: int) -> dict[str, list[Probes]]:
+    def _fit(self, strategy: Any, train: Sequence[LabeledFeatures], seen: int) -> dict[str, list[Probes]]:
         """Every probe but those that learn by themselves, as often as it draws labels, in its scopes among ours.
 
         The first one's "all" goes to the strategy.
@@ -377,24 +377,24 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
             return [x for x, _ in self._features(strategy, self.train, generator)]
 
-        def fit(probe: Probe, draw: int) -> Probes:
+        def fit(probe: ProbeProtocol, draw: int) -> Probes:
             return probe.fit(train, self.n_classes, seen, self.seed + draw, again, self._scopes(probe))
 
         seen = min(seen, len(train))
         fitted = {p.name: [fit(p, draw) for draw in range(p.draws)] for p in self.probes if not p.online}
         whole = fitted[self.probes[0].name][0] if self.probes[0].name in fitted else {}
         if "all" not in whole:
-            whole = PROBES["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
+            whole = PROTOCOLS["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
         classifier: Any = whole["all"][0]
         on_cpu = strategy.device.type == "cpu"  # else a copy, because our own features stay on the CPU
         strategy.probe = classifier if on_cpu else copy.deepcopy(classifier).to(strategy.device)
         self._probed_at = strategy.clock.train_iterations
         return fitted
 
-    def _scopes(self, probe: Probe) -> list[str]:
+    def _scopes(self, probe: ProbeProtocol) -> list[str]:
         return [scope for scope in probe.scopes if scope in self.scopes]
 
-    def _publish(self, strategy: Any, probe: Probe, scope: str, j: int, accuracy: float) -> None:
+    def _publish(self, strategy: Any, probe: ProbeProtocol, scope: str, j: int, accuracy: float) -> None:
         name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"
         strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
         if self.log is not None:
@@ -407,5 +407,5 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                 accuracy=accuracy,
                 images=self.images,
                 seconds=round(self.train_seconds, 3),
-                **_odd(probe),
+                **_caveat(probe),
             )

@@ -9,11 +9,11 @@ from operator import add
 import torch
 from torch import Tensor
 
-from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.models.inference import LabeledFeatures
 
 
 @dataclass(frozen=True)
-class Moments:
+class ClassStatistics:
     """Float64 sums over labelled features; adding two pools their data.
 
     The scatter is about the mean, pooled by the formula of Chan, Golub & LeVeque (1979), because
@@ -25,21 +25,23 @@ class Moments:
     scatter: Tensor  # (D, D) sum of (x - mean)(x - mean)'
 
     @classmethod
-    def of(cls, features: Tensor, labels: Tensor, n_classes: int, chunk: int = 16384) -> Moments:
+    def of(cls, features: Tensor, labels: Tensor, n_classes: int, chunk: int = 16384) -> ClassStatistics:
         """Moments of features (N, D) with labels (N,); samples with a negative label are ignored."""
-        features, labels = labelled(features, labels, n_classes)
+        features, labels = labeled(features, labels, n_classes)
         parts = zip(torch.split(features, chunk), torch.split(labels, chunk), strict=True)
         return reduce(add, (cls._of_chunk(x.double(), y, n_classes) for x, y in parts))
 
     @classmethod
-    def _of_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> Moments:
+    def _of_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> ClassStatistics:
         sums = x.new_zeros(n_classes, x.shape[1]).index_add_(0, y, x)
         return cls(y.bincount(minlength=n_classes).double(), sums, gram(x - x.sum(0) / max(len(x), 1)))
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, other: ClassStatistics) -> ClassStatistics:
         n, m, gap = self.n, other.n, self.mean - other.mean
         between = n * m / max(n + m, 1) * torch.outer(gap, gap)
-        return Moments(self.counts + other.counts, self.sums + other.sums, self.scatter + other.scatter + between)
+        return ClassStatistics(
+            self.counts + other.counts, self.sums + other.sums, self.scatter + other.scatter + between
+        )
 
     @property
     def n(self) -> int:
@@ -60,7 +62,7 @@ def gram(x: Tensor) -> Tensor:
     return torch.from_numpy(rows.T @ rows)
 
 
-def labelled(features: Tensor, labels: Tensor, n_classes: int) -> Labelled:
+def labeled(features: Tensor, labels: Tensor, n_classes: int) -> LabeledFeatures:
     """The rows with a label (>= 0), checked: finite features (N, D), labels (N,) below n_classes."""
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(f"need features (N, D) and labels (N,), got {tuple(features.shape)} and {tuple(labels.shape)}")

@@ -13,29 +13,41 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes.class_statistics import labelled
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.probes.class_statistics import labeled
 
 Fit = Callable[[slice], nn.Module | None]
 """Fits on the experiences of a slice; None if none of their samples has a label."""
 
-Again = Callable[[int], Sequence[Tensor]]
+AugmentedFeatures = Callable[[int], Sequence[Tensor]]
 """Features of the same images, each experience (N, D), as an epoch's random augmentation shows them."""
 
 
 class Classifier(Protocol):
     """How a classifier is fitted on any run of consecutive experiences."""
 
-    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+    def prepare(
+        self,
+        train: Sequence[LabeledFeatures],
+        n_classes: int,
+        seed: int = 0,
+        augmented: AugmentedFeatures | None = None,
+    ) -> Fit:
         """What the fits on all slices have in common. Only classifiers with epochs use `again`."""
 
 
-class Pooled:
+class PooledClassifier:
     """A classifier that is fitted anew on the pooled data of each slice."""
 
-    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+    def prepare(
+        self,
+        train: Sequence[LabeledFeatures],
+        n_classes: int,
+        seed: int = 0,
+        augmented: AugmentedFeatures | None = None,
+    ) -> Fit:
         """The samples with a label."""
-        known = [labelled(x, y, n_classes) for x, y in train]
+        known = [labeled(x, y, n_classes) for x, y in train]
 
         def fit(span: slice) -> nn.Module | None:
             x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
@@ -55,7 +67,7 @@ def scaling(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean.to(features), std.to(features)
 
 
-def check_labels(train: Sequence[Labelled]) -> None:
+def check_labels(train: Sequence[LabeledFeatures]) -> None:
     """Refuse data without any label.
 
     Raises:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.probes.classifier import Pooled
+from avalanche_ssl.probes.classifier import PooledClassifier
 
 
 @dataclass(frozen=True)
-class Neighbours(Pooled):
+class KNN(PooledClassifier):
     """The k most cosine-similar training samples vote, weighted exp(similarity / T); if fewer than k, all vote.
 
     Wu et al. 2018, arXiv:1805.01978, section 3.4; scikit-learn's `KNeighborsClassifier` with the cosine metric and
@@ -28,11 +28,11 @@ class Neighbours(Pooled):
 
     def fit(self, features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -> nn.Module:
         """Keeps the normalised features."""
-        return Votes(F.normalize(features, dim=1), labels, n_classes, self.k, self.temperature)
+        return KNNVotes(F.normalize(features, dim=1), labels, n_classes, self.k, self.temperature)
 
 
-class Votes(nn.Module):
-    """Votes (B, C) of the nearest keys (N, D), which have unit length, with labels (N,); -inf for a class without."""
+class KNNVotes(nn.Module):
+    """KNNVotes (B, C) of the nearest keys (N, D), which have unit length, with labels (N,); -inf for a class without."""
 
     keys: Tensor
     labels: Tensor
@@ -52,6 +52,6 @@ class Votes(nn.Module):
         return votes.masked_fill(absent, -torch.inf)
 
     def _vote(self, rows: Tensor) -> Tensor:
-        similarity, nearest = (F.normalize(rows, dim=1) @ self.keys.T).topk(self.k)
+        similarity, unknown_name = (F.normalize(rows, dim=1) @ self.keys.T).topk(self.k)
         weight = ((similarity - 1) / self.temperature).exp()  # - 1: the same order, and no overflow at a low T
-        return weight.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.labels[nearest], weight)
+        return weight.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.labels[unknown_name], weight)

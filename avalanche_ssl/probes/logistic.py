@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.probes.classifier import Pooled, scaling
+from avalanche_ssl.probes.classifier import PooledClassifier, scaling
 from avalanche_ssl.probes.linear import LinearProbe
 
 
 @dataclass(frozen=True)
-class Logistic(Pooled):
+class LogisticRegression(PooledClassifier):
     """Multinomial logistic regression on standardised features by L-BFGS: scikit-learn's `LogisticRegression`.
 
     Args:

@@ -10,22 +10,28 @@ from operator import add
 import torch
 from torch import nn
 
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes.class_statistics import Moments
-from avalanche_ssl.probes.classifier import Again, Fit
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.probes.class_statistics import ClassStatistics
+from avalanche_ssl.probes.classifier import AugmentedFeatures, Fit
 from avalanche_ssl.probes.linear import LinearProbe
 
 
 @dataclass(frozen=True)
-class ClassMeans:
+class NearestClassMean:
     """Nearest class mean, Euclidean: scikit-learn's `NearestCentroid`.
 
     The nearest of the means m_c is where x'm_c - ||m_c||^2 / 2 is largest, so it is a linear probe.
     """
 
-    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+    def prepare(
+        self,
+        train: Sequence[LabeledFeatures],
+        n_classes: int,
+        seed: int = 0,
+        augmented: AugmentedFeatures | None = None,
+    ) -> Fit:
         """Sums over each experience, which add up to those of any slice."""
-        moments = [Moments.of(x, y, n_classes) for x, y in train]
+        moments = [ClassStatistics.of(x, y, n_classes) for x, y in train]
 
         def fit(span: slice) -> nn.Module | None:
             pooled = reduce(add, moments[span])

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import Labelled, Represents, untouched
+from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, eval_mode
 from avalanche_ssl.optim.lars import LARS
 from avalanche_ssl.probes.scopes import accuracy
-from avalanche_ssl.transforms.augmentation import Augment
+from avalanche_ssl.transforms.augmentation import RandomView
 
 
 class LeakyStatistics:
@@ -41,11 +41,11 @@ class LeakyStatistics:
         """Batches that a layer itself had seen when its gap was measured."""
 
     @contextmanager
-    def __call__(self, model: Represents, learning: bool) -> Iterator[None]:
+    def __call__(self, model: FeatureModel, learning: bool) -> Iterator[None]:
         """Inside, the model has the leaky statistics; after, its own again.
 
         Args:
-            model: whose layers of batch norm these are; inside `untouched`, which restores their mode.
+            model: whose layers of batch norm these are; inside `eval_mode`, which restores their mode.
             learning: batches that pass inside are seen by the leaky statistics.
 
         Raises:
@@ -93,20 +93,20 @@ class OnlineProbe:
         self.n_classes, self.seed = n_classes, seed
         self.statistics = LeakyStatistics() if leak else None
         self.order = torch.Generator().manual_seed(seed)
-        self._loaders: dict[int, RawLoader] = {}  # made once: to look through all datasets takes longer than a step
+        self._loaders: dict[int, RawDataLoader] = {}  # made once: to look through all datasets takes longer than a step
         self.head: nn.Linear | None = None
         self.optimizer: LARS | None = None
 
-    def step(self, strategy: Any, model: Represents, transforms: bool) -> None:
+    def step(self, strategy: Any, model: FeatureModel, use_dataset_transforms: bool) -> None:
         """Learn from one batch; the model and all global random states stay as they are.
 
         Between the backward pass and the optimiser's step, when the weights are those that the encoder's batch met.
         """
-        x, y, *_ = next(iter(self._batches(len(strategy.mb_x), transforms)))
+        x, y, *_ = next(iter(self._batches(len(strategy.mb_x), use_dataset_transforms)))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))
-        augment: Augment = getattr(strategy.model, "augment", Augment())
-        with untouched(model), self._seen(model, learning=True):
-            z = model.represent(augment.rgb(x.to(strategy.device), views, x.shape[-1])).float().cpu()
+        augment: RandomView = getattr(strategy.model, "augment", RandomView())
+        with eval_mode(model), self._seen(model, learning=True):
+            z = model.extract_features(augment.rgb(x.to(strategy.device), views, x.shape[-1])).float().cpu()
         head, optimizer = self._ready(z)
         group = strategy.optimizer.param_groups[0]
         optimizer.param_groups[0]["lr"] = 0.1 * group["lr"] / (group.get("initial_lr", group["lr"]) or 1.0)
@@ -114,28 +114,30 @@ class OnlineProbe:
         F.cross_entropy(head(z), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    def _batches(self, size: int, transforms: bool) -> RawLoader:
+    def _batches(self, size: int, use_dataset_transforms: bool) -> RawDataLoader:
         """Random batches of the labelled images."""
         from avalanche.benchmarks.utils import concat_datasets
 
         if size not in self._loaders:
             data = [concat_datasets(self.data)]
-            self._loaders[size] = RawLoader(data, [size], shuffle=True, generator=self.order, transforms=transforms)
+            self._loaders[size] = RawDataLoader(
+                data, [size], shuffle=True, generator=self.order, use_dataset_transforms=use_dataset_transforms
+            )
         return self._loaders[size]
 
-    def accuracies(self, test: Sequence[Labelled]) -> NDArray[np.float64]:
+    def accuracies(self, test: Sequence[LabeledFeatures]) -> NDArray[np.float64]:
         """Accuracies (T,) on each experience's test features (N, D)."""
         head, _ = self._ready(test[0][0])
         with torch.no_grad():
             return np.array([accuracy(head, x, y) for x, y in test])
 
     @contextmanager
-    def seen(self, model: Represents) -> Iterator[bool]:
+    def seen(self, model: FeatureModel) -> Iterator[bool]:
         """Inside, the model represents as it does for this probe; whether that differs from how it does by itself."""
-        with untouched(model), self._seen(model, learning=False):
+        with eval_mode(model), self._seen(model, learning=False):
             yield self.statistics is not None
 
-    def _seen(self, model: Represents, learning: bool) -> Any:
+    def _seen(self, model: FeatureModel, learning: bool) -> Any:
         return self.statistics(model, learning) if self.statistics else nullcontext()
 
     def _ready(self, z: Tensor) -> tuple[nn.Linear, LARS]:
@@ -171,7 +173,7 @@ class OnlineProbe:
             self.statistics.counts = dict(state["counts"])
 
 
-def _norms(model: Represents) -> dict[str, _BatchNorm]:
+def _norms(model: FeatureModel) -> dict[str, _BatchNorm]:
     """The layers of batch norm that keep running statistics."""
     norms = {
         str(i): m for i, m in enumerate(model.modules()) if isinstance(m, _BatchNorm) and m.running_mean is not None

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def at_once(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """`map`, as many items at a time as torch has threads, so with the same results for any number of threads.
 
     `function` runs in threads, each of which computes in one thread of torch and of numpy. It must neither draw from

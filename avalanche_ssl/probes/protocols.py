@@ -1,7 +1,7 @@
 """Which probe, on which labels? Named protocols: `probe("ridge")`, `probe("knn-20@10%")`, `probe("osiris")`.
 
 The same encoder scores differently under each, so every number carries its protocol's name. The presets of the
-literature follow published code; `odd` says what one should know before comparing with them.
+literature follow published code; `caveat` says what one should know before comparing with them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Literal
 
 from torch import Tensor
 
-from avalanche_ssl.errors import UsageError, nearest
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes.classifier import Again, Classifier
-from avalanche_ssl.probes.knn import Neighbours
+from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier
+from avalanche_ssl.probes.knn import KNN
 from avalanche_ssl.probes.label_subsets import check_amount, keep_labels
-from avalanche_ssl.probes.logistic import Logistic
-from avalanche_ssl.probes.nearest_mean import ClassMeans
+from avalanche_ssl.probes.logistic import LogisticRegression
+from avalanche_ssl.probes.nearest_mean import NearestClassMean
 from avalanche_ssl.probes.ridge import Ridge
 from avalanche_ssl.probes.scopes import SCOPES, Probes, fit_probes
-from avalanche_ssl.probes.sgd import TrainedHead
+from avalanche_ssl.probes.sgd import SGDClassifier
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeProtocol:
     """A classifier, the labels that it gets and the scopes that it is fitted in.
 
     Args:
@@ -51,29 +51,29 @@ class Probe:
     augment: bool = False
     draws: int = 1
     online: Literal["", "clean", "leaky"] = ""
-    odd: str = ""
+    caveat: str = ""
 
     def fit(
         self,
-        train: Sequence[Labelled],
+        train: Sequence[LabeledFeatures],
         n_classes: int,
         seen: int,
         seed: int = 0,
-        again: Again | None = None,
+        augmented: AugmentedFeatures | None = None,
         scopes: Sequence[str] | None = None,
     ) -> Probes:
         """As `avalanche_ssl.probes.scopes.fit_probes`, on the labels that this protocol has; `scopes` replaces its own."""
         labels = self.known([y for _, y in train], seed)
         data = [(x, y) for (x, _), y in zip(train, labels, strict=True)]
         chosen = self.scopes if scopes is None else scopes
-        return fit_probes(data, n_classes, seen, chosen, self.choose(seen), seed, again if self.augment else None)
+        return fit_probes(data, n_classes, seen, chosen, self.choose(seen), seed, augmented if self.augment else None)
 
     def known(self, labels: Sequence[Tensor], seed: int = 0) -> Sequence[Tensor]:
         """The labels (N,) of each experience, -1 for those that this protocol does not have."""
         labels = [_each(y, self.every) for y in labels]
         return labels if self.labels == 1.0 else keep_labels(labels, self.labels, seed)
 
-    def tested(self, test: Sequence[Labelled]) -> Sequence[Labelled]:
+    def tested(self, test: Sequence[LabeledFeatures]) -> Sequence[LabeledFeatures]:
         """The part of the test data that this protocol scores."""
         return [(x[:: self.every], y[:: self.every]) for x, y in test]
 
@@ -92,7 +92,7 @@ def _always(classifier: Classifier) -> Callable[[int], Classifier]:
 
 
 def _lump(seen: int) -> Classifier:
-    return Neighbours(k=max(1, min(200, seen)), temperature=0.1)
+    return KNN(k=max(1, min(200, seen)), temperature=0.1)
 
 
 def _along(seen: int) -> Classifier:
@@ -102,85 +102,87 @@ def _along(seen: int) -> Classifier:
 DRAWS = 3
 """Choices of few labels, over which accuracies are averaged."""
 
-_CASSLE = TrainedHead(features="raw", lr=3.0, schedule="steps", epochs=100, batch_size=256)
+_CASSLE = SGDClassifier(features="raw", lr=3.0, schedule="steps", epochs=100, batch_size=256)
 
-_CLA = TrainedHead(features="unit", optimizer="adam", lr=0.05, schedule="plateau", epochs=100, batch_size=256)
+_CLA = SGDClassifier(features="unit", optimizer="adam", lr=0.05, schedule="plateau", epochs=100, batch_size=256)
 
-PROBES: dict[str, Probe] = {
+PROTOCOLS: dict[str, ProbeProtocol] = {
     p.name: p
     for p in (
-        Probe("ridge", "ridge regression, its strength chosen on held-out training data", _always(Ridge())),
-        Probe("knn-20", "20 nearest neighbours by cosine, T = 0.07", _always(Neighbours())),
-        Probe("knn-200", "200 nearest neighbours by cosine, T = 0.1", _always(Neighbours(200, 0.1))),
-        Probe("ncm", "nearest class mean", _always(ClassMeans())),
-        Probe("logistic", "logistic regression by L-BFGS, at most 100 iterations", _always(Logistic())),
-        Probe("sgd", "softmax regression by SGD, 30 epochs", _always(TrainedHead())),
-        Probe(
+        ProbeProtocol("ridge", "ridge regression, its strength chosen on held-out training data", _always(Ridge())),
+        ProbeProtocol("knn-20", "20 nearest neighbours by cosine, T = 0.07", _always(KNN())),
+        ProbeProtocol("knn-200", "200 nearest neighbours by cosine, T = 0.1", _always(KNN(200, 0.1))),
+        ProbeProtocol("ncm", "nearest class mean", _always(NearestClassMean())),
+        ProbeProtocol(
+            "logistic", "logistic regression by L-BFGS, at most 100 iterations", _always(LogisticRegression())
+        ),
+        ProbeProtocol("sgd", "softmax regression by SGD, 30 epochs", _always(SGDClassifier())),
+        ProbeProtocol(
             "sgd-augmented",
             "softmax regression by SGD, 30 epochs of cropped and flipped images",
-            _always(TrainedHead()),
+            _always(SGDClassifier()),
             augment=True,
-            odd="extracts the training features 30 times",
+            caveat="extracts the training features 30 times",
         ),
-        Probe(
-            "mlp", "a hidden layer of 1000 by Adam, 30 epochs", _always(TrainedHead(1000, optimizer="adam", lr=1e-3))
+        ProbeProtocol(
+            "mlp", "a hidden layer of 1000 by Adam, 30 epochs", _always(SGDClassifier(1000, optimizer="adam", lr=1e-3))
         ),
-        Probe(
+        ProbeProtocol(
             "cassle-offline",
             "softmax regression by SGD, 100 epochs of cropped and flipped images, lr 3.0, a tenth at 60 and 80",
             _always(_CASSLE),
             scopes=("all",),
             augment=True,
-            odd="CaSSLe (arXiv:2112.04215) tunes lr by method, here it is 3.0; it runs the probe by hand, once; "
+            caveat="CaSSLe (arXiv:2112.04215) tunes lr by method, here it is 3.0; it runs the probe by hand, once; "
             "extracts the training features 100 times",
         ),
-        Probe(
+        ProbeProtocol(
             "cassle-online",
             "softmax regression by SGD with LARS, a step beside each of the encoder's, on all classes from the start",
             _along,
             scopes=("all",),
             online="clean",
-            odd="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; its head had "
+            caveat="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; its head had "
             "thousands of steps, after a few hundred it has hardly begun",
         ),
-        Probe(
+        ProbeProtocol(
             "cassle-online-leak",
             "as cassle-online, on batch-norm statistics that labelled batches of all classes have passed through",
             _along,
             scopes=("all",),
             online="leaky",
-            odd="LEAK, as in CaSSLe's code (arXiv:2112.04215): the batch-norm statistics that it tests with are "
+            caveat="LEAK, as in CaSSLe's code (arXiv:2112.04215): the batch-norm statistics that it tests with are "
             "averaged over classes the stream has not brought yet; only to compare with its published CIFAR numbers",
         ),
-        Probe(
+        ProbeProtocol(
             "cla",
             "softmax regression by Adam on unit features, lr 0.05, a third at plateaus of a held-out tenth",
             _always(_CLA),
             scopes=("all",),
-            odd="CLA and CLIMB report one accuracy after each experience and call its mean over the stream AVG ACC",
+            caveat="CLA and CLIMB report one accuracy after each experience and call its mean over the stream AVG ACC",
         ),
-        Probe(
+        ProbeProtocol(
             "osiris",
             "200 nearest neighbours by cosine, T = 0.1",
-            _always(Neighbours(200, 0.1)),
+            _always(KNN(200, 0.1)),
             scopes=("all", "task"),
-            odd="Osiris (arXiv:2404.19132) calls scope 'all' without task labels, 'task' with task labels",
+            caveat="Osiris (arXiv:2404.19132) calls scope 'all' without task labels, 'task' with task labels",
         ),
-        Probe(
+        ProbeProtocol(
             "lump",
             "nearest neighbours by cosine among one experience's classes, T = 0.1, k = experiences learnt",
             _lump,
             scopes=("task",),
-            odd="LUMP's k is min(200, number of tasks seen), so 1 after the first task: a slip in its code, kept here; "
+            caveat="LUMP's k is min(200, number of tasks seen), so 1 after the first task: a slip in its code, kept here; "
             "the true experience is given, so a five-way problem on Split CIFAR-100 of 20 tasks",
         ),
-        Probe(
+        ProbeProtocol(
             "core50",
             "ridge regression on one in 20 frames",
             _always(Ridge()),
             scopes=("all",),
             every=20,
-            odd="neighbouring frames are near copies: the stream must hold the frames in video order, and sessions of "
+            caveat="neighbouring frames are near copies: the stream must hold the frames in video order, and sessions of "
             "their own for testing; it is tested on one in 20 of their frames, the last encoder on all of them, too",
         ),
     )
@@ -188,7 +190,7 @@ PROBES: dict[str, Probe] = {
 """Every probe on frozen features by name."""
 
 
-def probe(name: str | Probe) -> Probe:
+def probe(name: str | ProbeProtocol) -> ProbeProtocol:
     """The probe of a name, with `@` and the labels that it gets, if not all: `ridge@10%`, `knn-20@5` (5 of each class).
 
     Where labels are few, three choices of them are drawn, and the mean of the three accuracies counts.
@@ -196,14 +198,14 @@ def probe(name: str | Probe) -> Probe:
     Raises:
         UsageError: no such probe (the nearest is proposed), or no such amount of labels.
     """
-    if isinstance(name, Probe):
+    if isinstance(name, ProbeProtocol):
         return name
     base, at, amount = name.partition("@")
-    if base not in PROBES:
-        raise nearest("probe", base, PROBES)
+    if base not in PROTOCOLS:
+        raise unknown_name("probe", base, PROTOCOLS)
     if not at:
-        return PROBES[base]
-    return dataclasses.replace(PROBES[base], name=name, labels=_amount(name, amount), draws=DRAWS)
+        return PROTOCOLS[base]
+    return dataclasses.replace(PROTOCOLS[base], name=name, labels=_amount(name, amount), draws=DRAWS)
 
 
 def _amount(name: str, text: str) -> float | int:
@@ -217,6 +219,6 @@ def _amount(name: str, text: str) -> float | int:
     return amount
 
 
-def _odd(probe: Probe) -> dict[str, str]:
+def _caveat(probe: ProbeProtocol) -> dict[str, str]:
     """The field of an event, where there is something odd."""
-    return {"odd": probe.odd} if probe.odd else {}
+    return {"caveat": probe.caveat} if probe.caveat else {}

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes.class_statistics import Moments, gram, labelled
-from avalanche_ssl.probes.classifier import Again, Fit
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.probes.class_statistics import ClassStatistics, gram, labeled
+from avalanche_ssl.probes.classifier import AugmentedFeatures, Fit
 from avalanche_ssl.probes.label_subsets import _hold_out
 from avalanche_ssl.probes.linear import LinearProbe
-from avalanche_ssl.probes.parallel import at_once
+from avalanche_ssl.probes.parallel import parallel_map
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-2, 11))  # 1e-1 .. 1e5
 
 DEFAULT_L2 = 1.0  # where no class has a second sample to choose lambda with; scikit-learn's default
 
 
-def ridge(moments: Moments, l2: float) -> LinearProbe:
+def ridge(moments: ClassStatistics, l2: float) -> LinearProbe:
     """Minimise ||(x - mean)/std W + b - Y||^2 + l2 ||W||^2, Y = +1 for the class and -1 elsewhere; b is free.
 
     The same as scikit-learn's `RidgeClassifier(alpha=l2)` behind a `StandardScaler`.
@@ -47,7 +47,7 @@ def ridge(moments: Moments, l2: float) -> LinearProbe:
 
 
 def select_l2(
-    fit: Moments, features: Tensor, labels: Tensor, grid: Sequence[float] = GRID, rows: Tensor | None = None
+    fit: ClassStatistics, features: Tensor, labels: Tensor, grid: Sequence[float] = GRID, rows: Tensor | None = None
 ) -> float:
     """The l2 of `grid` whose ridge probe on `fit` is most accurate on held-out samples; largest of equals.
 
@@ -95,8 +95,8 @@ def _thin(x: Tensor) -> tuple[Tensor, Tensor]:
 class Split:
     """Labelled training data of one experience: a part to fit on, a held-out part to choose lambda with."""
 
-    fit: Moments
-    held_out: Moments
+    fit: ClassStatistics
+    held_out: ClassStatistics
     features: Tensor  # (H, D) of the held-out part
     labels: Tensor  # (H,)
     rows: Tensor | None = None  # (N, D) of the part to fit on, where they are fewer than D
@@ -117,14 +117,14 @@ class Split:
         """
         if not 0 < held_out < 1:
             raise ValueError(f"held_out is a fraction between 0 and 1, got {held_out}")
-        features, labels = labelled(features, labels, n_classes)
+        features, labels = labeled(features, labels, n_classes)
         fraction = min(held_out, max_held_out / max(len(labels), 1))
         out = _hold_out(labels.cpu(), fraction, seed).to(labels.device)
         held_features, held_labels = features[out], labels[out]
         rows = features[~out]
-        fit = Moments.of(rows, labels[~out], n_classes)
+        fit = ClassStatistics.of(rows, labels[~out], n_classes)
         few = rows if len(rows) < rows.shape[1] else None
-        return cls(fit, Moments.of(held_features, held_labels, n_classes), held_features, held_labels, few)
+        return cls(fit, ClassStatistics.of(held_features, held_labels, n_classes), held_features, held_labels, few)
 
 
 def fit_splits(splits: Sequence[Split], grid: Sequence[float] = GRID) -> LinearProbe:
@@ -140,7 +140,7 @@ def fit_splits(splits: Sequence[Split], grid: Sequence[float] = GRID) -> LinearP
 
 
 def fit_ridge(
-    experiences: Sequence[Labelled],
+    experiences: Sequence[LabeledFeatures],
     n_classes: int,
     held_out: float = 0.1,
     max_held_out: int = 5000,
@@ -166,7 +166,7 @@ class _Normal:
     classes: Tensor  # (c,) their labels
 
     @classmethod
-    def of(cls, moments: Moments) -> _Normal:
+    def of(cls, moments: ClassStatistics) -> _Normal:
         n, mean = moments.n, moments.mean
         if not n:
             raise ValueError("no labelled sample to fit a probe on: every label is negative (unlabelled)")
@@ -192,10 +192,16 @@ class Ridge:
     max_held_out: int = 5000
     grid: Sequence[float] = GRID
 
-    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+    def prepare(
+        self,
+        train: Sequence[LabeledFeatures],
+        n_classes: int,
+        seed: int = 0,
+        augmented: AugmentedFeatures | None = None,
+    ) -> Fit:
         """Sums over each experience, which add up to those of any slice."""
         share = self.max_held_out // max(len(train), 1)
-        splits = at_once(lambda part: Split.of(*part, n_classes, self.held_out, share, seed), train)
+        splits = parallel_map(lambda part: Split.of(*part, n_classes, self.held_out, share, seed), train)
 
         def fit(span: slice) -> nn.Module | None:
             chosen = splits[span]

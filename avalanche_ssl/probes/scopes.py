@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes.classifier import Again, Classifier, check_labels
-from avalanche_ssl.probes.knn import Neighbours
-from avalanche_ssl.probes.parallel import at_once
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier, check_labels
+from avalanche_ssl.probes.knn import KNN
+from avalanche_ssl.probes.parallel import parallel_map
 from avalanche_ssl.probes.ridge import Ridge
 
 SCOPES = ("all", "seen", "task")
@@ -44,13 +44,13 @@ Probes = dict[str, list[nn.Module | None]]
 
 
 def fit_probes(
-    train: Sequence[Labelled],
+    train: Sequence[LabeledFeatures],
     n_classes: int,
     seen: int,
     scopes: Iterable[str] = SCOPES,
     classifier: Classifier = Ridge(),
     seed: int = 0,
-    again: Again | None = None,
+    augmented: AugmentedFeatures | None = None,
 ) -> Probes:
     """Classifiers of all scopes from one pass over the training features of each experience.
 
@@ -63,21 +63,23 @@ def fit_probes(
         scopes: which of `SCOPES`.
         classifier: see `avalanche_ssl.probes.classifier` and `avalanche_ssl.probes.sgd`.
         seed: of whatever the classifier draws: held-out samples, initial weights, batches.
-        again: for classifiers with epochs, see `avalanche_ssl.probes.classifier.Again`.
+        again: for classifiers with epochs, see `avalanche_ssl.probes.classifier.AugmentedFeatures`.
 
     Raises:
         ValueError: no sample of any experience has a label, or a scope is not known.
     """
     check_labels(train)
-    fit = classifier.prepare(train, n_classes, seed, again)
+    fit = classifier.prepare(train, n_classes, seed, augmented)
     tested = {scope: scope_spans(scope, len(train), seen) for scope in scopes}
     spans = {span: None for row in tested.values() for span in row if span and span[0] < span[1]}
-    several = at_once if isinstance(classifier, Ridge) else map  # the others draw, or use all threads by themselves
+    several = (
+        parallel_map if isinstance(classifier, Ridge) else map
+    )  # the others draw, or use all threads by themselves
     probes = dict(zip(spans, several(lambda span: fit(slice(*span)), spans), strict=True))
     return {scope: [probes.get(span) if span else None for span in row] for scope, row in tested.items()}
 
 
-def probe_accuracies(probes: Probes, test: Sequence[Labelled]) -> dict[str, NDArray[np.float64]]:
+def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[str, NDArray[np.float64]]:
     """For each scope the accuracies (T,) on each experience's test features; NaN where undefined.
 
     Row t of the accuracy matrix, for probes of an encoder that was trained on t experiences.
@@ -96,7 +98,9 @@ def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
     return float((probe(features[known]).argmax(1) == labels[known]).double().mean())
 
 
-def consolidation(train: Sequence[Labelled], test: Sequence[Labelled], k: int = 200, temperature: float = 0.1) -> float:
+def consolidation(
+    train: Sequence[LabeledFeatures], test: Sequence[LabeledFeatures], k: int = 200, temperature: float = 0.1
+) -> float:
     """How often k nearest neighbors tell which experience a test image belongs to (Osiris, arXiv:2404.19132).
 
     By cosine, votes weighted exp(similarity / temperature); the mean over the experiences. Chance is 1 / T.
@@ -107,6 +111,6 @@ def consolidation(train: Sequence[Labelled], test: Sequence[Labelled], k: int = 
     """
     sizes = torch.tensor([len(x) for x, _ in train])
     owners = torch.arange(len(train)).repeat_interleave(sizes)
-    votes = Neighbours(k, temperature).fit(torch.cat([x for x, _ in train]), owners, len(train))
+    votes = KNN(k, temperature).fit(torch.cat([x for x, _ in train]), owners, len(train))
     scores = [accuracy(votes, x, torch.full((len(x),), j)) for j, (x, _) in enumerate(test)]
     return float(np.mean(scores))

@@ -1,4 +1,4 @@
-"""Which probes are trained by gradient descent? A linear layer or an MLP on frozen features: `TrainedHead`."""
+"""Which probes are trained by gradient descent? A linear layer or an MLP on frozen features: `SGDClassifier`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.errors import nearest, require_positive
+from avalanche_ssl.errors import require_positive, unknown_name
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.inference import Labelled
-from avalanche_ssl.probes.class_statistics import labelled
-from avalanche_ssl.probes.classifier import Again, Fit, scaling
+from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.probes.class_statistics import labeled
+from avalanche_ssl.probes.classifier import AugmentedFeatures, Fit, scaling
 from avalanche_ssl.probes.label_subsets import _hold_out
 
 SCALINGS = ("standard", "unit", "raw")
@@ -45,7 +45,7 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
-class TrainedHead:
+class SGDClassifier:
     """Softmax regression by mini-batch gradient descent, on features as they are or augmented anew each epoch.
 
     Args:
@@ -78,11 +78,17 @@ class TrainedHead:
             ("optimizer", self.optimizer, ("sgd", "adam")),
         ):
             if value not in known:
-                raise nearest(kind, value, known)
+                raise unknown_name(kind, value, known)
 
-    def prepare(self, train: Sequence[Labelled], n_classes: int, seed: int = 0, again: Again | None = None) -> Fit:
+    def prepare(
+        self,
+        train: Sequence[LabeledFeatures],
+        n_classes: int,
+        seed: int = 0,
+        augmented: AugmentedFeatures | None = None,
+    ) -> Fit:
         """Where each epoch's features of a slice come from."""
-        known = [labelled(x, y, n_classes) for x, y in train]
+        known = [labeled(x, y, n_classes) for x, y in train]
 
         def fit(span: slice) -> nn.Module | None:
             x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
@@ -90,9 +96,9 @@ class TrainedHead:
                 return None
 
             def epoch_features(epoch: int) -> Tensor:
-                if again is None:
+                if augmented is None:
                     return x
-                return torch.cat([f[t >= 0] for f, (_, t) in zip(again(epoch)[span], train[span], strict=True)])
+                return torch.cat([f[t >= 0] for f, (_, t) in zip(augmented(epoch)[span], train[span], strict=True)])
 
             return self.fit(x, y, n_classes, seed, epoch_features)
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.recipes.installed import PACKAGE, recipe_names
 from avalanche_ssl.recipes.recipe import Recipe
 
@@ -26,7 +26,7 @@ def load_recipe(strategy: str) -> Recipe:
     else:
         name = strategy.replace("-", "_")
         if name not in recipe_names():
-            error = nearest("strategy", strategy, recipe_names())
+            error = unknown_name("strategy", strategy, recipe_names())
             raise UsageError(f"{error}; or give the path of a Python file that defines `recipe`")
         module = import_module(f"{PACKAGE}.{name}")
     recipe = getattr(module, "recipe", None)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.optim.lr_schedule import Schedule
+from avalanche_ssl.optim.lr_schedule import LRSchedule
 from avalanche_ssl.recipes.settings import arguments, change, plain
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Recipe:
     """Everything that decides how a strategy learns, except the stream and the machine.
 
     Settings have flat names: the fields here and the arguments of the method, e.g. ``lr`` and ``temperature``;
-    nested ones are dotted, e.g. ``augment.blur`` and ``schedule.warmup``.
+    nested ones are dotted, e.g. ``augment.blur_prob`` and ``schedule.warmup``.
 
     Args:
         method: a `Method` class, or a `functools.partial` of one with other defaults; called with the encoder.
@@ -49,8 +49,8 @@ class Recipe:
     optimizer: Literal["sgd", "adam", "adamw", "lars"] = "sgd"
     lr: float = 0.06
     weight_decay: float = 5e-4
-    schedule: Schedule = Schedule()
-    clip: float | None = None
+    schedule: LRSchedule = LRSchedule()
+    max_grad_norm: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.method, Method) or not callable(self.method):
@@ -65,11 +65,11 @@ class Recipe:
                 raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
         if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
             raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
-        if self.clip is not None and not self.clip > 0:
-            raise UsageError(f"setting 'clip' is {self.clip}: give a number above 0, or null")
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise UsageError(f"setting 'clip' is {self.max_grad_norm}: give a number above 0, or null")
         for name, known in (("encoder", ENCODERS), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) not in known:
-                raise nearest(name, getattr(self, name), known)
+                raise unknown_name(name, getattr(self, name), known)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,11 +77,11 @@ class Recipe:
         return {name: plain(value) for name, (_, value) in self._typed().items()}
 
     @property
-    def streaming(self) -> dict[str, Any]:
+    def online_defaults(self) -> dict[str, Any]:
         """Settings for a stream of mini-batches, each of them one step at a constant rate; and the method's own."""
         method = self.method.func if isinstance(self.method, partial) else self.method
         once = {"epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0}
-        return once | dict(getattr(method, "streaming", {}))
+        return once | dict(getattr(method, "online_defaults", {}))
 
     def override(self, changes: Mapping[str, Any]) -> "Recipe":
         """A copy with some settings changed.
@@ -124,7 +124,7 @@ class Recipe:
             "train_mb_size": self.batch_size,
             "train_epochs": self.epochs,
             "schedule": self.schedule,
-            "clip": self.clip,
+            "max_grad_norm": self.max_grad_norm,
             "seed": seed,
         }
         return SelfSupervised(model=method, optimizer=self._optimizer(method), **decided | settings)
@@ -139,7 +139,7 @@ class Recipe:
         head, _, rest = name.partition(".")
         typed = self._typed()
         if head not in typed:
-            raise nearest("setting", name, typed)
+            raise unknown_name("setting", name, typed)
         kind, current = typed[head]
         new = change(current, {rest: value} if rest else value, kind, head)
         if head in {f.name for f in dataclasses.fields(self)}:

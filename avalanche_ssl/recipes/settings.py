@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 
 pass
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ import yaml
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["lr=1e-4", "augment.blur=0.5"]` as a mapping; values are read as YAML.
+    """`["lr=1e-4", "augment.blur_prob=0.5"]` as a mapping; values are read as YAML.
 
     Raises:
         UsageError: a pair has no `=`, or its value is not YAML.
@@ -114,7 +114,7 @@ def convert(value: Any, kind: Any, name: str) -> Any:
         return _first_that_fits(value, args, name)
     if origin is Literal:
         if value not in args:
-            raise nearest(f"value for '{name}'", value, args)
+            raise unknown_name(f"value for '{name}'", value, args)
         return value
     if origin is tuple:
         return _tuple(value, args, name)
@@ -141,7 +141,7 @@ def changed(current: Any, changes: Mapping[str, Any], name: str = "") -> Any:
     for key, value in changes.items():
         head, _, rest = str(key).partition(".")
         if head not in fields:
-            raise nearest("setting", f"{name}{key}", [f"{name}{field}" for field in fields])
+            raise unknown_name("setting", f"{name}{key}", [f"{name}{field}" for field in fields])
         fields[head] = change(fields[head], {rest: value} if rest else value, kinds[head], f"{name}{head}")
     return _construct(type(current), fields, name)
 

@@ -36,13 +36,13 @@ INITIALISATIONS = 5
 SIDE = 16
 """Pixels of an image side at most: ridge regression on all of 32x32 takes minutes for each fit."""
 
-TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "clip")
+TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "max_grad_norm")
 """Settings that do not matter to an untrained encoder."""
 
 SHARED = ("encoder", "batch_size", "epochs", "schedule")
 """Settings that the supervised reference takes from the run."""
 
-AT_ONCE = {"hidden": 0, "lr": 0.001}
+AT_ONCE = {"hidden_dim": 0, "lr": 0.001}
 """Settings of its recipe that are made for streams, as they are best where nothing can be forgotten."""
 
 
@@ -105,7 +105,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
     encoded = stream | {"precision": config["precision"]}
     mine = encoded | {"strategy": config["strategy"]}
     untrained = {name: value for name, value in settings.items() if name not in TRAINING}
-    labelled = {name: settings[name] for name in SHARED} | AT_ONCE
+    labeled = {name: settings[name] for name in SHARED} | AT_ONCE
     whole = {"seed": seed, "images": images}
 
     @cache
@@ -121,7 +121,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
     def fresh(seed: int) -> Rows:
         return _measured(built(recipe, seed), benchmark(), probes)
 
-    def at_once(recipe: Any) -> Rows:
+    def parallel_map(recipe: Any) -> Rows:
         data = _joined(benchmark())
         epochs = max(1, round(images / len(data.dataset)))
         strategy = built(recipe.override({"epochs": epochs}), seed)
@@ -130,7 +130,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
 
     def supervised() -> Rows:
         classes = {"classes": max(2, len(benchmark().class_names))}
-        return at_once(load_recipe("supervised").override(labelled | classes))
+        return parallel_map(load_recipe("supervised").override(labeled | classes))
 
     starts = [
         Job(f"{label}: untrained", "untrained", mine | {"settings": untrained, "seed": s}, partial(fresh, s))
@@ -139,8 +139,8 @@ def _jobs(label: str, run: Run) -> list[Job]:
     return [
         Job(f"raw pixels, {SIDE}x{SIDE}", "pixels", stream | {"side": SIDE}, pixels),
         *starts,
-        Job(f"{label}: iid", "iid", mine | whole | {"settings": settings}, partial(at_once, recipe)),
-        Job(f"{label}: supervised, iid", "supervised", encoded | whole | {"settings": labelled}, supervised),
+        Job(f"{label}: iid", "iid", mine | whole | {"settings": settings}, partial(parallel_map, recipe)),
+        Job(f"{label}: supervised, iid", "supervised", encoded | whole | {"settings": labeled}, supervised),
     ]
 
 
@@ -150,11 +150,11 @@ def _pixels() -> Any:
     from torch.nn import functional as F
 
     class Pixels(torch.nn.Module):
-        def represent(self, x: torch.Tensor) -> torch.Tensor:
+        def extract_features(self, x: torch.Tensor) -> torch.Tensor:
             return F.adaptive_avg_pool2d(x.float() / 255, [min(side, SIDE) for side in x.shape[-2:]]).flatten(1)
 
     clock = SimpleNamespace(train_iterations=0)
-    return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), transforms=False, clock=clock)
+    return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), use_dataset_transforms=False, clock=clock)
 
 
 def _joined(benchmark: Any) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from avalanche_ssl.reports.comparison import Group, Stream, spread
 from avalanche_ssl.reports.tasks import over_stream
 
-COLOURS = ("#3366cc", "#e07b1a", "#2c9b6c", "#b8408f", "#7a5cc4", "#8a6d3b", "#c0392b", "#4d7f94")
+COLORS = ("#3366cc", "#e07b1a", "#2c9b6c", "#b8408f", "#7a5cc4", "#8a6d3b", "#c0392b", "#4d7f94")
 
 CLASSES = ("#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#c9a800", "#b07aa1", "#ff8fa3", "#8c6246", "#79706e")
 
@@ -92,13 +92,13 @@ def _frame(x: float, y: float) -> Any:
 def anytime(stream: Stream, probe: str, scope: str) -> Picture:
     """Accuracy on the experiences seen so far, mean and spread over seeds; the untrained encoder dashed."""
     with _figure() as (figure, axes):
-        for group, colour in zip(stream.groups, _cycle(), strict=False):
+        for group, color in zip(stream.groups, _cycle(), strict=False):
             if not group.having(probe, scope):
                 continue
-            _band(axes, 100 * group.anytime(probe, scope), colour, group.label)
+            _band(axes, 100 * group.anytime(probe, scope), color, group.label)
             untrained = [np.nanmean(r.untrained(probe, scope)) for r in group.having(probe, scope)]
             if np.isfinite(untrained).all():
-                axes.axhline(100 * float(np.mean(untrained)), color=colour, linestyle=(0, (4, 3)), linewidth=1)
+                axes.axhline(100 * float(np.mean(untrained)), color=color, linestyle=(0, (4, 3)), linewidth=1)
         axes.set(xlabel="experiences learnt", ylabel="accuracy on those seen (%)")
         _finish(axes)
     return _svg(figure)
@@ -108,7 +108,7 @@ def forgetting(stream: Stream, probe: str, scope: str) -> Picture:
     """Points lost on each experience between its best moment and the end."""
     shown = [(g, c) for g, c in zip(stream.groups, _cycle(), strict=False) if g.having(probe, scope)]
     with _figure() as (figure, axes):
-        for i, (group, colour) in enumerate(shown):
+        for i, (group, color) in enumerate(shown):
             values = 100 * group.forgetting(probe, scope)
             places = np.arange(1, values.shape[1] + 1) + (i - (len(shown) - 1) / 2) * 0.8 / len(shown)
             error = values.std(axis=0, ddof=1) if len(values) > 1 else None
@@ -118,7 +118,7 @@ def forgetting(stream: Stream, probe: str, scope: str) -> Picture:
                 values.mean(axis=0),
                 0.8 / len(shown),
                 yerr=error,
-                color=colour,
+                color=color,
                 label=group.label,
                 error_kw=style,
             )
@@ -131,12 +131,12 @@ def forgetting(stream: Stream, probe: str, scope: str) -> Picture:
 def health(stream: Stream, field: str, label: str) -> Picture | None:
     """A field of the vitals over the stream; None if no run has it."""
     with _figure(4.2, 2.9) as (figure, axes):
-        for group, colour in zip(stream.groups, _cycle(), strict=False):
+        for group, color in zip(stream.groups, _cycle(), strict=False):
             lines = [{v["trained"]: v.get(field) for v in run.vitals} for run in group.runs]
             steps = sorted(set.intersection(*map(set, lines)))
             values = np.array([[line[t] for t in steps] for line in lines], dtype=float)
             if values.size and not np.isnan(values).all():
-                _band(axes, values, colour, group.label, steps)
+                _band(axes, values, color, group.label, steps)
         if not axes.lines:
             return None
         axes.set(xlabel="experiences learnt", ylabel=label)
@@ -144,13 +144,13 @@ def health(stream: Stream, field: str, label: str) -> Picture | None:
     return _svg(figure)
 
 
-def answers(stream: Stream, question: str, chance: float) -> Picture:
+def task_results(stream: Stream, question: str, chance: float) -> Picture:
     """Accuracy of a further question over the stream, from the untrained encoder on; chance dashed."""
     with _figure(4.2, 2.9) as (figure, axes):
-        for group, colour in zip(stream.groups, _cycle(), strict=False):
+        for group, color in zip(stream.groups, _cycle(), strict=False):
             steps, accuracies = over_stream(group, question)
             if steps:
-                _band(axes, 100 * accuracies, colour, group.label, steps)
+                _band(axes, 100 * accuracies, color, group.label, steps)
         axes.axhline(100 * chance, color="#99a1ab", linestyle=(0, (4, 3)), linewidth=1)
         axes.set(xlabel="experiences learnt", ylabel="accuracy (%)")
         _finish(axes)
@@ -166,9 +166,7 @@ def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[s
         axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
         for c, name in enumerate(names):
             rows = labels == c
-            axes.scatter(
-                *points[rows].T, s=16, color=_class_colour(c, len(names)), label=name, linewidths=0, alpha=0.85
-            )
+            axes.scatter(*points[rows].T, s=16, color=_class_color(c, len(names)), label=name, linewidths=0, alpha=0.85)
         if len(names) <= 10:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(5, len(names)), handletextpad=0.1)
     return _svg(figure)
@@ -183,7 +181,7 @@ def thumbnail(image: NDArray[np.uint8]) -> Picture:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _class_colour(c: int, classes: int) -> Any:
+def _class_color(c: int, classes: int) -> Any:
     if classes <= len(CLASSES):
         return CLASSES[c]
     from matplotlib import colormaps
@@ -193,10 +191,10 @@ def _class_colour(c: int, classes: int) -> Any:
 
 def _cycle() -> Iterator[str]:
     while True:
-        yield from COLOURS
+        yield from COLORS
 
 
-def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str, steps: Sequence[int] | None = None) -> None:
+def _band(axes: Any, values: NDArray[np.float64], color: str, label: str, steps: Sequence[int] | None = None) -> None:
     """Mean of (seeds, t) as a line through what was measured, one standard deviation around it.
 
     Of t = 1, 2, ... unless `steps` says of which.
@@ -206,10 +204,8 @@ def _band(axes: Any, values: NDArray[np.float64], colour: str, label: str, steps
         return
     steps, values = np.array(steps or range(1, len(known) + 1))[known], values[:, known]
     mean, std = (np.array(part) for part in zip(*(spread(list(column)) for column in values.T), strict=True))
-    axes.plot(steps, mean, "o-", color=colour, label=label, markersize=4, linewidth=1.8)
-    axes.fill_between(
-        steps, mean - np.nan_to_num(std), mean + np.nan_to_num(std), color=colour, alpha=0.15, linewidth=0
-    )
+    axes.plot(steps, mean, "o-", color=color, label=label, markersize=4, linewidth=1.8)
+    axes.fill_between(steps, mean - np.nan_to_num(std), mean + np.nan_to_num(std), color=color, alpha=0.15, linewidth=0)
 
 
 def _finish(axes: Any) -> None:

@@ -22,7 +22,7 @@ WORDS: dict[str, str] = {
     "reference": "What the numbers are to be measured against, by the same probes: raw pixels; untrained encoders of several initialisations; the same method on the whole stream at once (iid) with the same number of views; the same encoder trained on labels, at once.",
     "further questions": "What a stream asks of the probe beside its classes. Of CORe50: objects by session; categories; new instance (the category of objects that the probe has not met); background (the session of a training image of an object that the probe has not met: how much of the scene the features hold, at chance nothing).",
     "on all test images": "Where a probe looks at one in n test images, the last encoder is tested on all of them, too, each once. R and what is computed of it keep to one in n: forgetting compares rows, which must be of the same images.",
-    "odd": "What must be known of a protocol before its numbers are compared with those of others.",
+    "caveat": "What must be known of a protocol before its numbers are compared with those of others.",
     "mean ± standard deviation": "Over the seeds, with n - 1; seeds set weights, views and the order of images.",
     "paired difference": "Mean ± standard deviation over seeds of one strategy minus another with the same seed.",
     "feature spread": "Mean standard deviation of unit features of D dimensions over images; 1 / sqrt(D) is healthy, near 0 all images look alike: collapse.",

@@ -11,15 +11,15 @@ import avalanche_ssl
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import figures
 from avalanche_ssl.reports.comparison import Group, Stream
-from avalanche_ssl.reports.figures import answers, anytime, forgetting, heat_map
+from avalanche_ssl.reports.figures import anytime, forgetting, heat_map, task_results
 from avalanche_ssl.reports.glossary import WORDS
 from avalanche_ssl.reports.neighbors import exhibit
 from avalanche_ssl.reports.tables import (
     COLUMNS,
     PAIRED,
     Cell,
+    _caveat,
     _cell,
-    _odd,
     _plain,
     _tested,
     answered,
@@ -63,19 +63,21 @@ def write(path: Path, text: str) -> None:
 
 
 def _stream(stream: Stream) -> dict[str, Any]:
-    from avalanche_ssl.probes.protocols import PROBES
+    from avalanche_ssl.probes.protocols import PROTOCOLS
 
     probe, scope = stream.protocols[0]
     shown = [exhibit(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}") for g in stream.groups]
     kept = [e for e in shown if e]
-    bases = {name: PROBES[name.partition("@")[0]] for name, _ in stream.protocols if name.partition("@")[0] in PROBES}
+    bases = {
+        name: PROTOCOLS[name.partition("@")[0]] for name, _ in stream.protocols if name.partition("@")[0] in PROTOCOLS
+    }
     health = [(title, figures.health(stream, field, title)) for field, title in HEALTH.items()]
     return {
         "title": stream.title,
         "probe": probe,
         "scope": scope,
         "about": bases[probe].about if probe in bases else "",
-        "odd": _odd(stream),
+        "caveat": _caveat(stream),
         "columns": COLUMNS,
         "summary": summary(stream, probe, scope),
         "paired_columns": PAIRED,
@@ -116,11 +118,11 @@ def _asked(stream: Stream) -> dict[str, Any] | None:
     found = asked(stream)
     if found is None:
         return None
-    tables = [names for names in (found.questions, found.groups) if names]
+    tables = [names for names in (found.probing_tasks, found.groups) if names]
     return {
         "tested": _tested(found),
         "tables": [(names, answered(stream, found, names)) for names in tables],
-        "curves": [(name, answers(stream, name, found.chance[name])) for name in found.questions],
+        "curves": [(name, task_results(stream, name, found.chance[name])) for name in found.probing_tasks],
     }
 
 

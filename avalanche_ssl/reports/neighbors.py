@@ -53,7 +53,7 @@ class Exhibit:
     same_after: float
 
 
-def exhibit(folder: Path, title: str, neighbours: int = 5, queries: int = 6) -> Exhibit | None:
+def exhibit(folder: Path, title: str, neighbors: int = 5, queries: int = 6) -> Exhibit | None:
     """What the features in a run's folder show; None if it kept none, or they cannot be read."""
     try:
         with np.load(folder / "embeddings" / "images.npz", allow_pickle=False) as kept:
@@ -71,7 +71,7 @@ def exhibit(folder: Path, title: str, neighbours: int = 5, queries: int = 6) -> 
         Frame("untrained encoder" if t == 0 else f"after experience {t}", scatter(points, numbers, names))
         for t, points in zip(moments, layout(features), strict=True)
     ]
-    before, after = nearest(features[0], neighbours), nearest(features[-1], neighbours)
+    before, after = nearest_neighbors(features[0], neighbors), nearest_neighbors(features[-1], neighbors)
     chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(queries, len(classes)))]
 
     def thumb(i: int, query: int) -> Thumb:
@@ -82,7 +82,7 @@ def exhibit(folder: Path, title: str, neighbours: int = 5, queries: int = 6) -> 
     return Exhibit(title, frames, rows, *shares)
 
 
-def nearest(features: Features, k: int) -> NDArray[np.int64]:
+def nearest_neighbors(features: Features, k: int) -> NDArray[np.int64]:
     """Rows (N, k) of the k most cosine-similar others of each of the features (N, D)."""
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
     similarity = unit @ unit.T

@@ -39,7 +39,7 @@ def table(found: list[Stream], notes: list[str]) -> str:
         for row in differences(stream, probe, scope):
             cells = ", ".join(f"{name} {_text(c)}" for name, c in zip(PAIRED, row["cells"], strict=True))
             lines.append(f"{row['label']} minus {stream.groups[0].label}, {row['seeds']} paired seeds: {cells}")
-        lines += [f"odd about {name}: {odd}" for name, odd in _odd(stream)]
+        lines += [f"odd about {name}: {caveat}" for name, caveat in _caveat(stream)]
         lines += _answers_table(stream, width)
     return "\n".join(lines)
 
@@ -49,7 +49,7 @@ def _answers_table(stream: Stream, width: int) -> list[str]:
     found = asked(stream)
     if found is None:
         return []
-    names = found.groups + found.questions
+    names = found.groups + found.probing_tasks
     column = max(16, *(len(name) + 2 for name in names))
     lines = [f"further questions; {_tested(found)}", "strategy".ljust(width) + "".join(n.rjust(column) for n in names)]
     for row in answered(stream, found, names):
@@ -72,9 +72,9 @@ def answered(stream: Stream, found: Asked, names: list[str]) -> list[dict[str, A
     return rows + ([{"label": "chance", "cells": cells([found.chance]), "reference": True}] if told else [])
 
 
-def _odd(stream: Stream) -> list[tuple[str, str]]:
+def _caveat(stream: Stream) -> list[tuple[str, str]]:
     """Probes of which something must be known before their numbers are compared, with what that is."""
-    return list({name: odd for g in stream.groups for r in g.runs for name, odd in r.odd.items()}.items())
+    return list({name: caveat for g in stream.groups for r in g.runs for name, caveat in r.caveat.items()}.items())
 
 
 def summary(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avalanche_ssl.evaluation.tasks import Answer
+from avalanche_ssl.evaluation.tasks import TaskResult
 from avalanche_ssl.reports.comparison import Group, Matrix, Stream
 from avalanche_ssl.runs.reader import Run
 
@@ -29,18 +29,18 @@ class Asked:
     latest: list[list[dict[str, float]]]
 
     @property
-    def questions(self) -> list[str]:
+    def probing_tasks(self) -> list[str]:
         """Their names."""
         return list(self.chance)
 
 
 def asked(stream: Stream) -> Asked | None:
     """None if no run was asked anything. About all test images if every run was, so that runs compare."""
-    runs = [[run for run in group.runs if run.answers] for group in stream.groups]
+    runs = [[run for run in group.runs if run.task_results] for group in stream.groups]
     every = [run for part in runs for run in part]
     if not every:
         return None
-    whole = all(run.final_answers for run in every)
+    whole = all(run.full_test_results for run in every)
     latest = [[_accuracies(_latest(run, whole)) for run in part] for part in runs]
     chance = {found.question: found.chance for run in every for found in _latest(run, whole)}
     names = dict.fromkeys(name for part in latest for run in part for name in run)
@@ -50,24 +50,29 @@ def asked(stream: Stream) -> Asked | None:
 def over_stream(group: Group, question: str) -> tuple[list[int], Matrix]:
     """After how many experiences all runs of the group were asked, and the accuracies (seeds, t)."""
     found = [
-        {t: one.accuracy for t, answers in run.answers.items() for one in answers if one.question == question}
+        {
+            t: one.accuracy
+            for t, task_results in run.task_results.items()
+            for one in task_results
+            if one.question == question
+        }
         for run in group.runs
-        if run.answers
+        if run.task_results
     ]
     steps = sorted(set.intersection(*map(set, found))) if found else []
     return steps, np.array([[accuracies[t] for t in steps] for accuracies in found])
 
 
-def _latest(run: Run, whole: bool) -> list[Answer]:
+def _latest(run: Run, whole: bool) -> list[TaskResult]:
     """In the order of the stream's questions, of which those about training images have no answer about all others."""
-    last = run.answers[max(run.answers)]
-    final = {found.question: found for found in run.final_answers if whole}
+    last = run.task_results[max(run.task_results)]
+    final = {found.question: found for found in run.full_test_results if whole}
     return [final.get(found.question, found) for found in last]
 
 
-def _accuracies(answers: Iterable[Answer]) -> dict[str, float]:
+def _accuracies(task_results: Iterable[TaskResult]) -> dict[str, float]:
     """Of the groups of the first question, then of each question."""
-    first, *_ = answers
+    first, *_ = task_results
     grouping = next(iter(first.by), "")
     groups = {f"{grouping} {group}": value for group, value in first.by.get(grouping, {}).items()}
-    return groups | {found.question: found.accuracy for found in answers}
+    return groups | {found.question: found.accuracy for found in task_results}

@@ -4,7 +4,7 @@ import argparse
 import inspect
 from typing import Any
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.streams import BENCHMARKS
 
 
@@ -19,7 +19,7 @@ def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
 
     flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
     recipe = load_recipe(config["strategy"])
-    online = {"batch_size": config["online"]} | recipe.streaming if config["online"] else {}
+    online = {"batch_size": config["online"]} | recipe.online_defaults if config["online"] else {}
     if options.online is None:
         recipe = recipe.override(online).override(config["settings"])
     else:
@@ -39,13 +39,13 @@ def _machine(device: str, precision: str) -> tuple[str, str]:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise nearest("device", device, ["auto", "cpu", "cuda"]) from None
+        raise unknown_name("device", device, ["auto", "cpu", "cuda"]) from None
     if chosen.type not in ("cpu", "cuda"):
-        raise nearest("device", device, ["auto", "cpu", "cuda"])
+        raise unknown_name("device", device, ["auto", "cpu", "cuda"])
     if chosen.type == "cuda" and (chosen.index or 0) >= cuda:
         raise UsageError(f"device '{device}': torch finds {cuda} CUDA devices here; give another, or cpu")
     if precision not in ("auto", "fp32", "bf16"):
-        raise nearest("precision", precision, ["auto", "fp32", "bf16"])
+        raise unknown_name("precision", precision, ["auto", "fp32", "bf16"])
     return device, fastest_precision(chosen) if precision == "auto" else precision
 
 
@@ -63,7 +63,7 @@ def _stream(config: dict[str, Any]) -> dict[str, Any]:
     options = {option: value for option, (_, value) in typed.items()}
     for option, value in config["stream"].items():
         if option not in typed:
-            raise nearest(f"option of {name}", option, typed)
+            raise unknown_name(f"option of {name}", option, typed)
         options[option] = plain(convert(value, typed[option][0], option))
     return options
 

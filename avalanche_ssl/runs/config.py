@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.runs.build import _recipe
 from avalanche_ssl.streams import BENCHMARKS
 
@@ -74,7 +74,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         if kind is int and not 0 <= config[name] < 2**63:
             raise UsageError(f"{name} is {config[name]}: give 0 or more")
     if config["benchmark"] not in BENCHMARKS:
-        raise nearest("benchmark", config["benchmark"], BENCHMARKS)
+        raise unknown_name("benchmark", config["benchmark"], BENCHMARKS)
     for name in ("strategy", "data"):  # so that config.yaml can be used from any folder
         if config[name] is not None and (name == "data" or config[name].endswith(".py")):
             config[name] = str(Path(config[name]).expanduser().absolute())
@@ -105,9 +105,9 @@ def _check_probes(names: str) -> None:
 
 def _check_points(config: dict[str, Any]) -> None:
     """Points lie between mini-batches, of which there are some with --online."""
-    from avalanche_ssl.evaluation.schedule import Points
+    from avalanche_ssl.evaluation.schedule import ProbeSchedule
 
-    Points.parse(config["probe_every"])
+    ProbeSchedule.parse(config["probe_every"])
     if config["probe_every"] and not config["online"]:
         raise UsageError("--probe-every is about a stream of mini-batches: give --online, too")
 
@@ -123,7 +123,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path} holds no settings: give the config.yaml of a run")
     for key in config:
         if key not in DEFAULTS:
-            raise nearest(f"key in {path}", key, DEFAULTS)
+            raise unknown_name(f"key in {path}", key, DEFAULTS)
     for key in ("stream", "settings"):
         if not isinstance(config.get(key, {}), dict):
             raise UsageError(f"'{key}' in {path} is {config[key]!r}: give KEY: VALUE lines")

@@ -25,22 +25,24 @@ def _report(probe: ProbePlugin, out: Path, name: str) -> None:
     print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
     print(matrix_table(matrix, untrained))
     print()
-    if len(probe.probes) > 1 or headline.odd:
+    if len(probe.probes) > 1 or headline.caveat:
         print(protocol_table(probe))
         print()
     if probe.curve:
         print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
         print(curve_table(probe.curve, headline.name))
         print()
-    if probe.answers:
-        grouping = next(iter(probe.questions[0].groups), "")
-        print(f"further questions to the probe (accuracy in %; {probe.answers[0][1][0].question} by {grouping} first)")
-        print(task_table(probe.answers, grouping, final=probe.final_answers))
+    if probe.task_results:
+        grouping = next(iter(probe.probing_tasks[0].groups), "")
+        print(
+            f"further questions to the probe (accuracy in %; {probe.task_results[0][1][0].question} by {grouping} first)"
+        )
+        print(task_table(probe.task_results, grouping, final=probe.full_test_results))
         print()
     for metric, value in summary(matrix, untrained, probe.consolidation).items():
         print(f"{metric:<20} {percent(value):>6} %   {EXPLAIN[metric]}")
-    write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.odd for p in probe.probes})
-    title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.odd}", 110)]) if headline.odd else name
+    write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.caveat for p in probe.probes})
+    title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.caveat}", 110)]) if headline.caveat else name
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
     curves = {scope: curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
     draw(out / "accuracy.png", title, matrices, untrained, curves)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.data.loader import RawLoader
-from avalanche_ssl.models.inference import Labelled
+from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.models.inference import LabeledFeatures
 from avalanche_ssl.runs.folder import FOLDER
 
 
-class Gallery:
+class EmbeddingSnapshots:
     """Keeps a class-balanced sample of the test images of a benchmark and their features.
 
     Args:
@@ -38,7 +38,7 @@ class Gallery:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write_images(datasets, labels)
 
-    def save(self, trained: int, test: Sequence[Labelled]) -> None:
+    def save(self, trained: int, test: Sequence[LabeledFeatures]) -> None:
         """Keep the features (N, D) of each experience's test data, as of an encoder after `trained` experiences."""
         chosen = [x[rows].numpy().astype(np.float16) for (x, _), rows in zip(test, self.rows, strict=True)]
         _write(self.folder / f"{trained:03d}.npy", np.concatenate(chosen))
@@ -46,7 +46,7 @@ class Gallery:
     def _write_images(self, datasets: Sequence[Any], labels: Sequence[NDArray[Any]]) -> None:
         pictures = []
         for dataset, rows in zip(datasets, self.rows, strict=True):
-            loader = RawLoader([dataset.subset(rows.tolist())], [512], shuffle=False, drop_last=False)
+            loader = RawDataLoader([dataset.subset(rows.tolist())], [512], shuffle=False, drop_last=False)
             pictures += [x.permute(0, 2, 3, 1).numpy() for x, *_ in loader] if len(rows) else []
         experiences = np.repeat(np.arange(len(datasets)), [len(rows) for rows in self.rows])
         classes = np.concatenate([y[rows] for y, rows in zip(labels, self.rows, strict=True)])

@@ -103,7 +103,7 @@ def _loading(method: Method, made: Mapping[nn.Module, str], file: str) -> str:
 
 def _input(method: Method) -> str:
     """What kind of images the encoder takes."""
-    if type(method).represent is not Method.represent:
+    if type(method).extract_features is not Method.extract_features:
         return f"what `{type(method).__name__}.represent` makes of images"
     mean, std = method.augment.mean, method.augment.std
     return f"images (B, 3, H, W) as float in [0, 1], minus {mean}, divided by {std}"

@@ -57,13 +57,13 @@ def draw(
         "seen": "seen: probe on the classes so far",
         "all": "all: probe on all classes",
     }
-    for scope, colour in [("task", "tab:green"), ("seen", "tab:orange"), ("all", "tab:blue")]:
+    for scope, color in [("task", "tab:green"), ("seen", "tab:orange"), ("all", "tab:blue")]:
         if curves:
             seen, accuracies = zip(*curves.get(scope, [(0, np.nan)]), strict=True)
-            right.plot(seen, 100 * np.array(accuracies), ".-", color=colour, label=labels[scope])
+            right.plot(seen, 100 * np.array(accuracies), ".-", color=color, label=labels[scope])
         elif scope in matrices and not np.isnan(matrices[scope]).all():
             mean = [100 * np.nanmean(r) if not np.isnan(r).all() else np.nan for r in matrices[scope]]
-            right.plot(steps, mean, "o-", color=colour, label=labels[scope])
+            right.plot(steps, mean, "o-", color=color, label=labels[scope])
     right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
     if not curves:
         right.set_xticks(steps[:: 1 + len(kept) // most])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.tasks import Answer
+from avalanche_ssl.evaluation.tasks import TaskResult
 
 Matrix = NDArray[np.float64]
 
@@ -29,16 +29,16 @@ class Run:
     """(T + 1, T) by probe and scope: of the untrained encoder, then after each experience; NaN: not measured."""
     learnt: list[dict[str, Any]]
     vitals: list[dict[str, Any]]
-    spent: dict[str, Any]
+    training_cost: dict[str, Any]
     end: dict[str, Any] | None
     consolidation: float = math.nan
     """Of the last encoder."""
-    odd: dict[str, str] = field(default_factory=dict)
+    caveat: dict[str, str] = field(default_factory=dict)
     """What is odd about probes, by name."""
-    answers: dict[int, list[Answer]] = field(default_factory=dict)
+    task_results: dict[int, list[TaskResult]] = field(default_factory=dict)
     """To the stream's further questions, by number of experiences learnt."""
-    final_answers: list[Answer] = field(default_factory=list)
-    """About all test images, where `answers` are about some."""
+    full_test_results: list[TaskResult] = field(default_factory=list)
+    """About all test images, where `task_results` are about some."""
     final: dict[str, float] = field(default_factory=dict)
     """Accuracy on all test images of probes that otherwise look at some, by name."""
     notes: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ def read(folder: Path) -> Run:
         for kind in ("run", "probe", "final", "answer", "consolidation", "experience", "vitals", "spent", "end")
     }
     config, version = _head(kinds["run"])
-    answers = _answers(kinds["answer"], notes)
+    task_results = _answers(kinds["answer"], notes)
     run = Run(
         folder=folder,
         config=config,
@@ -122,9 +122,9 @@ def read(folder: Path) -> Run:
         spent=kinds["spent"][-1] if kinds["spent"] else {},
         end=kinds["end"][-1] if kinds["end"] else None,
         consolidation=_number(kinds["consolidation"][-1].get("accuracy")) if kinds["consolidation"] else math.nan,
-        odd=_odd(kinds["probe"]),
-        answers={t: list(found.values()) for (t, whole), found in sorted(answers.items()) if not whole},
-        final_answers=[one for (_, whole), found in answers.items() if whole for one in found.values()],
+        caveat=_caveat(kinds["probe"]),
+        task_results={t: list(found.values()) for (t, whole), found in sorted(task_results.items()) if not whole},
+        full_test_results=[one for (_, whole), found in task_results.items() if whole for one in found.values()],
         final={str(e.get("probe")): _number(e.get("accuracy")) for e in kinds["final"]},
         notes=notes,
     )
@@ -179,14 +179,14 @@ def _accuracies(events: list[dict[str, Any]], notes: list[str]) -> dict[tuple[st
     return {key: _filled(cell, size) for key, cell in cells.items()}
 
 
-def _answers(events: list[dict[str, Any]], notes: list[str]) -> dict[tuple[int, bool], dict[str, Answer]]:
+def _answers(events: list[dict[str, Any]], notes: list[str]) -> dict[tuple[int, bool], dict[str, TaskResult]]:
     """By number of experiences and whether about all test images, then by question; what was asked last counts."""
-    found: dict[tuple[int, bool], dict[str, Answer]] = {}
+    found: dict[tuple[int, bool], dict[str, TaskResult]] = {}
     broken = 0
     for e in events:
         try:
             by = {str(name): {str(g): float(v) for g, v in groups.items()} for name, groups in e["by"].items()}
-            one = Answer(str(e["question"]), float(e["accuracy"]), float(e["chance"]), by)
+            one = TaskResult(str(e["question"]), float(e["accuracy"]), float(e["chance"]), by)
             found.setdefault((int(e["trained"]), e.get("whole") is True), {})[one.question] = one
         except (KeyError, TypeError, ValueError, AttributeError):
             broken += 1
@@ -199,12 +199,12 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _odd(events: list[dict[str, Any]]) -> dict[str, str]:
+def _caveat(events: list[dict[str, Any]]) -> dict[str, str]:
     """As the run said it; of runs of older versions, which did not, as we know it."""
-    from avalanche_ssl.probes.protocols import PROBES
+    from avalanche_ssl.probes.protocols import PROTOCOLS
 
-    names = {str(e.get("probe", "ridge")): e.get("odd") for e in events}
-    known = {name: PROBES[base].odd for name in names if (base := name.partition("@")[0]) in PROBES}
+    names = {str(e.get("probe", "ridge")): e.get("caveat") for e in events}
+    known = {name: PROTOCOLS[base].caveat for name in names if (base := name.partition("@")[0]) in PROTOCOLS}
     return {name: str(text) for name, said in names.items() if (text := said or known.get(name))}
 
 

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 import avalanche_ssl
-from avalanche_ssl.checkpointing.checkpointer import Checkpoints
+from avalanche_ssl.checkpointing.checkpointer import Checkpointer
 from avalanche_ssl.checkpointing.encoder_weights import write_encoder
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.cost import spent
-from avalanche_ssl.evaluation.schedule import Points
+from avalanche_ssl.evaluation.cost import training_cost
+from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.files import locked
-from avalanche_ssl.logging.jsonl import JsonLog
-from avalanche_ssl.plugins.monitor import Vitals
+from avalanche_ssl.logging.jsonl import JSONLinesLogger
+from avalanche_ssl.plugins.monitor import RepresentationMonitor
 from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.plugins.progress import Progress
 from avalanche_ssl.plugins.replay import _replay
 from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.rng import _seed
 from avalanche_ssl.runs.console import _parts, _report
-from avalanche_ssl.runs.embeddings import Gallery
+from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import FILES, _open
 from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import online_stream
@@ -58,13 +58,13 @@ def train(
         benchmark: the stream.
         config: all settings; a resumed run must have the same.
         out: the run's folder.
-        every: how often a checkpoint is written inside an experience, see `Interval.parse`.
+        every: how often a checkpoint is written inside an experience, see `SaveInterval.parse`.
         resume: go on from the checkpoint in `out`, if there is one.
         before: seconds that were spent before, by what they were spent on; told at the end.
 
     Raises:
         UsageError: the run cannot go on; the message says why and where its last checkpoint is.
-        StoppedError: a signal came, and the state is saved.
+        RunInterruptedError: a signal came, and the state is saved.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -88,9 +88,9 @@ def _train(
     resume: bool,
     before: Mapping[str, float],
 ) -> None:
-    log = JsonLog(out / "log.jsonl")
+    log = JSONLinesLogger(out / "log.jsonl")
     names = config["probes"].split(",")
-    at = Points.parse(config["probe_every"]) if config["probe_every"] else None
+    at = ProbeSchedule.parse(config["probe_every"]) if config["probe_every"] else None
     boundaries = config["probe_boundaries"] or -(-len(benchmark.train_stream) // ROWS)
     probe = (
         ProbePlugin(benchmark, probes=names, points=at, log=log, boundaries=boundaries)
@@ -99,19 +99,19 @@ def _train(
     )
     shuffle = not getattr(benchmark, "ordered", False)
     progress = Progress(len(benchmark.train_stream))
-    vitals = Vitals(benchmark, log=log, boundaries=boundaries)
+    vitals = RepresentationMonitor(benchmark, log=log, boundaries=boundaries)
     device, precision = config["device"], config["precision"]
     given = [progress, _replay(config), vitals, probe]
     strategy = recipe.build(
         seed=config["seed"],
         device=device,
         precision=precision,
-        compiled=config["compile"],
+        compile=config["compile"],
         on_nan=config["on_nan"],
         plugins=[plugin for plugin in given if plugin],
     )
     settings = {name: value for name, value in config.items() if name != "workers"}  # they change no result
-    checkpoints = Checkpoints(
+    checkpoints = Checkpointer(
         out / "checkpoint", strategy, benchmark.train_stream, every=every, config=settings, log=log
     )
     name = f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}"
@@ -122,7 +122,7 @@ def _train(
         _seed(config["seed"])
     encoder = f"{recipe.encoder}, compiled" if config["compile"] else recipe.encoder
     print(f"{name} ({device}, {precision}, {encoder}) -> {out}")
-    gallery = Gallery(probe.test, out) if probe else None
+    gallery = EmbeddingSnapshots(probe.test, out) if probe else None
     if resumed:
         print(f"resumed after {strategy.clock.train_iterations} steps, {checkpoints.done} experiences complete")
     elif probe and gallery:
@@ -154,7 +154,7 @@ def _train(
         "probe_seconds": probe.eval_seconds if probe else 0.0,
         **{f"{name}_seconds": value for name, value in before.items()},
     }
-    log("spent", **spent(strategy, progress.example, progress.images, progress.steps))
+    log("spent", **training_cost(strategy, progress.example, progress.images, progress.steps))
     log("end", images=progress.images, **{name: round(value, 3) for name, value in clocks.items()})
     if probe:
         _report(probe, out, name)
@@ -169,7 +169,7 @@ def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
     return online_stream(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
 
 
-def _check_alive(vitals: Vitals) -> None:
+def _check_alive(vitals: RepresentationMonitor) -> None:
     """Stop a run whose features have collapsed beyond recovery: of identical features no loss has a useful gradient."""
     event = vitals.events[-1] if vitals.events else {}
     std = event.get("feature_std", 1.0)
@@ -180,7 +180,7 @@ def _check_alive(vitals: Vitals) -> None:
         )
 
 
-def _where(checkpoints: Checkpoints, vitals: Vitals, strategy: Any) -> str:
+def _where(checkpoints: Checkpointer, vitals: RepresentationMonitor, strategy: Any) -> str:
     """What someone wants to know of a run that was stopped by a fault."""
     signs = ", ".join(f"{k} {v:.3g}" for k, v in vitals.events[-1].items() if k in SIGNS) if vitals.events else ""
     health = f" after experience {vitals.events[-1]['trained']}: {signs}" if signs else ": none measured yet"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.evaluation.history import Measured, curve
+from avalanche_ssl.evaluation.history import CurvePoint, curve
 from avalanche_ssl.evaluation.metrics import (
     average_accuracy,
     average_anytime_accuracy,
@@ -17,7 +17,7 @@ from avalanche_ssl.evaluation.metrics import (
     forward_transfer,
     knowledge_gain,
 )
-from avalanche_ssl.evaluation.tasks import Answer
+from avalanche_ssl.evaluation.tasks import TaskResult
 
 if TYPE_CHECKING:
     from avalanche_ssl.plugins.probe import ProbePlugin
@@ -88,11 +88,11 @@ def protocol_table(probe: "ProbePlugin") -> str:
         lines += (
             [f"  on all test images: {percent(probe.final[protocol.name])}"] if protocol.name in probe.final else []
         )
-        lines += [f"  odd: {protocol.odd}"] if protocol.odd else []
+        lines += [f"  odd: {protocol.caveat}"] if protocol.caveat else []
     return "\n".join(lines)
 
 
-def curve_table(points: Sequence[Measured], probe: str, rows: int = 20) -> str:
+def curve_table(points: Sequence[CurvePoint], probe: str, rows: int = 20) -> str:
     """Accuracies in per cent by images seen, at most so many lines: the first, the last, and some between."""
     scopes = list(dict.fromkeys(p.scope for p in points if p.probe == probe))
     curves = {scope: dict(curve(points, probe, scope)) for scope in scopes}
@@ -106,7 +106,10 @@ def curve_table(points: Sequence[Measured], probe: str, rows: int = 20) -> str:
 
 
 def task_table(
-    answers: Sequence[tuple[int, Sequence[Answer]]], grouping: str, rows: int = 12, final: Sequence[Answer] = ()
+    task_results: Sequence[tuple[int, Sequence[TaskResult]]],
+    grouping: str,
+    rows: int = 12,
+    final: Sequence[TaskResult] = (),
 ) -> str:
     """Accuracies in per cent over the stream: a column for each question, and for each group of the first one.
 
@@ -116,14 +119,14 @@ def task_table(
         rows: show no more, among them the first and the last.
         final: answers about all test images, where the others are about some; for a row of their own.
     """
-    first = answers[0][1]
+    first = task_results[0][1]
     groups = list(first[0].by.get(grouping, {}))
     columns = [f"{grouping} {group}" for group in groups] + [found.question for found in first]
     width = max(len(column) for column in columns) + 2
-    chosen = np.unique(np.linspace(0, len(answers) - 1, min(rows, len(answers))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(task_results) - 1, min(rows, len(task_results))).round().astype(int))
     lines = ["learnt".ljust(10) + "".join(column.rjust(width) for column in columns)]
 
-    def line(name: str, found: Sequence[Answer]) -> str:
+    def line(name: str, found: Sequence[TaskResult]) -> str:
         known = {one.question: one for one in found}
         lead = known.get(first[0].question)
         values = [lead.by[grouping].get(group) if lead else None for group in groups]
@@ -131,7 +134,9 @@ def task_table(
         cells = ["-" if value is None else f"{100 * value:.1f}" for value in values]
         return name.ljust(10) + "".join(cell.rjust(width) for cell in cells)
 
-    lines += [line(str(learnt) if learnt else "untrained", found) for learnt, found in (answers[i] for i in chosen)]
+    lines += [
+        line(str(learnt) if learnt else "untrained", found) for learnt, found in (task_results[i] for i in chosen)
+    ]
     lines += [line("all images", final)] if final else []
     chances = ["" for _ in groups] + [f"{100 * found.chance:.1f}" for found in first]
     return "\n".join([*lines, "chance".ljust(10) + "".join(text.rjust(width) for text in chances)])

@@ -6,7 +6,7 @@ images of experience j of `train_stream`. Labels are the original class numbers,
 their names or None.
 
 Streams of images with classes can be made in several ways; their options `incremental`, `imbalance`, `leak`, `repeats`,
-`seed` and `class_order` are those of `avalanche_ssl.streams.splits.Increments`.
+`seed` and `class_order` are those of `avalanche_ssl.streams.splits.IncrementalSplit`.
 
 Torch and Avalanche are imported when a builder is called, so that a command line can list the names at once.
 """

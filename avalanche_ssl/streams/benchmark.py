@@ -9,13 +9,13 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskLabe
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence
 
-from avalanche_ssl.data.datasets import Indices, Labelled
+from avalanche_ssl.data.datasets import Indices, LabeledDataset
 
 
 def assemble(
-    train: Labelled,
+    train: LabeledDataset,
     train_parts: Sequence[Indices],
-    test: Labelled | None,
+    test: LabeledDataset | None,
     test_parts: Sequence[Indices],
     class_names: Sequence[str] | None,
 ) -> CLScenario:
@@ -28,7 +28,7 @@ def assemble(
     return benchmark
 
 
-def _experiences(dataset: Labelled, parts: Sequence[Indices]) -> list[AvalancheDataset]:
+def _experiences(dataset: LabeledDataset, parts: Sequence[Indices]) -> list[AvalancheDataset]:
     """Task labels are 0 throughout, so that batches are the (x, y, t) that Avalanche's plugins expect."""
     attributes = [
         DataAttribute(dataset.targets, "targets"),

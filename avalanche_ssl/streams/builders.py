@@ -28,9 +28,9 @@ def split_digits(
     classes.
     """
     from avalanche_ssl.streams.digits import by_class
-    from avalanche_ssl.streams.splits import Increments
+    from avalanche_ssl.streams.splits import IncrementalSplit
 
-    return by_class(composites, Increments(experiences, incremental, imbalance, leak, repeats, seed))
+    return by_class(composites, IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed))
 
 
 def digits_domain(experiences: int = 2, *, seed: int = 0, composites: int = 8) -> CLScenario:
@@ -60,9 +60,9 @@ def split_cifar10(
     draws the order of the classes unless `class_order` gives it.
     """
     from avalanche_ssl.streams.cifar import build
-    from avalanche_ssl.streams.splits import Increments
+    from avalanche_ssl.streams.splits import IncrementalSplit
 
-    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
     return build("CIFAR10", data, increments)
 
 
@@ -82,9 +82,9 @@ def split_cifar100(
     Options as for `split_cifar10`; the folder inside `data` is `cifar-100-python`.
     """
     from avalanche_ssl.streams.cifar import build
-    from avalanche_ssl.streams.splits import Increments
+    from avalanche_ssl.streams.splits import IncrementalSplit
 
-    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
     return build("CIFAR100", data, increments)
 
 
@@ -105,10 +105,10 @@ def split_tiny_imagenet(
     `data` is the folder `tiny-imagenet-200`, or the one it lies in. Classes are numbered as in `wnids.txt` and named
     as in `words.txt`; the validation images are the test images.
     """
-    from avalanche_ssl.streams.splits import Increments
+    from avalanche_ssl.streams.splits import IncrementalSplit
     from avalanche_ssl.streams.tiny_imagenet import build
 
-    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
     return build(Path(data), size, increments)
 
 
@@ -131,9 +131,9 @@ def folder(
     Classes are numbered in alphabetical order.
     """
     from avalanche_ssl.streams.image_folder import build
-    from avalanche_ssl.streams.splits import Increments
+    from avalanche_ssl.streams.splits import IncrementalSplit
 
-    increments = Increments(experiences, incremental, imbalance, leak, repeats, seed, class_order)
+    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
     return build(Path(data), size, increments)
 
 

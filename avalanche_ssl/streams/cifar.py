@@ -12,12 +12,12 @@ from torchvision.transforms import PILToTensor
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import assemble
-from avalanche_ssl.streams.splits import Increments
+from avalanche_ssl.streams.splits import IncrementalSplit
 
 Name = Literal["CIFAR10", "CIFAR100"]
 
 
-def build(name: Name, data: str | Path | None, increments: Increments) -> CLScenario:
+def build(name: Name, data: str | Path | None, increments: IncrementalSplit) -> CLScenario:
     """Check the options, then read."""
     n_classes = 10 if name == "CIFAR10" else 100
     increments.check(n_classes)

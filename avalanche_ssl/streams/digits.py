@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import assemble
-from avalanche_ssl.streams.splits import Increments
+from avalanche_ssl.streams.splits import IncrementalSplit
 
 SIDE = 32  # pixels of a composite
 DIGIT = 28  # pixels of a digit
@@ -23,7 +23,7 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
-def by_class(composites: int, increments: Increments) -> CLScenario:
+def by_class(composites: int, increments: IncrementalSplit) -> CLScenario:
     """Experiences differ by their digits, over both photographs."""
     increments.check(10)
     train, test = _build(increments.seed, composites)
@@ -95,7 +95,7 @@ def _composites(
 ) -> ArrayDataset:
     masks, targets = np.repeat(masks[chosen], times, 0), np.repeat(targets[chosen], times)
     images = np.empty((len(masks), SIDE, SIDE, 3), np.uint8)
-    colours = _colours(len(masks), rng)
+    colours = _colors(len(masks), rng)
     for photo in range(2):
         images[photo::2] = _patches(photos[photo], len(masks) // 2, rng)
     corners = rng.integers(0, SIDE - DIGIT + 1, (len(masks), 2))
@@ -126,7 +126,7 @@ def _placed(masks: Floats, corners: NDArray[np.int64]) -> Floats:
     return canvas
 
 
-def _colours(n: int, rng: np.random.Generator) -> Floats:
+def _colors(n: int, rng: np.random.Generator) -> Floats:
     """Bright colours (n, 3) in 0 to 255 of any hue, so that a digit shows on its dimmed photograph."""
     hue, saturation, value = rng.random(n), rng.uniform(0.3, 1, n), rng.uniform(0.7, 1, n)
     ramp = (np.array([[5.0], [3.0], [1.0]]) + 6 * hue) % 6

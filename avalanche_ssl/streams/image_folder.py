@@ -12,7 +12,7 @@ from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.data.image_decoding import _check_memory, decode
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import assemble
-from avalanche_ssl.streams.splits import Increments
+from avalanche_ssl.streams.splits import IncrementalSplit
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Files:
     classes: list[str]
 
 
-def build(data: Path, size: int, increments: Increments) -> CLScenario:
+def build(data: Path, size: int, increments: IncrementalSplit) -> CLScenario:
     """Find every mistake that names and numbers can show, and only then decode."""
     try:
         train, test = _scan_both(data)
@@ -35,7 +35,7 @@ def build(data: Path, size: int, increments: Increments) -> CLScenario:
     return assembled(train, test, size, increments)
 
 
-def assembled(train: Files, test: Files | None, size: int, increments: Increments) -> CLScenario:
+def assembled(train: Files, test: Files | None, size: int, increments: IncrementalSplit) -> CLScenario:
     """Check the options, then decode."""
     if size < 1:
         raise UsageError(f"cannot resize images to size={size}: give 1 or more")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avalanche_ssl.data.datasets import Indices
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 
 pass
 
@@ -58,7 +58,7 @@ LEAK, TAIL, ROUND = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Increments:
+class IncrementalSplit:
     """How images are spread over experiences; all of them come, each once, but for those that `imbalance` leaves out.
 
     Args:
@@ -91,7 +91,7 @@ class Increments:
             UsageError: a value is out of its range, or makes no stream of so many classes.
         """
         if self.incremental not in KINDS:
-            raise nearest("kind of increment", self.incremental, KINDS)
+            raise unknown_name("kind of increment", self.incremental, KINDS)
         if not 0 <= self.leak <= 1:
             raise UsageError(f"leak is {self.leak}: give a share of each class, from 0 to 1")
         if not 1 <= self.imbalance < np.inf:
@@ -143,7 +143,7 @@ class Increments:
 
 
 def long_tail(targets: Sequence[int] | Indices, n_classes: int, imbalance: float, seed: int) -> Indices:
-    """Which images are left, in their order; see `Increments`."""
+    """Which images are left, in their order; see `IncrementalSplit`."""
     rng = np.random.default_rng([seed, TAIL])
     ranks, labels = rng.permutation(n_classes), np.asarray(targets)
     kept = []

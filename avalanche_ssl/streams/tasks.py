@@ -13,7 +13,7 @@ Codes = Sequence[NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Question:
+class ProbingTask:
     """Labels of a stream's own.
 
     Args:
@@ -33,7 +33,7 @@ class Question:
     folds: tuple[Codes, Codes] | None = None
     groups: Mapping[str, tuple[Sequence[str], Codes]] = field(default_factory=dict)
 
-    def each(self, n: int, tested: bool = True) -> Question:
+    def each(self, n: int, tested: bool = True) -> ProbingTask:
         """The question about every n-th image of each experience only; of the training images alone if not `tested`."""
 
         def thin(codes: Codes) -> Codes:
@@ -41,11 +41,11 @@ class Question:
 
         return self._kept(thin, thin if tested else _unchanged)
 
-    def once(self, images: NDArray[np.int64]) -> Question:
+    def once(self, images: NDArray[np.int64]) -> ProbingTask:
         """The question about these test images only, counted through all experiences, as if of a single one."""
         return self._kept(_unchanged, lambda codes: [np.concatenate(codes)[images]])
 
-    def _kept(self, train: Callable[[Codes], Codes], tested: Callable[[Codes], Codes]) -> Question:
+    def _kept(self, train: Callable[[Codes], Codes], tested: Callable[[Codes], Codes]) -> ProbingTask:
         """What is kept of the codes of training images and of those asked about."""
         folds = None if self.folds is None else (train(self.folds[0]), tested(self.folds[1]))
         groups = {name: (values, tested(codes)) for name, (values, codes) in self.groups.items()}

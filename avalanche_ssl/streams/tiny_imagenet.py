@@ -12,12 +12,12 @@ from avalanche.benchmarks import CLScenario
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.image_folder import Files, assembled
-from avalanche_ssl.streams.splits import Increments
+from avalanche_ssl.streams.splits import IncrementalSplit
 
 FOLDER = "tiny-imagenet-200"
 
 
-def build(data: Path, size: int, increments: Increments) -> CLScenario:
+def build(data: Path, size: int, increments: IncrementalSplit) -> CLScenario:
     """Find every mistake that names and numbers can show, and only then decode."""
     root = data / FOLDER if (data / FOLDER).is_dir() else data
     try:

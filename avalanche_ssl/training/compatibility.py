@@ -50,20 +50,20 @@ def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 def check_labels(model: Method, dataset: Any) -> None:
     """A method that reads labels needs some, and classes for them all."""
-    if model.reads_labels:
+    if model.num_classes_read:
         labels = np.asarray(dataset.targets)
-        wrong = labels[(labels < 0) | (labels >= model.reads_labels)]
+        wrong = labels[(labels < 0) | (labels >= model.num_classes_read)]
         if len(wrong):
             raise UsageError(
-                f"{type(model).__name__} reads labels 0 to {model.reads_labels - 1}, and the experience has "
+                f"{type(model).__name__} reads labels 0 to {model.num_classes_read - 1}, and the experience has "
                 f"{int(wrong[0])}: give it more classes (--set classes=...), or a stream that is labelled"
             )
 
 
 def check_boundaries(model: Method, experience: Any) -> None:
     """A method that must look at whole experiences is not given mini-batches."""
-    if model.needs_experiences and isinstance(experience, OnlineCLExperience):
-        settings = ", ".join(f"{name}={value!r}" for name, value in model.streaming.items())
+    if model.requires_full_experience and isinstance(experience, OnlineCLExperience):
+        settings = ", ".join(f"{name}={value!r}" for name, value in model.online_defaults.items())
         raise UsageError(
             f"{type(model).__name__} looks at a whole experience before each epoch, and this one is a mini-batch of a "
             f"stream: give it {settings or 'whole experiences'}"
@@ -75,7 +75,7 @@ def check_plugins(plugins: Sequence[Any]) -> None:
     for plugin in plugins:
         if isinstance(plugin, LRSchedulerPlugin):
             raise UsageError(
-                "LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=Schedule(...)"
+                "LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=LRSchedule(...)"
             )
         if isinstance(plugin, NEEDS_LOGITS):
             raise UsageError(

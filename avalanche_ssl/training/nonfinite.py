@@ -5,7 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.norms import STATISTICS
 
 OnNan = Literal["stop", "skip"]
@@ -18,7 +18,7 @@ class DivergedError(UsageError):
     """The loss or the weights are not finite."""
 
 
-class Watch:
+class NonFiniteGuard:
     """Looks at the loss and the gradient of every step of a strategy.
 
     Args:
@@ -32,7 +32,7 @@ class Watch:
 
     def __init__(self, on_nan: OnNan, device: torch.device) -> None:
         if on_nan not in ("stop", "skip"):
-            raise nearest("value for 'on_nan'", on_nan, ("stop", "skip"))
+            raise unknown_name("value for 'on_nan'", on_nan, ("stop", "skip"))
         self.on_nan = on_nan
         self.skipped = 0
         """Steps left out so far."""

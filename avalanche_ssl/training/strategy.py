@@ -16,13 +16,13 @@ from avalanche.training.templates.update_type import SGDUpdate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.data.loader import RawLoader, from_replay
+from avalanche_ssl.data.loader import RawDataLoader, from_replay
 from avalanche_ssl.data.readers import DataError
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.methods.base import Method, Outputs
 from avalanche_ssl.models.compilation import compile_encoders
-from avalanche_ssl.optim.lr_schedule import Schedule
+from avalanche_ssl.optim.lr_schedule import LRSchedule
 from avalanche_ssl.training.compatibility import (
     check_boundaries,
     check_labels,
@@ -32,7 +32,7 @@ from avalanche_ssl.training.compatibility import (
 )
 from avalanche_ssl.training.failures import explain
 from avalanche_ssl.training.malloc import keep_freed_memory
-from avalanche_ssl.training.nonfinite import OnNan, Watch
+from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
 from avalanche_ssl.training.resumable import _Rest
 
 
@@ -64,7 +64,7 @@ class SelfSupervised(
         schedule: of the learning rate within an experience; the base rates are the optimiser's.
         clip: largest norm of the gradient; None leaves it alone.
         precision: "fp32", or "bf16" for embeddings under autocast with losses in fp32.
-        compiled: True lets `torch.compile` make code for the encoders' training passes, see `Encoder.compile`.
+        compile: True lets `torch.compile` make code for the encoders' training passes, see `Encoder.compile`.
         transforms: True keeps the per-sample transforms of the stream. By default they are skipped and views are
             made from raw pixels, in batches on the device.
         seed: of the views, of sampling, and of the order of images.
@@ -92,11 +92,11 @@ class SelfSupervised(
         plugins: Sequence[Any] | None = None,
         evaluator: EvaluationPlugin | Callable[[], EvaluationPlugin] | None = None,
         eval_every: int = -1,
-        schedule: Schedule = Schedule(),
-        clip: float | None = None,
+        schedule: LRSchedule = LRSchedule(),
+        max_grad_norm: float | None = None,
         precision: Literal["fp32", "bf16"] = "fp32",
-        compiled: bool = False,
-        transforms: bool = False,
+        compile: bool = False,
+        use_dataset_transforms: bool = False,
         seed: int = 0,
         on_nan: OnNan = "stop",
         **kwargs: Any,
@@ -122,29 +122,29 @@ class SelfSupervised(
         check_metrics(self.evaluator)
         self._criterion = self._loss
         self.schedule = schedule
-        self.clip = clip
+        self.max_grad_norm = max_grad_norm
         self.precision = precision
-        self.compiled = compiled
-        self.transforms = transforms
+        self.compile = compile
+        self.use_dataset_transforms = use_dataset_transforms
         self.view_generator = torch.Generator(self.device).manual_seed(seed)
         self.order_generator = torch.Generator().manual_seed(seed)
         self._step = self._steps = 0
-        self._recognised: int | None = None
+        self._bank_hits: int | None = None
         self._is_dynamic = True
         self._finished = 0  # experiences of this call of `train` that are learnt
         self._reenter: Callable[[], None] | None = None
-        self.watch = Watch(on_nan, self.device)
+        self.nonfinite_guard = NonFiniteGuard(on_nan, self.device)
         self.after_step: Callable[[], None] | None = None
-        """Called when a step is complete, plugins and clock included; set by `Checkpoints`."""
+        """Called when a step is complete, plugins and clock included; set by `Checkpointer`."""
         self.after_data_error: Callable[[], None] | None = None
-        """Called between two steps when the next batch cannot be had; set by `Checkpoints`."""
+        """Called between two steps when the next batch cannot be had; set by `Checkpointer`."""
         self.probe: Callable[[Tensor], Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
         model.generator = self.view_generator
         model.to(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        if compiled:
+        if compile:
             compile_encoders(model, self.device)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -162,7 +162,7 @@ class SelfSupervised(
         try:
             return super().train(experiences, eval_streams, **kwargs)
         except (MemoryError, RuntimeError) as error:
-            if isinstance(self.dataloader, RawLoader):
+            if isinstance(self.dataloader, RawDataLoader):
                 self.dataloader.dismiss()
             message = explain(error, self.train_mb_size)
             if message is None:
@@ -171,13 +171,13 @@ class SelfSupervised(
 
     def progress(self) -> dict[str, Any]:
         """Where training stands, see `avalanche_ssl.checkpointing.strategy_state`."""
-        names = ("_step", "_steps", "_recognised", "_finished")
-        return {name: getattr(self, name) for name in names} | {"skipped": self.watch.skipped}
+        names = ("_step", "_steps", "_bank_hits", "_finished")
+        return {name: getattr(self, name) for name in names} | {"skipped": self.nonfinite_guard.skipped}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """Stand where `progress` was taken."""
-        self.watch.skipped = progress["skipped"]
-        for name in ("_step", "_steps", "_recognised", "_finished"):
+        self.nonfinite_guard.skipped = progress["skipped"]
+        for name in ("_step", "_steps", "_bank_hits", "_finished"):
             setattr(self, name, progress[name])
 
     def enter_with(self, reenter: Callable[[], None] | None) -> None:
@@ -239,30 +239,32 @@ class SelfSupervised(
 
     def make_train_dataloader(self, num_workers: int = 0, shuffle: bool = True, **kwargs: Any) -> None:
         """Raw batches of the experience; `train(..., num_workers=2)` decodes in worker processes where needed."""
-        self.dataloader = RawLoader(
+        self.dataloader = RawDataLoader(
             [self.adapted_dataset],
             [self.train_mb_size],
             shuffle=shuffle,
             generator=self.order_generator,
             drop_last=True,
             num_workers=num_workers,
-            transforms=self.transforms,
+            use_dataset_transforms=self.use_dataset_transforms,
         )
 
     def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
         """Raw batches of a test experience, in order."""
-        self.dataloader = RawLoader(
+        self.dataloader = RawDataLoader(
             [self.adapted_dataset],
             [self.eval_mb_size],
             shuffle=False,
             drop_last=False,
             num_workers=num_workers,
-            transforms=self.transforms,
+            use_dataset_transforms=self.use_dataset_transforms,
         )
 
     def _before_training_exp(self, **kwargs: Any) -> None:
         super()._before_training_exp(**kwargs)
-        replay = from_replay(self.dataloader, generator=self.order_generator, transforms=self.transforms)
+        replay = from_replay(
+            self.dataloader, generator=self.order_generator, use_dataset_transforms=self.use_dataset_transforms
+        )
         if replay is not None:  # a replay plugin has put its own loader in place; same batches, raw and fast
             self.dataloader = replay
         check_labels(self.model, self.adapted_dataset)
@@ -277,7 +279,7 @@ class SelfSupervised(
         if not self.is_training:
             if self.probe is None:
                 raise UsageError("eval() needs a fitted probe: add ProbePlugin(benchmark) to the strategy's plugins")
-            return self.probe(self.model.represent(self.mb_x))
+            return self.probe(self.model.extract_features(self.mb_x))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             outputs: Outputs = self.model(self.mb_x)
         return {name: t.float() if t.is_floating_point() else t for name, t in outputs.items()}
@@ -293,23 +295,25 @@ class SelfSupervised(
 
         The labels go no further, except to a method that declares that it reads them.
         """
-        loss: Tensor = self.model.loss(outputs | {"labels": labels} if self.model.reads_labels else outputs)
+        loss: Tensor = self.model.loss(outputs | {"labels": labels} if self.model.num_classes_read else outputs)
         return loss
 
     def _before_training_epoch(self, **kwargs: Any) -> None:
         super()._before_training_epoch(**kwargs)
         self.model.prepare(self._images())
-        self._recognised = _recognised(self.model) if self.train_epochs > 1 else None
+        self._bank_hits = _bank_hits(self.model) if self.train_epochs > 1 else None
 
     def _images(self) -> Iterator[Tensor]:
         """The experience's raw images in order, for methods that look at all of it before an epoch."""
         data, size = [self.adapted_dataset], [self.train_mb_size]
-        for x, *_ in RawLoader(data, size, shuffle=False, drop_last=False, transforms=self.transforms):
+        for x, *_ in RawDataLoader(
+            data, size, shuffle=False, drop_last=False, use_dataset_transforms=self.use_dataset_transforms
+        ):
             yield x.to(self.device)
 
     def _after_training_epoch(self, **kwargs: Any) -> None:
         repeated = self.clock.train_exp_epochs > 0
-        if repeated and self._recognised is not None and _recognised(self.model) == self._recognised:
+        if repeated and self._bank_hits is not None and _bank_hits(self.model) == self._bank_hits:
             warnings.warn(
                 "no image of a repeated epoch was recognised by the memory bank: the stream's images change "
                 "from epoch to epoch (pass raw images and leave augmentation to the method), or its experience "
@@ -324,7 +328,7 @@ class SelfSupervised(
             group["lr"] = group["initial_lr"] * factor
         super()._before_training_iteration(**kwargs)
         self._unalias_synaptic_intelligence()
-        self.watch.begin(self)
+        self.nonfinite_guard.begin(self)
 
     def _unalias_synaptic_intelligence(self) -> None:
         """Give Avalanche's SI its own copies of the weights it remembers.
@@ -339,31 +343,31 @@ class SelfSupervised(
 
     def backward(self) -> None:
         """The gradient of the loss, unless the step is left out."""
-        if self.watch.passes(self):
+        if self.nonfinite_guard.passes(self):
             super().backward()
 
     def optimizer_step(self) -> None:
         """Avalanche's, unless the step is left out."""
-        if not self.watch.skipping:
+        if not self.nonfinite_guard.skipping:
             super().optimizer_step()
 
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
-        self.watch.judge_gradient(self)
-        if self.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.nonfinite_guard.judge_gradient(self)
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
 
     def _after_update(self, **kwargs: Any) -> None:
-        if not self.watch.skipping:
-            self.model.fresh = self._fresh()
+        if not self.nonfinite_guard.skipping:
+            self.model.n_new = self._n_new()
             self.model.update({name: t.detach() for name, t in self.mb_output.items()})
         self._step += 1
         super()._after_update(**kwargs)
 
-    def _fresh(self) -> int | None:
-        """How many images of the batch are new, and do not come once more in the next step, see `Method.fresh`."""
+    def _n_new(self) -> int | None:
+        """How many images of the batch are new, and do not come once more in the next step, see `Method.n_new`."""
         loader: Any = self.dataloader
-        if not isinstance(loader, RawLoader):
+        if not isinstance(loader, RawDataLoader):
             return None
         if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
             return 0
@@ -377,7 +381,7 @@ def _silent() -> EvaluationPlugin:
         return EvaluationPlugin()
 
 
-def _recognised(model: nn.Module) -> int | None:
+def _bank_hits(model: nn.Module) -> int | None:
     """How often the memory banks of a method have met an image again; None if it has no bank."""
     banks = [m for m in model.modules() if isinstance(m, MemoryBank)]
-    return sum(int(bank.recognised) for bank in banks) if banks else None
+    return sum(int(bank.n_hits) for bank in banks) if banks else None

@@ -1,7 +1,7 @@
 """What does a random view of an image look like?
 
-`Augment` holds the settings. A view is drawn (`draw`: every image its own parameters) and then made
-(`render`: batched tensor operations of `geometry` and `color`), on any device, without a loop over images.
+`RandomView` holds the settings. A view is drawn (`sample_params`: every image its own parameters) and then made
+(`apply`: batched tensor operations of `geometry` and `color`), on any device, without a loop over images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCK = 2**19
 of larger ones malloc returns to the system, unless told otherwise; of smaller ones several threads gain little."""
 
 
-class Draw(NamedTuple):
+class ViewParams(NamedTuple):
     """Random parameters of one view: (B,) tensors, one value an image, and one order of the jitter steps."""
 
     top: Tensor
@@ -45,28 +45,28 @@ class Draw(NamedTuple):
     solarize: Tensor
     order: list[int]
 
-    def rows(self, rows: slice) -> Draw:
+    def rows(self, rows: slice) -> ViewParams:
         """The parameters of some images."""
         values = self._asdict().items()
         return self._replace(**{name: value[rows] for name, value in values if name != "order"})
 
 
 @dataclass(frozen=True)
-class Augment:
+class RandomView:
     """Settings of a random view; the defaults are SimCLR's and MoCo v2's at 32x32, without blur.
 
     The steps: crop, resize and mirror; colour jitter; gray; blur; solarise; normalise. The four operations of
-    the jitter come in a random order, one a call. `dataclasses.replace(augment, blur=0.5)` gives a variant.
+    the jitter come in a random order, one a call. `dataclasses.replace(augment, blur_prob=0.5)` gives a variant.
 
     Args:
         size: height and width of a view in pixels.
         scale, ratio: share of the image's area, and width/height, of the crop.
         interpolation: "bilinear" or "bicubic", antialiased.
-        flip: probability to mirror left to right.
+        hflip_prob: probability to mirror left to right.
         brightness, contrast, saturation: a strength s gives factors uniform in [max(0, 1 - s), 1 + s].
         hue: shifts are uniform in [-hue, hue] turns, hue at most 0.5.
-        jitter: probability of these four together.
-        gray, blur, solarize: probabilities.
+        jitter_prob: probability of these four together.
+        gray_prob, blur_prob, solarize_prob: probabilities.
         blur_kernel: odd number of taps.
         blur_sigma: range of the standard deviation in pixels.
         mean, std: normalisation, one number or one a channel. The defaults suit natural images: a stream's
@@ -80,17 +80,17 @@ class Augment:
     scale: tuple[float, float] = (0.2, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     interpolation: Interpolation = "bilinear"
-    flip: float = 0.5
+    hflip_prob: float = 0.5
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
     hue: float = 0.1
-    jitter: float = 0.8
-    gray: float = 0.2
-    blur: float = 0.0
+    jitter_prob: float = 0.8
+    gray_prob: float = 0.2
+    blur_prob: float = 0.0
     blur_kernel: int = 3
     blur_sigma: tuple[float, float] = (0.1, 2.0)
-    solarize: float = 0.0
+    solarize_prob: float = 0.0
     mean: float | tuple[float, float, float] = 0.5
     std: float | tuple[float, float, float] = 0.25
 
@@ -102,13 +102,13 @@ class Augment:
         self._require(_is_range(self.ratio), "ratio", "(low, high), 0 < low <= high")
         self._require(_is_range(self.blur_sigma), "blur_sigma", "(low, high), 0 < low <= high")
         self._require(self.interpolation in names, "interpolation", " or ".join(names))
-        for name in ("flip", "jitter", "gray", "blur", "solarize"):
+        for name in ("hflip_prob", "jitter_prob", "gray_prob", "blur_prob", "solarize_prob"):
             self._require(0 <= getattr(self, name) <= 1, name, "a probability from 0 to 1")
         for name in ("brightness", "contrast", "saturation"):
             self._require(0 <= getattr(self, name) < inf, name, "a strength of 0 or more")
         self._require(0 <= self.hue <= 0.5, "hue", "from 0 to 0.5 turns")
         self._require(self.blur_kernel > 0 and self.blur_kernel % 2 == 1, "blur_kernel", "odd and positive")
-        fits = not self.blur or self.blur_kernel < 2 * self.size
+        fits = not self.blur_prob or self.blur_kernel < 2 * self.size
         self._require(fits, "blur_kernel", f"below {2 * self.size}, twice the size of a view")
         self._require(all(std > 0 for std in stds), "std", "above 0")
 
@@ -128,14 +128,14 @@ class Augment:
 
     def rgb(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
         """The same view before normalisation, in [0, 1]: what Lab and other colour spaces start from."""
-        return self.render(x, self.draw(x, generator), size)
+        return self.apply(x, self.sample_params(x, generator), size)
 
-    def plain(self, x: Tensor) -> Tensor:
-        """The images as they are, normalised: what `represent` reads. Nothing is random, the size stays."""
+    def normalize_only(self, x: Tensor) -> Tensor:
+        """The images as they are, normalised: what `extract_features` reads. Nothing is random, the size stays."""
         _check_images(x)
         return normalize(to_float(x), self.mean, self.std)
 
-    def draw(self, x: Tensor, generator: Generator | None = None) -> Draw:
+    def sample_params(self, x: Tensor, generator: Generator | None = None) -> ViewParams:
         """Random parameters for a view of images (B, C, H, W)."""
         _check_images(x)
         batch, _, height, width = x.shape
@@ -149,24 +149,24 @@ class Augment:
         def factor(strength: float) -> Tensor:
             return between(max(0.0, 1 - strength), 1 + strength)
 
-        return Draw(
+        return ViewParams(
             *random_boxes(batch, height, width, self.scale, self.ratio, generator, x.device),
-            flip=chance(self.flip),
-            jitter=chance(self.jitter),
+            flip=chance(self.hflip_prob),
+            jitter=chance(self.jitter_prob),
             brightness=factor(self.brightness),
             contrast=factor(self.contrast),
             saturation=factor(self.saturation),
             hue=between(-self.hue, self.hue),
-            gray=chance(self.gray),
-            blur=chance(self.blur),
+            gray=chance(self.gray_prob),
+            blur=chance(self.blur_prob),
             sigma=between(*self.blur_sigma),
-            solarize=chance(self.solarize),
+            solarize=chance(self.solarize_prob),
             order=_permutation(4, generator),
         )
 
     @torch.no_grad()
-    def render(self, x: Tensor, draw: Draw, size: int | None = None) -> Tensor:
-        """The view in [0, 1] of images (B, C, H, W) with the parameters of `draw`: no randomness is left."""
+    def apply(self, x: Tensor, draw: ViewParams, size: int | None = None) -> Tensor:
+        """The view in [0, 1] of images (B, C, H, W) with the parameters of `sample_params`: no randomness is left."""
         size = size or self.size
         if x.device.type != "cpu":
             return self._render(x, draw, size)
@@ -174,7 +174,7 @@ class Augment:
         blocks = [slice(start, start + block) for start in range(0, max(1, len(x)), block)]
         return torch.cat([self._render(x[rows], draw.rows(rows), size) for rows in blocks])
 
-    def _render(self, x: Tensor, draw: Draw, size: int) -> Tensor:
+    def _render(self, x: Tensor, draw: ViewParams, size: int) -> Tensor:
         box = (draw.top, draw.left, draw.height, draw.width)
         view = resized_crop(to_float(x), *box, size, draw.flip, self.interpolation)
         factors = (draw.brightness, draw.contrast, draw.saturation, draw.hue)
@@ -194,13 +194,13 @@ class Augment:
         def blur(images: Tensor, sigma: Tensor) -> Tensor:
             return gaussian_blur(images, sigma, self.blur_kernel)
 
-        if self.jitter:
+        if self.jitter_prob:
             view = _where(draw.jitter, view, jitter, *factors)
-        if self.gray:
+        if self.gray_prob:
             view = _where(draw.gray, view, grayscale)
-        if self.blur:
+        if self.blur_prob:
             view = _where(draw.blur, view, blur, draw.sigma)
-        if self.solarize:
+        if self.solarize_prob:
             view = _where(draw.solarize, view, color.solarize)
         return view
 

@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
     def build(self, settings: Mapping[str, Any] = {}, **options: Any) -> SelfSupervised:
         """The strategy as `run.py` builds it."""
-        machine = {"device": self.device, "precision": self.precision, "compiled": self.compiled}
+        machine = {"device": self.device, "precision": self.precision, "compiled": self.compile}
         return self.recipe(settings).build(**machine, **options)
 
 

@@ -64,21 +64,21 @@ def pil_pipeline(raw: Any) -> Callable[[], object]:
 
 
 def batched_pipeline(raw: Any) -> Callable[[], object]:
-    """The same two views by `Augment`, whose defaults are these settings."""
+    """The same two views by `RandomView`, whose defaults are these settings."""
     import torch
 
-    from avalanche_ssl.transforms.augmentation import Augment
+    from avalanche_ssl.transforms.augmentation import RandomView
 
-    view, generator = Augment(), torch.Generator().manual_seed(0)
+    view, generator = RandomView(), torch.Generator().manual_seed(0)
     return lambda: [view(raw, generator) for _ in range(2)]
 
 
 def operations(raw: Any) -> dict[str, Callable[[], object]]:
-    """Every operation on the whole batch, on the CPU in blocks, as `Augment` works there."""
+    """Every operation on the whole batch, on the CPU in blocks, as `RandomView` works there."""
     import torch
 
     from avalanche_ssl.rng import uniform
-    from avalanche_ssl.transforms.augmentation import BLOCK, Augment
+    from avalanche_ssl.transforms.augmentation import BLOCK, RandomView
     from avalanche_ssl.transforms.color import (
         brightness,
         contrast,
@@ -102,7 +102,7 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
         return lambda: [operation(*piece) for piece in pieces]
 
     return {
-        "draw all parameters": lambda: Augment().draw(raw, generator),
+        "draw all parameters": lambda: RandomView().sample_params(raw, generator),
         "to_float": lambda: [to_float(part) for part in raw.split(block)],
         "resized_crop bilinear": blocks(partial(resized_crop, size=32), *boxes),
         "resized_crop bicubic": blocks(partial(resized_crop, size=32, interpolation="bicubic"), *boxes),
@@ -151,14 +151,14 @@ def memory_operations(size: int) -> dict[str, Callable[[], object]]:
     newborn = iter(range(size, 2**62, BATCH))
 
     def some() -> Any:
-        return _scattered(torch.randint(int(bank.born) - size, int(bank.born), (BATCH,), generator=generator))
+        return _scattered(torch.randint(int(bank.n_written) - size, int(bank.n_written), (BATCH,), generator=generator))
 
     def negatives() -> object:
         slots, valid = bank.negatives(some(), NEGATIVES, generator)
         return bank.rows[slots], valid
 
     return {
-        "queue: push": lambda: queue.push(rows),
+        "queue: push": lambda: queue.enqueue(rows),
         "bank: write images it knows": lambda: bank.write(some(), rows),
         "bank: write new images": lambda: bank.write(_scattered(torch.arange(BATCH) + next(newborn)), rows),
         "bank: find and read": lambda: bank.read(some(), rows),

@@ -9,7 +9,7 @@ from speed.case import Case, experience
 from speed.timing import in_turn, now, ratios
 
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.data.loader import RawLoader
+from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.models.inference import features
 
 BATCH = 512
@@ -27,7 +27,7 @@ def speeds(case: Case, batches: int, rounds: int) -> dict[str, Any]:
 
     def whole() -> float:
         start = now(case.device, case.clock)
-        features(model, RawLoader([dataset], [BATCH], shuffle=False, drop_last=False), case.device)
+        features(model, RawDataLoader([dataset], [BATCH], shuffle=False, drop_last=False), case.device)
         return (now(case.device, case.clock) - start) / count
 
     @torch.no_grad()

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.optim.optimizers import OPTIMIZERS
@@ -42,7 +42,7 @@ COMMON = {f"augment.{name}": value for name, value in VIEW.items()}
 SETTINGS: dict[str, dict[str, Any]] = {
     "moco": COMMON | {"head_norm": False, "queue_size": 4096, "momentum": 0.99, "temperature": 0.1},
     "simclr": COMMON | {"temperature": 0.5},
-    "byol": COMMON | {"head_norm": False, "hidden": 512, "solarize": 0.2, "momentum": 0.99},
+    "byol": COMMON | {"head_norm": False, "hidden_dim": 512, "solarize": 0.2, "momentum": 0.99},
     "swav": COMMON | {"prototypes": 128, "freeze": 0},
 }
 """Of our side, so that it computes what lightly's parts do; SimCLR's views at 32x32, without blur."""
@@ -65,11 +65,11 @@ def check(peer: str, cases: Sequence[Case]) -> None:
         UsageError: there is no such peer, it is not installed, or it has no such strategy.
     """
     if peer not in ("lightly", "avalanche"):
-        raise nearest("peer", peer, ("lightly", "avalanche"))
+        raise unknown_name("peer", peer, ("lightly", "avalanche"))
     for case in cases:
         known = SETTINGS if peer == "lightly" else _pairs()
         if case.strategy not in known:
-            raise nearest(f"strategy for --peer {peer}", case.strategy, known)
+            raise unknown_name(f"strategy for --peer {peer}", case.strategy, known)
     if peer == "lightly":
         try:
             importlib.import_module("lightly")

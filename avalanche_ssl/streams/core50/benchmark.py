@@ -11,7 +11,7 @@ from avalanche.benchmarks import CLScenario
 from avalanche_ssl.data.datasets import MappedDataset
 from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_cache import frames
-from avalanche_ssl.errors import UsageError, nearest
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.streams.core50.index import (
     CATEGORIES,
@@ -25,7 +25,7 @@ from avalanche_ssl.streams.core50.index import (
     tell_difference,
 )
 from avalanche_ssl.streams.core50.order import EXPERIENCES, plan
-from avalanche_ssl.streams.tasks import Question
+from avalanche_ssl.streams.tasks import ProbingTask
 
 
 def build(
@@ -33,11 +33,11 @@ def build(
 ) -> CLScenario:
     """Find every mistake that names and numbers can show, and only then decode."""
     if scenario not in EXPERIENCES:
-        raise nearest("scenario of CORe50", scenario, EXPERIENCES)
+        raise unknown_name("scenario of CORe50", scenario, EXPERIENCES)
     if labels not in ("object", "category"):
-        raise nearest("kind of labels", labels, ("object", "category"))
+        raise unknown_name("kind of labels", labels, ("object", "category"))
     if order not in ("shuffled", "video"):
-        raise nearest("order", order, ("shuffled", "video"))
+        raise unknown_name("order", order, ("shuffled", "video"))
     if not 1 <= size <= 128:
         raise UsageError(f"CORe50 has no size={size}: give 32, 64 or 128")
     root, files = find(data, size)
@@ -56,7 +56,7 @@ def build(
     dataset = MappedDataset(found.path, targets)
     benchmark = assemble(dataset, train, dataset, test, names)
     benchmark.ordered = order == "video"
-    benchmark.questions = _questions(index, train, test, scenario, labels)
+    benchmark.probing_tasks = _questions(index, train, test, scenario, labels)
     return benchmark
 
 
@@ -76,7 +76,9 @@ def _labels(index: Index, labels: str) -> tuple[list[int], list[str]]:
     return index.object.tolist(), names
 
 
-def _questions(index: Index, train: list[Indices], test: list[Indices], scenario: str, labels: str) -> list[Question]:
+def _questions(
+    index: Index, train: list[Indices], test: list[Indices], scenario: str, labels: str
+) -> list[ProbingTask]:
     """What the paper's protocols do not ask: see `avalanche_ssl.evaluation.tasks`.
 
     - objects (or categories, if these are the labels), by session, object, category, and experience of NC;
@@ -102,8 +104,12 @@ def _questions(index: Index, train: list[Indices], test: list[Indices], scenario
     folds = by(instance, train), by(instance, test)
     asked = index.object if labels == "object" else category
     return [
-        Question(labels, by(asked, train), by(asked, test), groups=groups),
-        *([Question("category", by(category, train), by(category, test), groups=groups)] if labels == "object" else []),
-        Question("new instance", by(category, train), by(category, test), folds=folds, groups=groups),
-        Question("background", by(index.session, train), by(index.session, train), True, (folds[0], folds[0])),
+        ProbingTask(labels, by(asked, train), by(asked, test), groups=groups),
+        *(
+            [ProbingTask("category", by(category, train), by(category, test), groups=groups)]
+            if labels == "object"
+            else []
+        ),
+        ProbingTask("new instance", by(category, train), by(category, test), folds=folds, groups=groups),
+        ProbingTask("background", by(index.session, train), by(index.session, train), True, (folds[0], folds[0])),
     ]
