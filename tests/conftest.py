@@ -1,14 +1,9 @@
-from functools import partial
-
 import pytest
 import torch
 
-from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.streams import split_digits
 
 torch.set_num_threads(1)  # two threads fight over small tensors
-
-tiny = partial(smallconv, width=4)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 import torch
-from conftest import tiny
+from helpers.encoders import tiny
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 

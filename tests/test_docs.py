@@ -1,24 +1,16 @@
 """Does the code that README and CONTRIBUTING show run?"""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import tiny
+from helpers.docs import block
+from helpers.encoders import tiny
 
 from avalanche_ssl import check_method, streams
 from avalanche_ssl.models import resnet
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.loading import load_recipe
-
-ROOT = Path(__file__).parent.parent
-
-
-def block(file: str, text: str) -> str:
-    """The first block of Python in a file that holds a text."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), re.DOTALL)
-    return next(b for b in blocks if text in b)
 
 
 def test_contributings_method_runs(tmp_path: Path, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,162 @@
+"""Can plain torch read what a run exports, and is nothing damaged ever exported?"""
+
+import re
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import crash_test
+import pytest
+import torch
+from helpers.damage import damage
+from helpers.docs import block
+from hypothesis import HealthCheck, given, settings
+
+from avalanche_ssl.checkpointing.encoder_weights import read_encoder, write_encoder
+from avalanche_ssl.cli import export, run
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models import resnet, smallconv
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.runs import config
+from avalanche_ssl.streams import BENCHMARKS
+
+KINDS = ["simclr", "cmc", "deepcluster", "moco"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of each kind of encoder: plain, one a view, on derivatives of images, with split batch norm."""
+    place = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as m:
+        m.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+        m.setitem(ENCODERS, "tiny", partial(smallconv.smallconv, width=4))
+        for strategy in KINDS:
+            more = ["--set", "split_norm=true"] if strategy == "moco" else []
+            options = [*crash_test.options_of(strategy, "fp32", 0, 0, 0), "--epochs", "1", *more]
+            assert run.main([*options, "--out", str(place / strategy)]) == 0
+    return place
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, and the encoder of the runs where their cards import it from."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+    tiny = partial(smallconv.smallconv, width=4)
+    monkeypatch.setitem(ENCODERS, "tiny", tiny)
+    monkeypatch.setattr(resnet, "tiny", tiny, raising=False)
+
+
+def of_card(card: str) -> Any:
+    """The encoder that the code in a card makes."""
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert code and code[1].count("\n") <= (6 if "safetensors" in card else 5)
+    names: dict[str, Any] = {}
+    exec(code[1], names)
+    return names["encoder"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("file", ["e.pt", "e.safetensors"])
+def test_the_code_in_a_card_gives_the_encoder_of_the_run(kind: str, file: str, runs: Path) -> None:
+    assert export.main([str(runs / kind), "--out", file]) == 0
+    encoder = of_card(Path("e.md").read_text())
+    expected = config.of_folder(runs / kind)[1].build_method().encoder
+    expected.load_state_dict(torch.load(runs / kind / "encoder.pt", weights_only=True))
+    assert repr(encoder) == repr(expected) and not encoder.training
+    assert not crash_test.compare(encoder.state_dict(), expected.state_dict(), "")
+
+
+def test_readmes_five_lines(runs: Path) -> None:
+    code = block("README.md", "weights_only=True")
+    assert sum(bool(line) for line in code.splitlines()) == 5
+    (tmp := Path("encoder.pt")).write_bytes((runs / "simclr" / "encoder.pt").read_bytes())
+    names: dict[str, Any] = {"images": torch.rand(6, 3, 32, 32)}
+    exec(code.replace("smallconv", "tiny"), names)
+    method = config.of_folder(runs / "simclr")[1].build_method().eval()
+    method.encoder.load_state_dict(torch.load(tmp, weights_only=True))
+    assert torch.equal(names["features"], method.extract_features(names["images"]))
+
+
+def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (runs / "simclr" / "encoder.pt").read_bytes()
+    assert export.main([str(runs / "simclr")]) == 0
+    assert capsys.readouterr().out.split() == [str(runs / "simclr" / n) for n in ("encoder.pt", "encoder.md")]
+    assert (runs / "simclr" / "encoder.pt").read_bytes() == before
+    card = (runs / "simclr" / "encoder.md").read_text()
+    for words in ("# Encoder of simclr on few-digits, seed 0", "after 2 of 2 experiences", "minus 0.5, divided by 0.25",
+                  "    strategy: simclr\n", "    benchmark: few-digits\n", "      encoder: tiny\n"):  # fmt: skip
+        assert words in card, words
+    log = crash_test.log_of(runs / "simclr")
+    for scope in ("all", "seen", "task"):
+        last = [e["accuracy"] for e in log if e["event"] == "probe" and e["trained"] == 2 and e["scope"] == scope]
+        assert re.search(rf"\| ridge \| {scope} \| .* \| {100 * sum(last) / 2:.1f} \|", card)
+
+
+def test_a_new_run_removes_the_card_of_the_old_one(runs: Path) -> None:
+    arguments = [*crash_test.options_of("simclr", "fp32", 0, 0, 0), "--epochs", "1", "--out", "a"]
+    assert run.main(arguments) == 0 and export.main(["a"]) == 0
+    assert Path("a/encoder.md").exists()
+    assert run.main([*arguments, "--overwrite"]) == 0
+    assert not Path("a/encoder.md").exists()
+
+
+def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([str(runs / "moco" / "checkpoint")]) == 2
+    assert "say with --out" in capsys.readouterr().err
+    assert export.main([str(runs / "moco" / "checkpoint"), "--out", "a.pt"]) == 0
+    assert not crash_test.compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
+    assert "an unknown part of the stream" in Path("a.md").read_text()
+
+
+def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("config.yaml", "encoder.pt"):
+        (tmp_path / "a" / name).write_bytes((runs / "simclr" / name).read_bytes())
+    assert export.main(["a"]) == 0, "a run without a log was not probed"
+    assert "was not probed" in Path("a/encoder.md").read_text()
+    for source, words in {"nowhere": "no run 'nowhere'", ".": "cannot read", "a/encoder.pt": "say with --out"}.items():
+        assert export.main([source]) == 2
+        said = capsys.readouterr().err
+        assert words in said and said.startswith("export.py: ") and said.count("\n") == 1
+    (tmp_path / "a" / "encoder.pt").write_bytes((runs / "moco" / "encoder.pt").read_bytes())
+    write_encoder("a/encoder.pt", {"x": torch.zeros(2)})
+    assert export.main(["a"]) == 2
+    assert "the weights are not of this run's encoder" in capsys.readouterr().err
+    assert export.main([str(runs / "simclr"), "--out", "/dev/null/e.pt"]) == 2
+    assert "cannot write /dev/null/e.pt" in capsys.readouterr().err
+
+
+def test_without_safetensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(UsageError, match=r"pip install safetensors, or give a file named \.pt"):
+        write_encoder("e.safetensors", {"x": torch.zeros(2)})
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("victim"),)
+
+
+@pytest.mark.parametrize("content", [Evil(), {"x": Evil()}, [torch.zeros(2)], {"x": 1}])
+def test_only_tensors_are_read(content: Any) -> None:
+    torch.save(content, "encoder.pt")
+    with pytest.raises(UsageError, match=r"cannot use encoder\.pt") as error:
+        read_encoder("encoder.pt")
+    assert "\n" not in str(error.value) and not Path("victim").exists()
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(change=damage())
+def test_damaged_weights_are_never_used(change: Callable[[bytes], bytes]) -> None:
+    weights = {"a": torch.arange(50.0), "b": torch.ones(3, 4)}
+    write_encoder("e.pt", weights)
+    Path("e.pt").write_bytes(change(Path("e.pt").read_bytes()))
+    try:
+        found = read_encoder("e.pt")
+    except UsageError as error:
+        assert "\n" not in str(error)
+    else:  # where nothing was said
+        assert not crash_test.compare(found, weights, "")

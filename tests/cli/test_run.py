@@ -1,0 +1,566 @@
+"""Does `python benchmarks/run.py` do what README says, and refuse in one line what it cannot do?"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers.encoders import tiny
+from PIL import Image
+
+from avalanche_ssl.cli import run
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.plugins import progress
+from avalanche_ssl.probes.protocols import PROTOCOLS
+from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.training import precision
+
+RUN = Path(run.__file__).resolve()
+KEPT = {"checkpoint", "checkpoint.previous", "lock", "encoder.pt"}
+FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "embeddings"} | KEPT
+SMALL = ["--experiences", "2", "--epochs", "1", "--stream", "size=16", "--set", "augment.size=16"]
+SMALL += ["--set", "batch_size=16", "--set", "dim=8", "--device", "cpu"]
+
+
+def save(path: Path, shade: int, rng: np.random.Generator) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.clip(rng.integers(0, 60, (16, 16, 3)) + shade, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes of gray, 20 images of each for training, 5 for testing."""
+    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for label in range(4):
+        for part, count in (("train", 20), ("test", 5)):
+            for i in range(count):
+                save(root / part / f"class{label}" / f"{i}.png", 50 * label, rng)
+    return root
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty images without labels."""
+    root, rng = tmp_path_factory.mktemp("flat"), np.random.default_rng(0)
+    for i in range(40):
+        save(root / "train" / f"{i}.png", 5 * i, rng)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and a narrow default encoder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    return tmp_path
+
+
+def go(photos: Path, out: str, *more: str, strategy: str = "simclr") -> dict[str, Any]:
+    """A small run; its resolved configuration."""
+    given = ["--strategy", strategy, "--benchmark", "folder", "--data", str(photos), "--out", out, *SMALL, *more]
+    assert run.main(given) == 0
+    return config(out)
+
+
+def config(out: str) -> dict[str, Any]:
+    return yaml.safe_load(Path(out, "config.yaml").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def events(out: str, kind: str) -> list[dict[str, Any]]:
+    lines = Path(out, "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def accuracies(out: str) -> list[tuple[Any, ...]]:
+    return [(e["trained"], e["evaluated"], e["scope"], e["accuracy"]) for e in events(out, "probe")]
+
+
+# -- a run -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    go(photos, "a/b")
+    out = capsys.readouterr().out
+    assert {p.name for p in Path("a/b").iterdir()} == FILES
+    for text in (
+        "simclr on folder, seed 0 (cpu, ",
+        "untrained encoder: all ",
+        "experience 2/2 ",
+        "\nuntrained ",
+        "average accuracy ",
+        "forgetting ",
+        "backward transfer ",
+        "forward transfer ",
+        "untrained accuracy ",
+        "images/s; everything ",
+        "files in a/b: config.yaml, log.jsonl, accuracy.csv, accuracy.png",
+    ):
+        assert text in out, text
+    with Image.open("a/b/accuracy.png") as picture:
+        assert picture.format == "PNG" and min(picture.size) > 400
+
+
+def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
+    settings = go(photos, "a")
+    (first,) = events("a", "run")
+    assert first.keys() == {"event", "name", "config", "device", "precision", "versions"}
+    assert first["config"] == settings
+    assert first["versions"].keys() >= {"avalanche-ssl", "python", "torch", "avalanche-lib"}
+    probes = events("a", "probe")
+    assert all(
+        e.keys() == {"event", "trained", "evaluated", "probe", "scope", "accuracy", "images", "seconds"} for e in probes
+    )
+    assert {e["probe"] for e in probes} == {"ridge"}
+    assert all(0 <= e["accuracy"] <= 1 for e in probes)
+    found = {(e["trained"], e["scope"]): e["images"] for e in probes}
+    assert found == {
+        (0, "all"): 0,
+        (0, "task"): 0,
+        (1, "all"): 32,
+        (1, "seen"): 32,
+        (1, "task"): 32,
+        (2, "all"): 64,
+        (2, "seen"): 64,
+        (2, "task"): 64,
+    }
+    assert [(e["trained"], e["evaluated"]) for e in probes if e["scope"] == "seen"] == [(1, 1), (2, 1), (2, 2)]
+    assert [(e["trained"], e["evaluated"]) for e in probes if e["scope"] == "all"] == [
+        (t, j) for t in range(3) for j in (1, 2)
+    ]
+    learnt = events("a", "experience")
+    assert [(e["trained"], e["images"], e["steps"]) for e in learnt] == [(1, 32, 2), (2, 64, 2)]
+    assert all(e.keys() >= {"loss", "seconds", "images_per_second"} for e in learnt)
+    (last,) = events("a", "end")
+    assert last["images"] == 64
+    assert 0 < last["train_seconds"] <= last["seconds"]
+    assert all(last[f"{part}_seconds"] > 0 for part in ("checkpoint", "data", "probe", "import"))
+    parts = ("train", "checkpoint", "data", "probe", "import")
+    assert sum(last[f"{part}_seconds"] for part in parts) < last["seconds"]
+    names = [json.loads(line)["event"] for line in Path("a/log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert names[0] == "run" and names[-1] == "end"
+
+
+def test_the_csv_holds_what_the_log_does(photos: Path) -> None:
+    go(photos, "a")
+    with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["probe"] == "ridge" for row in rows)
+    table = {(int(r["trained"]), int(r["evaluated"]), r["scope"]): float(r["accuracy"]) for r in rows}
+    assert table == {(t, j, s): pytest.approx(a, abs=1e-6) for t, j, s, a in accuracies("a")}
+
+
+def test_what_is_odd_about_a_protocol_is_in_every_output(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a headline that has one scope only."""
+    go(photos, "a", "--probes", "cassle-online-leak")
+    caveat = PROTOCOLS["cassle-online-leak"].caveat
+    assert "LEAK" in caveat and f"  odd: {caveat}" in capsys.readouterr().out.splitlines()
+    assert {e["caveat"] for e in events("a", "probe")} == {caveat}
+    with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
+        assert {(row["scope"], row["caveat"]) for row in csv.DictReader(file)} == {("all", caveat)}
+    (told,) = events("a", "consolidation")
+    assert told["trained"] == 2 and 0 <= told["accuracy"] <= 1 and told["chance"] == 0.5
+
+
+@pytest.mark.parametrize("more", [(), ("--online", "8"), ("--seed", "3", "--stream", "incremental=data")])
+def test_config_yaml_repeats_the_run(photos: Path, more: tuple[str, ...], desk: Path) -> None:
+    first = go(photos, "a", *more, strategy="moco")
+    (desk / "elsewhere").mkdir()
+    os.chdir("elsewhere")
+    assert run.main(["--config", "../a/config.yaml", "--out", "b"]) == 0
+    assert config("b") == first
+    assert Path("b/config.yaml").read_bytes() == Path("../a/config.yaml").read_bytes()
+    assert accuracies("b") == accuracies("../a")
+    assert [e["loss"] for e in events("b", "experience")] == [e["loss"] for e in events("../a", "experience")]
+
+
+def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
+    found = go(Path(os.path.relpath(photos)), "a", "--device", "auto", "--precision", "auto")
+    assert found["data"] == os.path.normpath(str(photos)) or Path(found["data"]).samefile(photos)
+    assert Path(found["data"]).is_absolute()
+    assert found["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
+    stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
+    assert found["stream"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
+    assert found["settings"]["temperature"] == load_recipe("simclr").settings["temperature"]
+
+
+def test_the_command_line_overrules_the_config(photos: Path) -> None:
+    go(photos, "a")
+    again = [
+        "--config",
+        "a/config.yaml",
+        "--out",
+        "b",
+        "--set",
+        "lr=1e-3",
+        "--set",
+        "augment.hflip_prob=0",
+        "--seed",
+        "4",
+    ]
+    assert run.main([*again, "--epochs", "2", "--encoder", "resnet9", "--experiences", "4"]) == 0
+    expected = config("a") | {"seed": 4}
+    expected["stream"]["experiences"] = 4
+    expected["settings"] |= {"lr": 1e-3, "epochs": 2, "encoder": "resnet9"}
+    expected["settings"]["augment"]["flip"] = 0.0
+    assert config("b") == expected
+
+
+def test_a_short_config_is_enough(photos: Path, desk: Path) -> None:
+    text = {"strategy": "simclr", "benchmark": "folder", "stream": {"data": str(photos), "experiences": 1}}
+    (desk / "mine.yaml").write_text(yaml.safe_dump(text | {"settings": {"lr": "1e-3", "epochs": 1, "dim": 4}}))
+    assert run.main(["--config", "mine.yaml"]) == 0
+    assert config("runs/simclr-folder-s0")["settings"]["lr"] == 1e-3
+
+
+def test_online_is_one_step_a_mini_batch(photos: Path) -> None:
+    given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a"]
+    assert run.main([*given, "--experiences", "2", "--online", "8"]) == 0
+    settings = config("a")["settings"]
+    assert (settings["batch_size"], settings["epochs"], settings["schedule"]["kind"]) == (8, 1, "constant")
+    assert [(e["steps"], e["images"]) for e in events("a", "experience")] == [(5, 40), (5, 80)]
+    assert {t for t, *_ in accuracies("a")} == {0, 1, 2}, "probes wait for the boundary of the experience"
+
+
+def test_settings_beside_online_win(photos: Path) -> None:
+    go(photos, "a")
+    again = ["--config", "a/config.yaml", "--out", "b", "--online", "8"]
+    assert run.main([*again, "--set", "batch_size=4", "--set", "schedule.warmup=0.5", "--epochs", "3"]) == 0
+    settings = config("b")["settings"]
+    assert (settings["batch_size"], settings["epochs"]) == (4, 3)
+    assert settings["schedule"] == {"kind": "constant", "warmup": 0.5, "final": 0.0}
+    assert [e["steps"] for e in events("b", "experience")] == [30, 30]
+    assert run.main(["--config", "b/config.yaml", "--out", "c"]) == 0, "and are kept when the run is repeated"
+    assert config("c") == config("b")
+    assert accuracies("c") == accuracies("b")
+
+
+def test_online_of_ten_by_default(photos: Path) -> None:
+    assert go(photos, "a", "--online")["online"] == 10
+
+
+def test_a_strategy_of_ones_own(photos: Path, desk: Path) -> None:
+    (desk / "my-own.py").write_text(
+        "from avalanche_ssl import Recipe\nfrom avalanche_ssl.methods import SimCLR\n"
+        "class Mine(SimCLR):\n    pass\nrecipe = Recipe(Mine, lr=0.01)\n"
+    )
+    given = ["--strategy", "my-own.py", "--benchmark", "folder", "--data", str(photos), *SMALL]
+    assert run.main(given) == 0
+    out = "runs/my-own-folder-s0"
+    assert events(out, "run")[0]["name"] == "my-own on folder, seed 0"
+    assert config(out)["strategy"] == str(desk / "my-own.py")
+    (desk / "below").mkdir()
+    os.chdir("below")
+    assert run.main(["--config", f"../{out}/config.yaml"]) == 0
+    assert accuracies(out) == accuracies(f"../{out}")
+
+
+@pytest.mark.parametrize("test_images", [False, True])
+def test_a_stream_without_labels_runs_to_the_end(
+    flat: Path, test_images: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for part in ("train", "test")[: 1 + test_images]:
+        (data / part).symlink_to(flat / "train")
+    go(data, "a", "--stream", "incremental=data")
+    assert {p.name for p in Path("a").iterdir()} == {"config.yaml", "log.jsonl"} | KEPT
+    assert not events("a", "probe")
+    assert [e["trained"] for e in events("a", "experience")] == [1, 2]
+    out = capsys.readouterr().out
+    assert "no labels" in out
+    assert "files in a: config.yaml, log.jsonl, encoder.pt\n" in out
+
+
+def test_points_of_a_stream_without_labels_are_refused(flat: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(flat), "--out", "a"]
+    assert run.main([*given, "--stream", "incremental=data", "--online", "--probe-every", "20"]) == 2
+    *_, refused = capsys.readouterr().err.splitlines()  # after the bar of decoding
+    assert refused == "run.py: --probe-every: the stream has no labels to fit and score probes on; leave it out"
+    assert not Path("a").exists(), "before training"
+
+
+def test_a_warning_is_one_line_too(desk: Path) -> None:
+    """Of a recipe that warns twice, before another mistake."""
+    (desk / "mine.py").write_text(
+        "import warnings\nfrom avalanche_ssl import Recipe\nfrom avalanche_ssl.methods import SimCLR\n"
+        "for _ in range(2):\n    warnings.warn('careful,\\ntwo lines')\nrecipe = Recipe(SimCLR)\n"
+    )
+    given = ["--strategy", "mine.py", "--experiences", "11"]
+    done = subprocess.run([sys.executable, str(RUN), *given], capture_output=True, timeout=120)
+    first, *rest = done.stderr.decode().splitlines()
+    assert first == "run.py: warning: careful, two lines"
+    assert len(rest) == 1 and rest[0].startswith("run.py: cannot split 10 classes")
+
+
+def test_warnings_are_as_before_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def stopped(options: object) -> int:
+        seen.append(warnings.formatwarning("a", UserWarning, "x.py", 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_run", stopped)
+    before = warnings.formatwarning
+    assert run.main(["--strategy", "cmc"]) == 130
+    assert seen == ["run.py: warning: a\n"] and warnings.formatwarning is before
+
+
+def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--stream", "composites=2", "--experiences", "2", "--epochs", "1", "--set", "dim=8", "--device", "cpu"]
+    assert run.main(["--strategy", "cmc", *small, "--set", "capacity=4096", "--set", "count=64"]) == 0
+    assert "files in runs/cmc-split-digits-s0: " in capsys.readouterr().out
+    stream = {"experiences": 2, "seed": 0, "composites": 2}
+    kind = {"incremental": "class", "imbalance": 1.0, "leak": 0.1, "repeats": 2}
+    assert config("runs/cmc-split-digits-s0")["stream"] == stream | kind
+
+
+# -- what is there is kept -------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_replaced_only_when_told(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    go(photos, "a")
+    before = {p: p.read_bytes() for p in Path("a").rglob("*.*")}
+    given = ["--strategy", "moco", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
+    capsys.readouterr()
+    assert run.main(given) == 2
+    refused = "run.py: a already holds a run: give another --out, or --overwrite to replace it\n"
+    assert capsys.readouterr().err == refused
+    assert run.main([*given, "--overwrite", "--set", "queue_size=0"]) == 2
+    assert {p: p.read_bytes() for p in Path("a").rglob("*.*")} == before, "a refused run replaces nothing"
+    assert run.main([*given, "--overwrite"]) == 0
+    assert config("a")["strategy"] == "moco"
+    assert len(events("a", "run")) == 1
+
+
+def test_an_interruption_is_one_line(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress.Progress, "after_training_epoch", interrupt)
+    given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
+    assert run.main(given) == 130
+    assert capsys.readouterr().err.split("\r")[-1] == "run.py: interrupted\n"
+    assert events("a", "probe"), "what was written stays"
+
+
+def test_a_run_that_diverges_is_stopped(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
+    assert run.main([*given, "--set", "lr=1e30"]) == 2
+    err = capsys.readouterr().err.split("\r")[-1]
+    assert err.startswith("run.py: the loss of step 2 is not finite: lower lr (1e+30)")
+    assert err.endswith(
+        "stopped after step 1; vital signs: none measured yet; last good checkpoint: step 0, a/checkpoint\n"
+    )
+    assert err.count("\n") == 1
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "nothing": ([], "no strategy: give --strategy NAME (see --list) or --strategy PATH"),
+    "option": (["--stratgy", "cmc"], "unrecognized arguments: --stratgy cmc; see --help"),
+    "number": (["--strategy", "cmc", "--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    "value": (["--strategy"], "argument --strategy: expected one argument"),
+    "strategy": (["--strategy", "cmx"], "no strategy 'cmx': did you mean 'cmc'?"),
+    "strategy file": (["--strategy", "a/b.py"], "no strategy file '"),
+    "benchmark": (["--strategy", "cmc", "--benchmark", "splitdigits"], "did you mean 'split-digits'?"),
+    "encoder": (["--strategy", "cmc", "--encoder", "resnt18"], "no encoder 'resnt18': did you mean 'resnet18'?"),
+    "setting": (["--strategy", "cmc", "--set", "temprature=1"], "did you mean 'temperature'?"),
+    "nested setting": (["--strategy", "cmc", "--set", "augment.blurr=1"], "did you mean 'augment.blur_prob'?"),
+    "setting without value": (["--strategy", "cmc", "--set", "lr"], "setting 'lr' has no value"),
+    "setting type": (["--strategy", "cmc", "--set", "lr=fast"], "setting 'lr' is 'fast': give a number"),
+    "setting range": (["--strategy", "cmc", "--set", "lr=-1"], "lr -1.0 must be above 0"),
+    "setting NaN": (["--strategy", "cmc", "--set", "lr=.nan"], "setting 'lr' is nan: give a number"),
+    "settings of the method": (["--strategy", "cmc", "--set", "views=[l]"], "two or more of l, ab, edges"),
+    "epochs": (["--strategy", "cmc", "--epochs", "0"], "setting 'epochs' is 0: give 1 or more"),
+    "stream option": (["--strategy", "cmc", "--stream", "composits=2"], "did you mean 'composites'?"),
+    "stream option type": (["--strategy", "cmc", "--stream", "composites=x"], "'composites' is 'x': give a whole"),
+    "stream option range": (["--strategy", "cmc", "--stream", "composites=0"], "cannot draw composites=0"),
+    "stream seed": (["--strategy", "cmc", "--stream", "seed=-1"], "these options make no stream"),
+    "experiences": (["--strategy", "cmc", "--experiences", "11"], "cannot split 10 classes into 11 experiences"),
+    "no experiences": (["--strategy", "cmc", "--experiences", "0"], "cannot split 10 classes into 0 experiences"),
+    "online": (["--strategy", "cmc", "--online", "-5"], "online is -5: give 0 or more"),
+    "seed": (["--strategy", "cmc", "--seed", "-5"], "seed is -5: give 0 or more"),
+    "huge seed": (["--strategy", "cmc", "--seed", str(2**64)], "seed is 18446744073709551616"),
+    "device": (["--strategy", "cmc", "--device", "gpu"], "no device 'gpu': did you mean"),
+    "device kind": (["--strategy", "cmc", "--device", "meta"], "no device 'meta'"),
+    "device number": (["--strategy", "cmc", "--device", "cuda:99"], "CUDA devices here; give another, or cpu"),
+    "precision": (["--strategy", "cmc", "--precision", "fp16"], "no precision 'fp16': did you mean 'bf16'?"),
+    "needless data": (["--strategy", "cmc", "--data", "x"], "benchmark 'split-digits' needs no --data: leave it out"),
+    "needed data": (["--strategy", "cmc", "--benchmark", "folder"], "benchmark 'folder' needs --data DIR"),
+    "missing data": (["--strategy", "cmc", "--benchmark", "folder", "--data", "nowhere"], "no folder '"),
+    "missing config": (["--config", "nowhere.yaml"], "cannot read --config nowhere.yaml"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(name: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given, message = BAD[name]
+    assert run.main(given) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.startswith("run.py: ") and err.endswith("\n") and err.count("\n") == 1
+    assert not out
+    assert not list(desk.iterdir()), "nothing is made"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("strategy: cmc\nseed: [", "line 2"),
+        ("just words", "--config c.yaml holds no settings: give the config.yaml of a run"),
+        ("", "--config c.yaml holds no settings"),
+        ("strategie: cmc", "no key in c.yaml 'strategie': did you mean 'strategy'?"),
+        ("strategy: 5", "setting 'strategy' is 5: give a word"),
+        ("strategy: cmc\nseed: x", "setting 'seed' is 'x': give a whole number"),
+        ("strategy: cmc\nseed: 1.5", "setting 'seed' is 1.5: give a whole number"),
+        ("strategy: cmc\ndevice: 5", "setting 'device' is 5: give a word"),
+        ("strategy: cmc\nprecision: [fp32]", "setting 'precision' is ['fp32']: give a word"),
+        ("strategy: cmc\ndata: 5", "setting 'data' is 5: give a word or null"),
+        ("strategy: cmc\nstream: {5: 1}", "no option of split-digits '5'"),
+        ("strategy: cmc\nsettings: [1]", "'settings' in c.yaml is [1]: give KEY: VALUE lines"),
+        ("strategy: cmc\nsettings:", "'settings' in c.yaml is None: give KEY: VALUE lines"),
+        ("strategy: cmc\nsettings: {5: 1}", "no setting '5'"),
+        ("strategy: cmc\nsettings: {lr: fast}", "setting 'lr' is 'fast': give a number"),
+        ("strategy: cmc\nsettings: {schedule: {warm: 1}}", "did you mean 'schedule.warmup'?"),
+        ("strategy: cmc\nseed: 2024-99-99", "cannot read --config c.yaml"),
+    ],
+)
+def test_a_bad_config_is_one_line(text: str, message: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "c.yaml").write_text(text)
+    assert run.main(["--config", "c.yaml"]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert [p.name for p in desk.iterdir()] == ["c.yaml"]
+
+
+def damaged(photos: Path, root: Path, name: str) -> str:
+    """A copy of the photos with one thing wrong; what must be said of it."""
+    for part in ("train", "test"):
+        for label in range(4):
+            (root / part / f"class{label}").mkdir(parents=True)
+            for path in sorted((photos / part / f"class{label}").iterdir())[:3]:
+                (root / part / f"class{label}" / path.name).symlink_to(path)
+    victim = root / "train/class1/0.png"
+    if name == "corrupt image":
+        victim.unlink()
+        victim.write_bytes(b"no image at all")
+        return f"cannot read image '{victim}'"
+    if name == "class without test image":
+        for path in (root / "test/class2").iterdir():
+            path.unlink()
+        (root / "test/class2").rmdir()
+        return "class 'class2' has no test image"
+    if name == "empty class":
+        (root / "train/empty").mkdir()
+        return f"no image in '{root / 'train/empty'}'"
+    for path in sorted(root.rglob("*"), reverse=True):
+        path.unlink() if path.is_symlink() else path.rmdir()
+    if name == "empty train":
+        (root / "train").mkdir()
+        return f"no image in '{root / 'train'}'"
+    return f"no folder '{root / 'train'}'"
+
+
+@pytest.mark.parametrize(
+    "name", ["corrupt image", "class without test image", "empty class", "empty train", "empty folder"]
+)
+def test_a_bad_folder_is_one_line(
+    name: str, photos: Path, desk: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path_factory.mktemp("damaged")
+    message = damaged(photos, root, name)
+    assert run.main(["--strategy", "simclr", "--benchmark", "folder", "--data", str(root), *SMALL]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1, "a bar may have been there, and is wiped out"
+    assert err.split("\r")[-1].startswith(f"run.py: {message}")
+    assert not list(desk.iterdir())
+
+
+def test_more_experiences_than_classes(photos: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), *SMALL, "--experiences", "5"]
+    assert run.main(given) == 2
+    assert capsys.readouterr().err == "run.py: cannot split 4 classes into 5 experiences: give 1 to 4\n"
+    assert not list(desk.iterdir())
+
+
+@pytest.mark.parametrize("out", ["file", "file/below/it", "/proc/avalanche-ssl/x", "x" * 300])
+def test_a_place_that_cannot_be_written(out: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "file").write_text("mine")
+    small = ["--stream", "composites=2", "--experiences", "1", "--set", "dim=8"]
+    assert run.main(["--strategy", "simclr", "--out", out, *small]) == 2
+    err = capsys.readouterr().err
+    assert "give another --out" in err and err.count("\n") == 1
+    assert [p.name for p in desk.iterdir()] == ["file"]
+    assert (desk / "file").read_text() == "mine"
+
+
+def test_no_permission_to_write(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert run.main(["--strategy", "simclr", "--out", "below/a"]) == 2
+    assert capsys.readouterr().err == f"run.py: no permission to write in {desk}: give another --out\n"
+    assert not list(desk.iterdir())
+
+
+# -- as a command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "texts"),
+    [
+        ("--help", ["--strategy NAME|PATH", "--overwrite", "python benchmarks/run.py --strategy cmc"]),
+        ("--list", ["  cmc  ", "  moco  ", "  simclr  ", "  split-digits  ", "experiences, seed, composites"]),
+    ],
+)
+def test_help_and_list_need_nothing_heavy(option: str, texts: list[str]) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['run.py', '{option}']\n"
+        "try:\n"
+        f"    runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
+        "finally:\n"
+        "    heavy = {'torch', 'avalanche', 'numpy', 'yaml', 'PIL', 'sklearn'} & set(sys.modules)\n"
+        "    assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in texts:
+        assert text in done.stdout, text
+
+
+def test_a_strategy_without_documentation_is_listed(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (desk / "bare.py").write_text("recipe = 5")
+    monkeypatch.setattr(run, "recipe_files", lambda: [desk / "bare.py"])
+    assert run.main(["--list"]) == 0
+    assert "  bare " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["option", "corrupt image"])
+def test_the_process_ends_with_status_2_and_one_line(name: str, photos: Path, desk: Path) -> None:
+    given, message = BAD.get(name, ([], ""))
+    if not given:
+        message = damaged(photos, desk / "data", name)
+        given = ["--strategy", "simclr", "--benchmark", "folder", "--data", "data", *SMALL]
+    done = subprocess.run([sys.executable, str(RUN), *given], capture_output=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    err = done.stderr.decode()
+    assert err.count("\n") == 1
+    assert err.split("\r")[-1].startswith(f"run.py: {message}")

@@ -1,0 +1,417 @@
+"""Do streams of mini-batches, each seen once and without boundaries, do to every method what they should?"""
+
+import gc
+import weakref
+from functools import partial
+from itertools import islice, pairwise
+from pathlib import Path
+
+import avalanche.training.plugins as av
+import crash_test
+import numpy as np
+import online_cost
+import pytest
+import torch
+from avalanche.models.dynamic_modules import DynamicModule
+from avalanche.training.storage_policy import ReservoirSamplingBuffer
+from helpers.encoders import tiny
+
+from avalanche_ssl.checks.harness import textured
+from avalanche_ssl.cli import run
+from avalanche_ssl.data.datasets import ArrayDataset
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation.history import curve
+from avalanche_ssl.evaluation.schedule import ProbeSchedule
+from avalanche_ssl.memory.bank import content_hash
+from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.plugins.monitor import RepresentationMonitor
+from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.recipes.installed import recipe_names
+from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.recipes.recipe import Recipe
+from avalanche_ssl.runs import build as build_module
+from avalanche_ssl.runs import config as config_module
+from avalanche_ssl.runs.summary import curve_table
+from avalanche_ssl.streams import online_stream
+from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.training.avalanche_fixes import Replay
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+
+
+class Spy(av.SupervisedPlugin):
+    """Calls a function after each step."""
+
+    def __init__(self, look):
+        super().__init__()
+        self.look = look
+
+    def after_training_iteration(self, strategy, **kwargs):
+        self.look(strategy)
+
+
+def build(method, size=4, passes=1, plugins=(), **settings):
+    """A strategy for mini-batches, as `run.py --online` sets it up."""
+    recipe = Recipe(partial(method, dim=8, **settings), optimizer="adam", lr=0.001)
+    recipe = recipe.override({"batch_size": size} | recipe.online_defaults | {"epochs": passes} | settings)
+    return recipe.build(plugins=list(plugins))
+
+
+def parts(benchmark, count, size=4):
+    """So many mini-batches as one stream."""
+    return list(zip(range(count), online_stream(benchmark.train_stream, size), strict=False))
+
+
+def learn(strategy, benchmark, count=60, size=4):
+    """One call of `train` over the stream, which names no boundary."""
+    strategy.train([part for _, part in parts(benchmark, count, size)], eval_streams=[])
+    return strategy
+
+
+def replay(memory=20, batch=8):
+    return Replay(memory, batch_size_mem=batch, storage_policy=ReservoirSamplingBuffer(memory))
+
+
+# -- the stream ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_past_mini_batches_is_kept(digits):
+    """Neither the mini-batches themselves nor anything that is made for each."""
+    past, counts = [], []
+
+    def look(strategy):
+        past.append(weakref.ref(strategy.experience))
+        if len(past) in (200, 300):
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+
+    plugins = [
+        ProbePlugin(digits, points=ProbeSchedule(at=(10**6,))),
+        RepresentationMonitor(digits),
+        Spy(look),
+        replay(),
+    ]
+    strategy = build(MoCo, plugins=plugins, queue_size=16)
+    strategy.train(islice(online_stream(digits.train_stream, 4), 301), eval_streams=[])
+    assert len(past) == 301
+    assert sum(ref() is not None for ref in past) <= 2
+    assert counts[1] - counts[0] < 100 + 50, "apart from the references above"
+
+
+def test_a_stream_can_be_learnt_again(digits):
+    stream = online_stream(digits.train_stream, 100)
+    first, again = ([content_hash(part.dataset[0][0][None]) for part in stream] for _ in range(2))
+    assert len(first) > 20 and first == again
+
+
+def test_the_rate_is_constant_and_the_optimiser_goes_on(digits):
+    rates = []
+    strategy = build(SimCLR, passes=2, plugins=[Spy(lambda s: rates.append(s.optimizer.param_groups[0]["lr"]))])
+    learn(strategy, digits, 30)
+    assert rates == [0.001] * 60
+    assert {int(entry["step"]) for entry in strategy.optimizer.state.values()} == {60}
+
+
+# -- what methods remember -------------------------------------------------------------------------------------------
+
+
+def test_keys_of_replayed_images_are_not_queued(digits):
+    """The queue holds the keys of the last new images, in their order."""
+    keys, sizes = [], []
+
+    def look(strategy):
+        keys.append(strategy.mb_output["key"][:4].detach())
+        sizes.append(len(strategy.mb_x))
+
+    strategy = learn(build(MoCo, plugins=[Spy(look), replay()], queue_size=24), digits, 100)
+    assert sizes[:4] == [4, 8, 12, 12], "the memory fills up"
+    queue = strategy.model.queue
+    assert int(queue.n_enqueued) == 400
+    order = queue.ages().argsort(descending=True)
+    assert queue.ages()[order].tolist() == list(range(23, -1, -1))
+    assert torch.equal(queue.rows[order], torch.cat(keys)[-24:])
+
+
+def test_symmetric_keys_of_replayed_images_are_not_queued_either(digits):
+    strategy = learn(build(MoCo, plugins=[replay()], queue_size=24, symmetric=True), digits, 20)
+    assert int(strategy.model.queue.n_enqueued) == 2 * 80
+
+
+def test_keys_are_queued_after_the_last_pass_only(digits):
+    """Else a query of the second pass would meet its own key of the first among the negatives."""
+    keys, n_enqueued = [], []
+
+    def look(strategy):
+        keys.append(strategy.mb_output["key"].detach())
+        n_enqueued.append(int(strategy.model.queue.n_enqueued))
+
+    strategy = learn(build(MoCo, passes=3, plugins=[Spy(look)], queue_size=8), digits, 20)
+    assert n_enqueued[:7] == [0, 0, 4, 4, 4, 8, 8]
+    queue = strategy.model.queue
+    assert torch.equal(queue.rows[queue.ages().argsort(descending=True)], torch.cat(keys[2::3])[-8:])
+    assert int(strategy.model.momentum_encoder.n_updates) == 60
+
+
+def test_passes_over_larger_experiences_are_all_queued(digits):
+    strategy = build(MoCo, passes=3, queue_size=8)
+    strategy.train(next(iter(online_stream(digits.train_stream, 16))), eval_streams=[])
+    assert int(strategy.model.queue.n_enqueued) == 48
+
+
+def test_the_slow_copy_of_byol_never_stands_still(digits):
+    """A schedule that was made for experiences is replaced by a constant momentum."""
+    recipe = Recipe(partial(BYOL, output_dim=8, momentum=0.9, momentum_steps=30)).override({"batch_size": 4})
+    strategy = recipe.override(recipe.online_defaults).build()
+    steps = []
+
+    def look(strategy):
+        slow, fast = (
+            next(net.parameters()).detach().clone() for net in (strategy.model.momentum_encoder.copy, strategy.model)
+        )
+        steps.append((slow, fast))
+
+    strategy.plugins.append(Spy(look))
+    learn(strategy, digits, 40)
+    for (before, _), (slow, fast) in pairwise(steps):
+        torch.testing.assert_close(slow, 0.9 * before + 0.1 * fast)
+    assert int(strategy.model.momentum_encoder.n_updates) == 40
+
+
+def test_a_bank_knows_replayed_images_and_stays_at_its_capacity(digits):
+    known = []
+
+    def look(strategy):
+        known.append(int(strategy.model.bank.n_hits))
+
+    strategy = build(PIRL, plugins=[Spy(look), replay()], capacity=100, negatives="batch")
+    learn(strategy, digits, 60)
+    bank = strategy.model.bank
+    assert known[:4] == [0, 4, 12, 20], "every replayed image has its row, which follows it"
+    assert len(bank.rows) == 100 and int(bank.n_written) > 240, "images that left and are replayed are born again"
+    last = [part.dataset[i][0] for _, part in parts(digits, 60)[-20:] for i in range(4)]
+    assert bank.find(content_hash(torch.stack(last)))[1].all(), "the newest images have rows"
+
+
+def test_the_prototypes_of_swav_are_frozen_at_the_start_of_the_stream_only(digits):
+    weights, full = [], []
+
+    def look(strategy):
+        weights.append(strategy.model.prototypes.weight.detach().clone())
+        full.append(bool(strategy.model.queues[0].ages().min() >= 0))
+
+    strategy = learn(build(SwAV, plugins=[Spy(look)], prototypes=8, freeze=10, queue_size=24), digits, 60)
+    moved = [not torch.equal(a, b) for a, b in pairwise(weights)]
+    assert moved == [False] * 9 + [True] * 50
+    assert full == [False] * 5 + [True] * 55
+    assert int(strategy.model.queues[0].n_enqueued) == 240
+
+
+def test_online_swav_has_a_queue():
+    assert build(SwAV).model.queues[0].rows.shape == (384, 8)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_deepcluster_without_boundaries_keeps_its_clusters(digits, version):
+    """Over several hundred mini-batches; with as many images each, k-means would make two clusters."""
+    strategy = build(DeepCluster, clusters=12, version=version, size=10)
+    learn(strategy, digits, 240, size=10)
+    clusters = strategy.model.clusters
+    assert int(clusters.active) == 12
+    assert int(clusters.fitted) == 240
+    images = torch.stack([digits.train_stream[0].dataset[i][0] for i in range(200)])
+    with torch.no_grad():
+        labels = strategy.model.cluster_assignments(strategy.model(images)).labels
+    assert all(len(set(column.tolist())) >= 8 for column in labels.T)
+
+
+def test_deepcluster_by_epochs_is_refused_mini_batches(digits):
+    strategy = build(DeepCluster, clustering="epoch")
+    with pytest.raises(UsageError, match=r"DeepCluster looks at a whole experience .* give it clustering='online'"):
+        learn(strategy, digits, 1)
+
+
+SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "dim": 8, "hidden_dim": 8, "clusters": 4, "prototypes": 8}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
+    recipe = load_recipe(name)
+    small = {k: v for k, v in SMALL.items() if k in recipe.settings}
+    losses = []
+    recipe = recipe.override({"batch_size": 4} | recipe.online_defaults | small)
+    strategy = recipe.build(plugins=[Spy(lambda s: losses.append(float(s.loss.detach()))), replay()])
+    before = [p.clone() for p in strategy.model.encoder.parameters()]
+    learn(strategy, digits, 12)
+    assert len(losses) == 12 and torch.tensor(losses).isfinite().all()
+    assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters()))
+
+
+# -- points ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Two experiences of 20 images, which are the test images, too."""
+    images = textured(40).permute(0, 2, 3, 1).numpy()
+    data, parts = ArrayDataset(images, np.arange(40) % 4), [np.arange(20), np.arange(20, 40)]
+    return assemble(data, parts, data, parts, list("abcd"))
+
+
+def test_points_of_a_stream():
+    assert ProbeSchedule.parse("10") == ProbeSchedule(every=10)
+    assert ProbeSchedule.parse("5,7") == ProbeSchedule(at=(5, 7))
+    assert ProbeSchedule.parse("") == ProbeSchedule()
+    passed = [now for now in range(4, 41, 4) if ProbeSchedule(every=10).passed(now - 4, now)]
+    assert passed == [12, 20, 32, 40]
+    assert [now for now in range(4, 41, 4) if ProbeSchedule(at=(1, 8, 9)).passed(now - 4, now)] == [4, 8, 12]
+    for wrong in ("x", "0", "5,", "-3", "1.5"):
+        with pytest.raises(UsageError, match="are no points of a stream: give"):
+            ProbeSchedule.parse(wrong)
+
+
+def test_probes_at_points_on_the_axis_of_images_seen(few):
+    notes = []
+    probe = ProbePlugin(few, points=ProbeSchedule(every=8), log=lambda event, **f: notes.append({"event": event} | f))
+    strategy = build(MoCo, passes=2, plugins=[probe, replay(batch=4)], queue_size=16)
+    strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
+    told = [e for e in notes if e["event"] == "point"]
+    at = [e["seen"] for e in told if e["scope"] == "all"]
+    assert at == [0, 8, 16, 20, 24, 32, 40], "the boundaries, too"
+    assert [e["seen"] for e in told if e["scope"] == "seen"] == at[1:], "the experience under way counts as seen"
+    assert [e["images"] for e in told if e["scope"] == "all"] == [0, 24, 56, 72, 88, 120, 152]
+    assert [e["trained"] for e in told if e["scope"] == "all"] == [0, 0, 0, 1, 1, 1, 2]
+    rows = [e for e in notes if e["event"] == "probe" and e["scope"] == "all"]
+    assert {e["trained"] for e in rows} == {0, 1, 2}, "the matrix is of boundaries"
+    ends = {0: 0, 1: 20, 2: 40}
+    for trained, seen in ends.items():
+        mean = sum(e["accuracy"] for e in rows if e["trained"] == trained) / 2
+        assert dict(curve(probe.curve, "ridge", "all"))[seen] == pytest.approx(mean)
+    assert [line.split()[0] for line in curve_table(probe.curve, "ridge").splitlines()[1:]] == [f"{n}" for n in at]
+    assert len(curve_table(probe.curve, "ridge", rows=3).splitlines()) == 4
+
+
+def test_what_counts_as_seen_at_a_point(few, monkeypatch):
+    """The experience under way; but not the next one at a boundary that is no row of the matrix."""
+    probe = ProbePlugin(few, points=ProbeSchedule(every=4), boundaries=2)
+    measure, told = probe.accuracies, []
+    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: told.append(seen) or measure(strategy, seen))
+    build(MoCo, plugins=[probe], queue_size=16).train(online_stream(few.train_stream, 4), eval_streams=[])
+    assert told == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+
+
+def test_points_change_nothing_else(few):
+    found = []
+    for points in (None, ProbeSchedule(every=4)):
+        probe = ProbePlugin(few, points=points)
+        strategy = build(MoCo, plugins=[probe], queue_size=16)
+        strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
+        found.append((probe, strategy.model.state_dict()))
+    (without, left), (with_points, right) = found
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    assert (without.matrix("all") == with_points.matrix("all")).all()
+    assert without.consolidation == with_points.consolidation
+    assert not without.curve and len(with_points.curve) > 20
+
+
+# -- run.py ----------------------------------------------------------------------------------------------------------
+
+
+def options(*given):
+    parsed = run._parser().parse_args(["--strategy", "deepcluster", *given])
+    config = config_module._config(parsed)
+    return build_module._recipe(parsed, config).settings
+
+
+def test_online_brings_the_methods_settings_and_those_beside_it_win():
+    assert options()["clustering"] == "epoch"
+    assert options("--online")["clustering"] == "online"
+    assert options("--online", "--set", "clustering=epoch")["clustering"] == "epoch"
+
+
+def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", crash_test.few_digits)
+    given = ["--strategy", "simclr", "--benchmark", "few-digits", "--experiences", "1", "--precision", "fp32"]
+    given += ["--set", "dim=8", "--online", "10", "--epochs", "2", "--replay", "15", "--probe-every", "30,45"]
+    assert run.main([*given, "--out", "a"]) == 0
+    rows = [line.split(",") for line in Path("a/points.csv").read_text().splitlines()[1:]]
+    assert list(dict.fromkeys(row[0] for row in rows)) == ["0", "30", "50", "72"]
+    assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 20 + 25)), "of the memory 20 a step, if it has so many"
+    out = capsys.readouterr().out
+    assert "mean accuracy (%) by images of the stream seen; ridge" in out and "points.csv" in out
+    assert run.main([*given, "--replay-batch", "5", "--out", "b"]) == 0
+    assert f"\n50,{2 * (10 + 4 * 15)}," in Path("b/points.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--probe-every", "100"], "--probe-every is about a stream of mini-batches: give --online, too"),
+        (["--online", "--probe-every", "often"], "'often' are no points of a stream"),
+        (["--online", "--replay-batch", "-1"], "replay_batch is -1: give 0 or more"),
+        (["--online", "--set", "clustering=epoch", "--strategy", "deepcluster"], "give it clustering='online'"),
+    ],
+)
+def test_mistakes_are_one_line(given, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", crash_test.few_digits)
+    assert run.main(["--strategy", "simclr", "--benchmark", "few-digits", *given, "--out", "a"]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+
+
+# -- costs -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_grows_is_adapted_to_every_mini_batch(digits):
+    """Only the walk through models without such modules is left out."""
+
+    class Growing(DynamicModule):
+        met = 0
+
+        def adaptation(self, experience):
+            self.met += 1
+
+    strategy = build(SimCLR)
+    strategy.model.growing = Growing()
+    learn(strategy, digits, 5)
+    assert strategy.model.growing.met == 5
+
+
+def test_what_grows_without_the_optimiser_is_named(digits):
+    class Growing(DynamicModule):
+        def adaptation(self, experience):
+            self.added = torch.nn.Parameter(torch.zeros(3))
+
+    strategy = build(SimCLR)
+    strategy.model.growing = Growing()
+    with pytest.raises(UsageError, match=r"the optimizer holds no growing\.added"):
+        learn(strategy, digits, 1)
+
+
+@pytest.fixture
+def textures(monkeypatch):
+    """What the costs are measured on: 240 small images."""
+    images = textured(240).permute(0, 2, 3, 1).numpy()
+    data = ArrayDataset(images, np.arange(240) % 4)
+    benchmark = assemble(data, [np.arange(240)], data, [np.arange(240)], list("abcd"))
+    monkeypatch.setattr(online_cost, "split_digits", lambda *_, **__: benchmark)
+    monkeypatch.setattr(online_cost, "MEMORY", 20)
+
+
+def test_the_costs_are_told(textures, capsys):
+    assert online_cost.main(["--experiences", "2", "--repeat", "2"]) == 0
+    *_, theirs, ours, their_replay, our_replay, watched, difference = capsys.readouterr().out.splitlines()
+    assert all(line.count("(") == 3 for line in (theirs, ours, their_replay, our_replay, watched))
+    assert difference.startswith("ours beyond Avalanche's own: ") and difference.endswith(" ms")
+
+
+def test_the_memory_is_told(textures, capsys):
+    assert online_cost.main(["--memory", "--experiences", "20"]) == 0
+    *_, ours, theirs = capsys.readouterr().out.splitlines()
+    assert len(ours.split()) == len(theirs.split()) == 12
+    assert all(float(size) > 50 for size in ours.split()[1:11])

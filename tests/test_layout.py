@@ -1,0 +1,72 @@
+"""The rooms of the package: imports point one way, Avalanche stays in its rooms, files stay small."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "avalanche_ssl"
+LEVELS = [
+    {"errors", "lazy"},
+    {"functional", "rng", "files", "distributed"},
+    {"losses", "transforms", "models", "memory", "optim", "logging"},
+    {"methods", "data"},
+    {"checks", "training", "probes", "streams"},
+    {"evaluation", "recipes"},
+    {"plugins", "checkpointing", "strategies"},
+    {"runs"},
+    {"reports"},
+    {"cli"},
+]
+"""A module imports rooms of the levels above its own, never a neighbor in its level; its own room is free."""
+LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+AVALANCHE = {"data", "streams", "training", "plugins", "checkpointing"}
+"""The rooms that import Avalanche."""
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = room(path)
+    if own in ("__init__", "__main__"):
+        return
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        other = rest.partition(".")[0]
+        if package == "avalanche_ssl":
+            assert other == own or LEVEL[other] < LEVEL[own], f"{own} imports {name}"
+        assert package != "avalanche" or own in AVALANCHE, f"{own} imports {name}"
+
+
+def test_the_levels_name_every_room() -> None:
+    rooms = {room(path) for path in FILES} - {"__init__", "__main__"}
+    assert rooms <= LEVEL.keys()
+    assert LEVEL.keys() - rooms <= {"strategies", "distributed"}
+
+
+def test_the_hall_stays_empty() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_are_small_and_state_what_they_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    assert first and "?" not in first, f"the docstring of {path} begins with: {first!r}"
+    assert len(text.splitlines()) <= 300
