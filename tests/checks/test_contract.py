@@ -15,7 +15,7 @@ from avalanche_ssl import methods
 from avalanche_ssl.checks.contract import CHECKS, ContractError, check_method
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, info_nce
 from avalanche_ssl.methods import (
     BYOL,
@@ -120,8 +120,8 @@ class ShuffledOnce(MoCo):
 
     def embed(self, views):
         order = torch.randperm(len(views["first"]), generator=self.generator)
-        key = unit(self.momentum_encoder(views["second"][order]))[order.argsort()]
-        return {"query": unit(self.online_network()(views["first"])), "key": key}
+        key = l2_normalize(self.momentum_encoder(views["second"][order]))[order.argsort()]
+        return {"query": l2_normalize(self.online_network()(views["first"])), "key": key}
 
 
 class ShuffledSplit(ShuffledOnce):
@@ -349,8 +349,8 @@ class JoinedViews(SimCLR):
 class UnshuffledTwice(MoCo):
     def embed(self, views):
         order = torch.randperm(len(views["first"]), generator=self.generator)
-        key = unit(self.momentum_encoder(views["second"][order]))[order.argsort()][order.argsort()]
-        return {"query": unit(self.online_network()(views["first"])), "key": key}
+        key = l2_normalize(self.momentum_encoder(views["second"][order]))[order.argsort()][order.argsort()]
+        return {"query": l2_normalize(self.online_network()(views["first"])), "key": key}
 
 
 @breaks("embeddings_belong_to_their_images", "output 'key'")
@@ -358,8 +358,8 @@ class UnshuffledTwiceUnseeded(MoCo):
     def embed(self, views):
         back = torch.randperm(len(views["first"])).argsort()
         return {
-            "query": unit(self.online_network()(views["first"])),
-            "key": unit(self.momentum_encoder(views["second"]))[back],
+            "query": l2_normalize(self.online_network()(views["first"])),
+            "key": l2_normalize(self.momentum_encoder(views["second"]))[back],
         }
 
 
@@ -418,7 +418,7 @@ class DetachedLoss(SimCLR):
 @breaks("gradient_reaches_the_encoder", "encoder.stages")
 class DetachedEncoder(SimCLR):
     def embed(self, views):
-        first, second = (unit(self.projection_head(self.encoder(views[v]).detach())) for v in ("first", "second"))
+        first, second = (l2_normalize(self.projection_head(self.encoder(views[v]).detach())) for v in ("first", "second"))
         return {"first": first, "second": second}
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.lcg import lcg, unit_rows
 
-from avalanche_ssl.functional import log_mean_exp, unit
+from avalanche_ssl.functional import log_mean_exp, l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, nt_xent, pair_info_nce
 
 GOLDEN = 1e-9
@@ -33,7 +33,7 @@ def views(*seeds, batch=8, dim=16):
 )
 def test_nt_xent_golden(temperature, value, gradient):
     z0, z1 = leaf(1, 8, 16), lcg(2, 8, 16)
-    loss = nt_xent(unit(z0), unit(z1), temperature)
+    loss = nt_xent(l2_normalize(z0), l2_normalize(z1), temperature)
     loss.backward()
     assert loss.dtype == torch.float64
     assert loss.item() == pytest.approx(value, rel=GOLDEN)
@@ -42,8 +42,8 @@ def test_nt_xent_golden(temperature, value, gradient):
 
 def test_moco_golden():
     query, key = leaf(1, 8, 16), lcg(2, 8, 16)
-    queue = unit(lcg(3, 16, 32).T)
-    loss = info_nce(contrast(unit(query), unit(key), queue), 0.2)
+    queue = l2_normalize(lcg(3, 16, 32).T)
+    loss = info_nce(contrast(l2_normalize(query), l2_normalize(key), queue), 0.2)
     loss.backward()
     assert loss.item() == pytest.approx(4.082104261, abs=1e-9)
     assert query.grad.norm().item() == pytest.approx(0.7556891155524, rel=GOLDEN)
@@ -191,8 +191,8 @@ def test_a_large_temperature_leaves_only_the_number_of_candidates():
 def test_a_queue_of_random_rows_starts_where_theory_says(temperature, value):
     """q = k and K random rows: ln(1 + K e^{1 / 2DT^2} / e^{1/T})."""
     count, dim = 4096, 128
-    rows = unit(torch.randn(count, dim, generator=torch.Generator().manual_seed(0)))
-    query = unit(torch.randn(64, dim, generator=torch.Generator().manual_seed(1)))
+    rows = l2_normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(0)))
+    query = l2_normalize(torch.randn(64, dim, generator=torch.Generator().manual_seed(1)))
     theory = math.log1p(count * math.exp(1 / (2 * dim * temperature**2) - 1 / temperature))
     assert theory == pytest.approx(value, abs=0.005)
     assert info_nce(contrast(query, query, rows), temperature).item() == pytest.approx(theory, abs=0.002)
@@ -223,9 +223,9 @@ LOSSES = pytest.mark.parametrize("loss", [nt_xent_of, pair_of, queue_of, nce_of]
 @LOSSES
 def test_the_length_of_an_embedding_does_not_count(loss):
     z0, z1 = lcg(1, 8, 16), lcg(2, 8, 16)
-    value = loss(unit(z0), unit(z1))
-    assert torch.allclose(loss(unit(7 * z0), unit(z1)), value, rtol=1e-12)
-    assert not torch.allclose(loss(7 * unit(z0), unit(z1)), value)
+    value = loss(l2_normalize(z0), l2_normalize(z1))
+    assert torch.allclose(loss(l2_normalize(7 * z0), l2_normalize(z1)), value, rtol=1e-12)
+    assert not torch.allclose(loss(7 * l2_normalize(z0), l2_normalize(z1)), value)
 
 
 @LOSSES
@@ -251,7 +251,7 @@ def test_agreement_is_better(loss):
 @LOSSES
 def test_the_loss_is_0d_and_differentiable(loss):
     z0, z1 = leaf(1, 8, 16), leaf(2, 8, 16)
-    value = loss(unit(z0), unit(z1))
+    value = loss(l2_normalize(z0), l2_normalize(z1))
     value.backward()
     assert value.ndim == 0 and z0.grad.norm() > 0 and z1.grad.norm() > 0
 
@@ -259,7 +259,7 @@ def test_the_loss_is_0d_and_differentiable(loss):
 @LOSSES
 def test_gradients_are_those_of_finite_differences(loss):
     z0, z1 = leaf(1, 3, 16), leaf(2, 3, 16)
-    assert torch.autograd.gradcheck(lambda a, b: loss(unit(a), unit(b)), (z0, z1))
+    assert torch.autograd.gradcheck(lambda a, b: loss(l2_normalize(a), l2_normalize(b)), (z0, z1))
 
 
 def test_the_temperature_divides_every_score():
@@ -287,7 +287,7 @@ def test_a_negative_that_does_not_count_is_as_if_absent():
 
 def test_no_negative_at_all_is_no_loss_and_no_nan():
     query = leaf(1, 8, 16)
-    scores = contrast(unit(query), unit_rows(2, 8, 16), unit_rows(3, 32, 16), torch.zeros(32, dtype=torch.bool))
+    scores = contrast(l2_normalize(query), unit_rows(2, 8, 16), unit_rows(3, 32, 16), torch.zeros(32, dtype=torch.bool))
     loss = info_nce(scores, 0.1) + nce(scores, 0.1, log_mean_exp(scores.detach(), 0.1))
     loss.backward()
     assert info_nce(scores, 0.1) == 0 and loss.isfinite() and query.grad.isfinite().all()
@@ -308,16 +308,16 @@ def test_sharp_temperatures_do_not_overflow(temperature):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_embeddings_become_float32_units(dtype):
-    rows = unit(lcg(1, 8, 16).to(dtype))
+    rows = l2_normalize(lcg(1, 8, 16).to(dtype))
     assert rows.dtype == torch.float32 and torch.allclose(rows.norm(dim=1), torch.ones(8))
     with torch.autocast("cpu", torch.bfloat16):
-        assert unit(torch.ones(2, 4).bfloat16()).dtype == torch.float32
-    assert unit(lcg(1, 8, 16)).dtype == torch.float64
+        assert l2_normalize(torch.ones(2, 4).bfloat16()).dtype == torch.float32
+    assert l2_normalize(lcg(1, 8, 16)).dtype == torch.float64
 
 
 def test_a_zero_embedding_has_a_finite_gradient():
     zero = torch.zeros(4, 16, requires_grad=True)
-    nt_xent(unit(zero), unit_rows(1, 4, 16).float(), 0.1).backward()
+    nt_xent(l2_normalize(zero), unit_rows(1, 4, 16).float(), 0.1).backward()
     assert zero.grad.isfinite().all()
 
 
@@ -334,7 +334,7 @@ def lightly():
 def test_nt_xent_equals_lightly(lightly, temperature):
     ours, theirs = leaf(1, 8, 16), leaf(1, 8, 16)
     z1 = lcg(2, 8, 16)
-    a, b = nt_xent(unit(ours), unit(z1), temperature), lightly.NTXentLoss(temperature=temperature)(theirs, z1)
+    a, b = nt_xent(l2_normalize(ours), l2_normalize(z1), temperature), lightly.NTXentLoss(temperature=temperature)(theirs, z1)
     a.backward()
     b.backward()
     assert torch.allclose(a, b, rtol=1e-12) and torch.allclose(ours.grad, theirs.grad, rtol=1e-12)
@@ -345,7 +345,7 @@ def test_moco_equals_lightly(lightly):
     key, rows = lcg(2, 8, 16), unit_rows(3, 32, 16)
     criterion = lightly.NTXentLoss(temperature=0.2, memory_bank_size=(32, 16))
     criterion.memory_bank.bank = rows.clone()
-    a, b = info_nce(contrast(unit(ours), unit(key), rows), 0.2), criterion(theirs, key)
+    a, b = info_nce(contrast(l2_normalize(ours), l2_normalize(key), rows), 0.2), criterion(theirs, key)
     a.backward()
     b.backward()
     assert torch.allclose(a, b, rtol=1e-12) and torch.allclose(ours.grad, theirs.grad, rtol=1e-12)

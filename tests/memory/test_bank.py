@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.memory.bank import MemoryBank, content_hash
 from avalanche_ssl.memory.momentum import MomentumEncoder
 from avalanche_ssl.memory.nce_normalizer import NCENormalizer
@@ -14,7 +14,7 @@ from avalanche_ssl.memory.queue import Queue
 
 
 def rows(n, dim=4, seed=0):
-    return unit(torch.randn(n, dim, generator=torch.Generator().manual_seed(seed)))
+    return l2_normalize(torch.randn(n, dim, generator=torch.Generator().manual_seed(seed)))
 
 
 def test_queue_wraps_around():
@@ -77,7 +77,7 @@ class SlowBank:
         for i, row in zip(ids, rows, strict=True):
             if i not in written:
                 old = self.rows.get(i)
-                written[i] = row if old is None else unit(self.momentum * old + (1 - self.momentum) * row)
+                written[i] = row if old is None else l2_normalize(self.momentum * old + (1 - self.momentum) * row)
         for i in written:
             if i in known:
                 self.rows[i] = written[i]
@@ -113,7 +113,7 @@ def test_bank_row_is_born_with_the_first_embedding_and_follows_the_rest():
     bank.write(ids, 7 * first)
     assert torch.allclose(bank.read(ids, second), first)
     bank.write(ids[:1], second[:1])
-    assert torch.allclose(bank.read(ids, second), torch.stack([unit(first[0] + second[0]), first[1]]))
+    assert torch.allclose(bank.read(ids, second), torch.stack([l2_normalize(first[0] + second[0]), first[1]]))
     assert bank.n_written == 2 and bank.n_hits == 1
 
 
@@ -122,7 +122,7 @@ def test_bank_keeps_a_row_for_each_view():
     fresh = torch.randn(3, 2, 4)
     bank.write(ids, fresh)
     kept = bank.read(ids, torch.zeros(3, 2, 4))
-    assert torch.allclose(kept, unit(fresh)[[0, 1, 0]])
+    assert torch.allclose(kept, l2_normalize(fresh)[[0, 1, 0]])
     assert torch.allclose(kept.norm(dim=-1), torch.ones(3, 2))
 
 

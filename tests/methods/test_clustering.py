@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.checks.contract import check_method
 from avalanche_ssl.checks.harness import textured
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.clustering import cluster_prediction, sinkhorn, swapped_prediction
 from avalanche_ssl.memory.bank import content_hash
 from avalanche_ssl.memory.clusters import Clusters, perplexity, spherical_kmeans
@@ -234,21 +234,21 @@ def blobs(clusters=6, each=20, dim=8, noise=0.05):
     """Rows around orthogonal directions, and their true cluster."""
     generator = torch.Generator().manual_seed(1)
     truth = torch.arange(clusters).repeat(each)
-    return unit(torch.eye(dim)[truth] + noise * torch.randn(len(truth), dim, generator=generator)), truth
+    return l2_normalize(torch.eye(dim)[truth] + noise * torch.randn(len(truth), dim, generator=generator)), truth
 
 
 def test_kmeans_finds_separate_clusters_from_a_warm_start():
     rows, truth = blobs()
-    centroids, labels = spherical_kmeans(rows, unit(torch.eye(8)[:6] + 0.1), 5)
+    centroids, labels = spherical_kmeans(rows, l2_normalize(torch.eye(8)[:6] + 0.1), 5)
     assert torch.equal(labels, truth)
     assert torch.allclose(centroids.norm(dim=1), torch.ones(6))
-    means = unit(torch.stack([rows[truth == k].sum(0) for k in range(6)]))
+    means = l2_normalize(torch.stack([rows[truth == k].sum(0) for k in range(6)]))
     assert torch.allclose(centroids, means, atol=1e-6)
 
 
 def test_kmeans_fills_empty_clusters():
     rows, _ = blobs()
-    start = unit(torch.cat([rows[:1], -torch.ones(5, 8)]))  # everything is nearest to the first
+    start = l2_normalize(torch.cat([rows[:1], -torch.ones(5, 8)]))  # everything is nearest to the first
     _, stuck = spherical_kmeans(rows, start, 0 + 1, torch.Generator().manual_seed(0))
     _, labels = spherical_kmeans(rows, start, 10, torch.Generator().manual_seed(0))
     assert len(stuck.unique()) > 1 and len(labels.unique()) == 6
@@ -306,7 +306,7 @@ def test_clusterings_take_turns_with_the_crops(way):
 
 
 def test_first_clusters_are_of_the_data():
-    rows = unit(torch.tensor([10.0, 0, 0, 0]) + torch.randn(300, 4, generator=torch.Generator().manual_seed(0)))
+    rows = l2_normalize(torch.tensor([10.0, 0, 0, 0]) + torch.randn(300, 4, generator=torch.Generator().manual_seed(0)))
     clusters = Clusters(1, 20, 1, 4)
     clusters.fit(rows[:, None], 5, torch.Generator().manual_seed(0))
     assert perplexity(clusters.sizes) > 14 and (clusters.sizes > 0).all()
@@ -314,7 +314,7 @@ def test_first_clusters_are_of_the_data():
 
 def test_whitened_clusters_ignore_a_common_mean():
     rows, _ = blobs(each=30)
-    shifted = unit(rows + 20)[:, None]
+    shifted = l2_normalize(rows + 20)[:, None]
     found = {}
     for whiten in (False, True):
         clusters = Clusters(1, 6, 1, 8, whiten=whiten)
@@ -329,7 +329,7 @@ def test_whitened_clusters_ignore_a_common_mean():
 @pytest.mark.parametrize("count", [6, 40])
 def test_online_clusters_follow_without_collapse(count):
     clusters, generator = Clusters(2, count, 1, 8), torch.Generator().manual_seed(0)
-    clusters.centroids.copy_(unit(-torch.ones(8)))  # the worst start: all the same, and far away
+    clusters.centroids.copy_(l2_normalize(-torch.ones(8)))  # the worst start: all the same, and far away
     rows, truth = blobs(each=100)
     for _ in range(60):
         batch = torch.randperm(len(rows), generator=generator)[:32]
@@ -460,7 +460,7 @@ def test_swav_codes_of_a_crop_are_computed_with_its_own_queue():
     for queue, seed in zip(method.queues, (40, 41)):
         queue.enqueue(unit_rows(seed, 8, 16).float())
     outputs = {name: unit_rows(seed, 8, 16).float() for name, seed in (("first", 30), ("second", 31))}
-    prototypes = unit(method.prototypes.weight.detach())
+    prototypes = l2_normalize(method.prototypes.weight.detach())
     scores = [outputs[name] @ prototypes.T for name in ("first", "second")]
     joined = [torch.cat([s, queue.rows @ prototypes.T]) for s, queue in zip(scores, method.queues)]
     codes = torch.stack([naive_sinkhorn(s, 0.05, 3)[:8] for s in joined], 1)
@@ -574,7 +574,7 @@ def test_deepcluster_images_without_a_row_belong_to_the_nearest_centroid():
     method, images = deepcluster(), textured(48)
     method.prepare(images[:40].split(16))
     outputs = method(images[40:])
-    rows = unit(torch.stack([outputs["first"], outputs["second"]], 1))
+    rows = l2_normalize(torch.stack([outputs["first"], outputs["second"]], 1))
     labels = torch.stack([(rows[:, h % 2] @ method.clusters.centroids[h].T).argmax(1) for h in range(3)], 1)
     scores = torch.stack([method._scores(outputs[v]) for v in ("first", "second")])
     expected = torch.stack([cluster_prediction(s, labels) for s in scores]).mean()
@@ -653,7 +653,7 @@ def test_deepcluster_bank_follows_the_steps():
     method.prepare((images,))
     outputs, _ = step(method, images, sgd(method))
     rows = method.bank.read(outputs["ids"], torch.zeros(16, 2, 16))
-    assert torch.allclose(rows, unit(torch.stack([outputs["first"], outputs["second"]], 1)), atol=1e-6)
+    assert torch.allclose(rows, l2_normalize(torch.stack([outputs["first"], outputs["second"]], 1)), atol=1e-6)
 
 
 @pytest.mark.parametrize("version", [1, 2])

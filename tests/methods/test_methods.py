@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from avalanche_ssl.checks.harness import textured
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import nt_xent, pair_info_nce
 from avalanche_ssl.methods import CMC, MoCo, SimCLR
 from avalanche_ssl.models.smallconv import smallconv
@@ -125,7 +125,7 @@ def test_moco_loss_is_against_the_queue_before_the_step(symmetric):
 def test_moco_own_key_is_never_a_negative():
     """Queries equal to their keys, and a queue of the opposite: any own key in the queue would cost ln 2."""
     method = moco(queue_size=8, temperature=0.05)
-    row = unit(torch.ones(1, 16)).expand(8, 16)
+    row = l2_normalize(torch.ones(1, 16)).expand(8, 16)
     method.queue.enqueue(-row)
     outputs = {"query": row, "key": row}
     assert method.loss(outputs) < 1e-6
@@ -287,7 +287,7 @@ def test_cmc_bank_holds_each_view_in_its_own_row():
     assert torch.allclose(method.bank.read(first["ids"], torch.zeros(8, 2, 16)), fresh, atol=1e-6)
     second, _ = step(method, images.flip(0), optimizer)
     now = torch.stack([second["l"], second["ab"]], 1)
-    n_updates = unit(0.25 * fresh.flip(0) + 0.75 * now)
+    n_updates = l2_normalize(0.25 * fresh.flip(0) + 0.75 * now)
     assert torch.allclose(method.bank.read(second["ids"], torch.zeros(8, 2, 16)), n_updates, atol=1e-6)
     assert method.bank.n_written == 8 and method.bank.n_hits == 8
 
@@ -298,7 +298,7 @@ def test_cmc_bank_rows_of_a_view_depend_on_that_view_only(other):
     b = copy.deepcopy(a)
     outputs = {name: rows.detach() for name, rows in a(textured(8)).items()}
     a.update(outputs)
-    b.update(outputs | {other: unit(torch.randn(8, 16))})
+    b.update(outputs | {other: l2_normalize(torch.randn(8, 16))})
     same = {"l": 1, "ab": 0}[other]
     assert torch.equal(a.bank.rows[:, same], b.bank.rows[:, same])
     assert not torch.equal(a.bank.rows[:, 1 - same], b.bank.rows[:, 1 - same])

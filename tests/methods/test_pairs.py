@@ -16,7 +16,7 @@ from avalanche_ssl import SelfSupervised
 from avalanche_ssl.checks.contract import ContractError, check_method
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.functional import unit
+from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, pair_info_nce
 from avalanche_ssl.losses.noncontrastive import barlow_loss, byol_loss, cosine_similarity, vicreg_loss
 from avalanche_ssl.memory.momentum import MomentumEncoder, cosine_momentum
@@ -105,7 +105,7 @@ def test_byol_sums_both_directions_golden():
 
 
 def test_moco_v3_golden():
-    query, key = unit(lcg(1, 8, 16)), unit(lcg(2, 8, 16))
+    query, key = l2_normalize(lcg(1, 8, 16)), l2_normalize(lcg(2, 8, 16))
     two_tau = 2 * 0.2
     one_direction = two_tau * info_nce(contrast_in_batch(query, key), 0.2)
     assert one_direction.item() == pytest.approx(0.962813759011, abs=1e-9)
@@ -192,7 +192,7 @@ def test_closed_forms():
     constant = torch.ones(8, 16, dtype=torch.float64)
     assert barlow_loss(constant, constant, 0.005).item() == pytest.approx(16), "of a collapse: every diagonal entry"
     assert vicreg_loss(constant, constant).item() == pytest.approx(25 * (1 - 0.01)), "of a collapse: the hinge"
-    same = unit(constant)
+    same = l2_normalize(constant)
     assert info_nce(contrast_in_batch(same, same), 0.2).item() == pytest.approx(math.log(8))
 
 
@@ -528,7 +528,7 @@ def test_views_of_an_image_come_to_agree(name, names):
         """Share of images whose other view is found among the 64."""
         with torch.no_grad():
             outputs = seeded(method, 1)(images)
-        first, second = (unit(outputs[n] - outputs[n].mean(0)) for n in names)
+        first, second = (l2_normalize(outputs[n] - outputs[n].mean(0)) for n in names)
         return ((first @ second.T).argmax(1) == torch.arange(64)).float().mean().item()
 
     before, optimizer = found(), sgd(method, 0.01 if name in ("barlow_twins", "vicreg") else 0.05)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.checks.contract import check_method
 from avalanche_ssl.checks.harness import textured
-from avalanche_ssl.functional import log_mean_exp, unit
+from avalanche_ssl.functional import log_mean_exp, l2_normalize
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.methods import CPC, PIRL
 from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores
@@ -229,7 +229,7 @@ def test_softmax_nce_equals_equations_4_and_5_of_pirl(temperature):
     bank = unit_rows(63, 20, 16)
 
     def loss(rows):
-        return softmax_nce(contrast(unit(rows), bank[Y[:3]], bank[NEGATIVES[:3]]), temperature)
+        return softmax_nce(contrast(l2_normalize(rows), bank[Y[:3]], bank[NEGATIVES[:3]]), temperature)
 
     assert torch.autograd.gradcheck(loss, lcg(71, 3, 16).requires_grad_())
     softmax_nce(g, temperature).backward()
@@ -259,11 +259,11 @@ def test_softmax_nce_leaves_out_what_does_not_count():
     bank, anchor = unit_rows(63, 20, 16), lcg(71, 8, 16).requires_grad_()
     valid = torch.arange(20) % 3 > 0
     masked, absent = (
-        softmax_nce(contrast(unit(anchor), bank[Y], rows, use), 0.1)
+        softmax_nce(contrast(l2_normalize(anchor), bank[Y], rows, use), 0.1)
         for rows, use in ((bank, valid), (bank[valid], None))
     )
     assert torch.allclose(masked, absent, rtol=1e-12)
-    alone = softmax_nce(contrast(unit(anchor), bank[Y], bank, torch.zeros(20, dtype=torch.bool)), 0.1)
+    alone = softmax_nce(contrast(l2_normalize(anchor), bank[Y], bank, torch.zeros(20, dtype=torch.bool)), 0.1)
     (masked + alone).backward()
     assert alone == 0 and anchor.grad.isfinite().all()
 
@@ -317,8 +317,8 @@ def test_pirl_bank_is_written_with_the_untransformed_image_only(pretext):
     b = copy.deepcopy(a)
     second = detached(a(images))
     a.update(second)
-    b.update(second | {"transformed": unit(torch.randn(8, 16))})
-    n_updates = unit(0.25 * first["image"] + 0.75 * second["image"])
+    b.update(second | {"transformed": l2_normalize(torch.randn(8, 16))})
+    n_updates = l2_normalize(0.25 * first["image"] + 0.75 * second["image"])
     rows = a.bank.read(second["ids"], torch.zeros(8, 16))
     assert torch.allclose(rows, n_updates, atol=1e-6) and torch.allclose(rows.norm(dim=1), torch.ones(8))
     assert torch.equal(a.bank.rows, b.bank.rows) and a.bank.n_written == 8 and a.bank.n_hits == 8
@@ -436,7 +436,7 @@ def test_pirl_contrasts_are_what_the_loss_learns_from():
 def test_pirl_negatives_of_the_batch_are_present_and_feel_the_push(known):
     method, images = pirl(negatives="batch", weight=0.3, temperature=0.2), textured(8)
     if known:
-        method.bank.write(method.views(images)["ids"], unit(torch.randn(8, 16)))
+        method.bank.write(method.views(images)["ids"], l2_normalize(torch.randn(8, 16)))
     outputs = method(images)
     image, bank = outputs["image"].detach().clone().requires_grad_(), method.bank.read(outputs["ids"], outputs["image"])
     total = torch.zeros(())
@@ -560,7 +560,7 @@ def test_cpc_predictions_do_not_see_the_rows_that_they_foretell(directions):
 def test_cpc_targets_are_where_the_labels_say():
     """Predictions that equal the targets k rows below are right at every position, in every direction."""
     method = cpc(directions=4, scale=1.0)
-    targets = 10 * unit(torch.randn(3, 7, 7, 16)).movedim(3, 1)
+    targets = 10 * l2_normalize(torch.randn(3, 7, 7, 16)).movedim(3, 1)
     outputs = {"targets": targets}
     for turn in range(4):
         for k in (2, 3, 4):
