@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from avalanche_ssl.checkpointing.file_format import State
-
 
 def uniform(
     shape: Sequence[int],
@@ -42,7 +40,7 @@ def _seeded(seed: int) -> Iterator[None]:
         torch.set_rng_state(cpu)
 
 
-def _random_state(strategy: Any) -> State:
+def _random_state(strategy: Any) -> dict[str, Any]:
     numpy = np.random.get_state(legacy=False)
     assert isinstance(numpy, dict)
     return {
@@ -55,7 +53,7 @@ def _random_state(strategy: Any) -> State:
     }
 
 
-def _set_random_state(strategy: Any, state: State) -> None:
+def _set_random_state(strategy: Any, state: dict[str, Any]) -> None:
     random.setstate(state["python"])
     words = np.asarray(state["numpy"]["state"]["key"], np.uint32)
     np.random.set_state(state["numpy"] | {"state": {"key": words, "pos": state["numpy"]["state"]["pos"]}})

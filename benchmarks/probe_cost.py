@@ -69,12 +69,14 @@ class Row(NamedTuple):
 
 def measure(names: list[str], train: list[Any], test: list[Any], classes: int) -> Row:
     """Fit and score probes, one after the other."""
-    from avalanche_ssl.probes.protocols import probe
+    from avalanche_ssl.probes.protocols import get_protocol
     from avalanche_ssl.probes.scopes import probe_accuracies
 
     start, busy = time.perf_counter(), time.process_time()
     fitted = [
-        (p, p.fit(train, classes, EXPERIENCES // 2, seed=draw)) for p in map(probe, names) for draw in range(p.draws)
+        (p, p.fit(train, classes, EXPERIENCES // 2, seed=draw))
+        for p in map(get_protocol, names)
+        for draw in range(p.draws)
     ]
     middle, busy = time.perf_counter(), time.process_time() - busy
     rows = [probe_accuracies(probes, p.tested(test)) for p, probes in fitted]

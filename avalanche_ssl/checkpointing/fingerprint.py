@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.recipes.settings import plain
+from avalanche_ssl.recipes.settings import to_plain
 
 
 def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ def _own(strategy: Any, sizes: list[int]) -> dict[str, Any]:
         "optimizer": type(strategy.optimizer).__name__,
         "batch size": strategy.train_mb_size,
         "epochs": strategy.train_epochs,
-        "schedule": plain(strategy.schedule),
+        "schedule": to_plain(strategy.schedule),
         "max_grad_norm": strategy.max_grad_norm,
         "precision": strategy.precision,
         "compiled": strategy.compile,

@@ -1,1 +1,9 @@
 """The contract of a method as checks that run over any `Method`."""
+
+from avalanche_ssl.checks.contract import CHECKS, ContractError, check_method
+
+__all__ = [
+    "CHECKS",
+    "ContractError",
+    "check_method",
+]

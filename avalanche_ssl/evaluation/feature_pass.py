@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.data.traversal import joined
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, features
+from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, extract_features
 from avalanche_ssl.transforms.augmentation import RandomView
 
 CROPS = RandomView(scale=(0.08, 1.0), jitter_prob=0.0, gray_prob=0.0)
@@ -79,8 +79,8 @@ class FeatureExtractor:
 
         model, device = self.model(strategy), strategy.device
         if whole is None:
-            return [features(model, batches(_evaluated(d)), device) for d in datasets]
-        x, _ = features(model, batches(_evaluated(whole.dataset)), device)
+            return [extract_features(model, batches(_evaluated(d)), device) for d in datasets]
+        x, _ = extract_features(model, batches(_evaluated(whole.dataset)), device)
         return [(x[rows], y) for rows, y in zip(whole.rows, whole.labels, strict=True)]
 
 

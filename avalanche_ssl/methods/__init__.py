@@ -1,6 +1,7 @@
-"""The methods, one file each."""
+"""Self-supervised methods, one file each, and their base class."""
 
 from avalanche_ssl.methods.barlow_twins import BarlowTwins
+from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Method, Outputs, Views
 from avalanche_ssl.methods.byol import BYOL
 from avalanche_ssl.methods.cmc import CMC
 from avalanche_ssl.methods.cpc import CPC
@@ -16,16 +17,21 @@ from avalanche_ssl.methods.vicreg import VICReg
 
 __all__ = [
     "BYOL",
+    "BarlowTwins",
     "CMC",
     "CPC",
-    "PIRL",
-    "BarlowTwins",
+    "ClusterAssignment",
+    "ContrastiveScores",
     "DeepCluster",
+    "Method",
     "MoCo",
     "MoCoV3",
+    "Outputs",
+    "PIRL",
     "SimCLR",
     "SimSiam",
     "Supervised",
     "SwAV",
     "VICReg",
+    "Views",
 ]

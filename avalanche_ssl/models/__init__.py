@@ -1,1 +1,31 @@
-"""Encoders, heads and normalization layers."""
+"""Encoders, heads, normalization layers, and features of a frozen model."""
+
+from avalanche_ssl.models.compilation import compile_encoders
+from avalanche_ssl.models.encoder import Encoder, EncoderFactory, wrap
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.heads import mlp
+from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, eval_mode, extract_features
+from avalanche_ssl.models.norms import NORMS, SplitBatchNorm, frozen_buffers
+from avalanche_ssl.models.resnet import resnet9, resnet18, resnet34, resnet50
+from avalanche_ssl.models.smallconv import smallconv
+
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "EncoderFactory",
+    "FeatureModel",
+    "LabeledFeatures",
+    "NORMS",
+    "SplitBatchNorm",
+    "compile_encoders",
+    "eval_mode",
+    "extract_features",
+    "frozen_buffers",
+    "mlp",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet9",
+    "smallconv",
+    "wrap",
+]

@@ -9,7 +9,7 @@ from avalanche_ssl.errors import UsageError
 
 def mlp(
     in_features: int,
-    hidden: int,
+    hidden_dim: int,
     out_features: int,
     layers: int = 2,
     norm: bool = True,
@@ -26,10 +26,10 @@ def mlp(
         raise UsageError(f"an mlp cannot have {layers} layers: give 1 or more")
     head: list[nn.Module] = []
     for _ in range(layers - 1):
-        head += [nn.Linear(in_features, hidden, bias=not norm)]
-        head += [nn.BatchNorm1d(hidden)] if norm else []
+        head += [nn.Linear(in_features, hidden_dim, bias=not norm)]
+        head += [nn.BatchNorm1d(hidden_dim)] if norm else []
         head += [nn.ReLU(inplace=True)]
-        in_features = hidden
+        in_features = hidden_dim
     head += [nn.Linear(in_features, out_features, bias=not last_norm)]
     head += [nn.BatchNorm1d(out_features, affine=last_affine)] if last_norm else []
     return nn.Sequential(*head)

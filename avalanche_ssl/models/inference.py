@@ -54,7 +54,9 @@ def eval_mode(model: FeatureModel) -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
 
 
-def features(model: FeatureModel, batches: Iterable[Sequence[Tensor]], device: torch.device | str) -> LabeledFeatures:
+def extract_features(
+    model: FeatureModel, batches: Iterable[Sequence[Tensor]], device: torch.device | str
+) -> LabeledFeatures:
     """Features (N, D) float32 and labels (N,), on the CPU, of batches (x, y, ...); the model stays as is."""
     rows, labels = [], []
     with eval_mode(model):

@@ -24,7 +24,7 @@ from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.memory.bank import MemoryBank
 from avalanche_ssl.memory.queue import Queue
 from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Method, Outputs
-from avalanche_ssl.models.inference import eval_mode, features
+from avalanche_ssl.models.inference import eval_mode, extract_features
 
 COLLAPSED = 0.2
 """Share of the healthy standard deviation 1 / sqrt(D) of unit features below which they have collapsed."""
@@ -143,7 +143,7 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         batches = RawDataLoader(
             [sample], [512], shuffle=False, drop_last=False, use_dataset_transforms=strategy.use_dataset_transforms
         )
-        return features(strategy.model, batches, strategy.device)[0]
+        return extract_features(strategy.model, batches, strategy.device)[0]
 
     def _agreement(self, strategy: Any, sample: Any) -> dict[str, Any]:
         """What two views of an image have in common."""

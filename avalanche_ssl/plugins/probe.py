@@ -23,8 +23,7 @@ from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 from avalanche_ssl.logging.jsonl import Log
 from avalanche_ssl.models.inference import LabeledFeatures, eval_mode
 from avalanche_ssl.probes.online import OnlineProbe
-from avalanche_ssl.probes.protocols import PROTOCOLS, ProbeProtocol, _caveat
-from avalanche_ssl.probes.protocols import probe as named
+from avalanche_ssl.probes.protocols import PROTOCOLS, ProbeProtocol, _caveat, get_protocol
 from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
 from avalanche_ssl.streams.tasks import ProbingTask
 
@@ -88,7 +87,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         for scope in scopes:
             if scope not in SCOPES:
                 raise unknown_name("scope", scope, SCOPES)
-        self.probes = [named(name) for name in probes]
+        self.probes = [get_protocol(name) for name in probes]
         if len({p.name for p in self.probes}) < max(1, len(self.probes)):
             raise UsageError(f"probes {', '.join(p.name for p in self.probes) or 'none'}: name at least one, each once")
         self.n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in self.train + self.test)

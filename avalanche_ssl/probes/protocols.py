@@ -1,4 +1,4 @@
-"""Which probe, on which labels? Named protocols: `probe("ridge")`, `probe("knn-20@10%")`, `probe("osiris")`.
+"""Which probe, on which labels? Named protocols: `get_protocol("ridge")`, `get_protocol("knn-20@10%")`, `get_protocol("osiris")`.
 
 The same encoder scores differently under each, so every number carries its protocol's name. The presets of the
 literature follow published code; `caveat` says what one should know before comparing with them.
@@ -190,7 +190,7 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
 """Every probe on frozen features by name."""
 
 
-def probe(name: str | ProbeProtocol) -> ProbeProtocol:
+def get_protocol(name: str | ProbeProtocol) -> ProbeProtocol:
     """The probe of a name, with `@` and the labels that it gets, if not all: `ridge@10%`, `knn-20@5` (5 of each class).
 
     Where labels are few, three choices of them are drawn, and the mean of the three accuracies counts.

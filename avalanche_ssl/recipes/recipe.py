@@ -13,7 +13,7 @@ from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.optim.lr_schedule import LRSchedule
-from avalanche_ssl.recipes.settings import arguments, change, plain
+from avalanche_ssl.recipes.settings import arguments, change, to_plain
 
 if TYPE_CHECKING:
     from avalanche_ssl.training.strategy import SelfSupervised
@@ -74,7 +74,7 @@ class Recipe:
     @property
     def settings(self) -> dict[str, Any]:
         """All settings by name, as plain values that YAML can write."""
-        return {name: plain(value) for name, (_, value) in self._typed().items()}
+        return {name: to_plain(value) for name, (_, value) in self._typed().items()}
 
     @property
     def online_defaults(self) -> dict[str, Any]:

@@ -60,17 +60,17 @@ def read_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(error).split())) from error
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """A setting as YAML writes it: dataclasses become mappings, tuples lists, paths strings."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
-        return [plain(v) for v in value]
+        return [to_plain(v) for v in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def is_plain(value: Any) -> bool:
-    """Can YAML write the value, see `plain`, and read it back?"""
+    """Can YAML write the value, see `to_plain`, and read it back?"""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return all(is_plain(getattr(value, f.name)) for f in dataclasses.fields(value))
     if isinstance(value, tuple | list):

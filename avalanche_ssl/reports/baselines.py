@@ -89,7 +89,7 @@ def references(label: str, runs: list[Run], folder: Path, say: Callable[[str], N
 
 
 def _jobs(label: str, run: Run) -> list[Job]:
-    from avalanche_ssl.probes.protocols import probe
+    from avalanche_ssl.probes.protocols import get_protocol
     from avalanche_ssl.recipes.loading import load_recipe
     from avalanche_ssl.runs.build import _benchmark, _machine
     from avalanche_ssl.runs.config import DEFAULTS
@@ -100,7 +100,7 @@ def _jobs(label: str, run: Run) -> list[Job]:
     settings, seed, images = config["settings"], config["seed"], int(run.end["images"])
     recipe = load_recipe(config["strategy"]).override(settings)
     device, precision = _machine("auto", config["precision"])
-    probes = [name for name in config["probes"].split(",") if not probe(name).online]
+    probes = [name for name in config["probes"].split(",") if not get_protocol(name).online]
     stream = {name: config[name] for name in ("benchmark", "data", "stream")} | {"probes": probes}
     encoded = stream | {"precision": config["precision"]}
     mine = encoded | {"strategy": config["strategy"]}

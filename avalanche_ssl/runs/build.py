@@ -51,7 +51,7 @@ def _machine(device: str, precision: str) -> tuple[str, str]:
 
 def _stream(config: dict[str, Any]) -> dict[str, Any]:
     """All options of the stream but `data`, checked against what its builder declares."""
-    from avalanche_ssl.recipes.settings import arguments, convert, plain
+    from avalanche_ssl.recipes.settings import arguments, convert, to_plain
 
     name, builder = config["benchmark"], BENCHMARKS[config["benchmark"]]
     data = inspect.signature(builder).parameters.get("data")
@@ -64,7 +64,7 @@ def _stream(config: dict[str, Any]) -> dict[str, Any]:
     for option, value in config["stream"].items():
         if option not in typed:
             raise unknown_name(f"option of {name}", option, typed)
-        options[option] = plain(convert(value, typed[option][0], option))
+        options[option] = to_plain(convert(value, typed[option][0], option))
     return options
 
 

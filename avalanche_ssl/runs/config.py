@@ -96,9 +96,9 @@ def of_folder(folder: Path) -> tuple[dict[str, Any], Any]:
 
 def _check_probes(names: str) -> None:
     """Unknown names show before anything is built."""
-    from avalanche_ssl.probes.protocols import probe
+    from avalanche_ssl.probes.protocols import get_protocol
 
-    headline, *_ = [probe(name) for name in names.split(",")]
+    headline, *_ = [get_protocol(name) for name in names.split(",")]
     if "all" not in headline.scopes:
         raise UsageError(f"probe '{headline.name}' has no scope 'all' for the tables: put another first, e.g. ridge")
 

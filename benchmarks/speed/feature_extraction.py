@@ -10,7 +10,7 @@ from speed.timing import in_turn, now, ratios
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.data.loader import RawDataLoader
-from avalanche_ssl.models.inference import features
+from avalanche_ssl.models.inference import extract_features
 
 BATCH = 512
 """Images a batch of `ProbePlugin`."""
@@ -23,11 +23,11 @@ def speeds(case: Case, batches: int, rounds: int) -> dict[str, Any]:
     images = case.images(count)
     dataset = experience(ArrayDataset(images, [0] * count)).dataset
     ready = torch.from_numpy(images[:BATCH]).permute(0, 3, 1, 2).to(case.device)
-    ready = model.augment.plain(ready).contiguous(memory_format=torch.channels_last)
+    ready = model.augment.normalize_only(ready).contiguous(memory_format=torch.channels_last)
 
     def whole() -> float:
         start = now(case.device, case.clock)
-        features(model, RawDataLoader([dataset], [BATCH], shuffle=False, drop_last=False), case.device)
+        extract_features(model, RawDataLoader([dataset], [BATCH], shuffle=False, drop_last=False), case.device)
         return (now(case.device, case.clock) - start) / count
 
     @torch.no_grad()

@@ -245,7 +245,7 @@ class LogFeatures(SimCLR):
 @breaks("features_belong_to_their_images", "depend on the others")
 class TrainModeFeatures(SimCLR):
     def extract_features(self, x):
-        return self.train().encoder(self.augment.plain(x))
+        return self.train().encoder(self.augment.normalize_only(x))
 
 
 @breaks("features_belong_to_their_images", "does not permute")
@@ -274,7 +274,7 @@ class CountsFeatures(SimCLR):
 @breaks("evaluating_changes_nothing", "switches to train mode")
 class LeavesTrainMode(SimCLR):
     def extract_features(self, x):
-        features = self.eval().encoder(self.augment.plain(x))
+        features = self.eval().encoder(self.augment.normalize_only(x))
         self.train()
         return features
 
@@ -319,7 +319,7 @@ class SameViews(SimCLR):
 @breaks("views_are_random", "same in every call")
 class PlainViews(SimCLR):
     def views(self, x):
-        return {"first": self.augment.plain(x), "second": self.augment.plain(x).flip(3)}
+        return {"first": self.augment.normalize_only(x), "second": self.augment.normalize_only(x).flip(3)}
 
 
 @breaks("views_are_random", "gradient")
@@ -418,7 +418,9 @@ class DetachedLoss(SimCLR):
 @breaks("gradient_reaches_the_encoder", "encoder.stages")
 class DetachedEncoder(SimCLR):
     def embed(self, views):
-        first, second = (l2_normalize(self.projection_head(self.encoder(views[v]).detach())) for v in ("first", "second"))
+        first, second = (
+            l2_normalize(self.projection_head(self.encoder(views[v]).detach())) for v in ("first", "second")
+        )
         return {"first": first, "second": second}
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.lcg import lcg, unit_rows
 
-from avalanche_ssl.functional import log_mean_exp, l2_normalize
+from avalanche_ssl.functional import l2_normalize, log_mean_exp
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, nt_xent, pair_info_nce
 
 GOLDEN = 1e-9
@@ -334,7 +334,10 @@ def lightly():
 def test_nt_xent_equals_lightly(lightly, temperature):
     ours, theirs = leaf(1, 8, 16), leaf(1, 8, 16)
     z1 = lcg(2, 8, 16)
-    a, b = nt_xent(l2_normalize(ours), l2_normalize(z1), temperature), lightly.NTXentLoss(temperature=temperature)(theirs, z1)
+    a, b = (
+        nt_xent(l2_normalize(ours), l2_normalize(z1), temperature),
+        lightly.NTXentLoss(temperature=temperature)(theirs, z1),
+    )
     a.backward()
     b.backward()
     assert torch.allclose(a, b, rtol=1e-12) and torch.allclose(ours.grad, theirs.grad, rtol=1e-12)

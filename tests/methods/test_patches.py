@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.checks.contract import check_method
 from avalanche_ssl.checks.harness import textured
-from avalanche_ssl.functional import log_mean_exp, l2_normalize
+from avalanche_ssl.functional import l2_normalize, log_mean_exp
 from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
 from avalanche_ssl.methods import CPC, PIRL
 from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores

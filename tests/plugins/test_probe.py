@@ -32,8 +32,7 @@ from avalanche_ssl.logging.jsonl import JSONLinesLogger
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.label_subsets import _hold_out
-from avalanche_ssl.probes.protocols import PROTOCOLS
-from avalanche_ssl.probes.protocols import probe as named
+from avalanche_ssl.probes.protocols import PROTOCOLS, get_protocol
 from avalanche_ssl.probes.ridge import GRID
 from avalanche_ssl.probes.scopes import probe_accuracies
 from avalanche_ssl.probes.sgd import SGDClassifier
@@ -528,7 +527,7 @@ def test_few_labels_are_drawn_three_times_and_averaged(digits: Any) -> None:
     learner = strategy(plugin)
     found = plugin.accuracies(learner, seen=1)["ncm@2"]
     train, test = (plugin._features(learner, part) for part in (plugin.train, plugin.test))
-    each = [probe_accuracies(named("ncm@2").fit(train, 10, 1, seed), test) for seed in range(3)]
+    each = [probe_accuracies(get_protocol("ncm@2").fit(train, 10, 1, seed), test) for seed in range(3)]
     for scope, row in found.items():
         np.testing.assert_allclose(row, np.mean([one[scope] for one in each], axis=0))
     assert len({tuple(one["all"]) for one in each}) == 3

@@ -17,7 +17,7 @@ from avalanche_ssl.probes.knn import KNN
 from avalanche_ssl.probes.label_subsets import keep_labels
 from avalanche_ssl.probes.logistic import LogisticRegression
 from avalanche_ssl.probes.nearest_mean import NearestClassMean
-from avalanche_ssl.probes.protocols import PROTOCOLS, probe
+from avalanche_ssl.probes.protocols import PROTOCOLS, get_protocol
 from avalanche_ssl.probes.ridge import Ridge
 from avalanche_ssl.probes.scopes import fit_probes, probe_accuracies
 from avalanche_ssl.probes.sgd import SGDClassifier
@@ -210,22 +210,22 @@ def test_impossible_amounts_of_labels_are_refused(amount):
 
 
 def test_names_are_parsed():
-    assert probe("ridge") is PROTOCOLS["ridge"] and probe(PROTOCOLS["cla"]) is PROTOCOLS["cla"]
-    assert (probe("ridge@10%").name, probe("ridge@10%").labels) == ("ridge@10%", 0.1)
-    assert probe("knn-20@5").labels == 5
+    assert get_protocol("ridge") is PROTOCOLS["ridge"] and get_protocol(PROTOCOLS["cla"]) is PROTOCOLS["cla"]
+    assert (get_protocol("ridge@10%").name, get_protocol("ridge@10%").labels) == ("ridge@10%", 0.1)
+    assert get_protocol("knn-20@5").labels == 5
     for wrong in ("ridge@", "ridge@0%", "ridge@200%", "ridge@x", "ridge@0", "ridge@1.5", "ridge@-3"):
         with pytest.raises(UsageError, match="NAME@10%"):
-            probe(wrong)
+            get_protocol(wrong)
     with pytest.raises(UsageError, match="no probe 'rigde': did you mean 'ridge'"):
-        probe("rigde")
+        get_protocol("rigde")
 
 
 def test_a_protocol_with_few_labels_is_its_classifier_on_them():
     kept = keep_labels([TRAIN[1]], 0.1)
     expected = fit_probes([(TRAIN[0], kept[0])], 5, 1)
-    found = probe("ridge@10%").fit([TRAIN], 5, 1)
+    found = get_protocol("ridge@10%").fit([TRAIN], 5, 1)
     assert torch.equal(found["all"][0](TEST[0]), expected["all"][0](TEST[0]))
-    assert not torch.equal(found["all"][0](TEST[0]), probe("ridge").fit([TRAIN], 5, 1)["all"][0](TEST[0]))
+    assert not torch.equal(found["all"][0](TEST[0]), get_protocol("ridge").fit([TRAIN], 5, 1)["all"][0](TEST[0]))
 
 
 def test_lumps_slip_is_kept():

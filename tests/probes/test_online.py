@@ -17,7 +17,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.online import LeakyStatistics, OnlineProbe
-from avalanche_ssl.probes.protocols import PROTOCOLS, probe
+from avalanche_ssl.probes.protocols import PROTOCOLS, get_protocol
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.transforms.augmentation import RandomView
 
@@ -144,7 +144,7 @@ def test_batch_norm_without_a_momentum_is_refused():
 
 
 def test_the_leak_is_off_by_default_and_both_say_what_is_odd():
-    assert probe("cassle-online").online == "clean" and probe("cassle-online-leak").online == "leaky"
+    assert get_protocol("cassle-online").online == "clean" and get_protocol("cassle-online-leak").online == "leaky"
     assert PROTOCOLS["cassle-online-leak"].caveat.startswith("LEAK")
     with pytest.raises(UsageError, match="learns along with the encoder"):
-        probe("cassle-online").fit([(torch.zeros(4, 2), torch.arange(4))], 4, 1)
+        get_protocol("cassle-online").fit([(torch.zeros(4, 2), torch.arange(4))], 4, 1)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from avalanche_ssl.evaluation.metrics import average_accuracy
-from avalanche_ssl.models.inference import eval_mode, features
+from avalanche_ssl.models.inference import eval_mode, extract_features
 from avalanche_ssl.probes.knn import KNN, KNNVotes
 from avalanche_ssl.probes.parallel import parallel_map
 from avalanche_ssl.probes.ridge import Split, fit_ridge, select_l2
@@ -124,8 +124,8 @@ def test_extraction_leaves_model_and_every_random_state_bit_identical():
     state = {key: value.clone() for key, value in model.state_dict().items()}
     flags = [module.training for module in model.modules()]
     randomness = torch.get_rng_state(), random.getstate(), np.random.get_state()
-    first = features(model, DataLoader(data, batch_size=4, shuffle=True), "cpu")
-    again = features(model, DataLoader(data, batch_size=4, shuffle=True), "cpu")
+    first = extract_features(model, DataLoader(data, batch_size=4, shuffle=True), "cpu")
+    again = extract_features(model, DataLoader(data, batch_size=4, shuffle=True), "cpu")
 
     assert first[0].shape == (10, 8) and first[0].dtype == torch.float32 and not first[0].requires_grad
     assert torch.equal(first[0], again[0]) and sorted(first[1].tolist()) == list(range(10))
@@ -137,7 +137,7 @@ def test_extraction_leaves_model_and_every_random_state_bit_identical():
 
 
 def test_extracted_features_can_train_a_head():
-    x, _ = features(Noisy(), [(torch.randn(3, 4), torch.zeros(3))], "cpu")
+    x, _ = extract_features(Noisy(), [(torch.randn(3, 4), torch.zeros(3))], "cpu")
     nn.Linear(8, 2)(x).sum().backward()
 
 
@@ -153,7 +153,7 @@ def test_training_flags_and_random_states_come_back_after_an_error():
 
 def test_no_batch_is_refused():
     with pytest.raises(ValueError, match="no batch"):
-        features(Noisy(), [], "cpu")
+        extract_features(Noisy(), [], "cpu")
 
 
 def test_accuracy_counts_labelled_samples_only():

@@ -13,7 +13,7 @@ from torch import nn
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.norms import NORMS
-from avalanche_ssl.recipes.settings import arguments, change, changed, convert, is_plain, plain
+from avalanche_ssl.recipes.settings import arguments, change, changed, convert, is_plain, to_plain
 from avalanche_ssl.transforms.augmentation import RandomView
 
 
@@ -136,12 +136,12 @@ def test_wrong_changes_name_the_setting(changes: Any, message: str) -> None:
 
 @pytest.mark.parametrize("value", [RandomView(blur_prob=0.5, mean=(0.1, 0.2, 0.3)), Outer(), Inner(1e-7)])
 def test_dataclasses_survive_yaml(value: Any) -> None:
-    written = yaml.safe_dump(plain(value))
+    written = yaml.safe_dump(to_plain(value))
     assert convert(yaml.safe_load(written), type(value), "it") == value
 
 
 def test_plain_values() -> None:
-    assert plain([Path("a"), (1, 2.5), None, True]) == ["a", [1, 2.5], None, True]
+    assert to_plain([Path("a"), (1, 2.5), None, True]) == ["a", [1, 2.5], None, True]
     assert is_plain(Outer()) and is_plain((1, "x", None))
     assert not is_plain(nn.ReLU) and not is_plain([NORMS["batch"]])
 
