@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object a line, appended and flushed, so a crash loses nothing that was written."""
+"""The log of a run: one JSON object per line, appended and flushed, so a crash loses nothing that was written."""
 
 import json
 import math
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.logging.events import Event
 
 
 class Log(Protocol):
     """Where events go, see `avalanche_ssl.logging.jsonl.JSONLinesLogger`."""
 
-    def __call__(self, event: str, **fields: Any) -> None:
-        """Note an event."""
+    def __call__(self, event: Event) -> None:
+        """Write an event."""
 
 
 class JSONLinesLogger:
@@ -28,13 +29,13 @@ class JSONLinesLogger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __call__(self, event: str, **fields: Any) -> None:
+    def __call__(self, event: Event) -> None:
         """Append one line: the event's name and its fields; numbers that are not finite become null.
 
         Raises:
             UsageError: the disk is full, or refuses for another reason; no half line is left.
         """
-        line = json.dumps({"event": event} | _finite(fields), allow_nan=False)
+        line = json.dumps({"event": event.name} | _finite(event.fields()), allow_nan=False)
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("a", encoding="utf-8") as file:

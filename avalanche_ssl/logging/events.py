@@ -1,0 +1,249 @@
+"""The schema of `log.jsonl`: one dataclass per event, with the name, type and meaning of every field.
+
+Writers construct an event, `JSONLinesLogger` writes it, `avalanche_ssl.logging.schema.parse` reads it back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from typing import Any, ClassVar
+
+
+def _field(meaning: str, default: Any = MISSING, low: float = -math.inf, high: float = math.inf) -> Any:
+    """A field with its meaning and, for numbers, its range."""
+    metadata = {"meaning": meaning, "low": low, "high": high}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _count(meaning: str, default: Any = MISSING) -> Any:
+    return _field(meaning, default, low=0, high=2**53)
+
+
+def _share(meaning: str, default: Any = MISSING) -> Any:
+    return _field(meaning, default, low=0, high=1)
+
+
+def _seconds(meaning: str, default: Any = MISSING) -> Any:
+    return _field(meaning, default, low=0)
+
+
+EXPERIENCES_TRAINED = "experiences trained on so far; 0: the untrained encoder"
+IMAGES_TRAINED = "images trained on so far, each pass and each replayed image counted"
+PROBE = "name of the probe protocol"
+SCOPE = "which labels the probe was fitted on: all, seen or task"
+CAVEAT = "what to know about the protocol before its numbers are compared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of the log. A field that is None is not written."""
+
+    name: ClassVar[str]
+    former_name: ClassVar[str] = ""
+    """Its name in logs of version 0.1.0, where it was another."""
+    former_fields: ClassVar[Mapping[str, str]] = {}
+    """Names of fields in such logs, by today's."""
+
+    def fields(self) -> dict[str, Any]:
+        """What is written: all fields but those that are None."""
+        values = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {name: value for name, value in values if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEvent(Event):
+    """The run starts: its settings and the versions of the packages."""
+
+    name = "run"
+    former_fields: ClassVar[Mapping[str, str]] = {"title": "name"}
+    title: str = _field("strategy, stream and seed")
+    config: dict[str, Any] = _field("all options and settings, as in `config.yaml`")
+    device: str = _field("device that was used")
+    precision: str = _field("precision that was used: fp32 or bf16")
+    versions: dict[str, Any] = _field("versions of Python and the packages")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeEvent(Event):
+    """One entry of the accuracy matrix: one probe, one scope, the test data of one experience."""
+
+    name = "probe"
+    former_fields: ClassVar[Mapping[str, str]] = {
+        "experiences_trained": "trained",
+        "experience": "evaluated",
+        "images_trained": "images",
+        "caveat": "odd",
+    }
+    experiences_trained: int = _count(EXPERIENCES_TRAINED)
+    experience: int = _count("experience whose test data were used, from 1")
+    probe: str = _field(PROBE, "ridge")
+    scope: str = _field(SCOPE)
+    accuracy: float = _share("share of the test images that the probe classifies correctly")
+    images_trained: int | None = _count(IMAGES_TRAINED, None)
+    seconds: float | None = _seconds("seconds of training so far", None)
+    caveat: str | None = _field(CAVEAT, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveEvent(Event):
+    """One point of the accuracy curve over the images of the stream, with `--probe-every-images`."""
+
+    name = "curve"
+    former_name = "point"
+    former_fields: ClassVar[Mapping[str, str]] = ProbeEvent.former_fields | {"images_seen": "seen"}
+    images_seen: int = _count("images of the stream so far, each counted once")
+    images_trained: int = _count(IMAGES_TRAINED)
+    seconds: float = _seconds("seconds of training so far")
+    experiences_trained: int = _count("experiences that were complete")
+    probe: str = _field(PROBE)
+    scope: str = _field(SCOPE)
+    accuracy: float = _share("mean accuracy over the test data of all experiences that the probe can classify")
+    caveat: str | None = _field(CAVEAT, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullTestEvent(Event):
+    """The last encoder on all test images, by a probe that otherwise uses one in n of them, such as `core50`."""
+
+    name = "full_test"
+    former_name = "final"
+    former_fields: ClassVar[Mapping[str, str]] = ProbeEvent.former_fields | {"images_tested": "tested"}
+    experiences_trained: int = _count(EXPERIENCES_TRAINED)
+    images_trained: int = _count(IMAGES_TRAINED)
+    probe: str = _field(PROBE)
+    scope: str = _field(SCOPE)
+    accuracy: float = _share("share of all test images that the probe classifies correctly")
+    images_tested: int = _count("how many test images, each counted once")
+    caveat: str | None = _field(CAVEAT, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEvent(Event):
+    """The result of a probing task that the stream defines, such as CORe50's objects by session."""
+
+    name = "task"
+    former_name = "answer"
+    former_fields: ClassVar[Mapping[str, str]] = {
+        "experiences_trained": "trained",
+        "images_trained": "images",
+        "full_test_set": "whole",
+        "task": "question",
+        "by_group": "by",
+    }
+    experiences_trained: int = _count(EXPERIENCES_TRAINED)
+    images_trained: int | None = _count(IMAGES_TRAINED, None)
+    probe: str = _field(PROBE, "ridge")
+    full_test_set: bool = _field("whether on all test images, or on those of the accuracy matrix", False)
+    task: str = _field("name of the probing task")
+    accuracy: float = _share("share of the images that were classified correctly")
+    chance: float = _share("one over the number of classes")
+    by_group: dict[str, Any] = _field("accuracy of each group of images, by name of the grouping")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsolidationEvent(Event):
+    """How well the features of the last encoder tell the experiences apart (Osiris, arXiv:2404.19132)."""
+
+    name = "consolidation"
+    former_fields: ClassVar[Mapping[str, str]] = {"experiences_trained": "trained"}
+    experiences_trained: int = _count(EXPERIENCES_TRAINED)
+    accuracy: float = _share("share of the test images whose experience 200 nearest neighbors tell")
+    chance: float = _share("one over the number of experiences")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperienceEvent(Event):
+    """Training on one experience is complete."""
+
+    name = "experience"
+    former_fields: ClassVar[Mapping[str, str]] = {"experiences_trained": "trained", "images_trained": "images"}
+    experiences_trained: int = _count(EXPERIENCES_TRAINED)
+    images_trained: int = _count(IMAGES_TRAINED)
+    steps: int = _count("optimizer steps on this experience")
+    loss: float = _field("mean training loss over these steps")
+    seconds: float = _seconds("seconds of training on this experience")
+    images_per_second: float = _field("training speed on this experience", low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepresentationEvent(Event):
+    """Label-free measures of the representation after an experience, on a sample of its training images."""
+
+    name = "representation"
+    former_name = "vitals"
+    former_fields: ClassVar[Mapping[str, str]] = {
+        "experiences_trained": "trained",
+        "images_measured": "images",
+        "feature_dim": "dim",
+    }
+    experiences_trained: int = _count(EXPERIENCES_TRAINED)
+    images_measured: int = _count("size of the sample")
+    feature_dim: int = _count("dimension D of the features that probes read")
+    feature_std: float | None = _field(
+        "feature std: of unit features, mean over dimensions; 1 / sqrt(D) is healthy", None
+    )
+    rankme: float | None = _field("RankMe: effective rank of the features (arXiv:2210.02885)", None)
+    drift_cka: float | None = _field(
+        "feature drift (CKA): linear CKA of the first experience's features now with those right after it", None
+    )
+    embedding_dim: int | None = _count("dimension of the embeddings that the loss compares", None)
+    embedding_std: float | None = _field("as feature_std, of the embeddings", None)
+    alignment: float | None = _field("mean squared distance of positive pairs (arXiv:2005.10242)", None)
+    uniformity: float | None = _field("log mean Gaussian potential of the embeddings (arXiv:2005.10242)", None)
+    clusters: dict[str, Any] | None = _field("clusters or prototypes: number, number in use, perplexity", None)
+    bounds: dict[str, Any] | None = _field(
+        "InfoNCE's mutual-information bound log N - L, in nats, by pair of views", None
+    )
+    memory: dict[str, Any] | None = _field(
+        "of each queue and bank: rows, rows written, share from earlier experiences", None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostEvent(Event):
+    """What training has cost, to compare strategies at equal cost."""
+
+    name = "cost"
+    former_name = "spent"
+    views: int = _count("views encoded, each crop, patch or group of color channels counted")
+    steps: int = _count("optimizer steps")
+    parameters: int = _count("trainable parameters")
+    bytes_remembered: int = _count("bytes kept beside them: queue, bank, momentum encoder, statistics, replayed images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndEvent(Event):
+    """The whole stream was trained on."""
+
+    name = "end"
+    former_fields: ClassVar[Mapping[str, str]] = {"images_trained": "images"}
+    images_trained: int = _count(IMAGES_TRAINED)
+    train_seconds: float = _seconds("seconds of training")
+    seconds: float = _seconds("seconds of everything")
+    checkpoint_seconds: float | None = _seconds("of these, writing checkpoints", None)
+    probe_seconds: float | None = _seconds("of these, probing", None)
+    import_seconds: float | None = _seconds("of these, importing packages", None)
+    data_seconds: float | None = _seconds("of these, preparing data", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningEvent(Event):
+    """Fine-tuning starts: the first line of `finetune-PROTOCOL.jsonl`."""
+
+    name = "fine_tuning"
+    protocol: str = _field("frozen, first-K, full or scratch")
+    run: str = _field("folder of the run whose encoder is fine-tuned")
+    settings: dict[str, Any] = _field("head, share of the labels, epochs, batch size, learning rate, seed, device")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningEpochEvent(Event):
+    """One epoch of fine-tuning."""
+
+    name = "fine_tuning_epoch"
+    epoch: int = _count("from 1")
+    loss: float = _field("mean training loss")
+    accuracy: float = _share("accuracy on all test images")
