@@ -1,6 +1,9 @@
-"""The frame of a command: one-line errors, brief warnings, exit status."""
+"""The console command `avalanche-ssl`, and the frame of every command: one-line errors, brief warnings, exit status."""
+
+from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,46 +14,24 @@ from typing import Any, NoReturn
 
 from avalanche_ssl.errors import UsageError, unknown_name
 
-
-class _Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line, like all the others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see --help")
-
-
-@contextmanager
-def _brief_warnings() -> Iterator[None]:
-    """Warnings are one line like mistakes, without the place in the code; filters and duplicates are as ever."""
-
-    def brief(message: Warning | str, *place: Any, **more: Any) -> str:
-        return f"run.py: warning: {' '.join(str(message).split())}\n"
-
-    before = warnings.formatwarning
-    warnings.formatwarning = brief
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before
-
-
 COMMANDS = {
     "run": "train a strategy on a stream, probe it after each experience, and keep a log",
     "sweep": "run several strategies, seeds and settings",
-    "report": "compare runs: a table on screen, and one page with figures",
+    "report": "compare runs: a table on the screen, and one page with figures",
     "export": "take the encoder out of a run",
-    "finetune": "fine-tune a run's encoder on labels",
+    "finetune": "fine-tune the encoder of a run on labels",
 }
+Main = Callable[[list[str] | None], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `avalanche-ssl COMMAND ...`; the exit status is the command's."""
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in COMMANDS:
-        command: Callable[[list[str]], int] = import_module(f"avalanche_ssl.cli.{words[0]}").main
+        command: Main = import_module(f"avalanche_ssl.cli.{words[0]}").main
         return command(words[1:])
     if not words or words[0] in ("-h", "--help"):
-        print("usage: avalanche-ssl COMMAND ...\n\ncommands (each with --help):")
+        print("usage: avalanche-ssl COMMAND ...\n\ncommands, each with --help:")
         for name, about in COMMANDS.items():
             print(f"  {name:<10} {about}")
         return 0
@@ -59,3 +40,56 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     print("avalanche-ssl:", unknown_name("command", words[0], COMMANDS), file=sys.stderr)
     return 2
+
+
+def command(name: str) -> Callable[[Callable[[list[str] | None], int]], Main]:
+    """Decorate the `main` of a command, which returns its exit status.
+
+    An expected mistake prints one line and gives exit status 2, Ctrl-C 130; a warning is one line, too.
+
+    Args:
+        name: what these lines begin with.
+    """
+
+    def decorate(body: Callable[[list[str] | None], int]) -> Main:
+        @functools.wraps(body)
+        def framed(arguments: list[str] | None = None) -> int:
+            try:
+                with _brief_warnings(name):
+                    return body(arguments)
+            except UsageError as error:
+                print(f"{name}:", *str(error).splitlines(), file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                print(f"{name}: interrupted", file=sys.stderr)
+                return 130
+
+        return framed
+
+    return decorate
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` at a mistake, and shows the description as it is written."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter} | settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message."""
+        raise UsageError(f"{message}; see --help")
+
+
+@contextmanager
+def _brief_warnings(name: str) -> Iterator[None]:
+    """Show warnings in one line, without the place in the code; filters and duplicates are as ever."""
+
+    def brief(message: Warning | str, *place: Any, **more: Any) -> str:
+        return f"{name}: warning: {' '.join(str(message).split())}\n"
+
+    before = warnings.formatwarning
+    warnings.formatwarning = brief
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before

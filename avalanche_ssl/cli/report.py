@@ -1,64 +1,60 @@
-"""Compare runs: a table on screen, and one page with pictures that opens anywhere.
+"""Compare runs: a table on the screen, and one page with figures that opens anywhere.
 
-python benchmarks/report.py runs/cmc-* runs/moco-*            # writes report.html
-python benchmarks/report.py runs/cmc-* --references           # and what to measure them against, computed once
+avalanche-ssl report runs/cmc-* runs/moco-*            # writes report.html
+avalanche-ssl report runs/cmc-* --baselines            # with baselines, which are computed once
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.reports.baselines import references
-from avalanche_ssl.reports.comparison import Stream, streams
-from avalanche_ssl.reports.html import page, write
-from avalanche_ssl.reports.tables import table
-from avalanche_ssl.runs.reader import read_all
+
+if TYPE_CHECKING:
+    from avalanche_ssl.reports.comparison import Stream
 
 
+@command("avalanche-ssl report")
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a command; expected mistakes print one line and give exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders that run.py wrote")
-    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
-    parser.add_argument(
-        "--references", action="store_true", help="add raw pixels, untrained, iid and supervised (trains encoders)"
-    )
-    parser.add_argument(
-        "--cache", type=Path, default=Path("runs/references"), metavar="DIR", help="of references (runs/references)"
-    )
+    """Run as a command."""
+    parser = Parser(prog="avalanche-ssl report", description=__doc__)
+    add = parser.add_argument
+    add("runs", nargs="*", type=Path, metavar="RUN", help="folders of runs")
+    add("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
+    add("--baselines", action="store_true", help="add raw pixels, untrained, iid and supervised (trains encoders)")
+    add("--cache", type=Path, default=Path("runs/baselines"), metavar="DIR", help="of baselines (runs/baselines)")
     options = parser.parse_args(arguments)
-    try:
-        runs, notes = read_all(options.runs)
-        found = streams(runs)
-        notes += [f"{run.folder}: {note}" for run in runs for note in run.notes]
-        if options.references:
-            notes += _refer(found, options.cache)
-        print(table(found, notes))
-        write(options.out, page(found, notes))
-    except UsageError as error:
-        print("report.py:", error, file=sys.stderr)
-        return 2
+
+    from avalanche_ssl.reports.comparison import streams
+    from avalanche_ssl.reports.html import page, write
+    from avalanche_ssl.reports.tables import table
+    from avalanche_ssl.runs.reader import read_runs
+
+    runs, notes = read_runs(options.runs)
+    found = streams(runs)
+    notes += [f"{run.folder}: {note}" for run in runs for note in run.notes]
+    if options.baselines:
+        notes += _add_baselines(found, options.cache)
+    print(table(found, notes))
+    write(options.out, page(found, notes))
     print(f"\nwritten: {options.out}")
     return 0
 
 
-def _refer(found: list[Stream], cache: Path) -> list[str]:
-    """Give each stream the references of its groups; why some have none."""
+def _add_baselines(found: list[Stream], cache: Path) -> list[str]:
+    """Give each stream the baselines of its groups; why some have none."""
+    from avalanche_ssl.reports.baselines import baselines
+
     notes = []
     for stream in found:
         for group in stream.groups:
             try:
-                new = references(group.label, group.runs, cache)
+                new = baselines(group.label, group.runs, cache)
             except UsageError as error:
-                notes.append(f"no references of {group.label}: {error}")
+                notes.append(f"no baselines of {group.label}: {error}")
                 continue
-            known = {reference.label for reference in stream.references}
-            stream.references += [reference for reference in new if reference.label not in known]
+            known = {baseline.label for baseline in stream.baselines}
+            stream.baselines += [baseline for baseline in new if baseline.label not in known]
     return notes
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,52 +1,50 @@
-"""Run a grid of strategies, seeds and settings; what is finished is skipped, so an interrupted sweep is started again.
+"""Run a grid of strategies, seeds and settings; finished runs are skipped, so an interrupted sweep is started again.
 
-python benchmarks/sweep.py --strategy cmc,simclr,moco --seeds 0,1,2
-python benchmarks/sweep.py --strategy simclr --seeds 0,1 --grid lr=0.001,0.003 --jobs 2 -- --epochs 2
-python benchmarks/report.py runs/sweep/*
+avalanche-ssl sweep --strategy cmc,simclr,moco --seeds 0,1,2
+avalanche-ssl sweep --strategy simclr --seeds 0,1 --grid lr=0.001,0.003 --jobs 2 -- --epochs 2
+avalanche-ssl report runs/sweep/*/
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs.folder import is_finished
 
 
+@command("avalanche-ssl sweep")
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a command; status 1 if a run failed, 2 for a mistake."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run as a command; exit status 1 if a run failed."""
+    parser = Parser(prog="avalanche-ssl sweep", description=__doc__)
     add = parser.add_argument
     add("--strategy", required=True, metavar="NAMES", help="comma-separated")
     add("--seeds", default="0", metavar="NUMBERS", help="comma-separated (0)")
     add("--grid", action="append", default=[], metavar="KEY=V1,V2", help="values of a setting; repeatable")
-    add("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="a folder a run inside (runs/sweep)")
+    add("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="one folder per run inside (runs/sweep)")
     add("--jobs", type=int, default=1, metavar="N", help="processes at a time (1)")
-    add("rest", nargs="*", metavar="-- OPTIONS", help="options of run.py for all runs")
+    add("rest", nargs="*", metavar="-- OPTIONS", help="options of `avalanche-ssl run` for all runs")
     options = parser.parse_args(arguments)
-    try:
-        jobs = plan(options.strategy, options.seeds, options.grid, options.out)
-        if options.jobs < 1:
-            raise UsageError(f"--jobs is {options.jobs}: give 1 or more")
-    except UsageError as error:
-        print("sweep.py:", error, file=sys.stderr)
-        return 2
-    todo = {out: command for out, command in jobs.items() if not finished(out)}
+    jobs = plan(options.strategy, options.seeds, options.grid, options.out)
+    if options.jobs < 1:
+        raise UsageError(f"--jobs is {options.jobs}: give 1 or more")
+    todo = {out: words for out, words in jobs.items() if not is_finished(out)}
     print(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already")
     with ThreadPoolExecutor(options.jobs) as pool:
         failed = [out for out, ok in pool.map(lambda job: _run(*job, options.rest), todo.items()) if not ok]
     for out in failed:
         print(f"failed: {out} (see {out}.txt)")
-    print(f"next: python benchmarks/report.py {options.out}/*/")
+    print(f"next: avalanche-ssl report {options.out}/*/")
     return 1 if failed else 0
 
 
 def plan(strategies: str, seeds: str, grid: list[str], out: Path) -> dict[Path, list[str]]:
-    """For each folder the options of its run.
+    """The options of each run, by its folder.
 
     Raises:
         UsageError: a seed is no number, or a grid has no values.
@@ -68,24 +66,11 @@ def plan(strategies: str, seeds: str, grid: list[str], out: Path) -> dict[Path, 
     return jobs
 
 
-def finished(out: Path) -> bool:
-    """Whether the log of a run ends with its end."""
-    try:
-        lines = (out / "log.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    return bool(lines) and lines[-1].startswith('{"event": "end"')
-
-
-def _run(out: Path, command: list[str], rest: list[str]) -> tuple[Path, bool]:
-    """One run in a process of its own; what it says goes beside its folder."""
+def _run(out: Path, options: list[str], rest: list[str]) -> tuple[Path, bool]:
+    """One run in a process of its own; its output goes to a file next to its folder."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "avalanche_ssl", "run", *rest, *command, "--out", str(out), "--overwrite"]
+    words = [sys.executable, "-m", "avalanche_ssl", "run", *rest, *options, "--out", str(out), "--overwrite"]
     with Path(f"{out}.txt").open("w", encoding="utf-8") as file:
         code = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     print(f"{'done' if code == 0 else 'FAILED'}: {out}", flush=True)
     return out, code == 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

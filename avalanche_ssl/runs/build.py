@@ -1,34 +1,93 @@
-"""Recipe, stream and device of a configuration."""
+"""Recipe, benchmark and device of a configuration, checked before anything is trained."""
 
-import argparse
+from __future__ import annotations
+
+import dataclasses
 import inspect
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.recipes.settings import arguments, convert, to_plain
+from avalanche_ssl.runs.config import RunConfig, read_config
 from avalanche_ssl.streams import BENCHMARKS
 
+if TYPE_CHECKING:
+    from avalanche.benchmarks import CLScenario
 
-def _recipe(options: argparse.Namespace, config: dict[str, Any]) -> Any:
-    """The strategy's recipe, changed by --config and then by the command line.
+    from avalanche_ssl.recipes import Recipe
 
-    A stream cut into mini-batches brings settings of its own: each mini-batch is one step at a constant rate. They
-    come where the cutting was asked for, so that what is given later, or beside it, wins.
+
+def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
+    """The configuration with everything decided that it leaves open, and its recipe.
+
+    Raises:
+        UsageError: an option or setting is wrong; nothing was trained, no image was read.
     """
-    from avalanche_ssl.recipes.loading import load_recipe
-    from avalanche_ssl.recipes.settings import parse_settings
-
-    flags = {name: getattr(options, name) for name in ("epochs", "encoder") if getattr(options, name) is not None}
-    recipe = load_recipe(config["strategy"])
-    online = {"batch_size": config["online"]} | recipe.online_defaults if config["online"] else {}
-    if options.online is None:
-        recipe = recipe.override(online).override(config["settings"])
-    else:
-        recipe = recipe.override(config["settings"]).override(online)
-    return recipe.override(parse_settings(options.set) | flags)
+    options = resolve_benchmark_options(config)
+    check_probes(config)
+    device, precision = resolve_machine(config.device, config.precision)
+    recipe = build_recipe(config)
+    recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
+    resolved = dataclasses.replace(
+        config, benchmark_options=options, device=device, precision=precision, settings=recipe.settings
+    )
+    return resolved.with_absolute_paths(), recipe
 
 
-def _machine(device: str, precision: str) -> tuple[str, str]:
-    """Device and precision, chosen where the user left it to us."""
+def run_of_folder(folder: Path) -> tuple[RunConfig, Recipe]:
+    """Configuration and recipe of the run in a folder.
+
+    Raises:
+        UsageError: there is none, or its configuration is damaged.
+    """
+    path = folder / "config.yaml"
+    config = RunConfig.from_mapping(read_config(path), str(path))
+    return config, build_recipe(config)
+
+
+def build_recipe(config: RunConfig) -> Recipe:
+    """The strategy's recipe with the settings of the configuration.
+
+    A stream cut into mini-batches changes settings of its own first (each mini-batch is one step at a constant
+    learning rate): those of the configuration take precedence.
+    """
+    from avalanche_ssl.recipes import load_recipe
+
+    recipe = load_recipe(config.strategy)
+    return recipe.override(online_settings(config, recipe)).override(config.settings)
+
+
+def online_settings(config: RunConfig, recipe: Recipe) -> dict[str, Any]:
+    """Settings that a stream of mini-batches brings; none without one."""
+    if not config.online_batch_size:
+        return {}
+    return {"batch_size": config.online_batch_size} | recipe.online_defaults
+
+
+def check_probes(config: RunConfig) -> None:
+    """Refuse unknown probe protocols and a schedule that the stream cannot keep.
+
+    Raises:
+        UsageError: names the value.
+    """
+    from avalanche_ssl.evaluation import ProbeSchedule
+    from avalanche_ssl.probes import get_protocol
+
+    headline, *_ = [get_protocol(name) for name in config.probes.split(",")]
+    if "all" not in headline.scopes:
+        raise UsageError(f"probe '{headline.name}' has no scope 'all' for the tables: put another first, e.g. ridge")
+    ProbeSchedule.parse(config.probe_every_images)
+    if config.probe_every_images and not config.online_batch_size:
+        raise UsageError("--probe-every-images is about a stream of mini-batches: give --online-batch-size, too")
+
+
+def resolve_machine(device: str, precision: str) -> tuple[str, str]:
+    """Device and precision, chosen where they are "auto".
+
+    Raises:
+        UsageError: the device or precision is not known or not there.
+    """
     import torch
 
     from avalanche_ssl.training.precision import fastest_precision
@@ -49,30 +108,36 @@ def _machine(device: str, precision: str) -> tuple[str, str]:
     return device, fastest_precision(chosen) if precision == "auto" else precision
 
 
-def _stream(config: dict[str, Any]) -> dict[str, Any]:
-    """All options of the stream but `data`, checked against what its builder declares."""
-    from avalanche_ssl.recipes.settings import arguments, convert, to_plain
+def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
+    """All options of the benchmark but `data`, checked against what its builder declares.
 
-    name, builder = config["benchmark"], BENCHMARKS[config["benchmark"]]
+    Raises:
+        UsageError: an option is not known or of a wrong type, or `data` is missing or not needed.
+    """
+    name, builder = config.benchmark, BENCHMARKS[config.benchmark]
     data = inspect.signature(builder).parameters.get("data")
-    if data is None and config["data"] is not None:
+    if data is None and config.data is not None:
         raise UsageError(f"benchmark '{name}' needs no --data: leave it out")
-    if data is not None and data.default is data.empty and config["data"] is None:
+    if data is not None and data.default is data.empty and config.data is None:
         raise UsageError(f"benchmark '{name}' needs --data DIR")
     typed = {option: kind_and_value for option, kind_and_value in arguments(builder).items() if option != "data"}
     options = {option: value for option, (_, value) in typed.items()}
-    for option, value in config["stream"].items():
+    for option, value in config.benchmark_options.items():
         if option not in typed:
             raise unknown_name(f"option of {name}", option, typed)
         options[option] = to_plain(convert(value, typed[option][0], option))
     return options
 
 
-def _benchmark(config: dict[str, Any]) -> Any:
-    """The stream."""
-    options = config["stream"] | ({} if config["data"] is None else {"data": config["data"]})
+def build_benchmark(config: RunConfig) -> CLScenario:
+    """The benchmark, with its images.
+
+    Raises:
+        UsageError: its options or its data make no stream.
+    """
+    data = {} if config.data is None else {"data": config.data}
     try:
-        return BENCHMARKS[config["benchmark"]](**options)
+        return BENCHMARKS[config.benchmark](**config.benchmark_options, **data)
     except UsageError:
         raise
     except (ValueError, MemoryError) as error:  # e.g. of numpy, about a seed or a size

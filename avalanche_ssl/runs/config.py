@@ -1,130 +1,165 @@
-"""The configuration of a run."""
+"""The configuration of a run: `RunConfig`, one documented field per option, from which all else is derived.
+
+The command line (`avalanche_ssl.cli.options`), `config.yaml`, the checks of both and the table of options in
+`benchmarks/README.md` read the fields, their types, defaults and help texts. Imports nothing heavy.
+"""
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.runs.build import _recipe
+from avalanche_ssl.recipes.settings import convert, read_yaml
 from avalanche_ssl.streams import BENCHMARKS
 
-HEADLINES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
-"""The probe that a stream's users report first, where it is not ridge."""
+HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
+"""The probe protocol that users of a benchmark report first, where it is not ridge."""
 
-DEFAULTS: dict[str, Any] = {
-    "strategy": None,
-    "benchmark": "split-digits",
-    "data": None,
-    "stream": {},
-    "online": 0,
-    "replay": 0,
-    "replay_batch": 0,
-    "probe_every": "",
-    "seed": 0,
-    "device": "auto",
-    "precision": "auto",
-    "compile": False,
-    "probes": None,
-    "probe_boundaries": 0,
-    "workers": 0,
-    "on_nan": "stop",
-    "settings": {},
+FORMER_OPTIONS = {
+    "stream": "benchmark_options",
+    "online": "online_batch_size",
+    "replay": "replay_size",
+    "replay_batch": "replay_batch_size",
+    "probe_every": "probe_every_images",
+    "probe_boundaries": "probe_every_experiences",
+    "workers": "num_workers",
 }
-"""What `config.yaml` holds and `--config` takes."""
-
-KINDS: dict[str, Any] = {
-    "strategy": str,
-    "benchmark": str,
-    "data": str | None,
-    "online": int,
-    "replay": int,
-    "replay_batch": int,
-    "probe_every": str,
-    "seed": int,
-    "device": str,
-    "precision": str,
-    "compile": bool,
-    "probes": str,
-    "probe_boundaries": int,
-    "workers": int,
-    "on_nan": Literal["stop", "skip"],
-}
+"""Names of options in the logs of version 0.1.0 before they changed, with today's."""
 
 
-def _config(options: argparse.Namespace) -> dict[str, Any]:
-    """Defaults, then --config, then the command line; checked, but for `settings`, which are those of --config."""
-    from avalanche_ssl.recipes.settings import convert, parse_settings
+def option(help: str, default: Any, metavar: str = "", **more: Any) -> Any:
+    """A field of a configuration.
 
-    config = {k: dict(v) if isinstance(v, dict) else v for k, v in DEFAULTS.items()}
-    if options.config:
-        config |= _read_config(Path(options.config))
-    given = {name: value for name in DEFAULTS if (value := getattr(options, name, None)) is not None}
-    config |= given | {"stream": config["stream"] | parse_settings(options.stream)}
-    if options.experiences is not None:
-        config["stream"]["experiences"] = options.experiences
-    if "data" in config["stream"]:
-        config["data"] = config["stream"].pop("data")
-    if not config["strategy"]:
-        raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
-    config["probes"] = config["probes"] or HEADLINES.get(config["benchmark"], "ridge")
-    for name, kind in KINDS.items():
-        config[name] = convert(config[name], kind, name)
-        if kind is int and not 0 <= config[name] < 2**63:
-            raise UsageError(f"{name} is {config[name]}: give 0 or more")
-    if config["benchmark"] not in BENCHMARKS:
-        raise unknown_name("benchmark", config["benchmark"], BENCHMARKS)
-    for name in ("strategy", "data"):  # so that config.yaml can be used from any folder
-        if config[name] is not None and (name == "data" or config[name].endswith(".py")):
-            config[name] = str(Path(config[name]).expanduser().absolute())
-    return config
+    Args:
+        help: what the option does, as `--help` and the table of options show it.
+        default: its value if it is not given.
+        metavar: stands for the value in `--help`.
+        more: `flag`, the option's name on the command line if it is not that of the field; `const`, its value where
+            it is given without one; `shown`, what to show as the default.
+    """
+    factory = {"default_factory": lambda: dict(default)} if isinstance(default, dict) else {"default": default}
+    return dataclasses.field(metadata={"help": help, "metavar": metavar, **more}, **factory)
 
 
-def of_folder(folder: Path) -> tuple[dict[str, Any], Any]:
-    """Configuration and recipe of the run in a folder.
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run finds; `config.yaml` holds it.
 
     Raises:
-        UsageError: there is none, or its configuration is damaged.
+        UsageError: a value has a wrong type or range; the message names the option and the remedy.
     """
-    from avalanche_ssl.cli.run import _parser
 
-    options = _parser().parse_args([f"--config={folder / 'config.yaml'}"])
-    config = _config(options)
-    return config, _recipe(options, config)
+    strategy: str = option("what is trained: see --list, or a Python file that defines `recipe`", "", "NAME|PATH")
+    benchmark: str = option("the stream: see --list", "split-digits", "NAME")
+    data: str | None = option("folder with the images of the stream, for benchmarks that need one", None, "DIR")
+    benchmark_options: dict[str, Any] = option(
+        "an option of the benchmark; repeatable", {}, "KEY=VALUE", flag="--benchmark-option"
+    )
+    online_batch_size: int = option(
+        "cut the stream into mini-batches of N images that come once", 0, "N", const=10, shown="off; 10 without N"
+    )
+    replay_size: int = option("replay memory of N images that are trained on again with new ones", 0, "N", shown="off")
+    replay_batch_size: int = option(
+        "replayed images per step", 0, "N", shown="as many as new ones; with --online-batch-size twice as many"
+    )
+    probes: str = option(
+        "probe protocols, comma-separated, e.g. ridge,ridge@10%,knn-20; the first is the headline",
+        "",
+        "NAMES",
+        shown="ridge; of CORe50 core50",
+    )
+    probe_every_images: str = option(
+        "with --online-batch-size: also probe every N images of the stream, or at these numbers of images",
+        "",
+        "N[,N...]",
+        shown="off",
+    )
+    probe_every_experiences: int = option(
+        "probe after every N-th experience only, and the last", 0, "N", shown="at most 40 times"
+    )
+    seed: int = option("seed of weights, views and the order of images", 0, "N")
+    device: str = option("auto, cpu or cuda", "auto", "NAME")
+    precision: str = option("auto, fp32 or bf16", "auto", "NAME", shown="auto: bf16 where it is faster here")
+    compile: bool = option("compile the encoders with torch.compile, which pays off in long runs", False, shown="off")
+    num_workers: int = option("processes that decode images not held in memory; changes no result", 0, "N")
+    on_nan: Literal["raise", "skip"] = option("at a step whose loss is not finite", "raise")
+    settings: dict[str, Any] = option("a setting of the recipe; repeatable", {}, "KEY=VALUE", flag="--set")
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if kind == dict[str, Any]:
+                if not isinstance(value, dict):
+                    raise UsageError(f"'{name}' is {value!r}: give KEY: VALUE lines")
+                continue
+            value = convert(value, kind, name)
+            if kind is int and not 0 <= value < 2**63:
+                raise UsageError(f"{name} is {value}: give 0 or more")
+            object.__setattr__(self, name, value)
+        if not self.strategy:
+            raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
+        if self.benchmark not in BENCHMARKS:
+            raise unknown_name("benchmark", self.benchmark, BENCHMARKS)
+        object.__setattr__(self, "probes", self.probes or HEADLINE_PROBES.get(self.benchmark, "ridge"))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], source: str = "the configuration") -> RunConfig:
+        """The configuration that a mapping holds, such as `config.yaml`; former names of options are understood.
+
+        Raises:
+            UsageError: a name is not known (the nearest is proposed), or a value has a wrong type or range.
+        """
+        known = today(values)
+        names = [f.name for f in dataclasses.fields(cls)]
+        for name in known:
+            if name not in names:
+                raise unknown_name(f"option in {source}", name, names)
+        return cls(**known)
+
+    @property
+    def strategy_name(self) -> str:
+        """The strategy's name; for a file its stem."""
+        return Path(self.strategy).stem if self.strategy.endswith(".py") else self.strategy.replace("-", "_")
+
+    @property
+    def title(self) -> str:
+        """Strategy, benchmark and seed in words."""
+        return f"{self.strategy_name} on {self.benchmark}, seed {self.seed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All options as plain values, in order, as `config.yaml` and the log hold them."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def with_absolute_paths(self) -> RunConfig:
+        """The same with absolute paths, so that `config.yaml` can be used from any folder."""
+        strategy = _absolute(self.strategy) if self.strategy.endswith(".py") else self.strategy
+        return dataclasses.replace(self, strategy=strategy, data=self.data and _absolute(self.data))
 
 
-def _check_probes(names: str) -> None:
-    """Unknown names show before anything is built."""
-    from avalanche_ssl.probes.protocols import get_protocol
-
-    headline, *_ = [get_protocol(name) for name in names.split(",")]
-    if "all" not in headline.scopes:
-        raise UsageError(f"probe '{headline.name}' has no scope 'all' for the tables: put another first, e.g. ridge")
+def today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by today's names, of a mapping that may have former ones."""
+    known = {FORMER_OPTIONS.get(str(name), str(name)): value for name, value in values.items()}
+    return known | ({"on_nan": "raise"} if known.get("on_nan") == "stop" else {})
 
 
-def _check_points(config: dict[str, Any]) -> None:
-    """Points lie between mini-batches, of which there are some with --online."""
-    from avalanche_ssl.evaluation.schedule import ProbeSchedule
+def read_config(path: Path) -> dict[str, Any]:
+    """The options in a `config.yaml`.
 
-    ProbeSchedule.parse(config["probe_every"])
-    if config["probe_every"] and not config["online"]:
-        raise UsageError("--probe-every is about a stream of mini-batches: give --online, too")
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    from avalanche_ssl.recipes.settings import read_yaml
-
+    Raises:
+        UsageError: it cannot be read, or holds no options.
+    """
     try:
-        config = read_yaml(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no YAML
-        raise UsageError(f"cannot read --config {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise UsageError(f"--config {path} holds no settings: give the config.yaml of a run")
-    for key in config:
-        if key not in DEFAULTS:
-            raise unknown_name(f"key in {path}", key, DEFAULTS)
-    for key in ("stream", "settings"):
-        if not isinstance(config.get(key, {}), dict):
-            raise UsageError(f"'{key}' in {path} is {config[key]!r}: give KEY: VALUE lines")
-    return config
+        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} holds no options: give the config.yaml of a run")
+    return values
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

@@ -1,50 +1,71 @@
-"""What a run prints."""
+"""What a run prints: its state while it lasts, one line per experience, the report at the end."""
 
-import textwrap
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
 
-from avalanche_ssl.evaluation.history import curve
-from avalanche_ssl.plugins.probe import ProbePlugin
-from avalanche_ssl.runs.csv_files import write_csv, write_curve
-from avalanche_ssl.runs.plots import draw
-from avalanche_ssl.runs.summary import EXPLAIN, curve_table, matrix_table, percent, protocol_table, summary, task_table
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avalanche_ssl.logging import ExperienceEvent
+    from avalanche_ssl.plugins import ProbePlugin
 
 
-def _parts(clocks: Mapping[str, float]) -> str:
-    """What the seconds beside those of training went into; "rest" is health, pictures and reports."""
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Show on a terminal what is being done while the block lasts; elsewhere nothing."""
+    shown = sys.stderr.isatty()
+    if shown:
+        print(f"{text} ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def experience_line(event: ExperienceEvent, experiences: int, probe: ProbePlugin | None) -> str:
+    """One line: what an experience cost, and the accuracies of the headline probe after it."""
+    import numpy as np
+
+    from avalanche_ssl.runs.summary import percent
+
+    text = (
+        f"experience {event.experiences_trained}/{experiences}  {event.images_trained:>9,} images"
+        f"  {event.seconds:>6.1f} s  {event.images_per_second:>7,.0f} images/s  loss {event.loss:>7.3f}"
+    )
+    for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
+        text += "" if "/" in scope else f"  {scope} {percent(float(np.nanmean(row))):>5} %"
+    return text
+
+
+def print_report(probe: ProbePlugin, chance: float) -> None:
+    """Print the accuracy matrix, the probes, the curve, the probing tasks and the summary.
+
+    Args:
+        probe: after the last experience.
+        chance: accuracy of guessing among all classes.
+    """
+    from avalanche_ssl.runs.summary import curve_table, matrix_table, protocol_table, summary_table, task_table
+
+    matrix, untrained, headline = probe.matrix("all"), probe.untrained("all"), probe.probes[0]
+    print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
+    print(matrix_table(matrix, untrained, chance=chance), "\n")
+    if len(probe.probes) > 1 or headline.caveat:
+        print(protocol_table(probe), "\n")
+    if probe.curve:
+        print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
+        print(curve_table(probe.curve, headline.name), "\n")
+    if probe.task_results:
+        grouping = next(iter(probe.probing_tasks[0].groups), "")
+        print(f"probing tasks (accuracy in %; {probe.probing_tasks[0].name} by {grouping} first)")
+        print(task_table(probe.task_results, grouping, final=probe.full_test_results), "\n")
+    print(summary_table(matrix, untrained, probe.consolidation))
+
+
+def seconds_line(clocks: Mapping[str, float]) -> str:
+    """What the seconds other than those of training went into; "rest" is monitoring, figures and reports."""
     parts = {name.removesuffix("_seconds"): s for name, s in clocks.items() if name not in ("seconds", "train_seconds")}
     parts["rest"] = clocks["seconds"] - clocks["train_seconds"] - sum(parts.values())
     return ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
-
-
-def _report(probe: ProbePlugin, out: Path, name: str) -> None:
-    """Print the matrix and the summary; write the CSV and the picture."""
-    matrix, untrained = probe.matrix("all"), probe.untrained("all")
-    headline = probe.probes[0]
-    print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
-    print(matrix_table(matrix, untrained))
-    print()
-    if len(probe.probes) > 1 or headline.caveat:
-        print(protocol_table(probe))
-        print()
-    if probe.curve:
-        print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
-        print(curve_table(probe.curve, headline.name))
-        print()
-    if probe.task_results:
-        grouping = next(iter(probe.probing_tasks[0].groups), "")
-        print(
-            f"further questions to the probe (accuracy in %; {probe.task_results[0][1][0].question} by {grouping} first)"
-        )
-        print(task_table(probe.task_results, grouping, final=probe.full_test_results))
-        print()
-    for metric, value in summary(matrix, untrained, probe.consolidation).items():
-        print(f"{metric:<20} {percent(value):>6} %   {EXPLAIN[metric]}")
-    write_csv(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.caveat for p in probe.probes})
-    title = "\n".join([name, *textwrap.wrap(f"{headline.name}: {headline.caveat}", 110)]) if headline.caveat else name
-    matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
-    curves = {scope: curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
-    draw(out / "accuracy.png", title, matrices, untrained, curves)
-    if probe.curve:
-        write_curve(out / "points.csv", probe.curve)

@@ -1,0 +1,112 @@
+"""Command-line options of a run, derived from the fields of `RunConfig`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.recipes.settings import parse_settings
+from avalanche_ssl.runs.config import RunConfig, read_config, today
+
+SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
+    "experiences": ("benchmark_options", int, "N", "short for --benchmark-option experiences=N"),
+    "epochs": ("settings", int, "N", "short for --set epochs=N: passes over each experience"),
+    "encoder": ("settings", str, "NAME", "short for --set encoder=NAME: smallconv, resnet9, resnet18, ..."),
+}
+"""Options that set a frequent entry of another one: which, its type, metavar and help."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of `RunConfig`, the shortcuts, and --config; none has a default of its own."""
+    kinds = get_type_hints(RunConfig)
+    for field in dataclasses.fields(RunConfig):
+        kind, more = kinds[field.name], dict(field.metadata)
+        settings: dict[str, Any] = {"dest": field.name, "default": None, "help": _help(field).replace("%", "%%")}
+        if kind == dict[str, Any]:
+            settings |= {"action": "append", "metavar": more["metavar"], "default": []}
+        elif kind is bool:
+            settings |= {"action": "store_const", "const": True}
+        elif get_origin(kind) is Literal:
+            settings |= {"choices": get_args(kind)}
+        else:
+            settings |= {"type": int if kind is int else str, "metavar": more["metavar"]}
+            settings |= {"nargs": "?", "const": more["const"]} if "const" in more else {}
+        parser.add_argument(flag(field), **settings)
+    for name, (_, kind, metavar, about) in SHORTCUTS.items():
+        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=about)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="start from the config.yaml of an earlier run")
+
+
+def read_options(options: argparse.Namespace) -> RunConfig:
+    """The configuration that parsed options give: defaults, then --config, then the command line.
+
+    Settings of --config that a newly cut stream of mini-batches changes (see `runs.build.online_settings`) yield.
+
+    Raises:
+        UsageError: an option is not known or its value is wrong.
+    """
+    values = today(read_config(options.config)) if options.config else {}
+    settings, benchmark_options = (_mapping(values, name) for name in ("settings", "benchmark_options"))
+    given = {
+        f.name: value
+        for f in dataclasses.fields(RunConfig)
+        if f.name not in ("settings", "benchmark_options") and (value := getattr(options, f.name)) is not None
+    }
+    changes = {
+        "settings": parse_settings(options.settings),
+        "benchmark_options": parse_settings(options.benchmark_options),
+    }
+    for name, (target, *_) in SHORTCUTS.items():
+        if (value := getattr(options, name)) is not None:
+            changes[target][name] = value
+    if "data" in changes["benchmark_options"]:
+        given["data"] = changes["benchmark_options"].pop("data")
+    if settings and given.get("online_batch_size"):
+        settings |= _online_settings(values | given)
+    values |= given | {"settings": settings | changes["settings"]}
+    values |= {"benchmark_options": benchmark_options | changes["benchmark_options"]}
+    return RunConfig.from_mapping(values, str(options.config or "the command line"))
+
+
+def options_table() -> str:
+    """The options as a table in Markdown: a row for each field of `RunConfig` and each shortcut."""
+    lines = ["| option | default | meaning |", "|---|---|---|"]
+    for field in dataclasses.fields(RunConfig):
+        name = f"{flag(field)} {field.metadata['metavar']}".strip().replace("|", "\\|")
+        lines.append(f"| `{name}` | {_default(field)} | {field.metadata['help']} |")
+    lines += [f"| `--{name} {metavar}` | | {about} |" for name, (_, _, metavar, about) in SHORTCUTS.items()]
+    return "\n".join(lines)
+
+
+def flag(field: dataclasses.Field[Any]) -> str:
+    """The option of a field on the command line."""
+    return str(field.metadata.get("flag") or f"--{field.name.replace('_', '-')}")
+
+
+def _help(field: dataclasses.Field[Any]) -> str:
+    default = _default(field)
+    return field.metadata["help"] + (f" ({default})" if default else "")
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    """The default in words; nothing where there is none to show."""
+    value = "" if field.default in (dataclasses.MISSING, None) else str(field.default)
+    return str(field.metadata.get("shown", value))
+
+
+def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name, {})
+    if not isinstance(value, dict):
+        raise UsageError(f"'{name}' is {value!r}: give KEY: VALUE lines")
+    return dict(value)
+
+
+def _online_settings(values: dict[str, Any]) -> dict[str, Any]:
+    from avalanche_ssl.recipes import load_recipe
+    from avalanche_ssl.runs.build import online_settings
+
+    config = RunConfig.from_mapping(values)
+    return online_settings(config, load_recipe(config.strategy))
