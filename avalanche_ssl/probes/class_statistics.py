@@ -1,4 +1,4 @@
-"""Which sums over labelled features determine a linear probe? They add up over experiences."""
+"""Sums over labeled features that determine a linear probe and add up over experiences."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from operator import add
 import torch
 from torch import Tensor
 
-from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.models import LabeledFeatures
 
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """Float64 sums over labelled features; adding two pools their data.
+    """Float64 sums over labeled features; adding two pools their data.
 
     The scatter is about the mean, pooled by the formula of Chan, Golub & LeVeque (1979), because
-    sum(x x') - n mean mean' loses the digits of a feature whose mean is large against its standard deviation.
+    sum(x x') - n mean mean' loses the digits of a feature whose mean is large compared with its standard deviation.
     """
 
     counts: Tensor  # (C,) samples of each class
@@ -25,14 +25,14 @@ class ClassStatistics:
     scatter: Tensor  # (D, D) sum of (x - mean)(x - mean)'
 
     @classmethod
-    def of(cls, features: Tensor, labels: Tensor, n_classes: int, chunk: int = 16384) -> ClassStatistics:
-        """Moments of features (N, D) with labels (N,); samples with a negative label are ignored."""
-        features, labels = labeled(features, labels, n_classes)
+    def from_features(cls, features: Tensor, labels: Tensor, n_classes: int, chunk: int = 16384) -> ClassStatistics:
+        """Statistics of features (N, D) with labels (N,); samples with a negative label are ignored."""
+        features, labels = labeled_rows(features, labels, n_classes)
         parts = zip(torch.split(features, chunk), torch.split(labels, chunk), strict=True)
-        return reduce(add, (cls._of_chunk(x.double(), y, n_classes) for x, y in parts))
+        return reduce(add, (cls._from_chunk(x.double(), y, n_classes) for x, y in parts))
 
     @classmethod
-    def _of_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> ClassStatistics:
+    def _from_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> ClassStatistics:
         sums = x.new_zeros(n_classes, x.shape[1]).index_add_(0, y, x)
         return cls(y.bincount(minlength=n_classes).double(), sums, gram(x - x.sum(0) / max(len(x), 1)))
 
@@ -62,8 +62,12 @@ def gram(x: Tensor) -> Tensor:
     return torch.from_numpy(rows.T @ rows)
 
 
-def labeled(features: Tensor, labels: Tensor, n_classes: int) -> LabeledFeatures:
-    """The rows with a label (>= 0), checked: finite features (N, D), labels (N,) below n_classes."""
+def labeled_rows(features: Tensor, labels: Tensor, n_classes: int) -> LabeledFeatures:
+    """The rows with a label (>= 0), checked: finite features (N, D), labels (N,) below n_classes.
+
+    Raises:
+        ValueError: the shapes do not match, a label is too large, or a feature is not finite.
+    """
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(f"need features (N, D) and labels (N,), got {tuple(features.shape)} and {tuple(labels.shape)}")
     known = labels >= 0

@@ -1,7 +1,6 @@
-"""Which classifiers are fitted on frozen features? Ridge, nearest neighbours, nearest class mean, logistic regression.
+"""The protocol of classifiers on frozen features, and the base class of those that are refitted on pooled data.
 
-Those that are trained by gradient descent are in `avalanche_ssl.probes.sgd`. A fitted classifier is a module from
-features (B, D) to scores (B, C); a class without a training sample scores -inf.
+A fitted classifier is a module from features (B, D) to scores (B, C); a class without a training sample scores -inf.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import LabeledFeatures
-from avalanche_ssl.probes.class_statistics import labeled
+from avalanche_ssl.models import LabeledFeatures
+from avalanche_ssl.probes.class_statistics import labeled_rows
 
 Fit = Callable[[slice], nn.Module | None]
 """Fits on the experiences of a slice; None if none of their samples has a label."""
 
 AugmentedFeatures = Callable[[int], Sequence[Tensor]]
-"""Features of the same images, each experience (N, D), as an epoch's random augmentation shows them."""
+"""Features (N, D) of each experience's images under the random augmentation of an epoch, by its number."""
 
 
 class Classifier(Protocol):
-    """How a classifier is fitted on any run of consecutive experiences."""
+    """A classifier that can be fitted on any run of consecutive experiences."""
 
     def prepare(
         self,
@@ -33,11 +32,11 @@ class Classifier(Protocol):
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """What the fits on all slices have in common. Only classifiers with epochs use `again`."""
+        """Compute what the fits on all slices share. Only classifiers that train in epochs use `augmented`."""
 
 
 class PooledClassifier:
-    """A classifier that is fitted anew on the pooled data of each slice."""
+    """A classifier that is fitted from scratch on the pooled data of each slice."""
 
     def prepare(
         self,
@@ -46,8 +45,8 @@ class PooledClassifier:
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """The samples with a label."""
-        known = [labeled(x, y, n_classes) for x, y in train]
+        """Select the labeled samples of each experience."""
+        known = [labeled_rows(x, y, n_classes) for x, y in train]
 
         def fit(span: slice) -> nn.Module | None:
             x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
@@ -56,22 +55,22 @@ class PooledClassifier:
         return fit
 
     def fit(self, features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -> nn.Module:
-        """The classifier of features (N, D) with labels (N,), all of them known."""
+        """The fitted classifier of features (N, D) with labels (N,), all of them known."""
         raise NotImplementedError
 
 
 def scaling(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and standard deviation (D,) of features (N, D); 1 where a feature is constant."""
+    """Mean (D,) and standard deviation (D,) of features (N, D); the latter is 1 where a feature is constant."""
     std, mean = torch.std_mean(features.double(), dim=0, correction=0)
     std = std.where(std > 1e-6 * mean.abs() + 1e-12, 1.0)
     return mean.to(features), std.to(features)
 
 
-def check_labels(train: Sequence[LabeledFeatures]) -> None:
+def require_labels(train: Sequence[LabeledFeatures]) -> None:
     """Refuse data without any label.
 
     Raises:
         UsageError: no sample of any experience has one.
     """
     if not any(bool((y >= 0).any()) for _, y in train):
-        raise UsageError("no labelled sample to fit a probe on: every label is negative (unlabelled)")
+        raise UsageError("no labeled sample to fit a probe on: every label is negative (unlabeled)")

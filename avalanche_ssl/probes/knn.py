@@ -14,7 +14,7 @@ from avalanche_ssl.probes.classifier import PooledClassifier
 
 @dataclass(frozen=True)
 class KNN(PooledClassifier):
-    """The k most cosine-similar training samples vote, weighted exp(similarity / T); if fewer than k, all vote.
+    """Vote of the k training samples of largest cosine similarity, weighted exp(similarity / T); all if fewer than k.
 
     Wu et al. 2018, arXiv:1805.01978, section 3.4; scikit-learn's `KNeighborsClassifier` with the cosine metric and
     these weights.
@@ -27,12 +27,15 @@ class KNN(PooledClassifier):
         require_positive(k=self.k, temperature=self.temperature)
 
     def fit(self, features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -> nn.Module:
-        """Keeps the normalised features."""
+        """Store the normalized features and their labels."""
         return KNNVotes(F.normalize(features, dim=1), labels, n_classes, self.k, self.temperature)
 
 
 class KNNVotes(nn.Module):
-    """KNNVotes (B, C) of the nearest keys (N, D), which have unit length, with labels (N,); -inf for a class without."""
+    """Votes (B, C) of the nearest keys (N, D), which have unit length, with labels (N,).
+
+    A class without a key has -inf votes.
+    """
 
     keys: Tensor
     labels: Tensor
@@ -52,6 +55,6 @@ class KNNVotes(nn.Module):
         return votes.masked_fill(absent, -torch.inf)
 
     def _vote(self, rows: Tensor) -> Tensor:
-        similarity, unknown_name = (F.normalize(rows, dim=1) @ self.keys.T).topk(self.k)
+        similarity, neighbors = (F.normalize(rows, dim=1) @ self.keys.T).topk(self.k)
         weight = ((similarity - 1) / self.temperature).exp()  # - 1: the same order, and no overflow at a low T
-        return weight.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.labels[unknown_name], weight)
+        return weight.new_zeros(len(rows), self.n_classes).scatter_add_(1, self.labels[neighbors], weight)

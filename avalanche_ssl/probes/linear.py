@@ -1,4 +1,4 @@
-"""`LinearProbe`: standardization and a linear map as one module."""
+"""`LinearProbe`: centering and a linear map as one module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class LinearProbe(nn.Module):
 
     Computed in the precision of its buffers: float64 as fitted, float32 after `.float()`. The mean is kept
     apart from the bias: folded in, float32 would lose features of large mean and small spread. A class
-    without a training sample has the logit -inf, so it is never predicted.
+    without a training sample has a bias of -inf, so it is never predicted.
     """
 
     weight: Tensor

@@ -15,11 +15,11 @@ from avalanche_ssl.probes.linear import LinearProbe
 
 @dataclass(frozen=True)
 class LogisticRegression(PooledClassifier):
-    """Multinomial logistic regression on standardised features by L-BFGS: scikit-learn's `LogisticRegression`.
+    """Multinomial logistic regression on standardized features by L-BFGS: scikit-learn's `LogisticRegression`.
 
     Args:
         c: inverse of the strength of the L2 penalty.
-        max_iter: at most so many iterations; where they do not suffice, it counts as fitted.
+        max_iter: largest number of iterations; a fit that has not converged by then is used as it is.
     """
 
     c: float = 1.0
@@ -29,7 +29,7 @@ class LogisticRegression(PooledClassifier):
         require_positive(c=self.c, max_iter=self.max_iter)
 
     def fit(self, features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -> nn.Module:
-        """Fitted in float32, as the features come."""
+        """Fit in the precision of the features, float32."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
@@ -43,7 +43,7 @@ class LogisticRegression(PooledClassifier):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(((features - mean) / std).numpy(), labels.numpy())
-            rows = classes if len(classes) > 2 else classes[1:]  # of two classes it keeps the second's weights
+            rows = classes if len(classes) > 2 else classes[1:]  # for two classes it has the second's weights only
             weight[rows] = torch.from_numpy(model.coef_).to(weight) / std
             bias[rows] = torch.from_numpy(model.intercept_).to(bias)
         return LinearProbe(weight, bias, mean)

@@ -10,7 +10,7 @@ from operator import add
 import torch
 from torch import nn
 
-from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.probes.class_statistics import ClassStatistics
 from avalanche_ssl.probes.classifier import AugmentedFeatures, Fit
 from avalanche_ssl.probes.linear import LinearProbe
@@ -30,11 +30,11 @@ class NearestClassMean:
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """Sums over each experience, which add up to those of any slice."""
-        moments = [ClassStatistics.of(x, y, n_classes) for x, y in train]
+        """Compute the statistics of each experience, which add up to those of any slice."""
+        statistics = [ClassStatistics.from_features(x, y, n_classes) for x, y in train]
 
         def fit(span: slice) -> nn.Module | None:
-            pooled = reduce(add, moments[span])
+            pooled = reduce(add, statistics[span])
             if not pooled.n:
                 return None
             means = pooled.sums / pooled.counts.clamp(min=1)[:, None] - pooled.mean

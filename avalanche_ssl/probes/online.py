@@ -1,15 +1,15 @@
-"""Which probe learns along with the encoder? CaSSLe's online classifier, clean or with its batch-norm leak.
+"""A probe trained along with the encoder: CaSSLe's online classifier, clean or with its batch-norm leak.
 
-CaSSLe (Fini et al. 2022, arXiv:2112.04215) reports on CIFAR a linear layer that is trained beside the encoder: each
-step forwards, without a gradient, a labelled batch of *all* classes through the encoder in training mode. So the
+CaSSLe (Fini et al. 2022, arXiv:2112.04215) reports on CIFAR a linear layer that is trained with the encoder: each
+step forwards, without a gradient, a labeled batch of *all* classes through the encoder in training mode. So the
 running statistics of batch norm, which its tests use, are averaged over classes that the stream has not brought yet:
-the leak. Here the leaky statistics are kept apart, so that the encoder itself learns as if nobody had looked.
+the leak. Here the leaky statistics are kept apart, so that the training of the encoder does not change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,37 +19,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.data import RawDataLoader
+from avalanche_ssl.data.datasets import concat_datasets
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, eval_mode
-from avalanche_ssl.optim.lars import LARS
+from avalanche_ssl.models import FeatureModel, LabeledFeatures, eval_mode
+from avalanche_ssl.optim import LARS
 from avalanche_ssl.probes.scopes import accuracy
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.transforms import RandomView
 
 
 class LeakyStatistics:
-    """The running statistics that batch norm would have, had it seen some batches more than it has.
+    """The running statistics that batch norm would have if it had seen some additional batches.
 
-    Kept as the gap between these and the model's own. Statistics r become (1 - m) r + m s with a batch of statistics
-    s, so the gap between two shrinks by 1 - m with each batch that both have seen.
+    Stored as the gap between these and the model's own. A batch of statistics s turns running statistics r into
+    (1 - m) r + m s, so the gap between two shrinks by 1 - m with each batch that both have seen.
     """
 
     def __init__(self) -> None:
         self.gaps: dict[str, tuple[Tensor, Tensor]] = {}
-        """Of mean and variance (C,), by name of the layer."""
+        """Gap of mean and of variance (C,), by name of the layer."""
         self.counts: dict[str, int] = {}
-        """Batches that a layer itself had seen when its gap was measured."""
+        """Batches that a layer itself had seen when its gap was measured, by name of the layer."""
 
     @contextmanager
-    def __call__(self, model: FeatureModel, learning: bool) -> Iterator[None]:
-        """Inside, the model has the leaky statistics; after, its own again.
+    def applied(self, model: FeatureModel, update: bool) -> Iterator[None]:
+        """Give the model the leaky statistics inside the context, and its own again afterwards.
 
         Args:
-            model: whose layers of batch norm these are; inside `eval_mode`, which restores their mode.
-            learning: batches that pass inside are seen by the leaky statistics.
+            model: the model whose batch norm these are; inside `eval_mode`, which restores the layers' mode.
+            update: let batches that pass inside the context update the leaky statistics.
 
         Raises:
-            UsageError: a layer of batch norm has no momentum, but cumulative averages.
+            UsageError: a batch-norm layer has no momentum, but cumulative averages.
         """
         norms = _norms(model)
         own = {name: [t.clone() for t in _statistics(norm)] for name, norm in norms.items()}
@@ -58,7 +59,7 @@ class LeakyStatistics:
                 shrunk = (1 - (norm.momentum or 0)) ** (int(own[name][2]) - self.counts[name])
                 for statistic, gap in zip(_statistics(norm), self.gaps[name], strict=False):
                     statistic += shrunk * gap.to(statistic)
-            norm.training = learning
+            norm.training = update
         try:
             yield
         finally:
@@ -70,19 +71,19 @@ class LeakyStatistics:
 
 
 class OnlineProbe:
-    """A linear layer on detached features, one step beside each of the encoder's.
+    """A linear layer on detached features, trained by one step with each step of the encoder.
 
-    As in CaSSLe: batches as large as the encoder's, of the labelled images of the whole stream, seen through the
+    As in CaSSLe: batches as large as the encoder's, of the labeled images of the whole stream, seen through the
     method's own random views; SGD with LARS (learning rate 0.1, trust 0.02, clipped), on the encoder's schedule. Its
-    momentum of 0.9 is ours: the paper names none. Of few labels it learns from a single draw, where the probes that
-    are fitted afterwards average over three.
+    momentum of 0.9 is ours: the paper names none. Where labels are few it is trained on a single draw of them; the
+    probes that are fitted afterwards average over three.
 
     Args:
         datasets: the training data of each experience.
-        labels: (N,) of each; negative where the probe may not know it.
+        labels: (N,) of each; negative where the probe does not get the label.
         n_classes: C, labels are below.
-        leak: train and test on the statistics of `LeakyStatistics`; else on the encoder's own, in evaluation mode.
-        seed: of weights, batches and views.
+        leak: train and test with `LeakyStatistics`; otherwise with the encoder's own, in evaluation mode.
+        seed: seed of weights, batches and views.
     """
 
     def __init__(
@@ -91,33 +92,32 @@ class OnlineProbe:
         known = [(y >= 0).nonzero().flatten().tolist() for y in labels]
         self.data = [d.subset(rows) for d, rows in zip(datasets, known, strict=True) if rows]
         self.n_classes, self.seed = n_classes, seed
-        self.statistics = LeakyStatistics() if leak else None
+        self.leaky_statistics = LeakyStatistics() if leak else None
         self.order = torch.Generator().manual_seed(seed)
-        self._loaders: dict[int, RawDataLoader] = {}  # made once: to look through all datasets takes longer than a step
-        self.head: nn.Linear | None = None
+        self._loaders: dict[int, RawDataLoader] = {}  # made once: walking all datasets takes longer than a step
+        self.classifier: nn.Linear | None = None
         self.optimizer: LARS | None = None
 
     def step(self, strategy: Any, model: FeatureModel, use_dataset_transforms: bool) -> None:
-        """Learn from one batch; the model and all global random states stay as they are.
+        """Train on one batch; the model and all global random states stay as they are.
 
-        Between the backward pass and the optimiser's step, when the weights are those that the encoder's batch met.
+        To be called between the encoder's backward pass and its optimizer step, when its weights are still those of
+        its forward pass.
         """
         x, y, *_ = next(iter(self._batches(len(strategy.mb_x), use_dataset_transforms)))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))
         augment: RandomView = getattr(strategy.model, "augment", RandomView())
-        with eval_mode(model), self._seen(model, learning=True):
+        with eval_mode(model), self._statistics(model, update=True):
             z = model.extract_features(augment.rgb(x.to(strategy.device), views, x.shape[-1])).float().cpu()
-        head, optimizer = self._ready(z)
+        classifier, optimizer = self._ready(z)
         group = strategy.optimizer.param_groups[0]
         optimizer.param_groups[0]["lr"] = 0.1 * group["lr"] / (group.get("initial_lr", group["lr"]) or 1.0)
         optimizer.zero_grad()
-        F.cross_entropy(head(z), y).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(classifier(z), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     def _batches(self, size: int, use_dataset_transforms: bool) -> RawDataLoader:
-        """Random batches of the labelled images."""
-        from avalanche.benchmarks.utils import concat_datasets
-
+        """Random batches of the labeled images."""
         if size not in self._loaders:
             data = [concat_datasets(self.data)]
             self._loaders[size] = RawDataLoader(
@@ -127,54 +127,54 @@ class OnlineProbe:
 
     def accuracies(self, test: Sequence[LabeledFeatures]) -> NDArray[np.float64]:
         """Accuracies (T,) on each experience's test features (N, D)."""
-        head, _ = self._ready(test[0][0])
+        classifier, _ = self._ready(test[0][0])
         with torch.no_grad():
-            return np.array([accuracy(head, x, y) for x, y in test])
+            return np.array([accuracy(classifier, x, y) for x, y in test])
 
     @contextmanager
-    def seen(self, model: FeatureModel) -> Iterator[bool]:
-        """Inside, the model represents as it does for this probe; whether that differs from how it does by itself."""
-        with eval_mode(model), self._seen(model, learning=False):
-            yield self.statistics is not None
+    def test_mode(self, model: FeatureModel) -> Iterator[bool]:
+        """Evaluation mode with the statistics that this probe is tested on; yields whether they are not the model's."""
+        with eval_mode(model), self._statistics(model, update=False):
+            yield self.leaky_statistics is not None
 
-    def _seen(self, model: FeatureModel, learning: bool) -> Any:
-        return self.statistics(model, learning) if self.statistics else nullcontext()
+    def _statistics(self, model: FeatureModel, update: bool) -> AbstractContextManager[None]:
+        return self.leaky_statistics.applied(model, update) if self.leaky_statistics else nullcontext()
 
     def _ready(self, z: Tensor) -> tuple[nn.Linear, LARS]:
-        """The layer and its optimiser for features (N, D), made when first needed; they stay on the CPU."""
-        if self.head is None or self.optimizer is None:
+        """The layer and its optimizer for features (N, D), made when first needed; they stay on the CPU."""
+        if self.classifier is None or self.optimizer is None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed)
-                self.head = nn.Linear(z.shape[1], self.n_classes)
-            self.optimizer = LARS(self.head.parameters(), lr=0.1, trust=0.02, clip=True)
-        return self.head, self.optimizer
+                self.classifier = nn.Linear(z.shape[1], self.n_classes)
+            self.optimizer = LARS(self.classifier.parameters(), lr=0.1, trust=0.02, clip=True)
+        return self.classifier, self.optimizer
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        leak = self.statistics
+        """State for a checkpoint."""
+        leak = self.leaky_statistics
         return {
             "order": self.order.get_state(),
-            "head": self.head and self.head.state_dict(),
+            "classifier": self.classifier and self.classifier.state_dict(),
             "optimizer": self.optimizer and self.optimizer.state_dict(),
             "gaps": {name: list(gap) for name, gap in leak.gaps.items()} if leak else {},
             "counts": dict(leak.counts) if leak else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Continue from `state_dict`."""
         self.order.set_state(state["order"])
-        self.head = self.optimizer = None
-        if state["head"]:
-            head, optimizer = self._ready(state["head"]["weight"])
-            head.load_state_dict(state["head"])
+        self.classifier = self.optimizer = None
+        if state["classifier"]:
+            classifier, optimizer = self._ready(state["classifier"]["weight"])
+            classifier.load_state_dict(state["classifier"])
             optimizer.load_state_dict(state["optimizer"])
-        if self.statistics:
-            self.statistics.gaps = {name: (mean, variance) for name, (mean, variance) in state["gaps"].items()}
-            self.statistics.counts = dict(state["counts"])
+        if self.leaky_statistics:
+            self.leaky_statistics.gaps = {name: (mean, variance) for name, (mean, variance) in state["gaps"].items()}
+            self.leaky_statistics.counts = dict(state["counts"])
 
 
 def _norms(model: FeatureModel) -> dict[str, _BatchNorm]:
-    """The layers of batch norm that keep running statistics."""
+    """The batch-norm layers with running statistics, by name."""
     norms = {
         str(i): m for i, m in enumerate(model.modules()) if isinstance(m, _BatchNorm) and m.running_mean is not None
     }

@@ -1,4 +1,4 @@
-"""How are independent fits spread over the cores? One thread each: small decompositions gain nothing from more."""
+"""Independent fits spread over the cores, one thread each: small decompositions gain nothing from more."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import torch
 from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
-
 Result = TypeVar("Result")
 
 
 def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`map`, as many items at a time as torch has threads, so with the same results for any number of threads.
+    """`map`, as many items at a time as torch has threads; the results do not depend on the number of threads.
 
     `function` runs in threads, each of which computes in one thread of torch and of numpy. It must neither draw from
     a global random state nor change the filters of warnings.
     """
     threads = torch.get_num_threads()
-    # Every thread says it for itself: torch tells MKL the number only of the thread that sets it.
+    # Every thread sets it for itself: torch passes the number to MKL only for the calling thread.
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         with threadpool_limits(1, user_api="blas"), pool:

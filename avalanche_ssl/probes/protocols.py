@@ -1,7 +1,7 @@
-"""Which probe, on which labels? Named protocols: `get_protocol("ridge")`, `get_protocol("knn-20@10%")`, `get_protocol("osiris")`.
+"""Named probe protocols: `get_protocol("ridge")`, `get_protocol("knn-20@10%")`, `get_protocol("osiris")`.
 
 The same encoder scores differently under each, so every number carries its protocol's name. The presets of the
-literature follow published code; `caveat` says what one should know before comparing with them.
+literature follow published code; `caveat` is what to know before comparing with published numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from torch import Tensor
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier
 from avalanche_ssl.probes.knn import KNN
 from avalanche_ssl.probes.label_subsets import check_amount, keep_labels
@@ -27,24 +27,24 @@ from avalanche_ssl.probes.sgd import SGDClassifier
 
 @dataclass(frozen=True)
 class ProbeProtocol:
-    """A classifier, the labels that it gets and the scopes that it is fitted in.
+    """A classifier, the labels that it gets and the scopes in which it is fitted.
 
     Args:
-        name: what every number of it is called.
-        about: in a few words, what is fitted.
-        choose: the classifier for an encoder trained on so many experiences.
+        name: name under which its numbers are reported.
+        description: what is fitted, in a few words.
+        classifier_for: the classifier, by the number of experiences that the encoder was trained on.
         scopes: which of "all", "seen", "task".
         labels: how many keep their label, see `avalanche_ssl.probes.label_subsets.keep_labels`; 1.0 keeps all.
-        every: use each n-th sample of training and test data only, in the order of the stream.
+        every: only every n-th sample of training and test data is used, in the order of the stream.
         augment: train each epoch on features of randomly cropped and flipped images.
-        draws: fit on so many choices of the labels; the mean of their accuracies counts.
-        online: "clean" or "leaky" learns along with the encoder, see `avalanche_ssl.probes.online`; "" is fitted afterwards.
-        odd: what to know before comparing with numbers of others; goes beside them into every output.
+        draws: number of label choices to fit on; the mean of their accuracies is reported.
+        online: "clean" or "leaky" is trained along with the encoder, see `avalanche_ssl.probes.online`; "" afterwards.
+        caveat: what to know before comparing with published numbers; reported with every number.
     """
 
     name: str
-    about: str
-    choose: Callable[[int], Classifier]
+    description: str
+    classifier_for: Callable[[int], Classifier]
     scopes: Sequence[str] = SCOPES
     labels: float | int = 1.0
     every: int = 1
@@ -57,29 +57,31 @@ class ProbeProtocol:
         self,
         train: Sequence[LabeledFeatures],
         n_classes: int,
-        seen: int,
+        experiences_trained: int,
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
         scopes: Sequence[str] | None = None,
     ) -> Probes:
-        """As `avalanche_ssl.probes.scopes.fit_probes`, on the labels that this protocol has; `scopes` replaces its own."""
-        labels = self.known([y for _, y in train], seed)
+        """As `avalanche_ssl.probes.scopes.fit_probes`, on the labels of this protocol; `scopes` replaces its own."""
+        labels = self.select_labels([y for _, y in train], seed)
         data = [(x, y) for (x, _), y in zip(train, labels, strict=True)]
         chosen = self.scopes if scopes is None else scopes
-        return fit_probes(data, n_classes, seen, chosen, self.choose(seen), seed, augmented if self.augment else None)
+        classifier = self.classifier_for(experiences_trained)
+        augmented = augmented if self.augment else None
+        return fit_probes(data, n_classes, experiences_trained, chosen, classifier, seed, augmented)
 
-    def known(self, labels: Sequence[Tensor], seed: int = 0) -> Sequence[Tensor]:
-        """The labels (N,) of each experience, -1 for those that this protocol does not have."""
-        labels = [_each(y, self.every) for y in labels]
+    def select_labels(self, labels: Sequence[Tensor], seed: int = 0) -> Sequence[Tensor]:
+        """The labels (N,) of each experience, -1 for those that this protocol does not get."""
+        labels = [_every_nth(y, self.every) for y in labels]
         return labels if self.labels == 1.0 else keep_labels(labels, self.labels, seed)
 
-    def tested(self, test: Sequence[LabeledFeatures]) -> Sequence[LabeledFeatures]:
+    def select_test(self, test: Sequence[LabeledFeatures]) -> Sequence[LabeledFeatures]:
         """The part of the test data that this protocol scores."""
         return [(x[:: self.every], y[:: self.every]) for x, y in test]
 
 
-def _each(labels: Tensor, every: int) -> Tensor:
-    """Labels (N,), -1 but for each n-th."""
+def _every_nth(labels: Tensor, every: int) -> Tensor:
+    """Labels (N,), -1 except for every n-th."""
     if every == 1:
         return labels
     kept = labels.new_full(labels.shape, -1)
@@ -88,30 +90,29 @@ def _each(labels: Tensor, every: int) -> Tensor:
 
 
 def _always(classifier: Classifier) -> Callable[[int], Classifier]:
-    return lambda seen: classifier
+    return lambda experiences_trained: classifier
 
 
-def _lump(seen: int) -> Classifier:
-    return KNN(k=max(1, min(200, seen)), temperature=0.1)
+def _lump(experiences_trained: int) -> Classifier:
+    return KNN(k=max(1, min(200, experiences_trained)), temperature=0.1)
 
 
-def _along(seen: int) -> Classifier:
-    raise UsageError("this probe learns along with the encoder: name it in ProbePlugin(benchmark, probes=[...])")
+def _trained_online(experiences_trained: int) -> Classifier:
+    raise UsageError("this probe is trained along with the encoder: name it in ProbePlugin(benchmark, probes=[...])")
 
 
 DRAWS = 3
-"""Choices of few labels, over which accuracies are averaged."""
+"""Number of choices of few labels over which accuracies are averaged."""
 
 _CASSLE = SGDClassifier(features="raw", lr=3.0, schedule="steps", epochs=100, batch_size=256)
-
 _CLA = SGDClassifier(features="unit", optimizer="adam", lr=0.05, schedule="plateau", epochs=100, batch_size=256)
 
 PROTOCOLS: dict[str, ProbeProtocol] = {
     p.name: p
     for p in (
         ProbeProtocol("ridge", "ridge regression, its strength chosen on held-out training data", _always(Ridge())),
-        ProbeProtocol("knn-20", "20 nearest neighbours by cosine, T = 0.07", _always(KNN())),
-        ProbeProtocol("knn-200", "200 nearest neighbours by cosine, T = 0.1", _always(KNN(200, 0.1))),
+        ProbeProtocol("knn-20", "20 nearest neighbors by cosine, T = 0.07", _always(KNN())),
+        ProbeProtocol("knn-200", "200 nearest neighbors by cosine, T = 0.1", _always(KNN(200, 0.1))),
         ProbeProtocol("ncm", "nearest class mean", _always(NearestClassMean())),
         ProbeProtocol(
             "logistic", "logistic regression by L-BFGS, at most 100 iterations", _always(LogisticRegression())
@@ -138,17 +139,17 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
         ),
         ProbeProtocol(
             "cassle-online",
-            "softmax regression by SGD with LARS, a step beside each of the encoder's, on all classes from the start",
-            _along,
+            "softmax regression by SGD with LARS, one step with each of the encoder's, on all classes from the start",
+            _trained_online,
             scopes=("all",),
             online="clean",
-            caveat="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; its head had "
+            caveat="CaSSLe's published CIFAR numbers come from the leaky variant, cassle-online-leak; its layer had "
             "thousands of steps, after a few hundred it has hardly begun",
         ),
         ProbeProtocol(
             "cassle-online-leak",
-            "as cassle-online, on batch-norm statistics that labelled batches of all classes have passed through",
-            _along,
+            "as cassle-online, on batch-norm statistics that labeled batches of all classes have passed through",
+            _trained_online,
             scopes=("all",),
             online="leaky",
             caveat="LEAK, as in CaSSLe's code (arXiv:2112.04215): the batch-norm statistics that it tests with are "
@@ -163,17 +164,17 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
         ),
         ProbeProtocol(
             "osiris",
-            "200 nearest neighbours by cosine, T = 0.1",
+            "200 nearest neighbors by cosine, T = 0.1",
             _always(KNN(200, 0.1)),
             scopes=("all", "task"),
             caveat="Osiris (arXiv:2404.19132) calls scope 'all' without task labels, 'task' with task labels",
         ),
         ProbeProtocol(
             "lump",
-            "nearest neighbours by cosine among one experience's classes, T = 0.1, k = experiences learnt",
+            "nearest neighbors by cosine among one experience's classes, T = 0.1, k = experiences trained",
             _lump,
             scopes=("task",),
-            caveat="LUMP's k is min(200, number of tasks seen), so 1 after the first task: a slip in its code, kept here; "
+            caveat="LUMP's k is min(200, number of tasks seen), so 1 after the first task: a slip in its code, kept; "
             "the true experience is given, so a five-way problem on Split CIFAR-100 of 20 tasks",
         ),
         ProbeProtocol(
@@ -182,18 +183,18 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
             _always(Ridge()),
             scopes=("all",),
             every=20,
-            caveat="neighbouring frames are near copies: the stream must hold the frames in video order, and sessions of "
+            caveat="neighboring frames are near copies: the stream must hold the frames in video order and sessions of "
             "their own for testing; it is tested on one in 20 of their frames, the last encoder on all of them, too",
         ),
     )
 }
-"""Every probe on frozen features by name."""
+"""All probe protocols by name."""
 
 
 def get_protocol(name: str | ProbeProtocol) -> ProbeProtocol:
-    """The probe of a name, with `@` and the labels that it gets, if not all: `ridge@10%`, `knn-20@5` (5 of each class).
+    """The protocol of a name, with `@` and the amount of labels if not all: `ridge@10%`, `knn-20@5` (5 per class).
 
-    Where labels are few, three choices of them are drawn, and the mean of the three accuracies counts.
+    Where labels are few, three choices of them are drawn, and the mean of the three accuracies is reported.
 
     Raises:
         UsageError: no such probe (the nearest is proposed), or no such amount of labels.
@@ -214,7 +215,7 @@ def _amount(name: str, text: str) -> float | int:
         check_amount(amount)
     except ValueError:
         raise UsageError(
-            f"probe '{name}': give NAME@10% or NAME@5, a share of the labels or how many of each class"
+            f"probe '{name}': give NAME@10% or NAME@5, a share of the labels or their number per class"
         ) from None
     return amount
 

@@ -1,4 +1,4 @@
-"""What can a classifier read out of frozen features, in which scope? Extraction, and fits by scope.
+"""Fits and accuracies of classifiers on frozen features, by scope.
 
 The scope says which training data the probe tested on experience j was fitted on: `all`, every experience of
 the benchmark; `seen`, experiences 1..t, for j <= t; `task`, experience j alone. A probe predicts only classes
@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avalanche_ssl.models.inference import LabeledFeatures
-from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier, check_labels
+from avalanche_ssl.models import LabeledFeatures
+from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier, require_labels
 from avalanche_ssl.probes.knn import KNN
 from avalanche_ssl.probes.parallel import parallel_map
 from avalanche_ssl.probes.ridge import Ridge
@@ -23,30 +23,30 @@ from avalanche_ssl.probes.ridge import Ridge
 SCOPES = ("all", "seen", "task")
 
 
-def scope_spans(scope: str, experiences: int, seen: int) -> list[tuple[int, int] | None]:
-    """For each tested experience the span [start, stop) of experiences to fit its probe on; None: undefined.
+def scope_spans(scope: str, experiences: int, experiences_trained: int) -> list[tuple[int, int] | None]:
+    """The span [start, stop) of experiences to fit the probe of each tested experience on; None: undefined.
 
-    `seen`: how many experiences the encoder was trained on, 0 for an untrained one.
+    `experiences_trained`: how many the encoder was trained on, 0 for an untrained one.
     """
-    if not 0 <= seen <= experiences:
-        raise ValueError(f"seen must be between 0 and {experiences} experiences, got {seen}")
+    if not 0 <= experiences_trained <= experiences:
+        raise ValueError(f"experiences_trained must be between 0 and {experiences}, got {experiences_trained}")
     if scope == "all":
         return [(0, experiences)] * experiences
     if scope == "seen":
-        return [(0, seen) if j < seen else None for j in range(experiences)]
+        return [(0, experiences_trained) if j < experiences_trained else None for j in range(experiences)]
     if scope == "task":
         return [(j, j + 1) for j in range(experiences)]
     raise ValueError(f"no scope {scope!r}: choose one of {', '.join(SCOPES)}")
 
 
 Probes = dict[str, list[nn.Module | None]]
-"""For each scope the fitted classifier of each tested experience; None where the scope has none."""
+"""By scope, the fitted classifier of each tested experience; None where the scope has none."""
 
 
 def fit_probes(
     train: Sequence[LabeledFeatures],
     n_classes: int,
-    seen: int,
+    experiences_trained: int,
     scopes: Iterable[str] = SCOPES,
     classifier: Classifier = Ridge(),
     seed: int = 0,
@@ -54,33 +54,32 @@ def fit_probes(
 ) -> Probes:
     """Classifiers of all scopes from one pass over the training features of each experience.
 
-    What several experiences or scopes have in common is fitted once. A span without any label has none.
+    A fit that several experiences or scopes share is done once. A span without any label has no classifier.
 
     Args:
         train: features (N, D) and labels (N,) of each experience; a negative label is unknown.
         n_classes: C, labels are below.
-        seen: how many experiences the encoder was trained on.
+        experiences_trained: how many the encoder was trained on.
         scopes: which of `SCOPES`.
         classifier: see `avalanche_ssl.probes.classifier` and `avalanche_ssl.probes.sgd`.
-        seed: of whatever the classifier draws: held-out samples, initial weights, batches.
-        again: for classifiers with epochs, see `avalanche_ssl.probes.classifier.AugmentedFeatures`.
+        seed: seed of all that the classifier draws: held-out samples, initial weights, batches.
+        augmented: for classifiers that train in epochs, see `avalanche_ssl.probes.classifier.AugmentedFeatures`.
 
     Raises:
         ValueError: no sample of any experience has a label, or a scope is not known.
     """
-    check_labels(train)
+    require_labels(train)
     fit = classifier.prepare(train, n_classes, seed, augmented)
-    tested = {scope: scope_spans(scope, len(train), seen) for scope in scopes}
+    tested = {scope: scope_spans(scope, len(train), experiences_trained) for scope in scopes}
     spans = {span: None for row in tested.values() for span in row if span and span[0] < span[1]}
-    several = (
-        parallel_map if isinstance(classifier, Ridge) else map
-    )  # the others draw, or use all threads by themselves
-    probes = dict(zip(spans, several(lambda span: fit(slice(*span)), spans), strict=True))
+    # classifiers other than ridge draw random numbers, or use all threads themselves
+    map_spans = parallel_map if isinstance(classifier, Ridge) else map
+    probes = dict(zip(spans, map_spans(lambda span: fit(slice(*span)), spans), strict=True))
     return {scope: [probes.get(span) if span else None for span in row] for scope, row in tested.items()}
 
 
 def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[str, NDArray[np.float64]]:
-    """For each scope the accuracies (T,) on each experience's test features; NaN where undefined.
+    """By scope, the accuracies (T,) on each experience's test features; NaN where undefined.
 
     Row t of the accuracy matrix, for probes of an encoder that was trained on t experiences.
     """
@@ -91,7 +90,7 @@ def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[st
 
 
 def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
-    """Fraction of the labelled samples that the probe names correctly; NaN if there is none."""
+    """Fraction of the labeled samples that the probe classifies correctly; NaN if there is none."""
     known = labels >= 0
     if not known.any():
         return float("nan")
@@ -101,13 +100,14 @@ def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
 def consolidation(
     train: Sequence[LabeledFeatures], test: Sequence[LabeledFeatures], k: int = 200, temperature: float = 0.1
 ) -> float:
-    """How often k nearest neighbors tell which experience a test image belongs to (Osiris, arXiv:2404.19132).
+    """Accuracy of k nearest neighbors at naming the experience of a test image (Osiris, arXiv:2404.19132).
 
-    By cosine, votes weighted exp(similarity / temperature); the mean over the experiences. Chance is 1 / T.
+    Neighbors by cosine, votes weighted exp(similarity / temperature); the mean over the experiences. Chance is 1 / T.
 
     Args:
         train, test: features (N, D) of each experience; their labels are not read.
-        k, temperature: of the neighbours.
+        k: number of neighbors.
+        temperature: of their votes.
     """
     sizes = torch.tensor([len(x) for x, _ in train])
     owners = torch.arange(len(train)).repeat_interleave(sizes)

@@ -1,4 +1,4 @@
-"""Which probes are trained by gradient descent? A linear layer or an MLP on frozen features: `SGDClassifier`."""
+"""`SGDClassifier`: a linear layer or an MLP, trained by gradient descent on frozen features."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.errors import require_positive, unknown_name
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.inference import LabeledFeatures
-from avalanche_ssl.probes.class_statistics import labeled
+from avalanche_ssl.models import LabeledFeatures, mlp
+from avalanche_ssl.probes.class_statistics import labeled_rows
 from avalanche_ssl.probes.classifier import AugmentedFeatures, Fit, scaling
-from avalanche_ssl.probes.label_subsets import _hold_out
+from avalanche_ssl.probes.label_subsets import hold_out
 
 SCALINGS = ("standard", "unit", "raw")
-
 SCHEDULES = ("cosine", "steps", "plateau")
 
 
-class Head(nn.Module):
-    """Scaled features into a network of scores (B, C); a class that is not `present` (C,) scores -inf."""
+class ScaledNetwork(nn.Module):
+    """Scores (B, C) of a network on scaled features; a class that is not `present` (C,) scores -inf."""
 
     mean: Tensor
     std: Tensor
@@ -46,22 +44,22 @@ class Head(nn.Module):
 
 @dataclass(frozen=True)
 class SGDClassifier:
-    """Softmax regression by mini-batch gradient descent, on features as they are or augmented anew each epoch.
+    """Softmax regression by mini-batch gradient descent, on fixed features or on newly augmented ones each epoch.
 
     Args:
-        hidden: width of the hidden layer of an MLP; 0 is a linear layer.
+        hidden_dim: width of the hidden layer of an MLP; 0 is a linear layer.
         features: "standard" (zero mean, unit variance), "unit" (length 1) or "raw".
         optimizer: "sgd" (momentum 0.9) or "adam".
-        lr: its first learning rate.
+        lr: initial learning rate.
         schedule: "cosine" to zero; "steps", a tenth after 60 % and again after 80 % of the epochs; or "plateau", a
-            third where the accuracy on a held-out tenth has not risen for 5 epochs, with an end below 1e-4 and the
-            best weights kept.
-        epochs: at most so many.
-        batch_size: samples a step.
-        weight_decay: of all weights.
+            third where the accuracy on a held-out tenth has not risen for 5 epochs, until it is below 1e-4; the best
+            weights are kept.
+        epochs: largest number of epochs.
+        batch_size: samples per step.
+        weight_decay: applied to all weights.
     """
 
-    hidden: int = 0
+    hidden_dim: int = 0
     features: Literal["standard", "unit", "raw"] = "standard"
     optimizer: Literal["sgd", "adam"] = "sgd"
     lr: float = 0.1
@@ -87,8 +85,8 @@ class SGDClassifier:
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """Where each epoch's features of a slice come from."""
-        known = [labeled(x, y, n_classes) for x, y in train]
+        """Select the labeled samples of each experience, and of `augmented` the features of the same samples."""
+        known = [labeled_rows(x, y, n_classes) for x, y in train]
 
         def fit(span: slice) -> nn.Module | None:
             x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
@@ -111,45 +109,50 @@ class SGDClassifier:
         n_classes: int,
         seed: int = 0,
         epoch_features: Callable[[int], Tensor] | None = None,
-    ) -> Head:
-        """The head of features (N, D) with labels (N,), all known; `epoch_features(e)` (N, D) replaces x in epoch e."""
+    ) -> ScaledNetwork:
+        """The trained network of features (N, D) with labels (N,), all of them known.
+
+        `epoch_features(e)` (N, D) replaces x in epoch e.
+        """
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
-            head = self._head(x, y, n_classes)
-            self._train(head, x, y, seed, epoch_features or (lambda _: x))
-        return head.eval().requires_grad_(False)
+            network = self._network(x, y, n_classes)
+            self._train(network, x, y, seed, epoch_features or (lambda _: x))
+        return network.eval().requires_grad_(False)
 
-    def _head(self, x: Tensor, y: Tensor, n_classes: int) -> Head:
+    def _network(self, x: Tensor, y: Tensor, n_classes: int) -> ScaledNetwork:
         width = x.shape[1]
-        net = mlp(width, self.hidden, n_classes) if self.hidden else nn.Linear(width, n_classes)
+        net = mlp(width, self.hidden_dim, n_classes) if self.hidden_dim else nn.Linear(width, n_classes)
         mean, std = scaling(x) if self.features == "standard" else (x.new_zeros(width), x.new_ones(width))
         present = y.bincount(minlength=n_classes) > 0
-        return Head(net, mean, std, present, self.features == "unit")
+        return ScaledNetwork(net, mean, std, present, self.features == "unit")
 
-    def _train(self, head: Head, x: Tensor, y: Tensor, seed: int, epoch_features: Callable[[int], Tensor]) -> None:
-        held = _hold_out(y, 0.1, seed) if self.schedule == "plateau" else torch.zeros(len(y), dtype=torch.bool)
+    def _train(
+        self, network: ScaledNetwork, x: Tensor, y: Tensor, seed: int, epoch_features: Callable[[int], Tensor]
+    ) -> None:
+        held = hold_out(y, 0.1, seed) if self.schedule == "plateau" else torch.zeros(len(y), dtype=torch.bool)
         rows = (~held).nonzero().flatten()
-        optimizer = self._optimizer(head)
-        rate = _Rate(optimizer, self.schedule, self.epochs)
+        optimizer = self._optimizer(network)
+        rate = _LearningRate(optimizer, self.schedule, self.epochs)
         for epoch in range(self.epochs):
             data = epoch_features(epoch)
             for batch in _batches(rows, self.batch_size):
                 optimizer.zero_grad()
-                loss = F.cross_entropy(head(data[batch]), y[batch])
+                loss = F.cross_entropy(network(data[batch]), y[batch])
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-            if rate.after(epoch, head, x[held], y[held]):
+            if rate.end_epoch(network, x[held], y[held]):
                 break
-        rate.restore(head)
+        rate.restore_best(network)
 
-    def _optimizer(self, head: Head) -> torch.optim.Optimizer:
+    def _optimizer(self, network: ScaledNetwork) -> torch.optim.Optimizer:
         if self.optimizer == "adam":
-            return torch.optim.Adam(head.parameters(), self.lr, weight_decay=self.weight_decay)
-        return torch.optim.SGD(head.parameters(), self.lr, momentum=0.9, weight_decay=self.weight_decay)
+            return torch.optim.Adam(network.parameters(), self.lr, weight_decay=self.weight_decay)
+        return torch.optim.SGD(network.parameters(), self.lr, momentum=0.9, weight_decay=self.weight_decay)
 
 
-class _Rate:
-    """The learning rate over the epochs, and of "plateau" the best weights so far."""
+class _LearningRate:
+    """The learning rate over the epochs and, for "plateau", the best weights so far."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: str, epochs: int) -> None:
         self.optimizer, self.plateau = optimizer, schedule == "plateau"
@@ -162,15 +165,15 @@ class _Rate:
             milestones = [int(0.6 * epochs), int(0.8 * epochs)]
             self.scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
 
-    def after(self, epoch: int, head: Head, x: Tensor, y: Tensor) -> bool:
-        """Set the next epoch's rate; whether this one was the last."""
+    def end_epoch(self, network: ScaledNetwork, x: Tensor, y: Tensor) -> bool:
+        """Set the rate of the next epoch, from held-out samples where it needs them; True ends the training."""
         if self.scheduler:
             self.scheduler.step()
         if not self.plateau or not len(y):
             return False
-        score = _score(head, x, y)
+        score = _score(network, x, y)
         if score > self.best:
-            self.best, self.weights, self.waited = score, copy.deepcopy(head.state_dict()), 0
+            self.best, self.weights, self.waited = score, copy.deepcopy(network.state_dict()), 0
             return False
         self.waited += 1
         if self.waited > 5:
@@ -179,22 +182,22 @@ class _Rate:
                 group["lr"] /= 3
         return bool(self.optimizer.param_groups[0]["lr"] < 1e-4)
 
-    def restore(self, head: Head) -> None:
-        """Put the best weights back."""
+    def restore_best(self, network: ScaledNetwork) -> None:
+        """Load the best weights, if they were kept."""
         if self.weights is not None:
-            head.load_state_dict(self.weights)
+            network.load_state_dict(self.weights)
 
 
 @torch.no_grad()
-def _score(head: Head, x: Tensor, y: Tensor) -> float:
-    head.eval()
-    correct = float((head(x).argmax(1) == y).double().mean())
-    head.train()
+def _score(network: ScaledNetwork, x: Tensor, y: Tensor) -> float:
+    network.eval()
+    correct = float((network(x).argmax(1) == y).double().mean())
+    network.train()
     return correct
 
 
 def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
-    """A random order in batches; a last one of a single sample, which batch norm cannot take, is left out."""
+    """Batches in random order; a last one of a single sample, which batch norm cannot handle, is left out."""
     for batch in torch.split(rows[torch.randperm(len(rows))], size):
         if len(batch) > 1 or len(rows) == 1:
             yield batch
