@@ -1,4 +1,4 @@
-"""How does the package tell a user about a mistake?"""
+"""Errors that name the value and the remedy, and checks that raise them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import inf
 
 
 class UsageError(ValueError):
-    """An expected mistake of the user: one line that names the value and the remedy.
+    """A mistake of the user that was expected: one line with the value and the remedy.
 
-    Command lines print it without a traceback and exit with status 2.
+    Commands print it without a traceback and exit with status 2.
     """
 
 
@@ -27,7 +27,7 @@ def require_positive(**settings: float) -> None:
     """Refuse settings that are not above 0.
 
     Raises:
-        UsageError: names the first such setting and its value.
+        UsageError: the first such setting, with its value.
     """
     for name, value in settings.items():
         if not value > 0:
@@ -38,7 +38,7 @@ def require_range(low: float, high: float = inf, **settings: float) -> None:
     """Refuse settings that are not in [low, high].
 
     Raises:
-        UsageError: names the first such setting and its value.
+        UsageError: the first such setting, with its value.
     """
     for name, value in settings.items():
         if not low <= value <= high:

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and lock folders."""
+"""Write files whole or not at all, and lock folders against other processes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from typing import IO
 from avalanche_ssl.errors import UsageError
 
 
-def previous(path: Path) -> Path:
-    """Where the checkpoint before the one at `path` is kept."""
-    return path.with_name(path.name + ".previous")
-
-
 @contextmanager
-def replacing(path: Path, keep: bool = False) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends well; a crash before leaves `path` as it was.
+def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` when the block ends well; a crash before leaves `path` as it was.
 
     Args:
-        path: what is replaced.
-        keep: keep the replaced file as `previous(path)`.
+        path: the file to be replaced.
+        keep: where the replaced file is kept; None drops it.
 
     Raises:
         UsageError: the disk is full, or refuses for another reason.
@@ -34,7 +29,7 @@ def replacing(path: Path, keep: bool = False) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         if keep and path.exists():
-            os.replace(path, previous(path))
+            os.replace(path, keep)
         os.replace(part, path)
         _sync_folder(path.parent)
     except BaseException as error:
@@ -48,7 +43,7 @@ def replacing(path: Path, keep: bool = False) -> Iterator[IO[bytes]]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the new names to the disk; not every system can."""
+    """Force the names in a folder to the disk, on systems that can."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -59,10 +54,10 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes off a folder; however this one ends, the lock ends with it.
+    """Lock a folder, or refuse if another process has locked it; the lock ends with this process at the latest.
 
     Raises:
-        UsageError: another process has it.
+        UsageError: another process holds the lock.
     """
     try:
         import fcntl
@@ -86,8 +81,11 @@ def _holder(file: IO[str]) -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process converts into the folder."""
+def locked_when_free(folder: Path) -> Iterator[None]:
+    """Wait until no other process holds this lock on a folder, and hold it; where there are no locks, go on at once.
+
+    It leaves no file in the folder, and is independent of the lock of `locked`.
+    """
     try:
         import fcntl
 

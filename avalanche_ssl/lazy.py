@@ -1,4 +1,4 @@
-"""Names of a package that are imported when first used: torch and Avalanche take seconds to load."""
+"""Names of a package that are imported when first used, since torch and Avalanche take seconds to load."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -9,8 +9,8 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
     """The `__getattr__` (PEP 562) of a package.
 
     Args:
-        package: its name.
-        modules: the module, relative to the package, that defines each name.
+        package: name of the package.
+        modules: for each name, the module that defines it, relative to the package.
     """
 
     def get(name: str) -> Any:

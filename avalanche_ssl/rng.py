@@ -1,4 +1,4 @@
-"""Global and generator-based randomness: capture, restore, isolate, draw."""
+"""Randomness: capture, restore, isolate and seed the global random states; uniform numbers of a generator."""
 
 from __future__ import annotations
 
@@ -11,6 +11,62 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+RandomStates = dict[str, Any]
+"""States of the global generators of Python, NumPy and torch, as tensors and plain values."""
+
+
+def capture(cuda: bool = True) -> RandomStates:
+    """The states of the global generators; with `cuda`, those of all GPUs too if CUDA is in use."""
+    numpy = np.random.get_state(legacy=False)
+    assert isinstance(numpy, dict)
+    return {
+        "python": random.getstate(),
+        "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if cuda and torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+    }
+
+
+def restore(states: RandomStates) -> None:
+    """Put the global generators back to where `capture` found them."""
+    random.setstate(states["python"])
+    words = np.asarray(states["numpy"]["state"]["key"], np.uint32)
+    np.random.set_state(states["numpy"] | {"state": {"key": words, "pos": states["numpy"]["state"]["pos"]}})
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Restore the global random states when the block ends."""
+    before = capture()
+    try:
+        yield
+    finally:
+        restore(before)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global random states of the CPU, and restore them when the block ends."""
+    before = capture(cuda=False)
+    seed_all(seed, cuda=False)
+    try:
+        yield
+    finally:
+        restore(before)
+
+
+def seed_all(seed: int, cuda: bool = True) -> None:
+    """Seed the global generators of Python, NumPy and torch; with `cuda`, those of all GPUs too."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if cuda:
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
 
 def uniform(
     shape: Sequence[int],
@@ -19,53 +75,7 @@ def uniform(
     generator: Generator | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Uniform float32 numbers in [low, high), drawn where the generator lives and then moved to `device`."""
+    """Uniform float32 numbers in [low, high), drawn on the generator's device and then moved to `device`."""
     source = device if generator is None else generator.device
     numbers = torch.rand(shape, generator=generator, device=source, dtype=torch.float32)
     return numbers.mul_(high - low).add_(low).to(device, non_blocking=True)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Global random states of this seed on the CPU; what they were is restored after."""
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-
-
-def _random_state(strategy: Any) -> dict[str, Any]:
-    numpy = np.random.get_state(legacy=False)
-    assert isinstance(numpy, dict)
-    return {
-        "python": random.getstate(),
-        "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
-        "views": strategy.view_generator.get_state(),
-        "order": strategy.order_generator.get_state(),
-    }
-
-
-def _set_random_state(strategy: Any, state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    words = np.asarray(state["numpy"]["state"]["key"], np.uint32)
-    np.random.set_state(state["numpy"] | {"state": {"key": words, "pos": state["numpy"]["state"]["pos"]}})
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
-    strategy.view_generator.set_state(state["views"])
-    strategy.order_generator.set_state(state["order"])
-
-
-def _seed(seed: int) -> None:
-    """Of what Avalanche draws from the global random states, such as the images that a replay memory keeps."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

@@ -15,14 +15,14 @@ from typing import IO, Any
 import torch
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.files import previous, replacing
+from avalanche_ssl.files import replacing
 
 State = dict[str, Any]
 """Names to tensors, numbers, strings, None, and dicts, lists, tuples of them."""
 
 MAGIC = b"avalanche-ssl checkpoint\n"
 
-VERSION = 1
+VERSION = 2
 """Of what the state holds; raised when older files can no longer be read."""
 
 _DIGEST = hashlib.sha256().digest_size
@@ -32,13 +32,18 @@ class DamagedError(UsageError):
     """A checkpoint file is not what was written."""
 
 
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(path.name + ".previous")
+
+
 def write(path: Path, state: State) -> None:
     """Replace the checkpoint at `path`, and keep the replaced one as `previous(path)`.
 
     Raises:
         UsageError: the disk is full, or refuses for another reason; what `latest` finds is as it was.
     """
-    with replacing(path, keep=True) as file:
+    with replacing(path, keep=previous(path)) as file:
         sink = _Hashed(file)
         sink.write(MAGIC)
         torch.save(state | {"version": VERSION}, sink)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.utils import ParamData
 from torch import Tensor
 
-from avalanche_ssl.data.traversal import walk
+from avalanche_ssl.data.traversal import leaf_datasets
 from avalanche_ssl.errors import UsageError
 
 REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
@@ -43,7 +43,7 @@ class StreamIndex:
 
     def positions(self, dataset: Any) -> Tensor:
         """Where the images of a dataset stand in the stream, (N,) long; UsageError if one does not."""
-        leaves, leaf, index = walk(dataset)
+        leaves, leaf, index = leaf_datasets(dataset)
         known, places = self._known()
         found = np.empty(len(index), np.int64)
         try:
@@ -61,7 +61,7 @@ class StreamIndex:
     def _known(self) -> tuple[list[Any], list[dict[int, int]]]:
         """The datasets below the stream and, for each, where its items stand in the stream."""
         if self._places is None:
-            leaves, leaf, index = walk(self.whole)
+            leaves, leaf, index = leaf_datasets(self.whole)
             places: list[dict[int, int]] = [{} for _ in leaves]
             for position, (number, at) in enumerate(zip(leaf.tolist(), index.tolist(), strict=True)):
                 places[number].setdefault(at, position)

@@ -10,10 +10,10 @@ from avalanche.training.plugins.clock import Clock
 from avalanche.training.templates.base_sgd import PeriodicEval
 from torch import nn
 
+from avalanche_ssl import rng
 from avalanche_ssl.checkpointing.file_format import State
 from avalanche_ssl.checkpointing.serialization import StreamIndex, deserialize, serialize
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.rng import _random_state, _set_random_state
 
 REMEMBERS: dict[type, Sequence[str]] = {
     avalanche_plugins.EvaluationPlugin: ("metrics", "all_metric_results", "last_metric_results"),
@@ -82,6 +82,20 @@ def restore(strategy: Any, state: State, stream: StreamIndex) -> None:
     for plugin, (_, saved) in zip(strategy.plugins, state["plugins"], strict=True):
         _load_plugin(plugin, copy.deepcopy(saved), stream)  # plugins write into their tensors
     _set_random_state(strategy, state["random"])
+
+
+def _random_state(strategy: Any) -> dict[str, Any]:
+    return {
+        "global": rng.capture(),
+        "views": strategy.view_generator.get_state(),
+        "order": strategy.order_generator.get_state(),
+    }
+
+
+def _set_random_state(strategy: Any, state: dict[str, Any]) -> None:
+    rng.restore(state["global"])
+    strategy.view_generator.set_state(state["views"])
+    strategy.order_generator.set_state(state["order"])
 
 
 def _remembers(plugin: Any) -> Sequence[str]:

@@ -62,7 +62,7 @@ def check_method(method: Method, images: Tensor | None = None) -> None:
         found = f"{images.dtype} {tuple(images.shape)}"
         raise UsageError(f"check_method needs 6 or more different raw images, uint8 (B, C, H, W), not {found}")
     for check in CHECKS:
-        with _own_randomness(device):
+        with _own_randomness():
             try:
                 check(_trial(method), images.clone())
             except Exception as error:

@@ -1,15 +1,14 @@
 """Trial images, trial steps and comparisons that the checks share."""
 
 import copy
-import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avalanche_ssl import rng
 from avalanche_ssl.checks.snapshot import Snapshot, attributes, changed, describe, tensors
 from avalanche_ssl.methods.base import Method, Outputs
 
@@ -70,11 +69,7 @@ def _rewound(method: Method) -> Method:
 
 def _seeded(method: Method) -> Method:
     """The method itself, its generator at the start, as is the global one (of dropout in an encoder)."""
-    random.seed(SEED)
-    np.random.seed(SEED)
-    torch.default_generator.manual_seed(SEED)
-    if next(method.parameters()).is_cuda:
-        torch.cuda.manual_seed(SEED)
+    rng.seed_all(SEED, cuda=next(method.parameters()).is_cuda)
     return _rewound(method)
 
 
@@ -126,8 +121,7 @@ def _held(method: Method, statistics: bool = True) -> Snapshot:
 def _all(method: Method) -> Snapshot:
     """What it holds, and all states of randomness."""
     own = {"generator": method.generator.get_state()} if method.generator else {}
-    device_of = next(method.parameters())
-    return _held(method) | own | _global_randomness(device_of)
+    return _held(method) | own | _global_randomness()
 
 
 def _shapes(method: Method) -> Snapshot:
@@ -162,21 +156,15 @@ def _mostly_nearest(a: Tensor, b: Tensor) -> bool:
     return bool((unknown_name == torch.arange(len(b), device=b.device)).float().mean() > 0.5)
 
 
-def _global_randomness(images: Tensor) -> Snapshot:
-    states: Snapshot = {"torch's global generator": torch.get_rng_state()}
-    states |= {"numpy's global generator": np.random.get_state(), "python's global generator": random.getstate()}
-    return states | ({"CUDA's global generator": torch.cuda.get_rng_state(images.device)} if images.is_cuda else {})
+def _global_randomness() -> Snapshot:
+    states = rng.capture()
+    on_gpus = {f"the global generator of cuda:{i}": state for i, state in enumerate(states.pop("cuda"))}
+    return {f"{name}'s global generator": state for name, state in states.items()} | on_gpus
 
 
 @contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
+def _own_randomness() -> Iterator[None]:
     """Leave the global generators as they were; on CUDA, with repeatable convolutions."""
-    numbers, arrays = random.getstate(), np.random.get_state()
-    devices = [device] if device.type == "cuda" else []
     repeatable = torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
-    try:
-        with torch.random.fork_rng(devices), repeatable:
-            yield
-    finally:
-        random.setstate(numbers)
-        np.random.set_state(arrays)
+    with rng.isolated(), repeatable:
+        yield

@@ -100,9 +100,9 @@ def randomness_comes_from_the_generator(method: Method, images: Tensor) -> None:
         "update": lambda model: model.update(outputs) or tensors(model),  # type: ignore[func-returns-value]
     }
     for name, call in calls.items():
-        before = _global_randomness(images)
+        before = _global_randomness()
         first = call(_rewound(method))
-        _unchanged(before, _global_randomness(images), f"{name} draws from", remedy)
+        _unchanged(before, _global_randomness(), f"{name} draws from", remedy)
         again = call(_rewound(twin))
         _unchanged(first, again, f"{name} does not repeat with the same state of the generator:", remedy)
 

@@ -1,4 +1,4 @@
-"""How do raw images reach the method, a whole batch at a time?"""
+"""Mini-batches of raw images, gathered from arrays at once or decoded by worker processes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
-from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, resolve, source
+from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, make_reader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.rng import _seeded
-
-__all__ = ["RawDataLoader", "from_replay", "resolve"]
+from avalanche_ssl.rng import seeded
 
 Plan = list["BatchPlan"]
 
@@ -25,27 +23,25 @@ class BatchPlan(NamedTuple):
     """One batch of an epoch."""
 
     positions: list[Tensor]
-    """To take from each dataset."""
+    """The positions to take from each dataset."""
     seed: int
-    """Of random transforms, so that a batch is the same whoever makes it, and whatever was made before it."""
+    """Seed of random transforms, so that a batch is the same in whichever process and order it is made."""
 
 
 class RawDataLoader:
     """Mini-batches (x, y, t) of raw images: x (B, C, H, W) uint8, class labels y (B,), task labels t (B,).
 
-    y is -1 and t is 0 where a dataset has none. With several datasets a batch joins `batch_sizes[0]` images
-    of the first, which sets the length of the epoch, and `batch_sizes[k]` of each other (all of it, if it
-    is smaller), reshuffled whenever it runs out; no image comes twice in a batch. The order of an epoch is
-    drawn from `generator` (torch's own if None) when the epoch starts. `position` says between two batches where
-    the epoch stands, and `start_at` makes the next epoch the rest of that one.
+    y is -1 and t is 0 where a dataset has none. With several datasets a batch concatenates `batch_sizes[0]` images of
+    the first, which sets the length of the epoch, and `batch_sizes[k]` of each other (all of it, if it is smaller),
+    reshuffled whenever it runs out; no image comes twice in a batch. The order of an epoch is drawn from `generator`
+    (torch's own if None) when the epoch starts. Between two batches, `position` returns where the epoch stands, and
+    `start_at` makes the next epoch the rest of that one.
 
-    Images that lie in arrays are gathered at once. All others are read one by one, by `num_workers`
-    processes, with the dataset's transforms removed; both ways give the same pixels. `use_dataset_transforms=True`
-    keeps the transforms.
+    Images that lie in arrays are gathered at once. All others are read one by one, by `num_workers` processes, without
+    the dataset's transforms; both ways give the same pixels. `use_dataset_transforms=True` keeps the transforms.
 
-    The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. A
-    single image without company cannot be learnt from: it is skipped with a warning. `drop_last=False`
-    keeps all.
+    The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. A batch of a
+    single image cannot be trained on: it is skipped with a warning. `drop_last=False` keeps all.
     """
 
     def __init__(
@@ -62,32 +58,34 @@ class RawDataLoader:
         if len(datasets) != len(batch_sizes) or not datasets or min(batch_sizes) < 1:
             raise UsageError(f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}")
         filled = [
-            (source(d, use_dataset_transforms), size) for d, size in zip(datasets, batch_sizes, strict=True) if len(d)
+            (make_reader(d, use_dataset_transforms), size)
+            for d, size in zip(datasets, batch_sizes, strict=True)
+            if len(d)
         ]
-        self.sources = _Joined([s for s, _ in filled] if len(datasets[0]) else [])
-        self.batch_sizes = [min(size, len(s)) for s, size in filled]
+        self.batches = JointReader([reader for reader, _ in filled] if len(datasets[0]) else [])
+        self.batch_sizes = [min(size, len(reader)) for reader, size in filled]
         self.shuffle = shuffle
         self.generator = generator
         self.drop_last = drop_last
         self.num_workers = num_workers
-        self.is_fast = all(isinstance(s, ArrayReader) for s in self.sources.parts)
+        self.is_fast = self.batches.is_fast
         self._epoch: Plan = []
         self._start: Tensor | None = None  # state of the generator when the epoch was drawn
         self._taken = self._skip = 0
         self._workers: DataLoader[Batch] | None = None
 
     def __len__(self) -> int:
-        if not self.sources.parts:
+        if not self.batches.readers:
             return 0
-        n, size = len(self.sources.parts[0]), self.batch_sizes[0]
+        n, size = len(self.batches.readers[0]), self.batch_sizes[0]
         if not self.drop_last:
             return -(-n // size)
-        return 0 if n == 1 == len(self.sources.parts) else n // size
+        return 0 if n == 1 == len(self.batches.readers) else n // size
 
     def __iter__(self) -> Iterator[Batch]:
         if len(self) == 0:
-            size = "a single image" if self.sources.parts else "no image"
-            warnings.warn(f"an experience of {size} is skipped: it takes two to learn from", stacklevel=2)
+            size = "a single image" if self.batches.readers else "no image"
+            warnings.warn(f"an experience of {size} is skipped: training takes two", stacklevel=2)
             return
         self._start = self._random_state()
         self._epoch[:] = self._plan()[self._skip :]
@@ -100,35 +98,35 @@ class RawDataLoader:
 
     def _batches(self) -> Iterator[Batch | UsageError]:
         if self.is_fast or self.num_workers == 0:
-            yield from map(self.sources.batch, self._epoch)
+            yield from map(self.batches.batch, self._epoch)
             return
         try:
             yield from self._processes()
         except (RuntimeError, OSError, EOFError) as error:
-            self.dismiss()
+            self.shut_down_workers()
             if isinstance(error, RuntimeError) and not is_dead_worker(error):
                 raise
-            # Otherwise the connection is broken, which only a death does: unreadable data come as a UsageError.
-            raise DataError(dead_worker(error)) from error
+            # Otherwise the connection broke, because a process died: unreadable data come as a UsageError.
+            raise DataError(dead_worker_message(error)) from error
 
-    def dismiss(self) -> None:
-        """End the loader's processes: torch would tell each death by an error in the midst of anything, here too."""
+    def shut_down_workers(self) -> None:
+        """End the worker processes; otherwise torch would raise an error at any later point for each that died."""
         iterator: Any = getattr(self._workers, "_iterator", None)
         self._workers = None
         if iterator is None:
             return
         for _ in range(1 + iterator._num_workers):
-            with suppress(RuntimeError, ValueError):  # the other: it has forgotten them
+            with suppress(RuntimeError, ValueError):  # ValueError: they are removed already
                 signal_handling._remove_worker_pids(id(iterator))  # type: ignore[attr-defined]
                 iterator._worker_pids_set = False
         iterator._shutdown_workers()
 
     def position(self) -> dict[str, Any]:
-        """Where the running epoch stands, between two batches: for `start_at` of a loader of the same data."""
+        """Where the running epoch stands between two batches, for `start_at` of a loader of the same data."""
         return {"start": self._start, "taken": self._taken}
 
     def start_at(self, position: dict[str, Any]) -> None:
-        """Draw the next epoch as the one that `position` is of, and begin where that one stood."""
+        """Draw the next epoch as the one that `position` was taken in, and begin where that one stood."""
         if position["start"] is not None:
             self._set_random_state(position["start"])
         self._skip = int(position["taken"])
@@ -146,8 +144,8 @@ class RawDataLoader:
         """The positions of every batch of an epoch, drawn at once."""
         n_batches = len(self)
         columns = [
-            self._chunks(len(part), size, n_batches)
-            for part, size in zip(self.sources.parts, self.batch_sizes, strict=True)
+            self._chunks(len(reader), size, n_batches)
+            for reader, size in zip(self.batches.readers, self.batch_sizes, strict=True)
         ]
         seed = self._seed()
         return [BatchPlan(list(row), seed + i) for i, row in enumerate(zip(*columns, strict=True))]
@@ -160,14 +158,14 @@ class RawDataLoader:
         return chunks[:n_batches]
 
     def _seed(self) -> int:
-        """For random transforms; the fast path draws it too, and so stays in step."""
+        """A seed for random transforms; the fast path draws it too, so that both leave the generator alike."""
         return int(torch.randint(2**62, (), generator=self.generator)) if self.shuffle else 0
 
     def _processes(self) -> DataLoader[Batch | UsageError]:
-        """The same processes serve all epochs: the list `_epoch` is theirs, and refilled."""
+        """The worker processes, which serve all epochs: they read the list `_epoch`, which each epoch refills."""
         if self._workers is None:
             self._workers = DataLoader(
-                self.sources,
+                self.batches,
                 batch_sampler=self._epoch,  # type: ignore[arg-type]
                 num_workers=self.num_workers,
                 collate_fn=_unchanged,
@@ -177,16 +175,17 @@ class RawDataLoader:
         return self._workers
 
 
-class _Joined(torch.utils.data.Dataset[Batch]):
-    """Several datasets whose batches are joined."""
+class JointReader(torch.utils.data.Dataset[Batch]):
+    """Reads the batches of several datasets as one."""
 
-    def __init__(self, parts: list[Any]) -> None:
-        self.parts = parts
+    def __init__(self, readers: list[Any]) -> None:
+        self.readers = readers
+        self.is_fast = all(isinstance(reader, ArrayReader) for reader in readers)
 
-    def batch(self, draw: BatchPlan) -> Batch:
-        is_fast = all(isinstance(part, ArrayReader) for part in self.parts)
-        with nullcontext() if is_fast else _seeded(draw.seed):
-            batches = [part.batch(rows) for part, rows in zip(self.parts, draw.positions, strict=True)]
+    def batch(self, plan: BatchPlan) -> Batch:
+        """The planned rows of all datasets, one after the other."""
+        with nullcontext() if self.is_fast else seeded(plan.seed):
+            batches = [reader.batch(rows) for reader, rows in zip(self.readers, plan.positions, strict=True)]
         if len(batches) == 1:
             only: Batch = batches[0]
             return only
@@ -196,38 +195,34 @@ class _Joined(torch.utils.data.Dataset[Batch]):
         x, y, t = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
         return x, y, t
 
-    def __getitems__(self, draw: BatchPlan) -> Batch | UsageError:
-        """What a worker process calls. An error travels as a value: raised, it would come as a traceback."""
+    def __getitems__(self, plan: BatchPlan) -> Batch | UsageError:
+        """What a worker process calls. An error is returned as a value: raised, it would arrive as a traceback."""
         try:
-            return self.batch(draw)
+            return self.batch(plan)
         except UsageError as error:
             return error
 
 
 def is_dead_worker(error: Exception) -> bool:
-    """Is this torch's way to say that a process of a DataLoader was killed, or ended by itself?"""
+    """Whether torch reports by this error that a process of a DataLoader was killed or ended by itself."""
     return "DataLoader worker (pid" in str(error)
 
 
-def dead_worker(error: Exception) -> str:
-    """What to tell the user then."""
+def dead_worker_message(error: Exception) -> str:
+    """The message to the user about such an error."""
     reason = " ".join(str(error).split()).partition(" It is possible")[0].rstrip(".")
-    return f"a loader process died ({reason}): if memory is short, give fewer --workers, which changes no result"
+    return f"a loader process died ({reason}): if memory is short, give fewer --num-workers, which changes no result"
 
 
 def _unchanged(batch: Any) -> Any:
-    """Stands for a collate function: the batch is complete."""
+    """The collate function: the batch is complete."""
     return batch
 
 
 def from_replay(
-    loader: Any,
-    *,
-    generator: torch.Generator | None = None,
-    use_dataset_transforms: bool = False,
-    drop_last: bool = True,
+    loader: Any, *, generator: torch.Generator | None = None, use_dataset_transforms: bool = False
 ) -> RawDataLoader | None:
-    """What Avalanche's `ReplayDataLoader` would load, as raw batches: data first, then memory.
+    """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory.
 
     None for every other loader, and for one that balances several tasks.
     """
@@ -240,7 +235,6 @@ def from_replay(
         loader.batch_sizes,
         shuffle=loader.loader_kwargs.get("shuffle", False),
         generator=generator,
-        drop_last=drop_last,
         num_workers=loader.loader_kwargs.get("num_workers", 0),
         use_dataset_transforms=use_dataset_transforms,
     )

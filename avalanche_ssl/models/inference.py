@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from avalanche_ssl.rng import isolated
 
 pass
 
@@ -38,20 +38,14 @@ def eval_mode(model: FeatureModel) -> Iterator[None]:
     Random states matter even for a deterministic model: iterating over a torch DataLoader draws a seed.
     """
     flags = [(module, module.training) for module in model.modules()]
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    try:
-        model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in flags:
-            module.training = training
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
+    with isolated():
+        try:
+            model.eval()
+            with torch.no_grad():
+                yield
+        finally:
+            for module, training in flags:
+                module.training = training
 
 
 def extract_features(

@@ -443,7 +443,7 @@ def test_a_signal_saves_and_says_how_to_resume(
     assert run.main(options("a", "--checkpoint-every", "never")) == status
     said = capsys.readouterr().err.split("\r")[-1]
     name = signal.Signals(number).name
-    assert said == f"run.py: stopped by {name}, everything is saved; continue with: run.py --resume --out a\n"
+    assert said == f"avalanche-ssl run: stopped by {name}, everything is saved; continue with: run.py --resume --out a\n"
     assert len(updates) == 3, "the step was finished, and no other begun"
     assert run.main(["--resume", "--out", "a"]) == status
     assert run.main(["--resume", "--out", "a"]) == 0
@@ -460,7 +460,7 @@ def test_a_second_interrupt_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsy
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(SimCLR, "update", update)
     assert run.main(options("a")) == 130
-    assert capsys.readouterr().err.endswith("run.py: interrupted\n")
+    assert capsys.readouterr().err.endswith("avalanche-ssl run: interrupted\n")
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -486,12 +486,12 @@ def test_a_resume_with_other_settings_is_refused(whole: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "seed was 0, is 3; settings.lr was 0.003, is 0.5" in said and said.count("\n") == 1
     assert content() == before
-    assert run.main(["--resume", "--out", "whole", "--workers", "1"]) == 0, "which changes no result"
+    assert run.main(["--resume", "--out", "whole", "--num-workers", "1"]) == 0, "which changes no result"
 
 
 def test_resume_without_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--resume", "--out", "nowhere"]) == 2
-    assert capsys.readouterr().err.startswith("run.py: no strategy")
+    assert capsys.readouterr().err.startswith("avalanche-ssl run: no strategy")
     assert run.main(options("a", "--checkpoint-every", "5 days")) == 2
     assert "'5 days' is no interval" in capsys.readouterr().err
 
@@ -507,7 +507,7 @@ def test_a_second_run_on_one_folder_is_refused(desk: Path, capsys: pytest.Captur
         for more in ([], ["--overwrite"], ["--resume"]):
             assert run.main(options("a", *more)) == 2
             said = capsys.readouterr().err
-            assert said == f"run.py: a is in use by process {holder.pid}: give another --out, or wait\n"
+            assert said == f"avalanche-ssl run: a is in use by process {holder.pid}: give another --out, or wait\n"
         assert [p.name for p in (desk / "a").iterdir()] == ["lock"]
     finally:
         holder.kill()
@@ -531,7 +531,7 @@ def test_a_full_disk_stops_the_run_in_one_line(place: str, whole: Path, monkeypa
     assert crash_test.wait(crash_test.launch(options("a"), Path(), fill)) == 2
     said = crash_test.last_words(Path()).split("\r")[-1].strip().splitlines()[-1]
     words = "cannot write to a: " if place == "embeddings" else "cannot write a/"
-    assert said.startswith(f"run.py: {words}") and "make room" in said and "then --resume" in said
+    assert said.startswith(f"avalanche-ssl run: {words}") and "make room" in said and "then --resume" in said
     assert crash_test.wait(crash_test.launch(options("a", "--resume"), Path())) == 0, crash_test.last_words(Path())
     assert not crash_test.differences(whole, Path("a"))
 
@@ -570,7 +570,7 @@ def test_collapsed_features_stop_the_run(monkeypatch: pytest.MonkeyPatch, capsys
     with pytest.warns(UserWarning, match="COLLAPSED after experience 2"):
         assert run.main(options("a", "--checkpoint-every", "never", "--overwrite")) == 2
     said = capsys.readouterr().err.split("\r")[-1]
-    assert said.startswith("run.py: the features have collapsed beyond recovery after experience 2: lower lr, or look")
+    assert said.startswith("avalanche-ssl run: the features have collapsed beyond recovery after experience 2: lower lr, or look")
     assert re.search(rf"; stopped after step {steps}; vital signs after experience 2: feature_std \S+e-\d+, ", said)
     assert said.endswith(f"; last good checkpoint: step {steps // 2}, a/checkpoint\n") and said.count("\n") == 1
 
@@ -592,7 +592,7 @@ def test_torture(strategy: str, precision: str, workers: int, replay: int, cut: 
 def test_torture_with_loader_processes() -> None:
     """As a command: a process that had such processes itself cannot be copied."""
     command = [sys.executable, "-W", "ignore", crash_test.__file__, "--strategy", "cmc_bank", "--precision", "bf16"]
-    command += ["--workers", "2", "--replay", "30", "--kills", "2"]
+    command += ["--num-workers", "2", "--replay-size", "30", "--kills", "2"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
     assert "the same, bit for bit" in said.stdout and "LOST" not in said.stdout
