@@ -1,12 +1,34 @@
 """Raw images out of Avalanche's datasets, in batches."""
 
-from avalanche_ssl.data.datasets import ArrayDataset, MappedDataset
-from avalanche_ssl.data.loader import RawDataLoader
-from avalanche_ssl.data.readers import DataError
+from avalanche_ssl.data.datasets import ArrayDataset, Indices, LabeledDataset, MappedDataset, concat_datasets
+from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
+from avalanche_ssl.data.image_cache import CachedImages, cached_images
+from avalanche_ssl.data.image_decoding import check_memory, decode_files, decode_image
+from avalanche_ssl.data.loader import RawDataLoader, dead_worker_message, from_replay, is_dead_worker
+from avalanche_ssl.data.readers import ArrayReader, DataError, array_reader
+from avalanche_ssl.data.traversal import distinct_images, distinct_images_if_cheaper, leaf_datasets
 
 __all__ = [
     "ArrayDataset",
+    "ArrayReader",
+    "CachedImages",
     "DataError",
+    "ImageFiles",
+    "Indices",
+    "LabeledDataset",
     "MappedDataset",
     "RawDataLoader",
+    "array_reader",
+    "cached_images",
+    "check_memory",
+    "concat_datasets",
+    "dead_worker_message",
+    "decode_files",
+    "decode_image",
+    "distinct_images",
+    "distinct_images_if_cheaper",
+    "find_image_files",
+    "from_replay",
+    "is_dead_worker",
+    "leaf_datasets",
 ]

@@ -10,10 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-pass
-
-
 Indices = NDArray[np.int64]
+
+
+class LabeledDataset(Protocol):
+    """A dataset whose labels are known without loading an image."""
+
+    targets: list[int]
+
+    def __len__(self) -> int: ...
 
 
 class ArrayDataset:
@@ -31,16 +36,8 @@ class ArrayDataset:
         return torch.from_numpy(image).permute(2, 0, 1).contiguous(), self.targets[index]
 
 
-class LabeledDataset(Protocol):
-    """A dataset whose labels are known without loading an image."""
-
-    targets: list[int]
-
-    def __len__(self) -> int: ...
-
-
 class MappedDataset(ArrayDataset):
-    """As `ArrayDataset`, of an array on disk: copies and other processes share its memory."""
+    """An `ArrayDataset` of a .npy file, mapped from disk: copies and other processes share its memory."""
 
     def __init__(self, path: Path, targets: Sequence[int]) -> None:
         super().__init__(np.asarray(np.load(path, mmap_mode="r")), targets)
@@ -48,3 +45,10 @@ class MappedDataset(ArrayDataset):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.targets)
+
+
+def concat_datasets(datasets: Sequence[Any]) -> Any:
+    """The datasets as one Avalanche dataset, one after the other; for rooms that do not import Avalanche."""
+    from avalanche.benchmarks import utils
+
+    return utils.concat_datasets(list(datasets))

@@ -1,4 +1,4 @@
-"""Which images lie in a folder, or in a zip file?"""
+"""The image files in a folder or in a zip file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avalanche_ssl.errors import UsageError
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files by name, in an order of their own: `members` says where each lies in `path`, `sizes` its bytes.
+    """Image files by name, in order: `members` is the place of each in `path`, `sizes` its bytes.
 
     A folder and the zip file of the same images have the same names, sizes and fingerprint.
     """
@@ -26,17 +26,17 @@ class ImageFiles:
     sizes: dict[str, int]
 
     def fingerprint(self) -> str:
-        """Changes when an image is added, removed, renamed, or replaced by one of another length."""
+        """A hash that changes when an image is added, removed, renamed, or replaced by one of another length."""
         text = "".join(f"{name} {self.sizes[name]}\n" for name in self.members)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def title(self, name: str) -> str:
-        """What to call an image in a message: where it lies."""
+    def location(self, name: str) -> str:
+        """The path of an image, for messages."""
         return f"{self.path}/{self.members[name]}"
 
     @contextmanager
-    def reading(self) -> Iterator[Callable[[str], bytes]]:
-        """A function that gives the bytes of an image; for one thread."""
+    def reader(self) -> Iterator[Callable[[str], bytes]]:
+        """A function that returns the bytes of an image; for one thread."""
         if self.path.is_dir():
             yield lambda name: (self.path / self.members[name]).read_bytes()
         else:
@@ -44,8 +44,8 @@ class ImageFiles:
                 yield lambda name: archive.read(self.members[name])
 
 
-def scan(path: Path, pattern: re.Pattern[str], order: Callable[[str], object]) -> ImageFiles:
-    """The files whose path in a folder or zip file matches `pattern`, of which the first group is their name.
+def find_image_files(path: Path, pattern: re.Pattern[str], order: Callable[[str], object]) -> ImageFiles:
+    """The files whose path in a folder or zip file matches `pattern`; its first group is their name.
 
     Raises:
         UsageError: the folder or the zip file cannot be read.
@@ -61,7 +61,7 @@ def scan(path: Path, pattern: re.Pattern[str], order: Callable[[str], object]) -
 
 
 def _walk(root: Path, below: str) -> Iterator[tuple[str, int]]:
-    """Path and bytes of every file."""
+    """Path and size in bytes of every file."""
     with os.scandir(root / below) as entries:
         for entry in entries:
             if entry.is_dir():

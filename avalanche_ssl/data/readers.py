@@ -1,8 +1,6 @@
-"""Where do the raw images of a dataset lie?
+"""Readers of raw images and labels, past the subsets and concatenations that Avalanche wraps a dataset in.
 
-Avalanche wraps a dataset in subsets and concatenations without end. Here they are walked down to the
-datasets that hold the images, so that whole batches can be gathered from an array, or images decoded
-without a transform.
+`ArrayReader` gathers a whole batch from arrays, `ItemReader` decodes images one by one, without their transforms.
 """
 
 from __future__ import annotations
@@ -18,13 +16,14 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from avalanche_ssl.data.memmap import residence
-from avalanche_ssl.data.traversal import Indices, _take, walk
+from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data.memmap import residency
+from avalanche_ssl.data.traversal import Leaves, leaf_datasets, take
 from avalanche_ssl.errors import UsageError
 
 
 class DataError(UsageError):
-    """The data of the next batch cannot be had: a file is gone, or a worker process died."""
+    """The data of the next batch are not available: a file is gone, or a worker process died."""
 
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -57,7 +56,7 @@ class ArrayReader:
             for number, array in enumerate(self.leaves):
                 images[leaf == number] = array[index[leaf == number]]
         for array in self.leaves:
-            residence.read(array, len(rows))
+            residency.read(array, len(rows))
         x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return x, self.y[positions], self.t[positions]
 
@@ -99,17 +98,17 @@ class ItemReader:
         return image_tensor(x), int(y) if _is_label(y) else -1
 
 
-def source(dataset: Any, use_dataset_transforms: bool = False) -> ArrayReader | ItemReader:
-    """The fast path if there is one, else the general path, which can keep the dataset's own `transforms`."""
-    arrays = None if use_dataset_transforms else resolve(dataset)
-    return _general(dataset, use_dataset_transforms) if arrays is None else arrays
+def make_reader(dataset: Any, use_dataset_transforms: bool = False) -> ArrayReader | ItemReader:
+    """The fast path if there is one, else the general path, which alone can keep the dataset's own transforms."""
+    arrays = None if use_dataset_transforms else array_reader(dataset)
+    return item_reader(dataset, use_dataset_transforms) if arrays is None else arrays
 
 
-def resolve(dataset: Any) -> ArrayReader | None:
+def array_reader(dataset: Any) -> ArrayReader | None:
     """The fast path of a dataset, or None unless all its images lie in arrays of one shape."""
     try:
-        leaves, leaf, index = walk(dataset)
-    except (AttributeError, TypeError, IndexError):  # Avalanche's private attributes are not what they were
+        leaves, leaf, index = leaf_datasets(dataset)
+    except (AttributeError, TypeError, IndexError):  # Avalanche's private attributes have changed
         return None
     arrays = [_array(node, index[leaf == number]) for number, node in enumerate(leaves)]
     found = [array for array in arrays if array is not None]
@@ -120,16 +119,17 @@ def resolve(dataset: Any) -> ArrayReader | None:
     return ArrayReader(found, leaf, index, y, torch.zeros_like(y) if t is None else t)
 
 
-def _general(dataset: Any, use_dataset_transforms: bool) -> ItemReader:
+def item_reader(dataset: Any, use_dataset_transforms: bool = False) -> ItemReader:
+    """The general path of a dataset, which exists for every dataset."""
     n = len(dataset)
-    whole: list[Any] = [dataset]
+    undivided = Leaves([dataset], np.zeros(n, np.int64), np.arange(n))
     try:
-        leaves, leaf, index = walk(dataset)
+        leaves, leaf, index = leaf_datasets(dataset)
     except (AttributeError, TypeError, IndexError):
-        leaves, leaf, index = whole, np.zeros(n, np.int64), np.arange(n)
+        leaves, leaf, index = undivided
     y, t = _labels(dataset, leaves, leaf, index)
     if use_dataset_transforms:
-        return ItemReader(whole, np.zeros(n, np.int64), np.arange(n), y, t)
+        return ItemReader(*undivided, y, t)
     return ItemReader([_untransformed(node) for node in leaves], leaf, index, y, t)
 
 
@@ -142,11 +142,11 @@ def image_tensor(x: Any) -> Tensor:
         return decoded
     if isinstance(x, np.ndarray) and x.ndim in (2, 3):
         return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(x).transpose(2, 0, 1)))
-    raise UsageError(f"the dataset gives {type(x).__name__} where one image is needed: give a PIL image or a tensor")
+    raise UsageError(f"the dataset gives {type(x).__name__} where one image is needed: return a PIL image or a tensor")
 
 
 def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
-    """`leaf.data` as (N, H, W, C), if its items are just that: the first one used is compared."""
+    """`leaf.data` as (N, H, W, C), if the items are its images: the first one used is compared."""
     data = getattr(leaf, "data", None)
     if isinstance(data, Tensor) and data.device.type == "cpu":
         data = data.numpy()
@@ -161,7 +161,7 @@ def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
     try:
         item = _untransformed(leaf)[int(used[0])]
         x = image_tensor(item[0] if isinstance(item, tuple | list) else item)
-    except Exception:  # whatever a stranger's dataset does without its transform
+    except Exception:  # an unknown dataset may raise anything without its transform
         return None
     return data if np.array_equal(x.permute(1, 2, 0).numpy(), data[used[0]]) else None
 
@@ -177,12 +177,12 @@ def _untransformed(leaf: Any) -> Any:
 
 
 def _unchanged(*values: Any) -> Any:
-    """Stands for `transform(image)` and for `transforms(image, target)`."""
+    """The identity in place of `transform(image)` and `transforms(image, target)`."""
     return values if len(values) > 1 else values[0]
 
 
 def _labels(dataset: Any, leaves: list[Any], leaf: Indices, index: Indices) -> tuple[Tensor | None, Tensor | None]:
-    """Class and task labels (N,); None where the dataset has none, or none that are whole numbers."""
+    """Class and task labels (N,); None where the dataset has none, or none that are integers."""
     y = _attribute(dataset, "targets")
     t = _attribute(dataset, "targets_task_labels")
     parts = [_attribute(node, "targets") for node in leaves] if y is None else []
@@ -195,7 +195,7 @@ def _labels(dataset: Any, leaves: list[Any], leaf: Indices, index: Indices) -> t
 
 
 def _attribute(dataset: Any, name: str) -> Indices | None:
-    """The whole numbers of an Avalanche `DataAttribute`, or of a sequence."""
+    """The integers (N,) of an Avalanche `DataAttribute` or of a sequence; None if it holds anything else."""
     attribute = getattr(dataset, name, None)
     n = len(dataset)
     if attribute is None or len(attribute) != n or n == 0 or not _is_label(attribute[0]):
@@ -204,10 +204,10 @@ def _attribute(dataset: Any, name: str) -> Indices | None:
     if hasattr(flat, "_constant_value"):
         return np.full(n, flat._constant_value)
     try:
-        leaves, leaf, index = walk(flat)
+        leaves, leaf, index = leaf_datasets(flat)
         values = np.empty(n, np.int64)
         for number, node in enumerate(leaves):
-            values[leaf == number] = _take(node, index[leaf == number])
+            values[leaf == number] = take(node, index[leaf == number])
     except (AttributeError, TypeError, IndexError):
         values = np.asarray([int(value) for value in attribute])
     return values

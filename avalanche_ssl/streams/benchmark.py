@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets, with_classes_timeline, with_task_labels
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskLabels
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence
 
-from avalanche_ssl.data.datasets import Indices, LabeledDataset
+from avalanche_ssl.data.datasets import Indices, LabeledDataset, concat_datasets
 
 
 def assemble(
@@ -36,3 +37,9 @@ def _experiences(dataset: LabeledDataset, parts: Sequence[Indices]) -> list[Aval
     ]
     whole = TaskAwareSupervisedClassificationDataset([dataset], data_attributes=attributes)
     return [whole.subset(part.tolist()) for part in parts]
+
+
+def joint_experience(benchmark: CLScenario) -> Any:
+    """All training experiences of a benchmark as a single one, for joint (iid) training."""
+    dataset = concat_datasets([experience.dataset for experience in benchmark.train_stream])
+    return benchmark_from_datasets(train=[dataset], test=[]).train_stream[0]

@@ -203,7 +203,7 @@ def online_stream(
     `logging().origin_experience` is the experience that it came from; plugins read it in training only if
     `access_task_boundaries`. The last one is smaller if need be.
     """
-    from avalanche_ssl.streams.streams.online import cut
+    from avalanche_ssl.streams.online import cut
 
     return cut(stream, batch_size, seed, access_task_boundaries, shuffle)
 

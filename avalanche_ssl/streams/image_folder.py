@@ -9,7 +9,7 @@ from avalanche.benchmarks import CLScenario
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.data.image_decoding import _check_memory, decode
+from avalanche_ssl.data.image_decoding import check_memory, decode_files
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.streams.splits import IncrementalSplit
@@ -42,11 +42,11 @@ def assembled(train: Files, test: Files | None, size: int, increments: Increment
     increments.check(len(train.classes))
     train_parts = increments.train(train.targets, len(train.classes))
     test_parts = increments.test(test.targets, len(train.classes)) if test else []
-    _check_memory(len(train.paths) + (len(test.paths) if test else 0), size)
+    check_memory(len(train.paths) + (len(test.paths) if test else 0), size)
     return assemble(
-        ArrayDataset(decode(train.paths, size, "train"), train.targets),
+        ArrayDataset(decode_files(train.paths, size, "train"), train.targets),
         train_parts,
-        ArrayDataset(decode(test.paths, size, "test"), test.targets) if test else None,
+        ArrayDataset(decode_files(test.paths, size, "test"), test.targets) if test else None,
         test_parts,
         train.classes or None,
     )

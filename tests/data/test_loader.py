@@ -26,8 +26,8 @@ from torchvision import transforms as T
 
 from avalanche_ssl.data import readers, traversal
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.data.loader import RawDataLoader, from_replay, resolve
-from avalanche_ssl.data.readers import ArrayReader, ItemReader, source
+from avalanche_ssl.data.loader import RawDataLoader, from_replay
+from avalanche_ssl.data.readers import ArrayReader, ItemReader, array_reader, item_reader, make_reader
 from avalanche_ssl.errors import UsageError
 
 RANDOM = T.Compose([T.RandomCrop(8, padding=2), T.ToTensor()])
@@ -53,11 +53,11 @@ class Pictures:
 class Files:
     """PIL items out of files, nothing in memory, no labels but in the items."""
 
-    def __init__(self, root: Path, data: np.ndarray, labelled: bool = True, transform: Any = None) -> None:
+    def __init__(self, root: Path, data: np.ndarray, labeled: bool = True, transform: Any = None) -> None:
         self.paths = [root / f"{i}.png" for i in range(len(data))]
         for path, image in zip(self.paths, data):
             Image.fromarray(image).save(path)
-        self.labelled, self.transform = labelled, transform
+        self.labeled, self.transform = labeled, transform
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -65,7 +65,7 @@ class Files:
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         image = Image.open(self.paths[index])
         image = self.transform(image) if self.transform else image
-        return (image, index % 5) if self.labelled else (image,)
+        return (image, index % 5) if self.labeled else (image,)
 
 
 def nc(n: int = 60) -> list[Any]:
@@ -130,7 +130,7 @@ def raw(dataset: Any) -> Iterator[tuple[Any, int]]:
     """The independent way: Avalanche's own indexing, its transforms switched off."""
     if isinstance(dataset, AvalancheDataset):
         dataset = dataset.replace_current_transform_group(None)
-    pictures = traversal.walk(dataset)[0]
+    pictures = traversal.leaf_datasets(dataset)[0]
     saved = [leaf.__dict__.pop("transform", None) for leaf in pictures]
     for leaf in pictures:
         leaf.transform = None
@@ -142,7 +142,7 @@ def raw(dataset: Any) -> Iterator[tuple[Any, int]]:
 
 def test_both_paths_give_avalanches_pixels_and_labels(datasets: list[Any]) -> None:
     for dataset in datasets:
-        arrays, items = resolve(dataset), readers._general(dataset, False)
+        arrays, items = array_reader(dataset), item_reader(dataset)
         assert arrays is not None
         everything = torch.arange(len(dataset))
         x, y, t = arrays.batch(everything)
@@ -173,7 +173,7 @@ def test_both_paths_give_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None
 
     state = torch.get_rng_state()
     fast = epochs()
-    monkeypatch.setattr(readers, "resolve", lambda dataset: None)
+    monkeypatch.setattr(readers, "array_reader", lambda dataset: None)
     general = epochs()
     assert len(fast) == 3 * 3 * 3
     assert all(torch.equal(a, b) for a, b in zip(fast, general, strict=True))
@@ -225,8 +225,8 @@ def test_mistakes_in_files_are_one_line(tmp_path: Path, workers: int) -> None:
 def test_an_experience_without_labels(tmp_path: Path) -> None:
     data = Pictures(8).data
     for dataset in (
-        Files(tmp_path, data, labelled=False),
-        AvalancheDataset([Files(tmp_path, data, labelled=False)]),
+        Files(tmp_path, data, labeled=False),
+        AvalancheDataset([Files(tmp_path, data, labeled=False)]),
         TensorDataset(torch.from_numpy(data).permute(0, 3, 1, 2)),
     ):
         ((x, y, t),) = RawDataLoader([dataset], [8], shuffle=False)
@@ -285,11 +285,11 @@ def test_gray_images_and_channels_first() -> None:
             return Image.fromarray(self.data[index].transpose(1, 2, 0)), 0
 
     for dataset, shape in ((Gray(), (4, 1, 8, 8)), (ChannelsFirst(), (4, 3, 8, 8))):
-        arrays = resolve(dataset)
+        arrays = array_reader(dataset)
         assert arrays is not None
         x = arrays.batch(torch.arange(4))[0]
         assert x.shape == shape
-        assert torch.equal(x, readers._general(dataset, False).batch(torch.arange(4))[0])
+        assert torch.equal(x, item_reader(dataset).batch(torch.arange(4))[0])
 
 
 def test_data_that_is_not_what_items_show_takes_the_general_path() -> None:
@@ -302,9 +302,9 @@ def test_data_that_is_not_what_items_show_takes_the_general_path() -> None:
             return torch.rand(3, 8, 8), 0
 
     for dataset in (Upside(4), Floats(4)):
-        assert resolve(dataset) is None
-        assert isinstance(source(dataset), ItemReader)
-    x, *_ = source(Upside(4)).batch(torch.arange(4))
+        assert array_reader(dataset) is None
+        assert isinstance(make_reader(dataset), ItemReader)
+    x, *_ = make_reader(Upside(4)).batch(torch.arange(4))
     assert torch.equal(x, torch.from_numpy(Pictures(4).data).permute(0, 3, 1, 2).flip(2))
 
 
@@ -313,10 +313,10 @@ def test_a_change_in_avalanche_falls_back(monkeypatch: pytest.MonkeyPatch) -> No
         raise AttributeError("_flat_data")
 
     dataset = array_stream()[0]
-    expected = source(dataset).batch(torch.arange(20))
-    monkeypatch.setattr(traversal, "walk", broken)
-    assert resolve(dataset) is None
-    found = source(dataset).batch(torch.arange(20))
+    expected = make_reader(dataset).batch(torch.arange(20))
+    monkeypatch.setattr(readers, "leaf_datasets", broken)
+    assert array_reader(dataset) is None
+    found = make_reader(dataset).batch(torch.arange(20))
     assert all(torch.equal(a, b) for a, b in zip(found, expected))
 
 
@@ -414,5 +414,5 @@ def test_wrong_sizes_are_named() -> None:
 
 
 def test_source_prefers_arrays() -> None:
-    assert isinstance(source(Pictures(4)), ArrayReader)
-    assert isinstance(source(Pictures(4), use_dataset_transforms=True), ItemReader)
+    assert isinstance(make_reader(Pictures(4)), ArrayReader)
+    assert isinstance(make_reader(Pictures(4), use_dataset_transforms=True), ItemReader)

@@ -11,9 +11,9 @@ from helpers.fake_core50 import write_images
 from torch import Tensor, nn
 
 from avalanche_ssl import ProbePlugin, Recipe, streams
-from avalanche_ssl.data.image_cache import read_json
+from avalanche_ssl.data.image_cache import read_index
 from avalanche_ssl.data.loader import RawDataLoader
-from avalanche_ssl.data.traversal import walk
+from avalanche_ssl.data.traversal import leaf_datasets
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 from avalanche_ssl.methods import SimCLR
@@ -176,9 +176,9 @@ def test_core50_groups_are_those_of_their_names(root: Path) -> None:
     """Checked against the names of the frames."""
     benchmark = streams.core50_stream(root, "nc", size=16)
     question = benchmark.probing_tasks[0]
-    names = read_json(root / "core50-16.json")["names"]
+    names = read_index(root / "core50-16.json")["names"]
     for j, experience in enumerate(benchmark.test_stream):
-        frames = [names[i].split("/") for i in walk(experience.dataset)[2]]
+        frames = [names[i].split("/") for i in leaf_datasets(experience.dataset)[2]]
         for grouping, part in (("session", 0), ("object", 1)):
             values, groups = question.groups[grouping]
             assert [values[code] for code in groups[j]] == [frame[part] for frame in frames]

@@ -19,7 +19,8 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from avalanche_ssl import streams
-from avalanche_ssl.data.loader import RawDataLoader, resolve
+from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.data.readers import array_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams import digits
 from avalanche_ssl.streams.splits import class_groups, equal_parts
@@ -42,7 +43,7 @@ def check(benchmark: Any) -> None:
         x, y, t = train.dataset[0]
         assert (x.dtype, x.dim(), t) == (torch.uint8, 3, 0)
         assert y in classes(train)
-        assert resolve(train.dataset) is not None
+        assert array_reader(train.dataset) is not None
     memory, data = (benchmark.train_stream[i].dataset for i in (0, -1))
     x, y, t = next(iter(ReplayDataLoader(data, memory, batch_size=4, batch_size_mem=3, shuffle=True)))
     assert x.dtype == torch.uint8

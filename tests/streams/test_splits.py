@@ -186,7 +186,7 @@ def tiny_imagenet(tmp_path: Path) -> Path:
 
     for wnid in IDS:
         for i in range(3):
-            picture(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", gray_prob=i == 0)
+            picture(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", gray=i == 0)
         (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("")
     lines = []
     for i, wnid in enumerate([*reversed(IDS), *IDS]):

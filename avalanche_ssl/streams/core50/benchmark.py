@@ -10,7 +10,7 @@ from avalanche.benchmarks import CLScenario
 
 from avalanche_ssl.data.datasets import MappedDataset
 from avalanche_ssl.data.image_archive import ImageFiles
-from avalanche_ssl.data.image_cache import frames
+from avalanche_ssl.data.image_cache import cached_images
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.streams.benchmark import assemble
 from avalanche_ssl.streams.core50.index import (
@@ -47,7 +47,7 @@ def build(
             f"from {SITE}"
         )
     choose = plan(root, scenario, run)
-    found = frames(files, "core50", size, [cache] if cache else [root, *_cache(files)], damaged)
+    found = cached_images(files, "core50", size, [cache] if cache else [root, *_cache(files)], damaged)
     index = Index.of(found.names)
     tell_difference(index, data)
     train = choose(index)

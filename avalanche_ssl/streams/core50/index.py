@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.data.image_archive import ImageFiles, scan
+from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 from avalanche_ssl.errors import UsageError
 
 Indices = NDArray[np.int64]
@@ -96,7 +96,7 @@ def find(data: Path, size: int) -> tuple[Path, ImageFiles | None]:
 
 def _complete(path: Path) -> ImageFiles:
     """The images, if every object is in every session."""
-    files = scan(path, FRAME, _place)
+    files = find_image_files(path, FRAME, _place)
     index = Index.of(list(files.members))
     there = set(zip(index.session.tolist(), index.object.tolist(), strict=True))
     missing = []

@@ -20,8 +20,9 @@ from torchvision.transforms import PILToTensor
 from avalanche_ssl import SelfSupervised, streams
 from avalanche_ssl.cli import run
 from avalanche_ssl.data import image_cache_writer
-from avalanche_ssl.data.loader import RawDataLoader, resolve
-from avalanche_ssl.data.traversal import walk
+from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.data.readers import array_reader
+from avalanche_ssl.data.traversal import leaf_datasets
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.streams.core50.index import CATEGORIES, COUNTS, OBJECTS, TEST, Index, tell_difference
@@ -60,9 +61,9 @@ def ours(root: Path, scenario: str, **options: Any) -> Any:
 
 def frame_names(benchmark: Any, root: Path) -> tuple[list[list[str]], list[list[str]]]:
     """What the experiences of both streams hold, by the index beside the array."""
-    names = image_cache_writer.read_json(root / f"core50-{SIDE}.json")["names"]  # type: ignore[index]
+    names = image_cache_writer.read_index(root / f"core50-{SIDE}.json")["names"]  # type: ignore[index]
     return tuple(  # type: ignore[return-value]
-        [[names[i] for i in walk(e.dataset)[2]] for e in stream]
+        [[names[i] for i in leaf_datasets(e.dataset)[2]] for e in stream]
         for stream in (benchmark.train_stream, benchmark.test_stream)
     )
 
@@ -89,7 +90,7 @@ def theirs(root: Path, scenario: str, run: int, object_lvl: bool = True) -> Any:
 
 def their_frames(experience: Any) -> list[tuple[str, int]]:
     """Names and labels, in their order."""
-    (leaf,), _, index = walk(experience.dataset)
+    (leaf,), _, index = leaf_datasets(experience.dataset)
     return [("/".join(Path(leaf.imgs[i][0]).parts[-3:]), int(leaf.imgs[i][1])) for i in index]
 
 
@@ -155,7 +156,7 @@ def test_every_frame_comes_once(official: Path, scenario: str) -> None:
         assert {name.split("/")[1] for name in here} == {name.split("/")[1] for name in there}
         assert {int(name[1:].split("/")[0]) for name in there} == set(TEST)
     assert benchmark.class_names == NAMES
-    assert resolve(benchmark.train_stream[3].dataset) is not None
+    assert array_reader(benchmark.train_stream[3].dataset) is not None
 
 
 def test_no_object_is_lost_to_rounding() -> None:
@@ -366,7 +367,7 @@ def go(root: Path, out: Path, scenario: str, *more: str) -> list[dict[str, Any]]
     """A small run; its log."""
     given = ["--strategy", "moco", "--benchmark", f"core50-{scenario}", "--data", str(root), "--out", str(out)]
     given += [
-        "--stream",
+        "--benchmark-option",
         f"size={SIDE}",
         "--set",
         f"augment.size={SIDE}",
@@ -390,7 +391,7 @@ def test_a_run_in_a_single_pass(
 ) -> None:
     """Every frame is learnt once; tables by session are on screen, and in the log."""
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
-    log = go(official, tmp_path / "a", "nicv2-79", "--online", "20", "--probe-boundaries", "40", "--set", "dim=8")
+    log = go(official, tmp_path / "a", "nicv2-79", "--online-batch-size", "20", "--probe-every-experiences", "40", "--set", "output_dim=8")
     out = capsys.readouterr().out
     for text in (
         "session s3",
@@ -431,6 +432,6 @@ def test_video_order_reaches_the_strategy(plain: Path, tmp_path: Path, monkeypat
         lambda self, shuffle=True, **kw: loaders.append(shuffle) or make(self, shuffle=shuffle, **kw),
     )
     for order in ("video", "shuffled"):
-        options = ["--stream", f"order={order}", "--epochs", "1", "--probe-boundaries", "9", "--set", "dim=8"]
+        options = ["--benchmark-option", f"order={order}", "--epochs", "1", "--probe-every-experiences", "9", "--set", "output_dim=8"]
         go(plain, tmp_path / order, "ni", *options)
     assert loaders == [False] * 8 + [True] * 8
