@@ -3,22 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from helpers.features import clusters, fitted_ridge
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avalanche_ssl.probes.class_statistics import ClassStatistics
-from avalanche_ssl.probes.ridge import DEFAULT_L2, GRID, Split, fit_ridge, ridge, select_l2
-
-
-def clusters(n, classes, dim=24, seed=0, spread=1.5):
-    """Noisy clusters of unequal scales; a constant feature, a dead one, and two that are nearly the same."""
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(100, dim))
-    y = rng.choice(classes, size=n)
-    x = (centres[y] + spread * rng.normal(size=(n, dim))) * np.logspace(-3, 3, dim)
-    x[:, 0], x[:, 1], x[:, 2] = 0.3, 0.0, x[:, 3] + 1e-6 * rng.normal(size=n)
-    return torch.tensor(x), torch.tensor(y)
+from avalanche_ssl.probes.ridge import DEFAULT_L2, GRID, HoldoutSplit, select_l2, solve_ridge
 
 
 def sklearn_ridge(x, y, l2):
@@ -30,7 +21,7 @@ def sklearn_ridge(x, y, l2):
 def test_weights_and_decisions_equal_scikit_learn(l2, shift):
     x, y = clusters(300, range(5))
     x[:, 4:] += shift * x[:, 4:].std(0)
-    probe, reference = ridge(ClassStatistics.of(x, y, 5), l2), sklearn_ridge(x, y, l2)
+    probe, reference = solve_ridge(ClassStatistics.from_features(x, y, 5), l2), sklearn_ridge(x, y, l2)
     weight = probe.weight.numpy() * reference[0].scale_
     np.testing.assert_allclose(weight, reference[1].coef_, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(probe.bias, reference[1].intercept_, rtol=1e-6, atol=1e-9)
@@ -42,44 +33,14 @@ def test_two_classes_equal_scikit_learns_single_decision():
     x, y = clusters(200, range(2))
     decision = sklearn_ridge(x, y, 10.0).decision_function(x.numpy())
     expected = np.stack([-decision, decision], 1)
-    np.testing.assert_allclose(ridge(ClassStatistics.of(x, y, 2), 10.0)(x), expected, rtol=1e-6, atol=1e-9)
-
-
-def test_float32_probe_decides_alike_even_with_means_large_against_the_spread():
-    x, y = clusters(300, range(5))
-    x = (x / x.std(0).clamp(min=1e-6) + 1e3).float()
-    probe = ridge(ClassStatistics.of(x, y, 5), 10.0)
-    exact = probe(x)
-    assert exact.dtype == torch.float64
-    torch.testing.assert_close(probe.float()(x).double(), exact, rtol=0, atol=1e-4)
-
-
-def test_autocast_does_not_lower_the_precision_of_the_logits():
-    x, y = clusters(100, range(3))
-    probe = ridge(ClassStatistics.of(x, y, 3), 1.0)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(probe(x), probe(x.clone()))
-        assert probe(x).dtype == torch.float64
-
-
-def test_moments_add_up_whatever_the_cut_and_the_chunk():
-    x, y = clusters(301, range(4))
-    whole = ClassStatistics.of(x, y, 4)
-    for moments in (
-        ClassStatistics.of(x[:100], y[:100], 4) + ClassStatistics.of(x[100:], y[100:], 4),
-        ClassStatistics.of(x, y, 4, chunk=64),
-        whole + ClassStatistics.of(x[:0], y[:0], 4),
-    ):
-        assert torch.equal(moments.counts, whole.counts)
-        torch.testing.assert_close(moments.sums, whole.sums, rtol=1e-12, atol=1e-9)
-        torch.testing.assert_close(moments.scatter, whole.scatter, rtol=1e-9, atol=1e-6)
-    np.testing.assert_allclose(whole.scatter / 301, np.cov(x.numpy().T, ddof=0), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(whole.mean, x.mean(0))
+    np.testing.assert_allclose(
+        solve_ridge(ClassStatistics.from_features(x, y, 2), 10.0)(x), expected, rtol=1e-6, atol=1e-9
+    )
 
 
 def test_class_without_a_sample_is_never_predicted():
     x, y = clusters(200, [1, 3])
-    probe = ridge(ClassStatistics.of(x, y, 6), 1.0)
+    probe = solve_ridge(ClassStatistics.from_features(x, y, 6), 1.0)
     logits = probe(1e3 * x)
     assert set(logits.argmax(1).tolist()) <= {1, 3}
     assert torch.isneginf(logits[:, [0, 2, 4, 5]]).all() and logits[:, [1, 3]].isfinite().all()
@@ -87,30 +48,30 @@ def test_class_without_a_sample_is_never_predicted():
 
 def test_a_single_class_is_always_predicted():
     x, y = clusters(50, [2])
-    assert (fit_ridge([(x, y)], 4)(x).argmax(1) == 2).all()
+    assert (fitted_ridge([(x, y)], 4)(x).argmax(1) == 2).all()
 
 
 def test_chosen_l2_is_the_best_of_the_grid_on_held_out_data_and_the_largest_of_equals():
     (x, y), (held_x, held_y) = clusters(60, range(5), spread=4), clusters(500, range(5), seed=1, spread=4)
-    moments = ClassStatistics.of(x, y, 5)
-    correct = {l2: int((ridge(moments, l2)(held_x).argmax(1) == held_y).sum()) for l2 in GRID}
+    statistics = ClassStatistics.from_features(x, y, 5)
+    correct = {l2: int((solve_ridge(statistics, l2)(held_x).argmax(1) == held_y).sum()) for l2 in GRID}
     assert len(set(correct.values())) > 3
     best = max(correct.values())
-    assert select_l2(moments, held_x, held_y) == max(l2 for l2 in GRID if correct[l2] == best)
-    assert select_l2(moments, held_x[:0], held_y[:0], grid=[1.0, 100.0, 10.0]) == 100.0
+    assert select_l2(statistics, held_x, held_y) == max(l2 for l2 in GRID if correct[l2] == best)
+    assert select_l2(statistics, held_x[:0], held_y[:0], grid=[1.0, 100.0, 10.0]) == 100.0
 
 
 @pytest.mark.parametrize("n", [6, 12, 20])
-def test_few_rows_choose_the_l2_that_their_moments_alone_would(n):
+def test_few_rows_choose_the_l2_that_their_statistics_alone_would(n):
     chosen = []
     for seed in range(12):
         (x, y), (held_x, held_y) = (
             clusters(n, range(5), seed=seed, spread=4),
             clusters(300, range(5), seed=99, spread=4),
         )
-        moments = ClassStatistics.of(x, y, 5)
-        chosen.append(select_l2(moments, held_x, held_y))
-        assert select_l2(moments, held_x, held_y, rows=x) == chosen[-1]
+        statistics = ClassStatistics.from_features(x, y, 5)
+        chosen.append(select_l2(statistics, held_x, held_y))
+        assert select_l2(statistics, held_x, held_y, rows=x) == chosen[-1]
     assert len(set(chosen)) > 3
 
 
@@ -119,9 +80,9 @@ def test_few_rows_are_decomposed_instead_of_the_larger_gram_matrix(monkeypatch):
     eigh = np.linalg.eigh
     monkeypatch.setattr(np.linalg, "eigh", lambda gram: sizes.append(len(gram)) or eigh(gram))
     (few_x, few_y), (x, y) = clusters(20, range(2)), clusters(200, range(2))
-    fit_ridge([(few_x[:10], few_y[:10]), (few_x[10:], few_y[10:])], 2)
+    fitted_ridge([(few_x[:10], few_y[:10]), (few_x[10:], few_y[10:])], 2)
     assert sizes.pop() < 20
-    fit_ridge([(few_x, few_y), (x, y)], 2)
+    fitted_ridge([(few_x, few_y), (x, y)], 2)
     assert sizes == [x.shape[1]]
 
 
@@ -132,56 +93,56 @@ def test_grid_is_logarithmic():
 def test_held_out_part_is_balanced_and_the_same_for_the_same_seed():
     x, _ = clusters(230, range(3))
     y = torch.tensor([0] * 100 + [1] * 100 + [2] * 29 + [3])
-    first, again, other = (Split.of(x, y, 5, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (HoldoutSplit.from_features(x, y, 5, seed=seed) for seed in (0, 0, 1))
     assert first.held_out.counts.tolist() == [10, 10, 2, 0, 0]  # a lone sample stays in the fit
     assert torch.equal(first.features, again.features) and torch.equal(first.fit.scatter, again.fit.scatter)
     assert not torch.equal(first.features, other.features)
     assert (first.fit + first.held_out).counts.tolist() == [100, 100, 29, 1, 0]
-    assert Split.of(x, y, 5, max_held_out=23).held_out.counts.tolist() == [10, 10, 2, 0, 0]
-    assert Split.of(x, y, 5, max_held_out=12).held_out.counts.tolist() == [5, 5, 1, 0, 0]
+    assert HoldoutSplit.from_features(x, y, 5, max_held_out=23).held_out.counts.tolist() == [10, 10, 2, 0, 0]
+    assert HoldoutSplit.from_features(x, y, 5, max_held_out=12).held_out.counts.tolist() == [5, 5, 1, 0, 0]
 
 
 def test_holding_out_draws_nothing_from_the_global_generator():
     x, y = clusters(100, range(3))
     before = torch.get_rng_state()
-    fit_ridge([(x, y)], 3)
+    fitted_ridge([(x, y)], 3)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_fit_is_scikit_learns_on_all_data_with_the_chosen_l2():
     parts = [clusters(120, [0, 1, 2], seed=1), clusters(90, [2, 3], seed=2)]
-    splits = [Split.of(x, y, 4) for x, y in parts]
+    splits = [HoldoutSplit.from_features(x, y, 4) for x, y in parts]
     held = torch.cat([s.features for s in splits]), torch.cat([s.labels for s in splits])
     l2 = select_l2(splits[0].fit + splits[1].fit, *held)
     x, y = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
     expected = sklearn_ridge(x, y, l2).decision_function(x.numpy())
-    np.testing.assert_allclose(fit_ridge(parts, 4)(x), expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(fitted_ridge(parts, 4)(x), expected, rtol=1e-6, atol=1e-8)
 
 
 def test_one_sample_per_class_uses_the_default_l2():
     x, _ = clusters(4, range(4))
     y = torch.arange(4)
-    expected = ridge(ClassStatistics.of(x, y, 4), DEFAULT_L2)(x)
-    torch.testing.assert_close(fit_ridge([(x, y)], 4)(x), expected)
+    expected = solve_ridge(ClassStatistics.from_features(x, y, 4), DEFAULT_L2)(x)
+    torch.testing.assert_close(fitted_ridge([(x, y)], 4)(x), expected)
 
 
-def test_unlabelled_samples_are_ignored():
+def test_unlabeled_samples_are_ignored():
     x, y = clusters(100, range(3))
     junk = torch.cat([x, 1e6 + x]), torch.cat([y, torch.full_like(y, -1)])
-    torch.testing.assert_close(fit_ridge([junk], 3)(x), fit_ridge([(x, y)], 3)(x))
+    torch.testing.assert_close(fitted_ridge([junk], 3)(x), fitted_ridge([(x, y)], 3)(x))
 
 
 def test_bad_data_is_refused_with_one_clear_line():
     x, y = clusters(20, range(3))
-    with pytest.raises(ValueError, match="unlabelled"):
-        fit_ridge([(x, torch.full_like(y, -1))], 3)
+    with pytest.raises(ValueError, match="unlabeled"):
+        solve_ridge(ClassStatistics.from_features(x, torch.full_like(y, -1), 3), 1.0)
     with pytest.raises(ValueError, match="label 2 is not among 2 classes"):
-        fit_ridge([(x, y.clamp(min=2))], 2)
+        fitted_ridge([(x, y.clamp(min=2))], 2)
     with pytest.raises(ValueError, match=r"\(20, 24\) and \(19,\)"):
-        fit_ridge([(x, y[:-1])], 3)
+        fitted_ridge([(x, y[:-1])], 3)
     with pytest.raises(ValueError, match=r"1 of 20 images have NaN.*diverged"):
-        fit_ridge([(x.index_fill(0, torch.tensor([4]), torch.nan), y)], 3)
+        fitted_ridge([(x.index_fill(0, torch.tensor([4]), torch.nan), y)], 3)
     with pytest.raises(ValueError, match=r"l2 must be positive, got 0"):
-        ridge(ClassStatistics.of(x, y, 3), 0)
-    with pytest.raises(ValueError, match="held_out is a fraction"):
-        fit_ridge([(x, y)], 3, held_out=1.0)
+        solve_ridge(ClassStatistics.from_features(x, y, 3), 0)
+    with pytest.raises(ValueError, match="held_out_fraction must be between 0 and 1"):
+        fitted_ridge([(x, y)], 3, held_out_fraction=1.0)
