@@ -9,16 +9,16 @@ from torch.nn import functional as F
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float, iterations: int = 3, valid: Tensor | None = None) -> Tensor:
-    """Codes that share the samples equally among the prototypes (SwAV, arXiv:2006.09882, eq. 3 and 5).
+    """Codes that use all prototypes equally (SwAV, arXiv:2006.09882, eq. 3 and 5).
 
     Sinkhorn-Knopp in the log domain, where no score overflows. Each sample's code sums to 1; the prototypes' shares
-    approach equality with the number of iterations.
+    become equal as the iterations go on.
 
     Args:
         scores: (N, K) similarities of samples and prototypes.
-        epsilon: weight of the entropy; small ones give sharp codes.
-        iterations: how often prototypes, then samples, are normalised.
-        valid: (N,) bool, which samples count; the codes of the others mean nothing. None: all.
+        epsilon: weight of the entropy; small values give sharp codes.
+        iterations: how often prototypes, then samples, are normalized.
+        valid: (N,) bool, which samples count; the codes of the others are meaningless. None: all of them.
 
     Returns:
         Codes (N, K) without gradient.
@@ -53,7 +53,7 @@ def cluster_prediction(scores: Tensor, labels: Tensor, weight: Tensor | None = N
     Args:
         scores: (B, H, K) logits of the clusters in each of H clusterings.
         labels: (B, H) long.
-        weight: (H, K) how much images of each cluster count. None: all the same.
+        weight: (H, K), weight of the images of each cluster. None: equal weights.
 
     Returns:
         Scalar, the (weighted) mean over images and clusterings.

@@ -1,7 +1,7 @@
-"""Contrastive losses as functions of tensors. All rows are unit vectors unless said otherwise; values in nats.
+"""Contrastive losses as functions of tensors: rows are unit vectors unless stated otherwise, values are in nats.
 
-`contrast` scores each query against its key and the negatives; `info_nce` and `nce` are the two ways to learn
-from such scores, so every method with negatives (MoCo, CMC, PIRL) is one of each.
+`contrast` scores each query against its key and the negatives; `info_nce`, `nce` and `softmax_nce` are losses of such
+scores, so every method with negatives (MoCo, CMC, PIRL) combines `contrast` with one of them.
 """
 
 import math
@@ -18,7 +18,7 @@ def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None
         query: (B, D).
         key: (B, D).
         negatives: (K, D) shared by all queries, or (B, K, D).
-        valid: (K,) or (B, K) bool, which negatives count; the others score -inf. None: all.
+        valid: (K,) or (B, K) bool, which negatives count; the others score -inf. None: all of them.
 
     Returns:
         Scores (B, 1 + K), not divided by the temperature.
@@ -31,13 +31,13 @@ def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None
 
 
 def contrast_in_batch(query: Tensor, key: Tensor) -> Tensor:
-    """`contrast` with the keys of the other images as negatives, (B, D) and (B, D) to (B, 1 + B); N = B."""
+    """`contrast` with the keys of the other images as negatives: (B, D) and (B, D) to (B, 1 + B), N = B."""
     others = ~torch.eye(len(key), dtype=torch.bool, device=key.device)
     return contrast(query, key, key, others)
 
 
 def info_nce(scores: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of telling the key (column 0) from the negatives: CPC (arXiv:1807.03748) eq. 4, MoCo eq. 1.
+    """Cross-entropy of finding the key (column 0) among the negatives: CPC (arXiv:1807.03748) eq. 4, MoCo eq. 1.
 
     Args:
         scores: (B, 1 + K) similarities from `contrast`.
@@ -50,14 +50,14 @@ def info_nce(scores: Tensor, temperature: float) -> Tensor:
 
 
 def nce(scores: Tensor, temperature: float, log_z: Tensor) -> Tensor:
-    """Noise-contrastive estimation: K + 1 binary decisions "key or noise" for each query.
+    """Noise-contrastive estimation: K + 1 binary decisions "key or noise" per query.
 
     Gutmann & Hyvarinen 2010; CMC (arXiv:1906.05849) eq. 11 with noise uniform over the n stored rows: a row has
-    probability exp(s/T) / (n z), z the mean of exp(s/T), and is the key with odds exp(s/T - log z) to K. The
+    probability exp(s/T) / (n z), where z is the mean of exp(s/T), and is the key with odds exp(s/T - log z) to K. The
     number n cancels, so a growing memory changes nothing.
 
     Args:
-        scores: (B, 1 + K) similarities from `contrast`; -inf is left out.
+        scores: (B, 1 + K) similarities from `contrast`; -inf is excluded.
         temperature: scores are divided by it.
         log_z: 0-d, log of the mean of exp(s/T), see `log_mean_exp`; a constant, not learned.
 
@@ -72,10 +72,10 @@ def nce(scores: Tensor, temperature: float, log_z: Tensor) -> Tensor:
 def softmax_nce(scores: Tensor, temperature: float) -> Tensor:
     """PIRL's loss (arXiv:1912.01991 eq. 4 and 5): -log h(key) - the sum over negatives of log(1 - h(negative)).
 
-    h(i) = e_i / (e_i + the sum of e over the negatives), e = exp(s/T), so no normaliser has to be known.
+    h(i) = e_i / (e_i + the sum of e over the negatives), e = exp(s/T), so no normalizer has to be known.
 
     Args:
-        scores: (B, 1 + K) similarities from `contrast`; -inf is left out.
+        scores: (B, 1 + K) similarities from `contrast`; -inf is excluded.
         temperature: scores are divided by it.
 
     Returns:
@@ -87,7 +87,7 @@ def softmax_nce(scores: Tensor, temperature: float) -> Tensor:
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """SimCLR's loss (arXiv:2002.05709 eq. 1): of the 2B - 1 other embeddings, find the other view of the image.
+    """SimCLR's loss (arXiv:2002.05709 eq. 1): find the other view of the image among the 2B - 1 other embeddings.
 
     Args:
         first: (B, D) embeddings of one view.

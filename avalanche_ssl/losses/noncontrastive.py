@@ -1,4 +1,4 @@
-"""Losses that make two views agree without negatives, as functions of raw embeddings (B, D)."""
+"""Losses that make two views agree without negatives, as functions of unnormalized embeddings (B, D)."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from avalanche_ssl.functional import l2_normalize, off_diagonal
 
 
 def cosine_similarity(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean cosine of the rows of two (B, D) tensors; no gradient reaches `target` (the stop-gradient); 0-d."""
+    """Mean cosine of the rows of two (B, D) tensors; no gradient reaches `target` (stop-gradient); 0-d."""
     return (l2_normalize(prediction) * l2_normalize(target.detach())).sum(1).mean()
 
 
@@ -23,12 +23,12 @@ def barlow_loss(first: Tensor, second: Tensor, weight: float) -> Tensor:
     Args:
         first: (B, D) embeddings of one view, any scale.
         second: (B, D) of the other.
-        weight: lambda, of the D (D - 1) entries beside the diagonal.
+        weight: lambda, of the D (D - 1) off-diagonal entries.
 
     Returns:
         Scalar, the sum over the entries.
     """
-    a, b = (_standard(z) for z in (first, second))
+    a, b = (_standardized(z) for z in (first, second))
     correlation = a.T @ b / len(a)
     diagonal = correlation.diagonal()
     return (1 - diagonal).square().sum() + weight * off_diagonal(correlation)
@@ -39,8 +39,8 @@ def vicreg_loss(
 ) -> Tensor:
     """Invariance, variance and covariance: VICReg (arXiv:2105.04906) eq. 6.
 
-    The scale is that of the authors' code, which the published weights belong to: the invariance is a mean over
-    dimensions too, and the variance a mean over the two views, where the paper writes sums.
+    The scale is that of the authors' code, to which the published weights belong: the invariance is also a mean over
+    dimensions, and the variance a mean over the two views, where the paper writes sums.
 
     Args:
         first: (B, D) embeddings of one view, any scale.
@@ -52,16 +52,16 @@ def vicreg_loss(
     Returns:
         Scalar.
     """
-    spread = [F.relu(1 - (z.var(0) + 1e-4).sqrt()).mean() / 2 for z in (first, second)]
-    tangle = [off_diagonal(_covariance(z)) / z.shape[1] for z in (first, second)]
-    return invariance * F.mse_loss(first, second) + variance * sum(spread) + covariance * torch.stack(tangle).sum()
+    hinge = [F.relu(1 - (z.var(0) + 1e-4).sqrt()).mean() / 2 for z in (first, second)]
+    correlated = [off_diagonal(_covariance(z)) / z.shape[1] for z in (first, second)]
+    return invariance * F.mse_loss(first, second) + variance * sum(hinge) + covariance * torch.stack(correlated).sum()
 
 
 def _covariance(z: Tensor) -> Tensor:
-    centred = z - z.mean(0)
-    return centred.T @ centred / (len(z) - 1)
+    centered = z - z.mean(0)
+    return centered.T @ centered / (len(z) - 1)
 
 
-def _standard(z: Tensor) -> Tensor:
-    """Each dimension with mean 0 and variance 1 over the batch, as batch norm does it."""
+def _standardized(z: Tensor) -> Tensor:
+    """Dimensions with mean 0 and variance 1 over the batch, as in batch norm."""
     return (z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt()

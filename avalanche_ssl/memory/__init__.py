@@ -1,7 +1,7 @@
 """What methods remember, as modules whose state lies in buffers of fixed shape."""
 
 from avalanche_ssl.memory.bank import MemoryBank, content_hash
-from avalanche_ssl.memory.clusters import Clusters, spherical_kmeans
+from avalanche_ssl.memory.clusters import Clusters, perplexity, spherical_kmeans
 from avalanche_ssl.memory.momentum import MomentumEncoder, cosine_momentum
 from avalanche_ssl.memory.nce_normalizer import NCENormalizer
 from avalanche_ssl.memory.prototypes import Prototypes
@@ -16,5 +16,6 @@ __all__ = [
     "Queue",
     "content_hash",
     "cosine_momentum",
+    "perplexity",
     "spherical_kmeans",
 ]

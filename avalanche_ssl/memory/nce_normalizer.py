@@ -9,13 +9,13 @@ from avalanche_ssl.functional import log_mean_exp
 
 
 class NCENormalizer(nn.Module):
-    """log Z of NCE, where Z is the mean of exp(s/T) over the noise: a running mean, not the first batch's for life.
+    """log Z of NCE, where Z is the mean of exp(s/T) over the noise: a running mean instead of the first batch's value.
 
-    The noise are the negatives alone: the key of a new image is its own embedding, with the largest exp(s/T) there is.
-    A step without negatives, of an empty bank, does not count.
+    The noise is the negatives alone: the key of a new image is its own embedding, with the largest possible exp(s/T).
+    A step without negatives, while the bank is empty, does not count.
 
     Args:
-        count: contrasts, each with a Z of its own.
+        count: number of contrasts, each with its own Z.
         temperature: scores are divided by it.
     """
 
@@ -29,18 +29,18 @@ class NCENormalizer(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def forward(self, number: int, scores: Tensor) -> Tensor:
-        """log Z, 0-d, of one contrast with scores (B, 1 + K); until a step counted, of these scores themselves."""
-        return torch.where(self.steps > 0, self.log_z[number], self._of(scores.detach()).nan_to_num())
+        """log Z, 0-d, of one contrast with scores (B, 1 + K); of these scores themselves until a step has counted."""
+        return torch.where(self.steps > 0, self.log_z[number], self._log_z(scores.detach()).nan_to_num())
 
     @torch.no_grad()
     def update(self, scores: Sequence[Tensor]) -> None:
-        """Take in a step: scores (B, 1 + K) of each contrast."""
-        fresh = torch.stack([self._of(each) for each in scores])
-        found = fresh.isfinite().all()
+        """Add a step: scores (B, 1 + K) of each contrast."""
+        new = torch.stack([self._log_z(each) for each in scores])
+        found = new.isfinite().all()
         self.steps += found
         weight = (1 / self.steps.clamp(min=1)).clamp(min=0.01)
-        mixed = torch.logaddexp(self.log_z + torch.log1p(-weight), fresh + weight.log())
+        mixed = torch.logaddexp(self.log_z + torch.log1p(-weight), new + weight.log())
         self.log_z.copy_(torch.where(found, mixed, self.log_z))
 
-    def _of(self, scores: Tensor) -> Tensor:
+    def _log_z(self, scores: Tensor) -> Tensor:
         return log_mean_exp(scores[:, 1:], self.temperature)

@@ -7,16 +7,16 @@ from avalanche_ssl.functional import l2_normalize
 
 
 class Prototypes(nn.Module):
-    """Unit vectors that embeddings are compared with, learned by gradient, frozen during the first steps.
+    """Unit vectors that embeddings are compared with, trained by gradient, frozen during the first steps.
 
-    SwAV's last layer, without bias. The rows are normalised where they are used and written back normalised by
-    `normalize`. While frozen they get a gradient of zero, and `normalize` puts back what the optimiser did to them all
-    the same (momentum, weight decay): they stay bit for bit. Nothing of this waits for the device.
+    SwAV's last layer, without bias. The rows are normalized where they are used and written back normalized by
+    `normalize`. While frozen, they get a gradient of zero and `normalize` undoes what the optimizer still does to them
+    (momentum, weight decay), so they stay the same bit for bit. Nothing waits for the device.
 
     Args:
         count: K.
         dim: length D of a row.
-        freeze: steps, counted over the whole stream, in which they do not move (SwAV appendix A).
+        freeze: steps at the start of the stream during which they do not move (SwAV appendix A).
     """
 
     kept: Tensor
@@ -39,7 +39,7 @@ class Prototypes(nn.Module):
 
     @torch.no_grad()
     def normalize(self) -> None:
-        """Count a step and normalise the rows; put them back if they are frozen."""
+        """Count a step and normalize the rows, or restore them while they are frozen."""
         rows = torch.where(self.steps < self.freeze, self.kept, l2_normalize(self.weight))
         self.weight.copy_(rows)
         self.kept.copy_(rows)

@@ -9,10 +9,10 @@ from avalanche_ssl.functional import l2_normalize
 class Queue(nn.Module):
     """The newest `size` rows, overwritten in a ring (MoCo, arXiv:1911.05722 sec. 3.2; SwAV's queue).
 
-    Starts with random unit rows, as MoCo does, so that losses see `size` negatives from the first step.
+    Starts with random unit rows, as in MoCo, so that losses see `size` negatives from the first step.
 
     Args:
-        size: rows kept; bounds the memory at any stream length.
+        size: number of rows; bounds the memory at any stream length.
         dim: length D of a row.
     """
 
@@ -28,14 +28,14 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, rows: Tensor) -> None:
-        """Write rows (B, D) over the oldest ones; of more than `size` rows the last `size` stay."""
+        """Replace the oldest rows by `rows` (B, D); of more than `size` rows the last `size` are kept."""
         size = len(self.rows)
         slots = (self.n_enqueued + torch.arange(len(rows), device=rows.device)) % size
         self.rows.index_copy_(0, slots[-size:], rows[-size:].to(self.rows.dtype))
         self.n_enqueued += len(rows)
 
     def ages(self) -> Tensor:
-        """How many rows were pushed after each row, (size,) long; -1 for rows never written."""
+        """Number of rows enqueued after each row, (size,) long; -1 for rows never written."""
         size = len(self.rows)
         age = (self.n_enqueued - 1 - torch.arange(size, device=self.rows.device)) % size
         return torch.where(age < self.n_enqueued, age, -1)

@@ -1,4 +1,4 @@
-"""LARS: an optimiser whose steps are in proportion to the weights, for batches of thousands of images."""
+"""`LARS`: an optimizer with steps in proportion to the weights, for batches of thousands of images."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,20 +11,20 @@ from avalanche_ssl.errors import UsageError
 
 
 class LARS(Optimizer):
-    """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), SGD with momentum at heart.
+    """Layer-wise adaptive rate scaling (You et al. 2017, arXiv:1708.03888), on top of SGD with momentum.
 
     Each weight's gradient, weight decay included, is multiplied by its trust ratio
     ``trust * |w| / (|g| + decay * |w|)`` before it enters the momentum. Parameters of one dimension (biases,
-    normalisation) are excluded, as in SimCLR and BYOL: they get plain momentum and no weight decay. The ratio is
+    normalization) are excluded, as in SimCLR and BYOL: they get plain momentum and no weight decay. The ratio is
     computed on the device, without waiting for it.
 
     Args:
-        params: as for any optimiser of torch.
+        params: as for any optimizer of torch.
         lr: learning rate.
         momentum: of the scaled gradients.
         weight_decay: of weights.
         trust: eta, the trust coefficient: 0.001 in the paper, 0.02 in the CIFAR recipes of solo-learn.
-        clip: limit the effective rate ``lr * ratio`` of a weight to `lr`, so that the ratio only ever slows down.
+        clip: limit the effective rate ``lr * ratio`` of a weight to `lr`, so that the ratio can only slow it down.
         eps: keeps the ratio finite.
 
     Raises:
@@ -51,7 +51,7 @@ class LARS(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; the loss of `closure`, if one is given."""
+        """Make one step and return the loss of `closure`, if one is given."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -76,7 +76,7 @@ class LARS(Optimizer):
 
 
 def trust_ratio(weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-    """What the gradient is multiplied by, 0-d; 1 where the weight or its gradient is 0 (arXiv:1708.03888 eq. 6)."""
+    """Factor of the gradient, 0-d; 1 where the weight or its gradient is 0 (arXiv:1708.03888 eq. 6)."""
     size, slope = weight.norm(), gradient.norm()
     ratio = group["trust"] * size / (slope + group["weight_decay"] * size + group["eps"])
     if group["clip"]:

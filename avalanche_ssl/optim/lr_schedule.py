@@ -1,4 +1,4 @@
-"""How the learning rate moves over an experience: a closed form, so it is right from any step on."""
+"""`LRSchedule`: the learning rate over an experience, in closed form, so that it can be resumed at any step."""
 
 import math
 from dataclasses import dataclass

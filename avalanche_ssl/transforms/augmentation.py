@@ -1,7 +1,7 @@
-"""What does a random view of an image look like?
+"""`RandomView`: random crops with color jitter, gray, blur and solarization.
 
-`RandomView` holds the settings. A view is drawn (`sample_params`: every image its own parameters) and then made
-(`apply`: batched tensor operations of `geometry` and `color`), on any device, without a loop over images.
+Parameters are drawn per image (`sample_params`) and then applied as batched tensor operations of `geometry` and
+`color` (`apply`), on any device, without a loop over images.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from avalanche_ssl.transforms.color import grayscale, normalize, per_image, to_f
 from avalanche_ssl.transforms.geometry import Interpolation, gaussian_blur, random_boxes, resized_crop
 
 BLOCK = 2**19
-"""On the CPU, views are made in blocks of about this many values (2 MiB); their number changes no result. The memory
-of larger ones malloc returns to the system, unless told otherwise; of smaller ones several threads gain little."""
+"""Values per block (2 MiB) in which the CPU computes views; it changes no result. malloc returns larger blocks to the
+system by default, and on smaller ones several threads gain little."""
 
 
 class ViewParams(NamedTuple):
-    """Random parameters of one view: (B,) tensors, one value an image, and one order of the jitter steps."""
+    """Random parameters of one view: (B,) tensors with one value per image, and one order of the jitter steps."""
 
     top: Tensor
     left: Tensor
     height: Tensor
     width: Tensor
-    flip: Tensor
+    hflip: Tensor
     jitter: Tensor
     brightness: Tensor
     contrast: Tensor
@@ -46,7 +46,7 @@ class ViewParams(NamedTuple):
     order: list[int]
 
     def rows(self, rows: slice) -> ViewParams:
-        """The parameters of some images."""
+        """The parameters of a slice of the images."""
         values = self._asdict().items()
         return self._replace(**{name: value[rows] for name, value in values if name != "order"})
 
@@ -55,22 +55,22 @@ class ViewParams(NamedTuple):
 class RandomView:
     """Settings of a random view; the defaults are SimCLR's and MoCo v2's at 32x32, without blur.
 
-    The steps: crop, resize and mirror; colour jitter; gray; blur; solarise; normalise. The four operations of
-    the jitter come in a random order, one a call. `dataclasses.replace(augment, blur_prob=0.5)` gives a variant.
+    Steps: crop, resize and mirror; color jitter; gray; blur; solarize; normalize. The four operations of the jitter
+    come in a random order, drawn once per call. `dataclasses.replace(augment, blur_prob=0.5)` gives a variant.
 
     Args:
         size: height and width of a view in pixels.
-        scale, ratio: share of the image's area, and width/height, of the crop.
+        scale, ratio: the crop's share of the image's area, and its width/height.
         interpolation: "bilinear" or "bicubic", antialiased.
-        hflip_prob: probability to mirror left to right.
+        hflip_prob: probability of mirroring left to right.
         brightness, contrast, saturation: a strength s gives factors uniform in [max(0, 1 - s), 1 + s].
         hue: shifts are uniform in [-hue, hue] turns, hue at most 0.5.
-        jitter_prob: probability of these four together.
+        jitter_prob: probability of these four operations together.
         gray_prob, blur_prob, solarize_prob: probabilities.
         blur_kernel: odd number of taps.
         blur_sigma: range of the standard deviation in pixels.
-        mean, std: normalisation, one number or one a channel. The defaults suit natural images: a stream's
-            own statistics are unknown when it begins.
+        mean, std: normalization, one number or one per channel. The defaults suit natural images: the statistics of
+            a stream are unknown when it begins.
 
     Raises:
         UsageError: a value is out of its range.
@@ -113,30 +113,30 @@ class RandomView:
         self._require(all(std > 0 for std in stds), "std", "above 0")
 
     def __call__(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
-        """One random, normalised view (B, C, size, size) of raw images.
+        """One random, normalized view (B, C, size, size) of raw images.
 
         Args:
             x: images (B, C, H, W), uint8 or float in [0, 1]; with C = 1 saturation, hue and gray do nothing.
-            generator: source of the draws, torch's global one if None. One on the CPU gives the same views on
-                any device.
+            generator: source of randomness, torch's global one if None. A generator on the CPU gives the same views
+                on any device.
             size: overrides the setting.
 
         Raises:
-            ValueError: not images, or neither uint8 nor float.
+            ValueError: `x` is not a batch of images, or neither uint8 nor float.
         """
         return normalize(self.rgb(x, generator, size), self.mean, self.std)
 
     def rgb(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
-        """The same view before normalisation, in [0, 1]: what Lab and other colour spaces start from."""
+        """The same view before normalization, in [0, 1], as Lab and other color spaces need it."""
         return self.apply(x, self.sample_params(x, generator), size)
 
     def normalize_only(self, x: Tensor) -> Tensor:
-        """The images as they are, normalised: what `extract_features` reads. Nothing is random, the size stays."""
+        """The images at their size, normalized, without randomness: the input of `extract_features`."""
         _check_images(x)
         return normalize(to_float(x), self.mean, self.std)
 
     def sample_params(self, x: Tensor, generator: Generator | None = None) -> ViewParams:
-        """Random parameters for a view of images (B, C, H, W)."""
+        """Random parameters of a view of images (B, C, H, W)."""
         _check_images(x)
         batch, _, height, width = x.shape
 
@@ -151,7 +151,7 @@ class RandomView:
 
         return ViewParams(
             *random_boxes(batch, height, width, self.scale, self.ratio, generator, x.device),
-            flip=chance(self.hflip_prob),
+            hflip=chance(self.hflip_prob),
             jitter=chance(self.jitter_prob),
             brightness=factor(self.brightness),
             contrast=factor(self.contrast),
@@ -165,19 +165,19 @@ class RandomView:
         )
 
     @torch.no_grad()
-    def apply(self, x: Tensor, draw: ViewParams, size: int | None = None) -> Tensor:
-        """The view in [0, 1] of images (B, C, H, W) with the parameters of `sample_params`: no randomness is left."""
+    def apply(self, x: Tensor, params: ViewParams, size: int | None = None) -> Tensor:
+        """The view in [0, 1] of images (B, C, H, W) with the parameters of `sample_params`, deterministic."""
         size = size or self.size
         if x.device.type != "cpu":
-            return self._render(x, draw, size)
+            return self._apply_block(x, params, size)
         block = max(1, BLOCK // (x.shape[1] * max(x.shape[2] * x.shape[3], size * size)))
         blocks = [slice(start, start + block) for start in range(0, max(1, len(x)), block)]
-        return torch.cat([self._render(x[rows], draw.rows(rows), size) for rows in blocks])
+        return torch.cat([self._apply_block(x[rows], params.rows(rows), size) for rows in blocks])
 
-    def _render(self, x: Tensor, draw: ViewParams, size: int) -> Tensor:
-        box = (draw.top, draw.left, draw.height, draw.width)
-        view = resized_crop(to_float(x), *box, size, draw.flip, self.interpolation)
-        factors = (draw.brightness, draw.contrast, draw.saturation, draw.hue)
+    def _apply_block(self, x: Tensor, params: ViewParams, size: int) -> Tensor:
+        box = (params.top, params.left, params.height, params.width)
+        view = resized_crop(to_float(x), *box, size, params.hflip, self.interpolation)
+        factors = (params.brightness, params.contrast, params.saturation, params.hue)
         steps = (
             (color.brightness, self.brightness),
             (color.contrast, self.contrast),
@@ -186,7 +186,7 @@ class RandomView:
         )
 
         def jitter(images: Tensor, *parameters: Tensor) -> Tensor:
-            for step in draw.order:
+            for step in params.order:
                 operation, strength = steps[step]
                 images = operation(images, parameters[step]) if strength else images
             return images
@@ -195,13 +195,13 @@ class RandomView:
             return gaussian_blur(images, sigma, self.blur_kernel)
 
         if self.jitter_prob:
-            view = _where(draw.jitter, view, jitter, *factors)
+            view = _where(params.jitter, view, jitter, *factors)
         if self.gray_prob:
-            view = _where(draw.gray, view, grayscale)
+            view = _where(params.gray, view, grayscale)
         if self.blur_prob:
-            view = _where(draw.blur, view, blur, draw.sigma)
+            view = _where(params.blur, view, blur, params.sigma)
         if self.solarize_prob:
-            view = _where(draw.solarize, view, color.solarize)
+            view = _where(params.solarize, view, color.solarize)
         return view
 
     def _require(self, holds: bool, name: str, remedy: str) -> None:
@@ -210,9 +210,9 @@ class RandomView:
 
 
 def _where(chosen: Tensor, x: Tensor, operation: Callable[..., Tensor], *parameters: Tensor) -> Tensor:
-    """`operation(x, *parameters)` for images where `chosen` (B,) holds, the others stay; may write to `x`.
+    """`operation(x, *parameters)` where `chosen` (B,) holds, and `x` elsewhere; may write to `x`.
 
-    On the CPU only the chosen are computed. Elsewhere all images are: to count would wait for the device.
+    On the CPU only the chosen images are computed; elsewhere all are, since counting them would wait for the device.
     """
     if x.device.type == "cpu":
         index = chosen.nonzero()[:, 0]
@@ -221,9 +221,9 @@ def _where(chosen: Tensor, x: Tensor, operation: Callable[..., Tensor], *paramet
 
 
 def _permutation(length: int, generator: Generator | None) -> list[int]:
-    """A random order of `length` things, decided on the host: reading a draw from a device would wait for it.
+    """A random permutation, drawn on the host: reading one from a device would wait for it.
 
-    For a generator on a device its state decides, which the host knows.
+    A generator on a device contributes its state, which the host knows.
     """
     if generator is not None and generator.device.type != "cpu":
         generator = Generator().manual_seed(zlib.crc32(generator.get_state().numpy().tobytes()))

@@ -1,6 +1,6 @@
-"""How do the colours of a batch change, each image by its own amount?
+"""Color operations on batches, each image with its own parameter, and the Lab color space.
 
-Functions of float images (B, C, H, W) in [0, 1], C 3 (RGB) or 1 (gray), and of parameters (B,), one an image.
+Functions of float images (B, C, H, W) in [0, 1], C = 3 (RGB) or 1 (gray), and of parameters (B,), one per image.
 Each equals `torchvision.transforms.v2.functional` on float images with the same parameter, up to rounding.
 Nothing here loops over images, waits for the device or writes into its arguments.
 """
@@ -17,7 +17,7 @@ GRAY = (0.2989, 0.587, 0.114)
 """Weights of red, green, blue in gray: ITU-R BT.601, rounded as in torchvision (the sum is 0.9999)."""
 
 LAB_MEAN, LAB_STD = (50.0, 6.025, -6.6895), (50.0, 92.208, 101.1675)
-"""Middle and half range of L, a, b over the sRGB colours: they map to [-1, 1] (CMC, Tian et al. 2020)."""
+"""Middle and half range of L, a, b over the sRGB colors, which map them to [-1, 1] (CMC, Tian et al. 2020)."""
 
 XYZ = (
     (0.412453 / 0.95047, 0.357580 / 0.95047, 0.180423 / 0.95047),
@@ -28,10 +28,10 @@ XYZ = (
 
 
 def to_float(x: Tensor) -> Tensor:
-    """Bring uint8 images in 0..255 to float32 in [0, 1]; float images pass through.
+    """Convert uint8 images in 0..255 to float32 in [0, 1]; float images pass through.
 
     Raises:
-        ValueError: any other type.
+        ValueError: the images have another type.
     """
     if x.dtype == torch.uint8:
         return x.to(torch.float32).div_(255)
@@ -41,30 +41,30 @@ def to_float(x: Tensor) -> Tensor:
 
 
 def per_image(parameter: Tensor) -> Tensor:
-    """(B,) as (B, 1, 1, 1), to broadcast against images."""
+    """Parameters (B,) as (B, 1, 1, 1), to broadcast against images."""
     return parameter.view(-1, 1, 1, 1)
 
 
 def brightness(x: Tensor, factor: Tensor) -> Tensor:
-    """Scale by `factor` (B,) >= 0, cut to [0, 1]: 0 is black, 1 leaves the image."""
+    """Scale by `factor` (B,) >= 0, clipped to [0, 1]: 0 is black, 1 leaves the image."""
     return (x * per_image(factor)).clamp_(0, 1)
 
 
 def contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """Blend each image with its mean gray value by `factor` (B,) >= 0, cut to [0, 1]: 1 leaves the image."""
+    """Blend each image with its mean gray value by `factor` (B,) >= 0, clipped to [0, 1]: 1 leaves the image."""
     mean = _luma(x.mean(dim=(2, 3), keepdim=True))
     return (x * per_image(factor)).add_(mean * per_image(1 - factor)).clamp_(0, 1)
 
 
 def saturation(x: Tensor, factor: Tensor) -> Tensor:
-    """Blend each pixel with its gray value by `factor` (B,) >= 0, cut to [0, 1]: 1 leaves the image."""
+    """Blend each pixel with its gray value by `factor` (B,) >= 0, clipped to [0, 1]: 1 leaves the image."""
     if x.shape[1] == 1:
         return x
     return (x * per_image(factor)).add_(_luma(x).mul_(per_image(1 - factor))).clamp_(0, 1)
 
 
 def hue(x: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue of HSV by `shift` (B,) in [-0.5, 0.5] turns; saturation and value stay.
+    """Shift the hue of HSV by `shift` (B,) in [-0.5, 0.5] turns; saturation and value are kept.
 
     The way back from HSV is in closed form. With M the largest channel, R the range of the channels and h the
     hue in turns, a channel is `M - R * clip(2 - |6k - 2|, 0, 1)`, where `k = (h + n) mod 1` and n is 5/6 for
@@ -80,7 +80,7 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     # The hue is this angle towards green, or its negative towards blue. A gray pixel has span 0 and stays.
     angle = (upper - red).add_(span).add_((lower - red).clamp_(min=0))
     turn = angle.div_((6 * span).clamp_(min=1e-12)).copysign_(green - blue)
-    # One whole turn more makes k positive, so that its fraction is k mod 1.
+    # One full turn more makes k positive, so that its fraction is k mod 1.
     channel = (11 - 2 * torch.arange(3, device=x.device, dtype=x.dtype)) / 6
     k = (turn.unsqueeze(1) + (per_image(shift) + channel.view(1, 3, 1, 1))).frac_()
     weight = k.sub_(1 / 3).abs_().mul_(-6).add_(2).clamp_(0, 1)
@@ -88,7 +88,7 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
 
 
 def grayscale(x: Tensor) -> Tensor:
-    """Each pixel's gray value, in as many channels as came in."""
+    """Gray images with as many channels as the input."""
     return x if x.shape[1] == 1 else _luma(x).expand_as(x).contiguous()
 
 
@@ -101,7 +101,7 @@ def normalize(x: Tensor, mean: float | Sequence[float], std: float | Sequence[fl
     """`(x - mean) / std`, with one number for all channels or one for each.
 
     Raises:
-        ValueError: as many numbers as the images have channels are needed.
+        ValueError: there are neither one nor as many numbers as channels.
     """
     return (x - _channels(mean, x, "mean")).div_(_channels(std, x, "std"))
 
@@ -113,7 +113,7 @@ def rgb_to_lab(x: Tensor) -> Tensor:
     light is a sum of planes, not a matrix product: autocast or TF32 would round a product to 8 or 11 bits.
 
     Raises:
-        ValueError: gray images have no chrominance.
+        ValueError: the images are gray and have no chrominance.
     """
     if x.shape[1] != 3:
         raise ValueError(f"Lab needs RGB (B, 3, H, W), not {tuple(x.shape)}: expand gray to three channels")
@@ -124,7 +124,7 @@ def rgb_to_lab(x: Tensor) -> Tensor:
 
 
 def lab_views(x: Tensor) -> tuple[Tensor, Tensor]:
-    """RGB in [0, 1] to luminance L (B, 1, H, W) and chrominance ab (B, 2, H, W) in [-1, 1]: CMC's views."""
+    """CMC's views of RGB in [0, 1]: luminance L (B, 1, H, W) and chrominance ab (B, 2, H, W) in [-1, 1]."""
     lab = normalize(rgb_to_lab(x), LAB_MEAN, LAB_STD)
     return lab[:, :1].contiguous(), lab[:, 1:].contiguous()
 
@@ -137,7 +137,7 @@ def sobel(x: Tensor) -> Tensor:
 
 
 def _above(x: Tensor, threshold: float) -> Tensor:
-    """1.0 where x > threshold, else 0.0: with `lerp`, a `torch.where` that does not branch at each pixel."""
+    """1.0 where x > threshold, else 0.0; with `lerp`, a `torch.where` without a branch per pixel."""
     return (x - threshold).sign_().clamp_(min=0)
 
 
@@ -148,12 +148,12 @@ def _weighted(x: Tensor, weights: tuple[float, float, float]) -> Tensor:
 
 
 def _luma(x: Tensor) -> Tensor:
-    """Gray values (B, 1, H, W), in memory of their own."""
+    """Gray values (B, 1, H, W), in their own memory."""
     return x.clone() if x.shape[1] == 1 else _weighted(x, GRAY).unsqueeze(1)
 
 
 def _channels(value: float | Sequence[float], x: Tensor, name: str) -> Tensor | float:
-    """One number as it is; one number a channel as a tensor that broadcasts against `x`."""
+    """One number unchanged; one number per channel as a tensor that broadcasts against `x`."""
     if isinstance(value, (int, float)):
         return value
     channels = x.shape[1]

@@ -1,8 +1,8 @@
-"""Where does a view lie in its image, and how is it resampled, each image in its own way?
+"""Crops, resizing and blur of batches, each image with its own parameters.
 
-Functions of float images (B, C, H, W) in [0, 1] and of parameters (B,), one an image. Each equals its
+Functions of float images (B, C, H, W) in [0, 1] and of parameters (B,), one per image. Each equals its
 namesake in `torchvision.transforms.v2.functional` up to rounding. Resampling is separable, so it is
-`rows @ image @ columns.T` with one matrix an axis and image: two batched products, without a loop over images
+`rows @ image @ columns.T` with one matrix per axis and image: two batched products, without a loop over images
 and without waiting for the device.
 """
 
@@ -22,6 +22,7 @@ Boxes = tuple[Tensor, Tensor, Tensor, Tensor]
 """top, left, height and width in pixels, each (B,) int64."""
 
 TRIES = 10
+"""Boxes drawn per image, as in torchvision."""
 
 
 def resized_crop(
@@ -43,8 +44,8 @@ def resized_crop(
         top, left, height, width: boxes (B,) in pixels, inside the image.
         size: height and width of the result, or one number for both.
         flip: (B,) bool, left to right.
-        interpolation: "bicubic" overshoots at edges; the result is cut to [0, 1], which torchvision does for
-            uint8 images only.
+        interpolation: "bicubic" overshoots at edges; the result is clipped to [0, 1], which torchvision does
+            for uint8 images only.
     """
     out_height, out_width = (size, size) if isinstance(size, int) else size
     rows = _sampling(top, height, x.shape[2], out_height, None, interpolation)
@@ -57,7 +58,7 @@ def gaussian_blur(x: Tensor, sigma: Tensor, kernel: int) -> Tensor:
     """Blur by a Gaussian of `sigma` (B,) > 0 pixels and `kernel` taps (odd), reflected at the border.
 
     Raises:
-        ValueError: the kernel is even, or reaches beyond the reflected image.
+        ValueError: the kernel is even or reaches beyond the reflected image.
     """
     radius = kernel // 2
     if kernel % 2 == 0 or radius >= min(x.shape[2:]):
@@ -79,8 +80,8 @@ def random_boxes(
 ) -> Boxes:
     """Boxes of the Inception crop (Szegedy et al. 2015), by the law of torchvision's `RandomResizedCrop`.
 
-    The share of the area is uniform in `scale`, the logarithm of width/height in `ratio`. The first of ten
-    tries that fits in the image counts; if none fits, the largest central box that keeps `ratio`.
+    The share of the area is uniform in `scale`, the logarithm of width/height in `ratio`. The first of
+    `TRIES` boxes that fits into the image is taken; if none fits, the largest central box that keeps `ratio`.
     """
     area = uniform((TRIES, batch), *scale, generator, device).mul_(height * width)
     aspect = uniform((TRIES, batch), log(ratio[0]), log(ratio[1]), generator, device).exp_()
@@ -107,7 +108,7 @@ def _central_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[i
 
 
 def _place(share: Tensor, room: Tensor) -> Tensor:
-    """A whole number in 0..room by a `share` in [0, 1)."""
+    """The integer in 0..room at a `share` in [0, 1)."""
     return torch.minimum((share * (room + 1)).floor_(), room)  # float32 may round the product up to room + 1
 
 
@@ -116,8 +117,8 @@ def _sampling(
 ) -> Tensor:
     """Matrices (B, size, extent) that resize `length` pixels from `start` to `size`; each row sums to 1.
 
-    When shrinking, the filter is as much wider as the box is larger than the result. Taps outside the box
-    have no weight.
+    When shrinking, the filter is wider by the factor by which the box is larger than the result. Taps outside the
+    box have no weight.
     """
     start, length = start.float().unsqueeze(1), length.float().unsqueeze(1)
     scale = length / size
@@ -127,20 +128,20 @@ def _sampling(
     if flip is not None:
         pixel = torch.where(flip.unsqueeze(1), size - pixel, pixel)
     distance = (tap.unsqueeze(1) - (pixel * scale).unsqueeze(2)).abs_().div_(scale.clamp(min=1).unsqueeze(2))
-    # The triangle 1 - distance is taken with its sign turned; the division by the sum turns it back.
+    # The triangle 1 - distance has its sign flipped here; the division by the sum flips it back.
     weights = _cubic(distance) if interpolation == "bicubic" else distance.sub_(1).clamp_(max=0)
     return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
 def _cubic(distance: Tensor) -> Tensor:
-    """Cubic convolution, a = -1/2 (Keys 1981): the outer piece, and what the inner adds below distance 1."""
+    """Cubic convolution, a = -1/2 (Keys 1981): the outer piece, and what the inner piece adds below distance 1."""
     outer, inner = distance.clamp(max=2), distance.clamp(max=1)
     weights = (outer - 2).square_().mul_(outer - 1).mul_(-0.5)
     return weights.add_((inner - 1).square_().mul_(2 * inner - 1))
 
 
 def _blurring(weights: Tensor, taps: Tensor, extent: int) -> Tensor:
-    """Matrices (B, extent, extent) that weigh the neighbours at `taps`, reflected at both ends."""
+    """Matrices (B, extent, extent) that weight the neighbors at `taps`, reflected at both ends."""
     last = extent - 1
     index = torch.arange(extent, device=taps.device).unsqueeze(1) + taps
     index = last - (last - index.abs()).abs()

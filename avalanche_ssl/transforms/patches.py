@@ -1,7 +1,6 @@
-"""How is an image cut into patches, and turned, each image in its own way?
+"""Patches, jigsaw puzzles, rotations and dropped colors, each image with its own draw.
 
 Functions of float images (B, C, H, W), batched, without a loop over images and without waiting for the device.
-`frozen_buffers` lets an encoder look at patches without their entering its batch-norm statistics.
 """
 
 import torch
@@ -16,7 +15,7 @@ def grid(x: Tensor, patch: int, stride: int) -> Tensor:
     Args:
         x: images (B, C, H, W).
         patch: height and width of a patch in pixels.
-        stride: pixels from a patch to the next one.
+        stride: pixels from one patch to the next.
 
     Returns:
         (B, rows, columns, C, patch, patch), a view of `x`; rows and columns are `1 + (side - patch) // stride`.
@@ -30,19 +29,19 @@ def grid(x: Tensor, patch: int, stride: int) -> Tensor:
 
 
 def jigsaw(x: Tensor, cells: int, patch: int, generator: Generator | None = None) -> Tensor:
-    """Cut `cells` x `cells` equal cells, take a patch from anywhere in each, and shuffle the patches.
+    """Cut each image into `cells` x `cells` cells, take a patch from a random place in each, and shuffle the patches.
 
-    The rest of a cell is a gap of random width between neighbours: continued edges and shared border pixels
+    The rest of a cell is a gap of random width between neighbors: continued edges and shared border pixels
     would give the puzzle away (Noroozi & Favaro 2016, arXiv:1603.09246 sec. 4.2).
 
     Args:
         x: images (B, C, H, W), H and W multiples of `cells`.
-        cells: cells a side.
+        cells: cells per side.
         patch: height and width of a patch in pixels, at most those of a cell.
-        generator: source of the places and of the order, which each image has of its own.
+        generator: draws the places and the order, separately for each image.
 
     Returns:
-        (B, cells * cells, C, patch, patch), laid out as channels last.
+        (B, cells * cells, C, patch, patch), in channels-last layout.
 
     Raises:
         ValueError: the image does not divide into cells, or a patch does not fit into a cell.
@@ -55,8 +54,8 @@ def jigsaw(x: Tensor, cells: int, patch: int, generator: Generator | None = None
     shuffled = uniform((batch, cells**2), 0, 1, generator, x.device).argsort(1)
     down, across = uniform((2, batch, cells**2), 0, 1, generator, x.device)
     pixel = torch.arange(patch, device=x.device)
-    top = shuffled.div(cells, rounding_mode="floor") * high + _whole(down, high - patch)
-    left = shuffled % cells * wide + _whole(across, wide - patch)
+    top = shuffled.div(cells, rounding_mode="floor") * high + _integer(down, high - patch)
+    left = shuffled % cells * wide + _integer(across, wide - patch)
     rows, columns = (start.unsqueeze(2) + pixel for start in (top, left))  # (B, cells^2, patch)
     image = torch.arange(batch, device=x.device).view(-1, 1, 1, 1)
     return x[image, :, rows.unsqueeze(3), columns.unsqueeze(2)].movedim(4, 2)
@@ -72,26 +71,26 @@ def quarter_turns(x: Tensor, turns: Tensor) -> Tensor:
 
 def random_turns(x: Tensor, generator: Generator | None = None) -> Tensor:
     """Rotate each square image by 0, 90, 180 or 270 degrees with equal chance (Gidaris et al., arXiv:1803.07728)."""
-    return quarter_turns(x, _whole(uniform((len(x),), 0, 1, generator, x.device), 3))
+    return quarter_turns(x, _integer(uniform((len(x),), 0, 1, generator, x.device), 3))
 
 
 def drop_colors(x: Tensor, probability: float, generator: Generator | None = None) -> Tensor:
-    """Set all colour channels but a random one to 0, the mean of normalised pixels; each image by its own draw.
+    """Set all color channels but a random one to 0, the mean of normalized pixels, separately for each image.
 
-    CPC v2's colour dropping (Henaff et al., arXiv:1905.09272 sec. 3.1; Doersch et al., arXiv:1505.05192).
+    CPC v2's color dropping (Henaff et al., arXiv:1905.09272 sec. 3.1; Doersch et al., arXiv:1505.05192).
 
     Args:
-        x: normalised patches (N, C, h, w).
-        probability: of a patch to lose colours.
+        x: normalized patches (N, C, h, w).
+        probability: share of the patches that lose colors.
         generator: source of randomness.
     """
     channels = x.shape[1]
     chosen, color = uniform((2, len(x)), 0, 1, generator, x.device).unbind()
-    kept = torch.arange(channels, device=x.device) == _whole(color, channels - 1).unsqueeze(1)
+    kept = torch.arange(channels, device=x.device) == _integer(color, channels - 1).unsqueeze(1)
     kept = kept | (chosen >= probability).unsqueeze(1)
     return x * kept.view(len(x), channels, 1, 1)
 
 
-def _whole(share: Tensor, most: int) -> Tensor:
-    """A whole number in 0..most by a `share` in [0, 1)."""
+def _integer(share: Tensor, most: int) -> Tensor:
+    """The integer in 0..most at a `share` in [0, 1)."""
     return (share * (most + 1)).long().clamp_(max=most)  # float32 may round the product up to most + 1

@@ -36,8 +36,8 @@ from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.smallconv import smallconv
 
 tiny = partial(smallconv, width=8)
-SMALL_MOCO = {"dim": 16, "queue_size": 24}
-SMALL_CMC = {"dim": 16, "capacity": 24, "count": 12}
+SMALL_MOCO = {"output_dim": 16, "queue_size": 24}
+SMALL_CMC = {"output_dim": 16, "capacity": 24, "count": 12}
 THREE = ("l", "ab", "edges")
 
 SOUND = {
@@ -69,7 +69,7 @@ SOUND = {
 
 def build(cls, **kwargs):
     torch.manual_seed(0)
-    settings = {MoCo: SMALL_MOCO, CMC: SMALL_CMC, SimCLR: {"dim": 16}}
+    settings = {MoCo: SMALL_MOCO, CMC: SMALL_CMC, SimCLR: {"output_dim": 16}}
     return cls(tiny, **next(small for base, small in settings.items() if issubclass(cls, base)), **kwargs)
 
 
@@ -79,9 +79,13 @@ def test_methods_keep_the_contract(name):
     check_method(SOUND[name]())
 
 
+def is_method(value):
+    return inspect.isclass(value) and issubclass(value, Method) and value is not Method
+
+
 def test_every_method_is_tested():
     tested = {type(make()).__name__ for make in SOUND.values()}
-    assert tested == set(methods.__all__)
+    assert tested == {name for name in methods.__all__ if is_method(getattr(methods, name))}
 
 
 NOT_COSINES = {"byol", "simsiam", "barlow_twins", "vicreg", "cpc", "supervised"}
@@ -591,7 +595,7 @@ class TypeChanges(Remembering):
         self.sum = self.sum.double() + outputs["key"].sum(0)
 
 
-@breaks("only_update_writes", "loss changed 'queue.pushed'")
+@breaks("only_update_writes", "loss changed 'queue.n_enqueued'")
 class PushInLoss(MoCo):
     def loss(self, outputs):
         loss = super().loss(outputs)
@@ -599,7 +603,7 @@ class PushInLoss(MoCo):
         return loss
 
 
-@breaks("only_update_writes", "embed changed 'queue.pushed'")
+@breaks("only_update_writes", "embed changed 'queue.n_enqueued'")
 class PushInEmbed(MoCo):
     def embed(self, views):
         outputs = super().embed(views)
@@ -607,14 +611,14 @@ class PushInEmbed(MoCo):
         return outputs
 
 
-@breaks("only_update_writes", "embed changed 'slow.copy")
+@breaks("only_update_writes", "embed changed 'momentum_encoder.copy")
 class FollowInEmbed(MoCo):
     def embed(self, views):
         self.momentum_encoder.update(self.online_network())
         return super().embed(views)
 
 
-@breaks("only_update_writes", "loss changed 'queue.pushed'")
+@breaks("only_update_writes", "loss changed 'queue.n_enqueued'")
 class PushInLossWithGradient(MoCo):
     """lightly's guess whether we train."""
 

@@ -182,7 +182,7 @@ def test_slow_copy_moves_by_exactly_one_minus_m():
     with torch.no_grad():
         for p in network.parameters():
             p.add_(torch.randn_like(p))
-    slow.follow(network)
+    slow.update(network)
     for old, now, fast in zip(before, slow.parameters(), network.parameters(), strict=True):
         assert torch.allclose(now, 0.9 * old + 0.1 * fast, atol=1e-7)
         assert not now.requires_grad
@@ -193,7 +193,7 @@ def test_slow_copy_with_m_zero_is_the_network():
     slow = MomentumEncoder(network, 0.0)
     with torch.no_grad():
         network.weight.add_(torch.randn(3, 3))
-    slow.follow(network)
+    slow.update(network)
     assert torch.equal(slow.copy.weight, network.weight)
 
 
@@ -205,7 +205,7 @@ def test_slow_copy_keeps_its_own_batch_norm_statistics():
     assert not out.requires_grad
     assert slow.copy.running_mean.mean() > 0.1 and network.running_mean.abs().max() == 0
     before = slow.copy.running_mean.clone()
-    slow.follow(network)
+    slow.update(network)
     assert torch.equal(slow.copy.running_mean, before)
 
 
@@ -225,14 +225,14 @@ def test_identity_follows_the_pixels():
 def test_identity_is_the_exact_integer_dot_product():
     """In Python integers; also fixes the numbers, since saved banks depend on them."""
 
-    def caveat(i):
+    def odd_number(i):
         z = i * 0x9E3779B97F4A7C15 % 2**64
         z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
         return z ^ z >> 31 | 1
 
     x = torch.tensor([[[[0, 1], [200, 255]]]], dtype=torch.uint8)
-    expected = sum(v * caveat(i + 1) for i, v in enumerate([0, 1, 200, 255])) % 2**64
+    expected = sum(v * odd_number(i + 1) for i, v in enumerate([0, 1, 200, 255])) % 2**64
     assert content_hash(x).item() % 2**64 == expected
 
 
@@ -254,9 +254,9 @@ def test_normaliser_is_a_running_mean_and_does_not_overflow():
     scores = [torch.tensor([[1.0, 0.5, -math.inf], [1.0, low, 0.5]]) for low in (0.5, 0.495)]
     assert normaliser(0, scores[0]).item() == pytest.approx(100, rel=1e-6)  # all noise of the first at 0.5
     for each in scores:
-        normaliser.follow([each])
+        normaliser.update([each])
     noise = [each[:, 1:][each[:, 1:].isfinite()].double() / 0.005 for each in scores]
     means = torch.stack([z.logsumexp(0) - math.log(3) for z in noise])
     assert normaliser.log_z[0].item() == pytest.approx((means.logsumexp(0) - math.log(2)).item(), rel=1e-6)
-    normaliser.follow([torch.tensor([[1.0, -math.inf]])])
+    normaliser.update([torch.tensor([[1.0, -math.inf]])])
     assert normaliser.steps == 2, "a step without negatives does not count"

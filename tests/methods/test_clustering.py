@@ -25,8 +25,8 @@ from avalanche_ssl.transforms.augmentation import RandomView
 
 GOLDEN = 1e-9
 tiny = partial(smallconv, width=8)
-SMALL_SWAV = {"dim": 16, "prototypes": 12, "small_size": 16}
-SMALL_DEEPCLUSTER = {"dim": 16, "clusters": 4, "heads": 3, "capacity": 64}
+SMALL_SWAV = {"output_dim": 16, "prototypes": 12, "small_size": 16}
+SMALL_DEEPCLUSTER = {"output_dim": 16, "clusters": 4, "heads": 3, "capacity": 64}
 
 SOUND = {
     "swav": lambda: SwAV(tiny, freeze=0, **SMALL_SWAV),
@@ -257,7 +257,7 @@ def test_kmeans_fills_empty_clusters():
 def test_kmeans_in_parts_is_the_same(monkeypatch):
     rows, _ = blobs()
     whole = spherical_kmeans(rows, rows[:7], 4)
-    monkeypatch.setattr("avalanche_ssl.memory.clusters.ROWS", 17)
+    monkeypatch.setattr("avalanche_ssl.memory.clusters.CHUNK", 17)
     parts = spherical_kmeans(rows, rows[:7], 4)
     assert torch.allclose(whole[0], parts[0], atol=1e-6) and torch.equal(whole[1], parts[1])
 
@@ -284,7 +284,7 @@ def test_clusters_start_warm():
     assert torch.equal(clusters.assign(rows[:, None])[:, 0], torch.tensor([3, 1, 5, 0, 2, 4])[truth])
 
 
-@pytest.mark.parametrize("way", ["fit", "follow"])
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
 def test_clusterings_take_turns_with_the_crops(way):
     """Clustering h moves towards crop h modulo V: as if it had been given that crop alone."""
     crops = torch.stack([unit_rows(seed, 60, 8).float() for seed in (1, 2)], 1)
@@ -301,7 +301,7 @@ def test_clusterings_take_turns_with_the_crops(way):
             | {"centroids": start[head : head + 1], "sizes": torch.full((1, 4), 15.0), "mean": torch.zeros(1, 8)}
         )
         data = crops[:, head % 2, None]
-        alone.fit(data, 3) if way == "fit" else alone.follow(data)
+        alone.fit(data, 3) if way == "fit" else alone.partial_fit(data)
         assert torch.allclose(alone.centroids[0], clusters.centroids[head], atol=1e-6)
 
 
@@ -320,7 +320,7 @@ def test_whitened_clusters_ignore_a_common_mean():
         clusters = Clusters(1, 6, 1, 8, whiten=whiten)
         clusters.fit(shifted, 20, torch.Generator().manual_seed(3))
         found[whiten] = clusters.sizes
-        white = clusters._rounded(shifted)
+        white = clusters._whitened(shifted)
         assert torch.allclose(white.norm(dim=2), torch.ones(180, 1), atol=1e-5)
     assert clusters.basis.allclose(clusters.basis.mT, rtol=1e-3)  # ZCA: symmetric, turns no axis
     assert perplexity(found[True]) > 4
@@ -490,7 +490,7 @@ def test_swav_queue_gets_no_gradient_and_codes_come_before_the_push():
 def test_swav_remembers_across_a_reload():
     method = swav(queue_size=8, freeze=2)
     step(method, textured(8), sgd(method))
-    names = {name for name in method.state_dict() if not name.startswith(("encoder", "head"))}
+    names = {name for name in method.state_dict() if not name.startswith(("encoder", "projection_head"))}
     assert names == {"prototypes.weight", "prototypes.kept", "prototypes.steps"} | {
         f"queues.{crop}.{part}" for crop in (0, 1) for part in ("rows", "n_enqueued")
     }

@@ -28,12 +28,12 @@ def seeded(method, seed=0):
 
 def moco(**kwargs):
     torch.manual_seed(0)
-    return seeded(MoCo(tiny, **{"dim": 16, "queue_size": 24, "momentum": 0.9} | kwargs))
+    return seeded(MoCo(tiny, **{"output_dim": 16, "queue_size": 24, "momentum": 0.9} | kwargs))
 
 
 def cmc(**kwargs):
     torch.manual_seed(0)
-    return seeded(CMC(tiny, **{"dim": 16, "capacity": 32, "count": 32} | kwargs))
+    return seeded(CMC(tiny, **{"output_dim": 16, "capacity": 32, "count": 32} | kwargs))
 
 
 def step(method, images, optimizer):

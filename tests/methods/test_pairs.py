@@ -29,22 +29,24 @@ tiny = partial(smallconv, width=8)
 GENTLE = RandomView(scale=(0.7, 1), hflip_prob=0, jitter_prob=0, gray_prob=0)
 
 MAKE = {
-    "byol": lambda **s: BYOL(tiny, **{"dim": 16, "hidden_dim": 32} | s),
-    "byol scheduled": lambda **s: BYOL(tiny, **{"dim": 16, "hidden_dim": 32, "momentum_steps": 3} | s),
-    "byol with a norm at the end": lambda **s: BYOL(tiny, **{"dim": 16, "hidden_dim": 32, "head_norm": True} | s),
-    "simsiam": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden_dim": 8} | s),
-    "simsiam of 3 layers": lambda **s: SimSiam(tiny, **{"dim": 16, "hidden_dim": 8, "layers": 3} | s),
-    "barlow_twins": lambda **s: BarlowTwins(tiny, **{"dim": 16} | s),
-    "vicreg": lambda **s: VICReg(tiny, **{"dim": 16} | s),
+    "byol": lambda **s: BYOL(tiny, **{"output_dim": 16, "hidden_dim": 32} | s),
+    "byol scheduled": lambda **s: BYOL(tiny, **{"output_dim": 16, "hidden_dim": 32, "momentum_steps": 3} | s),
+    "byol with a norm at the end": lambda **s: BYOL(
+        tiny, **{"output_dim": 16, "hidden_dim": 32, "head_norm": True} | s
+    ),
+    "simsiam": lambda **s: SimSiam(tiny, **{"output_dim": 16, "hidden_dim": 8} | s),
+    "simsiam of 3 layers": lambda **s: SimSiam(tiny, **{"output_dim": 16, "hidden_dim": 8, "layers": 3} | s),
+    "barlow_twins": lambda **s: BarlowTwins(tiny, **{"output_dim": 16} | s),
+    "vicreg": lambda **s: VICReg(tiny, **{"output_dim": 16} | s),
     "supervised": lambda **s: Supervised(tiny, **{"classes": 4} | s),
     "supervised behind a hidden layer": lambda **s: Supervised(tiny, **{"classes": 4, "hidden_dim": 16} | s),
-    "moco v3": lambda **s: MoCoV3(tiny, **{"dim": 16, "hidden_dim": 32} | s),
+    "moco v3": lambda **s: MoCoV3(tiny, **{"output_dim": 16, "hidden_dim": 32} | s),
     "moco v3 scheduled": lambda **s: MoCoV3(
-        tiny, **{"dim": 16, "hidden_dim": 32, "layers": 3, "momentum_steps": 2} | s
+        tiny, **{"output_dim": 16, "hidden_dim": 32, "layers": 3, "momentum_steps": 2} | s
     ),
-    "moco split": lambda **s: MoCo(tiny, **{"dim": 16, "queue_size": 24, "split_norm": True} | s),
+    "moco split": lambda **s: MoCo(tiny, **{"output_dim": 16, "queue_size": 24, "split_norm": True} | s),
     "moco split symmetric": lambda **s: MoCo(
-        tiny, **{"dim": 16, "queue_size": 24, "split_norm": True, "symmetric": True} | s
+        tiny, **{"output_dim": 16, "queue_size": 24, "split_norm": True, "symmetric": True} | s
     ),
 }
 
@@ -279,7 +281,7 @@ def test_momentum_rises_starts_again_and_never_freezes():
     for _ in range(9):
         nn.init.zeros_(slow.copy.weight)
         nn.init.ones_(fast.weight)
-        slow.follow(fast)
+        slow.update(fast)
         moved.append(1 - slow.copy.weight.item())
     expected = [0.99 - 0.09 * (1 + math.cos(math.pi * k / 4)) / 2 for k in (0, 1, 2, 3)]
     assert moved == pytest.approx((expected * 3)[:9], abs=1e-6)
@@ -506,7 +508,7 @@ def test_the_slow_copy_carries_over_and_matters(digits, name):
     for one in (strategy, forgetful):
         one.train(second, eval_streams=[])
     assert all(torch.equal(a, b) for a, b in zip(starts[1], left))
-    assert not torch.equal(state(strategy)["head.0.weight"], state(forgetful)["head.0.weight"])
+    assert not torch.equal(state(strategy)["projection_head.0.weight"], state(forgetful)["projection_head.0.weight"])
 
 
 @pytest.mark.parametrize(
@@ -521,8 +523,8 @@ def test_the_slow_copy_carries_over_and_matters(digits, name):
 )
 def test_views_of_an_image_come_to_agree(name, names):
     wider = {"hidden_dim": 64} if name in ("byol", "moco v3") else {}
-    method, images = make(name, augment=GENTLE, dim=32, **wider), textured(64)
-    assert method.pair == names
+    method, images = make(name, augment=GENTLE, output_dim=32, **wider), textured(64)
+    assert method.positive_pair == names
 
     def found():
         """Share of images whose other view is found among the 64."""
@@ -540,4 +542,4 @@ def test_views_of_an_image_come_to_agree(name, names):
 @pytest.mark.parametrize("name", ["byol", "simsiam", "barlow_twins", "vicreg", "moco v3"])
 def test_sizes_of_0_are_refused(name):
     with pytest.raises(UsageError, match="dim"):
-        make(name, dim=0)
+        make(name, output_dim=0)

@@ -32,12 +32,12 @@ def seeded(method, seed=0):
 
 def pirl(**kwargs):
     torch.manual_seed(0)
-    return seeded(PIRL(tiny, **{"dim": 16, "capacity": 32, "count": 32} | kwargs))
+    return seeded(PIRL(tiny, **{"output_dim": 16, "capacity": 32, "count": 32} | kwargs))
 
 
 def cpc(**kwargs):
     torch.manual_seed(0)
-    return seeded(CPC(tiny, **{"dim": 16, "hidden_dim": 16} | kwargs))
+    return seeded(CPC(tiny, **{"output_dim": 16, "hidden_dim": 16} | kwargs))
 
 
 def step(method, images, optimizer):
@@ -680,8 +680,8 @@ def test_cpc_remembers_nothing_beside_its_weights():
 
 # -- both ------------------------------------------------------------------------------------------------------
 
-SMALL_PIRL = {"dim": 16, "capacity": 24, "count": 12}
-SMALL_CPC = {"dim": 16, "hidden_dim": 16, "blocks": 2}
+SMALL_PIRL = {"output_dim": 16, "capacity": 24, "count": 12}
+SMALL_CPC = {"output_dim": 16, "hidden_dim": 16, "blocks": 2}
 VARIANTS = {
     "pirl": lambda: PIRL(tiny, **SMALL_PIRL),
     "pirl nce": lambda: PIRL(tiny, objective="nce", **SMALL_PIRL),
@@ -706,7 +706,7 @@ def test_patch_methods_keep_the_contract(name):
 
 @pytest.mark.parametrize("pretext", ["jigsaw", "rotation"])
 def test_pirl_an_image_and_its_transformed_version_come_to_agree(pretext):
-    method, images = pirl(pretext=pretext, dim=32, capacity=64, count=64, temperature=0.1), textured(64)
+    method, images = pirl(pretext=pretext, output_dim=32, capacity=64, count=64, temperature=0.1), textured(64)
     method.augment = method.transform = GENTLE
 
     def found():

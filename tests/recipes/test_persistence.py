@@ -17,12 +17,12 @@ from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.streams.benchmark import assemble
 
-SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "dim": 16, "freeze": 2}
+SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "output_dim": 16, "freeze": 2}
 WEIGHTS = ("",)
 """All of the state: methods that remember nothing else."""
 MEMORY = {
     "barlow_twins": WEIGHTS,
-    "byol": ("slow.",),
+    "byol": ("momentum_encoder.",),
     "cmc": WEIGHTS,
     "cmc_bank": ("bank.",),
     "cmc_full": WEIGHTS,
@@ -30,10 +30,10 @@ MEMORY = {
     "cpc_v2": WEIGHTS,
     "deepcluster": ("bank.", "clusters."),
     "deepcluster_v1": ("bank.", "clusters.", "classifier."),
-    "moco": ("queue.", "slow."),
-    "moco_symmetric": ("queue.", "slow."),
-    "moco_v1": ("queue.", "slow."),
-    "moco_v3": ("slow.",),
+    "moco": ("queue.", "momentum_encoder."),
+    "moco_symmetric": ("queue.", "momentum_encoder."),
+    "moco_v1": ("queue.", "momentum_encoder."),
+    "moco_v3": ("momentum_encoder.",),
     "pirl": ("bank.",),
     "pirl_rotation": ("bank.",),
     "simclr": WEIGHTS,
@@ -56,7 +56,7 @@ def stream():
     """Two experiences of 96 textures; a third come again, without which a bank's rows of the past are no positives."""
     images = textured(160).permute(0, 2, 3, 1).numpy()
     data, parts = ArrayDataset(images, np.arange(160) % 2), [np.arange(96), np.arange(64, 160)]
-    return assemble(data, parts, data, parts, ["even", "caveat"]).train_stream
+    return assemble(data, parts, data, parts, ["even", "odd"]).train_stream
 
 
 def build(name, seed=0):

@@ -244,7 +244,7 @@ def torchvision_view(augment, x, draw):
     size, views = (augment.size, augment.size), []
     for i, image in enumerate(x):
         box = [int(v[i]) for v in (draw.top, draw.left, draw.height, draw.width)]
-        view = torchvision_crop(image, *box, bool(draw.flip[i]), size, augment.interpolation)
+        view = torchvision_crop(image, *box, bool(draw.hflip[i]), size, augment.interpolation)
         factors = [float(v[i]) for v in (draw.brightness, draw.contrast, draw.saturation, draw.hue)]
         for step in draw.order if draw.jitter[i] else ():
             view = steps[step](view, factors[step])
@@ -353,8 +353,8 @@ def test_probabilities_and_ranges():
         hflip_prob=0.5, jitter_prob=0.8, gray_prob=0.2, blur_prob=0.1, solarize_prob=0.05, brightness=1.5, hue=0.3
     )
     draw = augment.sample_params(torch.empty(n, 3, 2, 2), seeded())
-    for name in ("flip", "jitter", "gray", "blur", "solarize"):
-        p = getattr(augment, name)
+    for name in ("hflip", "jitter", "gray", "blur", "solarize"):
+        p = getattr(augment, f"{name}_prob")
         assert getattr(draw, name).float().mean() == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / n))
     ranges = {"brightness": (0, 2.5), "contrast": (0.6, 1.4), "hue": (-0.3, 0.3), "sigma": (0.1, 2)}
     for name, (low, high) in ranges.items():
@@ -365,10 +365,10 @@ def test_probabilities_and_ranges():
 
 
 def test_chosen_images_change_and_the_others_stay():
-    still = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "flip": 0, "jitter": 0, "gray": 0}
+    still = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "hflip_prob": 0, "jitter_prob": 0, "gray_prob": 0}
     x = images(400, 8, 8)[0::4]
-    for step in ("flip", "jitter", "gray", "blur", "solarize"):
-        augment = RandomView(size=8, **{**still, step: 0.5})
+    for step in ("hflip", "jitter", "gray", "blur", "solarize"):
+        augment = RandomView(size=8, **{**still, f"{step}_prob": 0.5})
         draw = augment.sample_params(x, seeded())
         changed = (augment.apply(x, draw) != x).flatten(1).any(1)
         assert torch.equal(changed, getattr(draw, step))
@@ -433,13 +433,13 @@ def test_autocast_does_not_coarsen_views():
         ({"scale": (0.5, 1.2)}, "scale is (0.5, 1.2): it must be (low, high), 0 < low <= high <= 1"),
         ({"ratio": (0, 1)}, "ratio is (0, 1): it must be (low, high), 0 < low <= high"),
         ({"interpolation": "cubic"}, "interpolation is 'cubic': it must be bilinear or bicubic"),
-        ({"flip": 1.5}, "flip is 1.5: it must be a probability from 0 to 1"),
-        ({"gray": math.nan}, "gray is nan: it must be a probability from 0 to 1"),
+        ({"hflip_prob": 1.5}, "hflip_prob is 1.5: it must be a probability from 0 to 1"),
+        ({"gray_prob": math.nan}, "gray_prob is nan: it must be a probability from 0 to 1"),
         ({"contrast": -0.1}, "contrast is -0.1: it must be a strength of 0 or more"),
         ({"hue": 0.6}, "hue is 0.6: it must be from 0 to 0.5 turns"),
         ({"blur_kernel": 4}, "blur_kernel is 4: it must be odd and positive"),
         (
-            {"blur": 0.5, "size": 8, "blur_kernel": 23},
+            {"blur_prob": 0.5, "size": 8, "blur_kernel": 23},
             "blur_kernel is 23: it must be below 16, twice the size of a view",
         ),
         ({"blur_sigma": (0.0, 1.0)}, "blur_sigma is (0.0, 1.0): it must be (low, high), 0 < low <= high"),
@@ -457,7 +457,7 @@ def test_wrong_settings_are_refused_in_one_line(setting, message):
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 32, 32, 3), (2, 2, 8, 8)], ids=str)
 def test_wrong_shapes_are_refused(shape):
-    for view in (RandomView(), RandomView().plain):
+    for view in (RandomView(), RandomView().normalize_only):
         with pytest.raises(ValueError, match=r"images are \(B, 3, H, W\) or \(B, 1, H, W\), not"):
             view(torch.rand(shape))
 
@@ -476,7 +476,7 @@ def test_a_device_never_has_to_be_waited_for(monkeypatch):
         assert augment(raw, generator).shape == (8, 3, 32, 32)
         assert color.lab_views(augment.rgb(raw, generator))[1].shape == (8, 2, 32, 32)
     with pytest.raises(RuntimeError):
-        augment.sample_params(raw).flip.any().item()
+        augment.sample_params(raw).hflip.any().item()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
