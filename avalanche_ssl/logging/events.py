@@ -183,16 +183,28 @@ class RepresentationEvent(Event):
     images_measured: int = _count("size of the sample")
     feature_dim: int = _count("dimension D of the features that probes read")
     feature_std: float | None = _field(
-        "feature std: of unit features, mean over dimensions; 1 / sqrt(D) is healthy", None
+        "feature std: standard deviation of unit features over images, mean over dimensions; 1 / sqrt(D) is healthy, "
+        "near 0 is collapse",
+        None,
     )
-    rankme: float | None = _field("RankMe: effective rank of the features (arXiv:2210.02885)", None)
+    rankme: float | None = _field(
+        "RankMe: effective rank of the features (arXiv:2210.02885); compare runs of one method and encoder only", None
+    )
     drift_cka: float | None = _field(
-        "feature drift (CKA): linear CKA of the first experience's features now with those right after it", None
+        "feature drift (CKA): linear CKA of the first experience's features now with those right after it; 1 is no "
+        "drift",
+        None,
     )
     embedding_dim: int | None = _count("dimension of the embeddings that the loss compares", None)
     embedding_std: float | None = _field("as feature_std, of the embeddings", None)
-    alignment: float | None = _field("mean squared distance of positive pairs (arXiv:2005.10242)", None)
-    uniformity: float | None = _field("log mean Gaussian potential of the embeddings (arXiv:2005.10242)", None)
+    alignment: float | None = _field(
+        "alignment: mean squared distance of positive pairs of embeddings (arXiv:2005.10242); 0 is best", None
+    )
+    uniformity: float | None = _field(
+        "uniformity: log mean Gaussian potential of the embeddings (arXiv:2005.10242); -4 is spread over the sphere, "
+        "0 is collapse",
+        None,
+    )
     clusters: dict[str, Any] | None = _field("clusters or prototypes: number, number in use, perplexity", None)
     bounds: dict[str, Any] | None = _field(
         "InfoNCE's mutual-information bound log N - L, in nats, by pair of views", None
