@@ -60,7 +60,7 @@ def export(source: Path, out: Path | None = None) -> tuple[Path, Path]:
     target = out or folder / "encoder.pt"
     try:
         probed = read_run(folder)
-        trained = f"{probed.experiences_trained} of {probed.experiences} experiences"
+        trained = f"{probed.experiences_trained} of {probed.n_experiences} experiences"
         if source != folder:
             trained = f"an unknown part of the stream: its probes were measured after {trained}"
     except UsageError:

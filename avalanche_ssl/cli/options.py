@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.recipes.settings import parse_settings
 from avalanche_ssl.runs.config import RunConfig, read_config, today
 
 SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
@@ -48,6 +47,8 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     Raises:
         UsageError: an option is not known or its value is wrong.
     """
+    from avalanche_ssl.recipes.settings import parse_settings
+
     values = today(read_config(options.config)) if options.config else {}
     settings, benchmark_options = (_mapping(values, name) for name in ("settings", "benchmark_options"))
     given = {

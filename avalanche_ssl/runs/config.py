@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.recipes.settings import convert, read_yaml
 from avalanche_ssl.streams import BENCHMARKS
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
@@ -90,6 +89,8 @@ class RunConfig:
     settings: dict[str, Any] = option("a setting of the recipe; repeatable", {}, "KEY=VALUE", flag="--set")
 
     def __post_init__(self) -> None:
+        from avalanche_ssl.recipes.settings import convert  # YAML is loaded when it is needed
+
         for name, kind in get_type_hints(type(self)).items():
             value = getattr(self, name)
             if kind == dict[str, Any]:
@@ -152,6 +153,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or holds no options.
     """
+    from avalanche_ssl.recipes.settings import read_yaml
+
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no YAML

@@ -6,8 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-import yaml
-
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 from avalanche_ssl.runs.config import RunConfig
@@ -54,6 +52,8 @@ def is_finished(out: Path) -> bool:
 
 def start_folder(out: Path, config: RunConfig) -> None:
     """Remove the files of an earlier run, and write the configuration."""
+    import yaml
+
     for path in [*(out / name for name in FILES), *out.glob(f"{CHECKPOINT}*")]:
         path.unlink(missing_ok=True)
     shutil.rmtree(out / EMBEDDINGS, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Does `python benchmarks/run.py` do what README says, and refuse in one line what it cannot do?"""
+"""`avalanche-ssl run` does what README says, and refuses in one line what it cannot do."""
 
 import csv
 import json
@@ -23,11 +23,11 @@ from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.training import precision
 
-RUN = Path(run.__file__).resolve()
-KEPT = {"checkpoint", "checkpoint.previous", "lock", "encoder.pt"}
+RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
+KEPT = {"lock", "encoder.pt"}
 FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "embeddings"} | KEPT
-SMALL = ["--experiences", "2", "--epochs", "1", "--stream", "size=16", "--set", "augment.size=16"]
-SMALL += ["--set", "batch_size=16", "--set", "dim=8", "--device", "cpu"]
+SMALL = ["--experiences", "2", "--epochs", "1", "--benchmark-option", "size=16", "--set", "augment.size=16"]
+SMALL += ["--set", "batch_size=16", "--set", "output_dim=8", "--device", "cpu"]
 
 
 def save(path: Path, shade: int, rng: np.random.Generator) -> None:
@@ -81,7 +81,7 @@ def events(out: str, kind: str) -> list[dict[str, Any]]:
 
 
 def accuracies(out: str) -> list[tuple[Any, ...]]:
-    return [(e["trained"], e["evaluated"], e["scope"], e["accuracy"]) for e in events(out, "probe")]
+    return [(e["experiences_trained"], e["experience"], e["scope"], e["accuracy"]) for e in events(out, "probe")]
 
 
 # -- a run -----------------------------------------------------------------------------------------------------------
@@ -102,7 +102,8 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
         "forward transfer ",
         "untrained accuracy ",
         "images/s; everything ",
-        "files in a/b: config.yaml, log.jsonl, accuracy.csv, accuracy.png",
+        "chance    25.0 ",
+        "files in a/b: accuracy.csv, accuracy.png, config.yaml, embeddings/, encoder.pt, lock, log.jsonl\n",
     ):
         assert text in out, text
     with Image.open("a/b/accuracy.png") as picture:
@@ -112,16 +113,27 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
 def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
     settings = go(photos, "a")
     (first,) = events("a", "run")
-    assert first.keys() == {"event", "name", "config", "device", "precision", "versions"}
+    assert first.keys() == {"event", "title", "config", "device", "precision", "versions"}
     assert first["config"] == settings
     assert first["versions"].keys() >= {"avalanche-ssl", "python", "torch", "avalanche-lib"}
     probes = events("a", "probe")
     assert all(
-        e.keys() == {"event", "trained", "evaluated", "probe", "scope", "accuracy", "images", "seconds"} for e in probes
+        e.keys()
+        == {
+            "event",
+            "experiences_trained",
+            "experience",
+            "probe",
+            "scope",
+            "accuracy",
+            "images_trained",
+            "seconds",
+        }
+        for e in probes
     )
     assert {e["probe"] for e in probes} == {"ridge"}
     assert all(0 <= e["accuracy"] <= 1 for e in probes)
-    found = {(e["trained"], e["scope"]): e["images"] for e in probes}
+    found = {(e["experiences_trained"], e["scope"]): e["images_trained"] for e in probes}
     assert found == {
         (0, "all"): 0,
         (0, "task"): 0,
@@ -132,15 +144,19 @@ def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
         (2, "seen"): 64,
         (2, "task"): 64,
     }
-    assert [(e["trained"], e["evaluated"]) for e in probes if e["scope"] == "seen"] == [(1, 1), (2, 1), (2, 2)]
-    assert [(e["trained"], e["evaluated"]) for e in probes if e["scope"] == "all"] == [
+    assert [(e["experiences_trained"], e["experience"]) for e in probes if e["scope"] == "seen"] == [
+        (1, 1),
+        (2, 1),
+        (2, 2),
+    ]
+    assert [(e["experiences_trained"], e["experience"]) for e in probes if e["scope"] == "all"] == [
         (t, j) for t in range(3) for j in (1, 2)
     ]
-    learnt = events("a", "experience")
-    assert [(e["trained"], e["images"], e["steps"]) for e in learnt] == [(1, 32, 2), (2, 64, 2)]
-    assert all(e.keys() >= {"loss", "seconds", "images_per_second"} for e in learnt)
+    trained = events("a", "experience")
+    assert [(e["experiences_trained"], e["images_trained"], e["steps"]) for e in trained] == [(1, 32, 2), (2, 64, 2)]
+    assert all(e.keys() >= {"loss", "seconds", "images_per_second"} for e in trained)
     (last,) = events("a", "end")
-    assert last["images"] == 64
+    assert last["images_trained"] == 64
     assert 0 < last["train_seconds"] <= last["seconds"]
     assert all(last[f"{part}_seconds"] > 0 for part in ("checkpoint", "data", "probe", "import"))
     parts = ("train", "checkpoint", "data", "probe", "import")
@@ -154,23 +170,25 @@ def test_the_csv_holds_what_the_log_does(photos: Path) -> None:
     with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert all(row["probe"] == "ridge" for row in rows)
-    table = {(int(r["trained"]), int(r["evaluated"]), r["scope"]): float(r["accuracy"]) for r in rows}
+    table = {(int(r["experiences_trained"]), int(r["experience"]), r["scope"]): float(r["accuracy"]) for r in rows}
     assert table == {(t, j, s): pytest.approx(a, abs=1e-6) for t, j, s, a in accuracies("a")}
 
 
-def test_what_is_odd_about_a_protocol_is_in_every_output(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_caveat_of_a_protocol_is_in_every_output(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a headline that has one scope only."""
     go(photos, "a", "--probes", "cassle-online-leak")
     caveat = PROTOCOLS["cassle-online-leak"].caveat
-    assert "LEAK" in caveat and f"  odd: {caveat}" in capsys.readouterr().out.splitlines()
+    assert "LEAK" in caveat and f"  caveat: {caveat}" in capsys.readouterr().out.splitlines()
     assert {e["caveat"] for e in events("a", "probe")} == {caveat}
     with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
         assert {(row["scope"], row["caveat"]) for row in csv.DictReader(file)} == {("all", caveat)}
-    (told,) = events("a", "consolidation")
-    assert told["trained"] == 2 and 0 <= told["accuracy"] <= 1 and told["chance"] == 0.5
+    (logged,) = events("a", "consolidation")
+    assert logged["experiences_trained"] == 2 and 0 <= logged["accuracy"] <= 1 and logged["chance"] == 0.5
 
 
-@pytest.mark.parametrize("more", [(), ("--online", "8"), ("--seed", "3", "--stream", "incremental=data")])
+@pytest.mark.parametrize(
+    "more", [(), ("--online-batch-size", "8"), ("--seed", "3", "--benchmark-option", "incremental=data")]
+)
 def test_config_yaml_repeats_the_run(photos: Path, more: tuple[str, ...], desk: Path) -> None:
     first = go(photos, "a", *more, strategy="moco")
     (desk / "elsewhere").mkdir()
@@ -189,7 +207,7 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
     assert found["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
     stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
-    assert found["stream"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
+    assert found["benchmark_options"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert found["settings"]["temperature"] == load_recipe("simclr").settings["temperature"]
 
 
@@ -209,31 +227,31 @@ def test_the_command_line_overrules_the_config(photos: Path) -> None:
     ]
     assert run.main([*again, "--epochs", "2", "--encoder", "resnet9", "--experiences", "4"]) == 0
     expected = config("a") | {"seed": 4}
-    expected["stream"]["experiences"] = 4
+    expected["benchmark_options"]["experiences"] = 4
     expected["settings"] |= {"lr": 1e-3, "epochs": 2, "encoder": "resnet9"}
-    expected["settings"]["augment"]["flip"] = 0.0
+    expected["settings"]["augment"]["hflip_prob"] = 0.0
     assert config("b") == expected
 
 
 def test_a_short_config_is_enough(photos: Path, desk: Path) -> None:
-    text = {"strategy": "simclr", "benchmark": "folder", "stream": {"data": str(photos), "experiences": 1}}
-    (desk / "mine.yaml").write_text(yaml.safe_dump(text | {"settings": {"lr": "1e-3", "epochs": 1, "dim": 4}}))
+    text = {"strategy": "simclr", "benchmark": "folder", "benchmark_options": {"data": str(photos), "experiences": 1}}
+    (desk / "mine.yaml").write_text(yaml.safe_dump(text | {"settings": {"lr": "1e-3", "epochs": 1, "output_dim": 4}}))
     assert run.main(["--config", "mine.yaml"]) == 0
     assert config("runs/simclr-folder-s0")["settings"]["lr"] == 1e-3
 
 
 def test_online_is_one_step_a_mini_batch(photos: Path) -> None:
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a"]
-    assert run.main([*given, "--experiences", "2", "--online", "8"]) == 0
+    assert run.main([*given, "--experiences", "2", "--online-batch-size", "8"]) == 0
     settings = config("a")["settings"]
     assert (settings["batch_size"], settings["epochs"], settings["schedule"]["kind"]) == (8, 1, "constant")
-    assert [(e["steps"], e["images"]) for e in events("a", "experience")] == [(5, 40), (5, 80)]
+    assert [(e["steps"], e["images_trained"]) for e in events("a", "experience")] == [(5, 40), (5, 80)]
     assert {t for t, *_ in accuracies("a")} == {0, 1, 2}, "probes wait for the boundary of the experience"
 
 
 def test_settings_beside_online_win(photos: Path) -> None:
     go(photos, "a")
-    again = ["--config", "a/config.yaml", "--out", "b", "--online", "8"]
+    again = ["--config", "a/config.yaml", "--out", "b", "--online-batch-size", "8"]
     assert run.main([*again, "--set", "batch_size=4", "--set", "schedule.warmup=0.5", "--epochs", "3"]) == 0
     settings = config("b")["settings"]
     assert (settings["batch_size"], settings["epochs"]) == (4, 3)
@@ -245,7 +263,7 @@ def test_settings_beside_online_win(photos: Path) -> None:
 
 
 def test_online_of_ten_by_default(photos: Path) -> None:
-    assert go(photos, "a", "--online")["online"] == 10
+    assert go(photos, "a", "--online-batch-size")["online_batch_size"] == 10
 
 
 def test_a_strategy_of_ones_own(photos: Path, desk: Path) -> None:
@@ -256,7 +274,7 @@ def test_a_strategy_of_ones_own(photos: Path, desk: Path) -> None:
     given = ["--strategy", "my-own.py", "--benchmark", "folder", "--data", str(photos), *SMALL]
     assert run.main(given) == 0
     out = "runs/my-own-folder-s0"
-    assert events(out, "run")[0]["name"] == "my-own on folder, seed 0"
+    assert events(out, "run")[0]["title"] == "my-own on folder, seed 0"
     assert config(out)["strategy"] == str(desk / "my-own.py")
     (desk / "below").mkdir()
     os.chdir("below")
@@ -272,20 +290,28 @@ def test_a_stream_without_labels_runs_to_the_end(
     data.mkdir()
     for part in ("train", "test")[: 1 + test_images]:
         (data / part).symlink_to(flat / "train")
-    go(data, "a", "--stream", "incremental=data")
+    go(data, "a", "--benchmark-option", "incremental=data")
     assert {p.name for p in Path("a").iterdir()} == {"config.yaml", "log.jsonl"} | KEPT
     assert not events("a", "probe")
-    assert [e["trained"] for e in events("a", "experience")] == [1, 2]
+    assert [e["experiences_trained"] for e in events("a", "experience")] == [1, 2]
     out = capsys.readouterr().out
     assert "no labels" in out
-    assert "files in a: config.yaml, log.jsonl, encoder.pt\n" in out
+    assert "files in a: config.yaml, encoder.pt, lock, log.jsonl\n" in out
 
 
 def test_points_of_a_stream_without_labels_are_refused(flat: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(flat), "--out", "a"]
-    assert run.main([*given, "--stream", "incremental=data", "--online", "--probe-every", "20"]) == 2
+    assert (
+        run.main(
+            [*given, "--benchmark-option", "incremental=data", "--online-batch-size", "--probe-every-images", "20"]
+        )
+        == 2
+    )
     *_, refused = capsys.readouterr().err.splitlines()  # after the bar of decoding
-    assert refused == "run.py: --probe-every: the stream has no labels to fit and score probes on; leave it out"
+    assert (
+        refused
+        == "avalanche-ssl run: --probe-every-images: the stream has no labels to fit and score probes on; leave it out"
+    )
     assert not Path("a").exists(), "before training"
 
 
@@ -296,10 +322,10 @@ def test_a_warning_is_one_line_too(desk: Path) -> None:
         "for _ in range(2):\n    warnings.warn('careful,\\ntwo lines')\nrecipe = Recipe(SimCLR)\n"
     )
     given = ["--strategy", "mine.py", "--experiences", "11"]
-    done = subprocess.run([sys.executable, str(RUN), *given], capture_output=True, timeout=120)
+    done = subprocess.run([*RUN, *given], capture_output=True, timeout=120)
     first, *rest = done.stderr.decode().splitlines()
-    assert first == "run.py: warning: careful, two lines"
-    assert len(rest) == 1 and rest[0].startswith("run.py: cannot split 10 classes")
+    assert first == "avalanche-ssl run: warning: careful, two lines"
+    assert len(rest) == 1 and rest[0].startswith("avalanche-ssl run: cannot split 10 classes")
 
 
 def test_warnings_are_as_before_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,16 +338,27 @@ def test_warnings_are_as_before_after_a_run(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(run, "_run", stopped)
     before = warnings.formatwarning
     assert run.main(["--strategy", "cmc"]) == 130
-    assert seen == ["run.py: warning: a\n"] and warnings.formatwarning is before
+    assert seen == ["avalanche-ssl run: warning: a\n"] and warnings.formatwarning is before
 
 
 def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
-    small = ["--stream", "composites=2", "--experiences", "2", "--epochs", "1", "--set", "dim=8", "--device", "cpu"]
+    small = [
+        "--benchmark-option",
+        "composites=2",
+        "--experiences",
+        "2",
+        "--epochs",
+        "1",
+        "--set",
+        "output_dim=8",
+        "--device",
+        "cpu",
+    ]
     assert run.main(["--strategy", "cmc", *small, "--set", "capacity=4096", "--set", "count=64"]) == 0
     assert "files in runs/cmc-split-digits-s0: " in capsys.readouterr().out
     stream = {"experiences": 2, "seed": 0, "composites": 2}
     kind = {"incremental": "class", "imbalance": 1.0, "leak": 0.1, "repeats": 2}
-    assert config("runs/cmc-split-digits-s0")["stream"] == stream | kind
+    assert config("runs/cmc-split-digits-s0")["benchmark_options"] == stream | kind
 
 
 # -- what is there is kept -------------------------------------------------------------------------------------------
@@ -333,7 +370,7 @@ def test_a_finished_run_is_replaced_only_when_told(photos: Path, capsys: pytest.
     given = ["--strategy", "moco", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     capsys.readouterr()
     assert run.main(given) == 2
-    refused = "run.py: a already holds a run: give another --out, or --overwrite to replace it\n"
+    refused = "avalanche-ssl run: a already holds a run: give another --out, or --overwrite to replace it\n"
     assert capsys.readouterr().err == refused
     assert run.main([*given, "--overwrite", "--set", "queue_size=0"]) == 2
     assert {p: p.read_bytes() for p in Path("a").rglob("*.*")} == before, "a refused run replaces nothing"
@@ -351,7 +388,7 @@ def test_an_interruption_is_one_line(
     monkeypatch.setattr(progress.Progress, "after_training_epoch", interrupt)
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     assert run.main(given) == 130
-    assert capsys.readouterr().err.split("\r")[-1] == "run.py: interrupted\n"
+    assert capsys.readouterr().err.split("\r")[-1] == "avalanche-ssl run: interrupted\n"
     assert events("a", "probe"), "what was written stays"
 
 
@@ -359,9 +396,9 @@ def test_a_run_that_diverges_is_stopped(photos: Path, capsys: pytest.CaptureFixt
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--out", "a", *SMALL]
     assert run.main([*given, "--set", "lr=1e30"]) == 2
     err = capsys.readouterr().err.split("\r")[-1]
-    assert err.startswith("run.py: the loss of step 2 is not finite: lower lr (1e+30)")
+    assert err.startswith("avalanche-ssl run: the loss of step 2 is not finite: lower lr (1e+30)")
     assert err.endswith(
-        "stopped after step 1; vital signs: none measured yet; last good checkpoint: step 0, a/checkpoint\n"
+        "stopped after step 1; representation: not measured yet; last checkpoint: step 0, a/checkpoint\n"
     )
     assert err.count("\n") == 1
 
@@ -385,13 +422,16 @@ BAD: dict[str, tuple[list[str], str]] = {
     "setting NaN": (["--strategy", "cmc", "--set", "lr=.nan"], "setting 'lr' is nan: give a number"),
     "settings of the method": (["--strategy", "cmc", "--set", "views=[l]"], "two or more of l, ab, edges"),
     "epochs": (["--strategy", "cmc", "--epochs", "0"], "setting 'epochs' is 0: give 1 or more"),
-    "stream option": (["--strategy", "cmc", "--stream", "composits=2"], "did you mean 'composites'?"),
-    "stream option type": (["--strategy", "cmc", "--stream", "composites=x"], "'composites' is 'x': give a whole"),
-    "stream option range": (["--strategy", "cmc", "--stream", "composites=0"], "cannot draw composites=0"),
-    "stream seed": (["--strategy", "cmc", "--stream", "seed=-1"], "these options make no stream"),
+    "stream option": (["--strategy", "cmc", "--benchmark-option", "composits=2"], "did you mean 'composites'?"),
+    "stream option type": (
+        ["--strategy", "cmc", "--benchmark-option", "composites=x"],
+        "'composites' is 'x': give a whole",
+    ),
+    "stream option range": (["--strategy", "cmc", "--benchmark-option", "composites=0"], "cannot draw composites=0"),
+    "stream seed": (["--strategy", "cmc", "--benchmark-option", "seed=-1"], "these options make no stream"),
     "experiences": (["--strategy", "cmc", "--experiences", "11"], "cannot split 10 classes into 11 experiences"),
     "no experiences": (["--strategy", "cmc", "--experiences", "0"], "cannot split 10 classes into 0 experiences"),
-    "online": (["--strategy", "cmc", "--online", "-5"], "online is -5: give 0 or more"),
+    "online": (["--strategy", "cmc", "--online-batch-size", "-5"], "online_batch_size is -5: give 0 or more"),
     "seed": (["--strategy", "cmc", "--seed", "-5"], "seed is -5: give 0 or more"),
     "huge seed": (["--strategy", "cmc", "--seed", str(2**64)], "seed is 18446744073709551616"),
     "device": (["--strategy", "cmc", "--device", "gpu"], "no device 'gpu': did you mean"),
@@ -401,7 +441,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "needless data": (["--strategy", "cmc", "--data", "x"], "benchmark 'split-digits' needs no --data: leave it out"),
     "needed data": (["--strategy", "cmc", "--benchmark", "folder"], "benchmark 'folder' needs --data DIR"),
     "missing data": (["--strategy", "cmc", "--benchmark", "folder", "--data", "nowhere"], "no folder '"),
-    "missing config": (["--config", "nowhere.yaml"], "cannot read --config nowhere.yaml"),
+    "missing config": (["--config", "nowhere.yaml"], "cannot read nowhere.yaml"),
 }
 
 
@@ -411,7 +451,7 @@ def test_bad_input_is_one_line(name: str, desk: Path, capsys: pytest.CaptureFixt
     assert run.main(given) == 2
     out, err = capsys.readouterr()
     assert message in err
-    assert err.startswith("run.py: ") and err.endswith("\n") and err.count("\n") == 1
+    assert err.startswith("avalanche-ssl run: ") and err.endswith("\n") and err.count("\n") == 1
     assert not out
     assert not list(desk.iterdir()), "nothing is made"
 
@@ -420,22 +460,22 @@ def test_bad_input_is_one_line(name: str, desk: Path, capsys: pytest.CaptureFixt
     ("text", "message"),
     [
         ("strategy: cmc\nseed: [", "line 2"),
-        ("just words", "--config c.yaml holds no settings: give the config.yaml of a run"),
-        ("", "--config c.yaml holds no settings"),
-        ("strategie: cmc", "no key in c.yaml 'strategie': did you mean 'strategy'?"),
+        ("just words", "c.yaml holds no options: give the config.yaml of a run"),
+        ("", "c.yaml holds no options"),
+        ("strategie: cmc", "no option in c.yaml 'strategie': did you mean 'strategy'?"),
         ("strategy: 5", "setting 'strategy' is 5: give a word"),
         ("strategy: cmc\nseed: x", "setting 'seed' is 'x': give a whole number"),
         ("strategy: cmc\nseed: 1.5", "setting 'seed' is 1.5: give a whole number"),
         ("strategy: cmc\ndevice: 5", "setting 'device' is 5: give a word"),
         ("strategy: cmc\nprecision: [fp32]", "setting 'precision' is ['fp32']: give a word"),
         ("strategy: cmc\ndata: 5", "setting 'data' is 5: give a word or null"),
-        ("strategy: cmc\nstream: {5: 1}", "no option of split-digits '5'"),
-        ("strategy: cmc\nsettings: [1]", "'settings' in c.yaml is [1]: give KEY: VALUE lines"),
-        ("strategy: cmc\nsettings:", "'settings' in c.yaml is None: give KEY: VALUE lines"),
+        ("strategy: cmc\nbenchmark_options: {5: 1}", "no option of split-digits '5'"),
+        ("strategy: cmc\nsettings: [1]", "'settings' is [1]: give KEY: VALUE lines"),
+        ("strategy: cmc\nsettings:", "'settings' is None: give KEY: VALUE lines"),
         ("strategy: cmc\nsettings: {5: 1}", "no setting '5'"),
         ("strategy: cmc\nsettings: {lr: fast}", "setting 'lr' is 'fast': give a number"),
         ("strategy: cmc\nsettings: {schedule: {warm: 1}}", "did you mean 'schedule.warmup'?"),
-        ("strategy: cmc\nseed: 2024-99-99", "cannot read --config c.yaml"),
+        ("strategy: cmc\nseed: 2024-99-99", "cannot read c.yaml"),
     ],
 )
 def test_a_bad_config_is_one_line(text: str, message: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -486,21 +526,21 @@ def test_a_bad_folder_is_one_line(
     assert run.main(["--strategy", "simclr", "--benchmark", "folder", "--data", str(root), *SMALL]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1, "a bar may have been there, and is wiped out"
-    assert err.split("\r")[-1].startswith(f"run.py: {message}")
+    assert err.split("\r")[-1].startswith(f"avalanche-ssl run: {message}")
     assert not list(desk.iterdir())
 
 
 def test_more_experiences_than_classes(photos: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), *SMALL, "--experiences", "5"]
     assert run.main(given) == 2
-    assert capsys.readouterr().err == "run.py: cannot split 4 classes into 5 experiences: give 1 to 4\n"
+    assert capsys.readouterr().err == "avalanche-ssl run: cannot split 4 classes into 5 experiences: give 1 to 4\n"
     assert not list(desk.iterdir())
 
 
 @pytest.mark.parametrize("out", ["file", "file/below/it", "/proc/avalanche-ssl/x", "x" * 300])
 def test_a_place_that_cannot_be_written(out: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (desk / "file").write_text("mine")
-    small = ["--stream", "composites=2", "--experiences", "1", "--set", "dim=8"]
+    small = ["--benchmark-option", "composites=2", "--experiences", "1", "--set", "output_dim=8"]
     assert run.main(["--strategy", "simclr", "--out", out, *small]) == 2
     err = capsys.readouterr().err
     assert "give another --out" in err and err.count("\n") == 1
@@ -513,7 +553,7 @@ def test_no_permission_to_write(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert run.main(["--strategy", "simclr", "--out", "below/a"]) == 2
-    assert capsys.readouterr().err == f"run.py: no permission to write in {desk}: give another --out\n"
+    assert capsys.readouterr().err == f"avalanche-ssl run: no permission to write in {desk}: give another --out\n"
     assert not list(desk.iterdir())
 
 
@@ -523,16 +563,16 @@ def test_no_permission_to_write(
 @pytest.mark.parametrize(
     ("option", "texts"),
     [
-        ("--help", ["--strategy NAME|PATH", "--overwrite", "python benchmarks/run.py --strategy cmc"]),
+        ("--help", ["--strategy NAME|PATH", "--overwrite", "avalanche-ssl run --strategy cmc"]),
         ("--list", ["  cmc  ", "  moco  ", "  simclr  ", "  split-digits  ", "experiences, seed, composites"]),
     ],
 )
 def test_help_and_list_need_nothing_heavy(option: str, texts: list[str]) -> None:
     code = (
-        "import runpy, sys\n"
-        f"sys.argv = ['run.py', '{option}']\n"
+        "import sys\n"
+        "from avalanche_ssl.cli.command import main\n"
         "try:\n"
-        f"    runpy.run_path({str(RUN)!r}, run_name='__main__')\n"
+        f"    sys.exit(main(['run', '{option}']))\n"
         "finally:\n"
         "    heavy = {'torch', 'avalanche', 'numpy', 'yaml', 'PIL', 'sklearn'} & set(sys.modules)\n"
         "    assert not heavy, heavy\n"
@@ -558,9 +598,9 @@ def test_the_process_ends_with_status_2_and_one_line(name: str, photos: Path, de
     if not given:
         message = damaged(photos, desk / "data", name)
         given = ["--strategy", "simclr", "--benchmark", "folder", "--data", "data", *SMALL]
-    done = subprocess.run([sys.executable, str(RUN), *given], capture_output=True, timeout=120)
+    done = subprocess.run([*RUN, *given], capture_output=True, timeout=120)
     assert done.returncode == 2
     assert done.stdout == b""
     err = done.stderr.decode()
     assert err.count("\n") == 1
-    assert err.split("\r")[-1].startswith(f"run.py: {message}")
+    assert err.split("\r")[-1].startswith(f"avalanche-ssl run: {message}")

@@ -1,0 +1,74 @@
+"""Options on the command line are the fields of `RunConfig`, and so is the table in `benchmarks/README.md`."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.docs import ROOT
+
+from avalanche_ssl.cli import run
+from avalanche_ssl.cli.options import SHORTCUTS, flag, options_table, read_options
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs.config import RunConfig
+
+
+def read(*words: str) -> RunConfig:
+    return read_options(run.parser().parse_args(list(words)))
+
+
+def test_every_field_is_an_option_and_a_line_of_help() -> None:
+    text = run.parser().format_help()
+    for field in dataclasses.fields(RunConfig):
+        assert f"  {flag(field)}" in text, field.name
+
+
+def test_every_option_is_a_line_of_the_table_in_benchmarks_readme() -> None:
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert options_table() in text, "write the table again: it is options_table()"
+    assert len(options_table().splitlines()) == 2 + len(dataclasses.fields(RunConfig)) + len(SHORTCUTS)
+
+
+def test_what_is_given_becomes_the_configuration() -> None:
+    given = ["--strategy", "cmc", "--seed", "3", "--replay-size", "7", "--compile", "--on-nan", "skip"]
+    assert read(*given) == RunConfig(strategy="cmc", seed=3, replay_size=7, compile=True, on_nan="skip")
+    assert read("--strategy", "cmc", "--online-batch-size").online_batch_size == 10
+    assert read("--strategy", "cmc", "--online-batch-size", "3").online_batch_size == 3
+
+
+def test_settings_and_benchmark_options_are_read_as_yaml() -> None:
+    config = read("--strategy", "cmc", "--set", "lr=1", "--set", "views=[l, ab]", "--benchmark-option", "seed=4")
+    assert config.settings == {"lr": 1, "views": ["l", "ab"]} and config.benchmark_options == {"seed": 4}
+
+
+def test_shortcuts_set_an_entry() -> None:
+    config = read("--strategy", "cmc", "--epochs", "2", "--encoder", "resnet9", "--experiences", "3", "--set", "lr=1")
+    assert config.settings == {"lr": 1, "epochs": 2, "encoder": "resnet9"}
+    assert config.benchmark_options == {"experiences": 3}
+
+
+def test_the_folder_may_be_given_as_an_option_of_the_benchmark() -> None:
+    config = read("--strategy", "cmc", "--benchmark", "folder", "--benchmark-option", "data=x")
+    assert (config.data, config.benchmark_options) == ("x", {})
+
+
+def test_the_command_line_takes_precedence_over_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    saved = {"strategy": "moco", "seed": 1, "settings": {"lr": 0.1, "epochs": 4}, "benchmark_options": {"seed": 9}}
+    path.write_text(yaml.safe_dump(saved))
+    config = read("--config", str(path), "--seed", "2", "--set", "lr=0.5", "--benchmark-option", "composites=2")
+    assert (config.strategy, config.seed, config.settings) == ("moco", 2, {"lr": 0.5, "epochs": 4})
+    assert config.benchmark_options == {"seed": 9, "composites": 2}
+
+
+def test_a_newly_cut_stream_changes_the_settings_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump({"strategy": "moco", "settings": {"lr": 0.1, "epochs": 4, "batch_size": 64}}))
+    config = read("--config", str(path), "--online-batch-size", "8", "--set", "schedule.warmup=0.5")
+    assert (config.settings["epochs"], config.settings["batch_size"], config.settings["lr"]) == (1, 8, 0.1)
+    assert (config.settings["schedule.kind"], config.settings["schedule.warmup"]) == ("constant", 0.5)
+
+
+def test_a_pair_without_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="setting 'lr' has no value"):
+        read("--strategy", "cmc", "--set", "lr")
