@@ -1,11 +1,40 @@
-"""The Avalanche template that trains every method."""
+"""The Avalanche template that trains every method; imported when first used."""
 
-from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint
-from avalanche_ssl.training.nonfinite import DivergedError
-from avalanche_ssl.training.strategy import SelfSupervised
+from typing import TYPE_CHECKING
+
+from avalanche_ssl.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from avalanche_ssl.training.avalanche_fixes import Replay as Replay
+    from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint as allow_save_checkpoint
+    from avalanche_ssl.training.failures import out_of_memory as out_of_memory
+    from avalanche_ssl.training.malloc import give_back_freed_memory as give_back_freed_memory
+    from avalanche_ssl.training.malloc import keep_freed_memory as keep_freed_memory
+    from avalanche_ssl.training.nonfinite import DivergedError as DivergedError
+    from avalanche_ssl.training.precision import fastest_precision as fastest_precision
+    from avalanche_ssl.training.strategy import SelfSupervised as SelfSupervised
 
 __all__ = [
     "DivergedError",
+    "Replay",
     "SelfSupervised",
     "allow_save_checkpoint",
+    "fastest_precision",
+    "give_back_freed_memory",
+    "keep_freed_memory",
+    "out_of_memory",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "DivergedError": "nonfinite",
+        "Replay": "avalanche_fixes",
+        "SelfSupervised": "strategy",
+        "allow_save_checkpoint": "avalanche_fixes",
+        "fastest_precision": "precision",
+        "give_back_freed_memory": "malloc",
+        "keep_freed_memory": "malloc",
+        "out_of_memory": "failures",
+    },
+)

@@ -1,12 +1,12 @@
-"""One-line explanations of failures in the middle of training."""
+"""One-line explanations of failures during training."""
 
-from avalanche_ssl.data.loader import dead_worker, is_dead_worker
+from avalanche_ssl.data import dead_worker_message, is_dead_worker
 
 
 def explain(error: BaseException, batch_size: int) -> str | None:
     """One line for an exception of torch that has a known cause and remedy; None for any other."""
     if isinstance(error, RuntimeError) and is_dead_worker(error):
-        return dead_worker(error)
+        return dead_worker_message(error)
     if out_of_memory(error):
         return (
             f"out of memory with batches of {batch_size} images: try --set batch_size={max(2, batch_size // 2)}, a "
@@ -16,6 +16,6 @@ def explain(error: BaseException, batch_size: int) -> str | None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Is this Python's or torch's way to say that the memory of the host or of the device does not suffice?"""
+    """Whether an exception of Python or torch says that the memory of the host or the device does not suffice."""
     signs = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in signs))

@@ -1,6 +1,6 @@
-"""What goes wrong in the midst of training, and what to say of it: numbers that are not finite, memory, processes."""
+"""Losses, gradients and weights that are not finite: raise, or skip the step."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from torch import Tensor
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.norms import STATISTICS
 
-OnNan = Literal["stop", "skip"]
+OnNan = Literal["raise", "skip"]
 
 PATIENCE = 50
-"""Steps skipped one after the other before a run is stopped all the same."""
+"""Consecutive skipped steps after which a run is stopped all the same."""
 
 
 class DivergedError(UsageError):
@@ -19,41 +19,42 @@ class DivergedError(UsageError):
 
 
 class NonFiniteGuard:
-    """Looks at the loss and the gradient of every step of a strategy.
+    """Checks the loss and the gradient of every step of a strategy.
 
     Args:
-        on_nan: "stop" raises at a loss that is not finite; on a GPU, which would have to be waited for, only every
-            `EVERY` steps and before a checkpoint is written. "skip" leaves such steps out, and those whose gradient
-            is not finite: weights, optimiser, memory and batch-norm statistics stay as they were.
-        device: of the strategy.
+        on_nan: "raise" raises at a loss that is not finite; on a GPU, where each look waits for the device, only every
+            `EVERY` steps and before a checkpoint is written. "skip" skips such steps, and those whose gradient is not
+            finite: weights, optimizer, memory and batch-norm statistics stay as they were.
+        device: device of the strategy.
     """
 
     EVERY = 16
+    """Steps between two looks at the loss on a GPU."""
 
     def __init__(self, on_nan: OnNan, device: torch.device) -> None:
-        if on_nan not in ("stop", "skip"):
-            raise unknown_name("value for 'on_nan'", on_nan, ("stop", "skip"))
+        if on_nan not in get_args(OnNan):
+            raise unknown_name("value for 'on_nan'", on_nan, get_args(OnNan))
         self.on_nan = on_nan
         self.skipped = 0
-        """Steps left out so far."""
+        """Steps skipped so far."""
         self.skipping = False
-        """Whether the present step is left out."""
+        """Whether the present step is skipped."""
         self._in_a_row = 0
         self._bad = torch.tensor(-1, device=device)  # first step whose loss was not finite
         self._statistics: dict[str, Tensor] = {}
 
     def begin(self, strategy: Any) -> None:
-        """Before the forward of a step."""
+        """Prepare for a step, before its forward pass."""
         self.skipping = False
         if self.on_nan == "skip":
             buffers = strategy.model.named_buffers()
             self._statistics = {n: b.clone() for n, b in buffers if n.rpartition(".")[2] in STATISTICS}
 
-    def passes(self, strategy: Any) -> bool:
-        """May the step go on to its gradient?
+    def admits_loss(self, strategy: Any) -> bool:
+        """Whether the step may go on to its gradient.
 
         Raises:
-            DivergedError: the loss is not finite, and `on_nan` is "stop".
+            DivergedError: the loss is not finite, and `on_nan` is "raise".
         """
         finite = torch.isfinite(strategy.loss.detach()).all()
         if self.on_nan == "skip":
@@ -66,8 +67,8 @@ class NonFiniteGuard:
             self._check_loss(strategy)
         return True
 
-    def judge_gradient(self, strategy: Any) -> None:
-        """Leave the step out if its gradient is not finite, and `on_nan` is "skip"."""
+    def check_gradient(self, strategy: Any) -> None:
+        """Skip the step if its gradient is not finite, and `on_nan` is "skip"."""
         if self.on_nan == "skip" and not self.skipping:
             gradients = [p.grad for p in strategy.model.parameters() if p.grad is not None]
             if _all_finite(gradients):
@@ -76,7 +77,7 @@ class NonFiniteGuard:
                 self._skip(strategy)
 
     def check(self, strategy: Any) -> None:
-        """Refuse a state that is not worth keeping.
+        """Refuse a state that is not finite.
 
         Raises:
             DivergedError: a loss was not finite, or a weight is not.
@@ -91,11 +92,11 @@ class NonFiniteGuard:
             )
 
     def _check_loss(self, strategy: Any) -> None:
-        if self.on_nan == "stop" and int(self._bad) >= 0:
+        if self.on_nan == "raise" and int(self._bad) >= 0:
             raise DivergedError(f"the loss of step {int(self._bad)} is not finite: {_remedy(strategy)}")
 
     def _skip(self, strategy: Any) -> None:
-        """Zero gradients rather than none: Avalanche's SI reads them."""
+        """Undo the step so far. Gradients become zeros rather than None, since Avalanche's SI reads them."""
         self.skipping = True
         self.skipped += 1
         self._in_a_row += 1
@@ -112,10 +113,10 @@ class NonFiniteGuard:
 
 def _remedy(strategy: Any) -> str:
     rate = strategy.optimizer.defaults.get("lr")
-    return f"lower lr ({rate}), raise temperature, or clip the gradient with --set clip=1"
+    return f"lower lr ({rate}), raise temperature, or clip the gradient with --set max_grad_norm=1"
 
 
 def _all_finite(tensors: list[Tensor]) -> bool:
-    """Whether every value is finite, with one wait for the device."""
+    """Whether every value is finite, by one synchronization with the device."""
     norms = torch._foreach_norm([t.detach() for t in tensors]) if tensors else ()
     return bool(torch.stack(list(norms)).isfinite().all()) if norms else True

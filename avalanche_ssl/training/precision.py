@@ -1,19 +1,20 @@
-"""Which floating-point precision suits this machine?"""
+"""The floating-point precision that suits this machine."""
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch.nn import functional as F
 
 Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def fastest_precision(device: torch.device) -> Precision:
-    """ "bf16" where a convolution learns faster in it here, else "fp32".
+    """The precision in which convolutions are trained fastest on this machine: "bf16" or "fp32".
 
-    A GPU is asked for what it computes natively. A processor that computes bf16 natively need not be faster in it: one
+    A GPU uses bf16 if it computes it natively. A processor that computes bf16 natively need not be faster in it: one
     kind was 2.2 times as fast as in fp32, another took 1.3 times as long. So it is measured, in less than a second.
     """
     if device.type == "cuda":
@@ -25,15 +26,15 @@ def fastest_precision(device: torch.device) -> Precision:
     return "fp32"
 
 
-def _faster_in_bf16(rounds: int = 4) -> bool:
-    """Whether the best of some steps in turn is faster by a tenth, which casts may cost; the first prepare kernels."""
+def _faster_in_bf16() -> bool:
+    """Whether the best of 4 alternating steps is faster by a tenth, which casts may cost; the first warm up."""
     fp32, bf16 = _convolution(torch.float32), _convolution(torch.bfloat16)
-    seconds = [(_seconds(fp32), _seconds(bf16)) for _ in range(rounds)]
+    seconds = [(_seconds(fp32), _seconds(bf16)) for _ in range(4)]
     return 1.1 * min(b for _, b in seconds) < min(a for a, _ in seconds)
 
 
 def _convolution(dtype: torch.dtype) -> Callable[[], object]:
-    """Forward and backward pass of a 3x3 convolution as in a ResNet of 32x32 images; draws no random numbers."""
+    """Forward and backward pass of a 3x3 convolution as in a ResNet on 32x32 images; draws no random numbers."""
     x = torch.zeros(32, 128, 16, 16, dtype=dtype).contiguous(memory_format=torch.channels_last)
     inputs = x.clone().requires_grad_(), torch.zeros(128, 128, 3, 3, dtype=dtype, requires_grad=True)
     return lambda: torch.autograd.grad(F.conv2d(*inputs, padding=1), inputs, x)
