@@ -13,12 +13,22 @@ if TYPE_CHECKING:
     from avalanche_ssl.optim.lr_schedule import LRSchedule as LRSchedule
     from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
     from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
+    from avalanche_ssl.recipes.build import build_strategy as build_strategy
     from avalanche_ssl.recipes.recipe import Recipe as Recipe
     from avalanche_ssl.training.strategy import SelfSupervised as SelfSupervised
 
 __version__ = "0.1.0"
 
-__all__ = ["Method", "ProbePlugin", "Recipe", "LRSchedule", "SelfSupervised", "check_method", "probe_metrics"]
+__all__ = [
+    "LRSchedule",
+    "Method",
+    "ProbePlugin",
+    "Recipe",
+    "SelfSupervised",
+    "build_strategy",
+    "check_method",
+    "probe_metrics",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -28,6 +38,7 @@ __getattr__ = lazy_names(
         "Recipe": "recipes.recipe",
         "LRSchedule": "optim.lr_schedule",
         "SelfSupervised": "training.strategy",
+        "build_strategy": "recipes.build",
         "check_method": "checks.contract",
         "probe_metrics": "plugins.probe_metrics",
     },

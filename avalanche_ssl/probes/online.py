@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from avalanche_ssl.data import RawDataLoader
-from avalanche_ssl.data.datasets import concat_datasets
+from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, eval_mode
 from avalanche_ssl.optim import LARS

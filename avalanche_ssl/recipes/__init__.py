@@ -5,13 +5,45 @@ from typing import TYPE_CHECKING
 from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from avalanche_ssl.recipes.build import build_strategy as build_strategy
+    from avalanche_ssl.recipes.installed import recipe_files as recipe_files
     from avalanche_ssl.recipes.installed import recipe_names as recipe_names
     from avalanche_ssl.recipes.loading import load_recipe as load_recipe
     from avalanche_ssl.recipes.recipe import Recipe as Recipe
+    from avalanche_ssl.recipes.settings import arguments as arguments
+    from avalanche_ssl.recipes.settings import convert as convert
+    from avalanche_ssl.recipes.settings import flatten as flatten
+    from avalanche_ssl.recipes.settings import parse_settings as parse_settings
+    from avalanche_ssl.recipes.settings import read_yaml as read_yaml
+    from avalanche_ssl.recipes.settings import to_plain as to_plain
 
-__all__ = ["Recipe", "load_recipe", "recipe_names"]
+__all__ = [
+    "Recipe",
+    "arguments",
+    "build_strategy",
+    "convert",
+    "flatten",
+    "load_recipe",
+    "parse_settings",
+    "read_yaml",
+    "recipe_files",
+    "recipe_names",
+    "to_plain",
+]
 
 __getattr__ = lazy_names(
     __name__,
-    {"Recipe": "recipe", "load_recipe": "loading", "recipe_names": "installed"},
+    {
+        "Recipe": "recipe",
+        "arguments": "settings",
+        "build_strategy": "build",
+        "convert": "settings",
+        "flatten": "settings",
+        "load_recipe": "loading",
+        "parse_settings": "settings",
+        "read_yaml": "settings",
+        "recipe_files": "installed",
+        "recipe_names": "installed",
+        "to_plain": "settings",
+    },
 )

@@ -1,4 +1,4 @@
-"""Load a recipe by the name of an installed strategy, or from a Python file."""
+"""Recipes by the name of an installed strategy, or from a Python file."""
 
 import importlib.util
 import sys
@@ -13,13 +13,13 @@ from avalanche_ssl.recipes.recipe import Recipe
 
 
 def load_recipe(strategy: str) -> Recipe:
-    """The recipe of a strategy: an installed name, or a path to a Python file of yours that defines `recipe`.
+    """The recipe of a strategy, by an installed name or by the path of a Python file that defines `recipe`.
 
     A hyphen in a name is read as an underscore: moco-v1 is moco_v1.
 
     Raises:
-        UsageError: no such name (the nearest is proposed), no such file, a file without a recipe, or one that
-            cannot be run: the message names the line.
+        UsageError: there is no such name (the nearest is proposed) or file, or the file has no recipe or fails: the
+            message names the line.
     """
     if strategy.endswith(".py"):
         module = _run_file(Path(strategy))
@@ -36,13 +36,13 @@ def load_recipe(strategy: str) -> Recipe:
 
 
 def _run_file(path: Path) -> ModuleType:
-    """The module that a file defines."""
+    """Run a file as a module."""
     if not path.is_file():
         raise UsageError(f"no strategy file '{path}': give a path to a Python file that defines `recipe`")
     spec = importlib.util.spec_from_file_location(f"avalanche_ssl_recipe_{path.stem.replace('-', '_')}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses, type hints and pickle look for the names of the file
+    sys.modules[spec.name] = module  # dataclasses, type hints and pickle look for the file's names there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -52,7 +52,7 @@ def _run_file(path: Path) -> ModuleType:
 
 
 def _line(error: Exception, file: str | None) -> str:
-    """Where in the file an error comes from, e.g. ", line 3"."""
+    """The line of the file that raised an error, e.g. ", line 3"; empty if there is none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if isinstance(error, SyntaxError) and error.filename == file:
         lines.append(error.lineno)
@@ -60,6 +60,6 @@ def _line(error: Exception, file: str | None) -> str:
 
 
 def _summary(error: Exception) -> str:
-    """Kind and message in one line; of our own errors the message alone."""
+    """Type and message of an error in one line; for a `UsageError` the message alone."""
     message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return message if isinstance(error, UsageError) else f"{type(error).__name__}: {message}"

@@ -10,36 +10,35 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 import torch
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.methods.base import Method
-from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.optim.lr_schedule import LRSchedule
+from avalanche_ssl.methods import Method
+from avalanche_ssl.models import ENCODERS
+from avalanche_ssl.optim import OPTIMIZERS, LRSchedule
 from avalanche_ssl.recipes.settings import arguments, change, to_plain
 
 if TYPE_CHECKING:
-    from avalanche_ssl.training.strategy import SelfSupervised
-from avalanche_ssl.optim.optimizers import OPTIMIZERS
+    from avalanche_ssl.training import SelfSupervised
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a strategy learns, except the stream and the machine.
+    """All settings of a strategy: everything that decides how it trains, except the stream and the machine.
 
     Settings have flat names: the fields here and the arguments of the method, e.g. ``lr`` and ``temperature``;
     nested ones are dotted, e.g. ``augment.blur_prob`` and ``schedule.warmup``.
 
     Args:
         method: a `Method` class, or a `functools.partial` of one with other defaults; called with the encoder.
-        encoder: name of an encoder, see `avalanche_ssl.models.encoders.ENCODERS`.
-        batch_size: images a step.
+        encoder: name of an encoder, see `avalanche_ssl.models.ENCODERS`.
+        batch_size: images per step.
         epochs: passes over each experience.
         optimizer: "sgd" (momentum 0.9), "adam", "adamw" or "lars" (large batches).
         lr: base learning rate, which `schedule` multiplies.
-        weight_decay: of weights; biases and normalisation layers have none.
-        schedule: of the learning rate within an experience.
-        clip: largest norm of the gradient, or None.
+        weight_decay: applied to weights; not to biases and normalization layers.
+        schedule: learning-rate schedule within an experience.
+        max_grad_norm: norm to which larger gradients are clipped, or None.
 
     Raises:
-        UsageError: a value is out of its range, or the method is an instance or names an argument like a field here.
+        UsageError: a value is out of its range, or the method is an instance or has an argument with a field's name.
     """
 
     method: Callable[..., Method]
@@ -53,6 +52,19 @@ class Recipe:
     max_grad_norm: float | None = None
 
     def __post_init__(self) -> None:
+        self._check_method()
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
+        if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise UsageError(f"setting 'max_grad_norm' is {self.max_grad_norm}: give a number above 0, or null")
+        for name, known in (("encoder", ENCODERS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+
+    def _check_method(self) -> None:
         if isinstance(self.method, Method) or not callable(self.method):
             raise UsageError(
                 "the method of a recipe is the class, or a partial of it: Recipe(MoCo), not Recipe(MoCo(...))"
@@ -60,16 +72,6 @@ class Recipe:
         clash = (arguments(self.method).keys() & {f.name for f in dataclasses.fields(self)}) - {"encoder"}
         if clash:
             raise UsageError(f"argument '{min(clash)}' of the method is a setting of every recipe: choose another name")
-        for name in ("batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
-        if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
-            raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
-        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
-            raise UsageError(f"setting 'clip' is {self.max_grad_norm}: give a number above 0, or null")
-        for name, known in (("encoder", ENCODERS), ("optimizer", OPTIMIZERS)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -78,16 +80,16 @@ class Recipe:
 
     @property
     def online_defaults(self) -> dict[str, Any]:
-        """Settings for a stream of mini-batches, each of them one step at a constant rate; and the method's own."""
+        """Settings for a stream of mini-batches: one step each, at a constant learning rate, and the method's own."""
         method = self.method.func if isinstance(self.method, partial) else self.method
-        once = {"epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0}
-        return once | dict(getattr(method, "online_defaults", {}))
+        one_step = {"epochs": 1, "schedule.kind": "constant", "schedule.warmup": 0.0}
+        return one_step | dict(getattr(method, "online_defaults", {}))
 
     def override(self, changes: Mapping[str, Any]) -> "Recipe":
         """A copy with some settings changed.
 
         Args:
-            changes: values by name, as YAML reads them: converted to the declared type.
+            changes: new values by name, as YAML reads them; they are converted to the declared type.
 
         Raises:
             UsageError: an unknown name (the nearest is proposed) or a value of a wrong type or range.
@@ -98,24 +100,24 @@ class Recipe:
         return recipe
 
     def build_method(self) -> Method:
-        """The method with freshly initialised weights, from torch's global random state."""
+        """The method with new weights, drawn from torch's global random state."""
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Initializing zero-element")  # of a layer without outputs
                 return self.method(ENCODERS[self.encoder])
         except UsageError:
             raise
-        except (ValueError, RuntimeError, UserWarning) as error:  # torch: sizes below 0 or beyond the memory
+        except (ValueError, RuntimeError, UserWarning) as error:  # from torch: sizes below 0 or beyond the memory
             raise UsageError(f"these settings build no method: {' '.join(str(error).split())}") from error
 
-    def build(self, *, seed: int = 0, **settings: Any) -> "SelfSupervised":
-        """The strategy: method, optimiser and loop.
+    def build(self, *, seed: int = 0, **options: Any) -> "SelfSupervised":
+        """The strategy: method, optimizer and training loop.
 
         Args:
-            seed: of the weights, the views and the order of images. The global random state is left alone.
-            settings: arguments of `SelfSupervised` that a recipe does not decide: device, precision, plugins, ...
+            seed: seed of the weights, the views and the order of images. The global random state is left alone.
+            options: arguments of `SelfSupervised` that a recipe does not decide: device, precision, plugins, ...
         """
-        from avalanche_ssl.training.strategy import SelfSupervised  # imports Avalanche, which takes seconds
+        from avalanche_ssl.training import SelfSupervised  # imports Avalanche, which takes seconds
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -127,7 +129,7 @@ class Recipe:
             "max_grad_norm": self.max_grad_norm,
             "seed": seed,
         }
-        return SelfSupervised(model=method, optimizer=self._optimizer(method), **decided | settings)
+        return SelfSupervised(model=method, optimizer=self._optimizer(method), **decided | options)
 
     def _typed(self) -> dict[str, tuple[Any, Any]]:
         """Type and value of each setting by name."""

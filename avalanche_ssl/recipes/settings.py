@@ -1,27 +1,21 @@
 """Settings as data: read, check and change the arguments of a dataclass or callable by their declared types."""
 
 import dataclasses
+import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
-
-from avalanche_ssl.errors import UsageError, unknown_name
-
-pass
-if TYPE_CHECKING:
-    pass
-import inspect
-import types
-from collections.abc import Sequence
-from typing import Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from avalanche_ssl.errors import UsageError, unknown_name
+
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["lr=1e-4", "augment.blur_prob=0.5"]` as a mapping; values are read as YAML.
+    """A mapping of `["lr=1e-4", "augment.blur_prob=0.5"]`, values read as YAML.
 
     Raises:
         UsageError: a pair has no `=`, or its value is not YAML.
@@ -39,7 +33,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 class _Tree(yaml.SafeLoader):
-    """Makes plain data only, and never the same object twice: aliases could stand for billions of values."""
+    """Loads plain data only, and no aliases: a few of them could stand for billions of values."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -49,10 +43,10 @@ class _Tree(yaml.SafeLoader):
 
 
 def read_yaml(text: str) -> Any:
-    """YAML as plain values; no text runs code.
+    """The plain values of a YAML text, which cannot run code.
 
     Raises:
-        ValueError: it is not YAML, is nested too deeply, or uses aliases; one line.
+        ValueError: the text is not YAML, is nested too deeply, or uses aliases; one line.
     """
     try:
         return yaml.load(text, _Tree)
@@ -61,7 +55,7 @@ def read_yaml(text: str) -> Any:
 
 
 def to_plain(value: Any) -> Any:
-    """A setting as YAML writes it: dataclasses become mappings, tuples lists, paths strings."""
+    """A setting as plain YAML values: dataclasses become mappings, tuples lists, paths strings."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
@@ -70,7 +64,7 @@ def to_plain(value: Any) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Can YAML write the value, see `to_plain`, and read it back?"""
+    """Whether YAML can write the value, see `to_plain`, and read it back."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return all(is_plain(getattr(value, f.name)) for f in dataclasses.fields(value))
     if isinstance(value, tuple | list):
@@ -78,17 +72,25 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str | Path)
 
 
-def arguments(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
-    """Type and value of each argument that has a plain value, of a callable or a `partial` of it.
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
-    Arguments without a value, and with one that YAML cannot write (a function, a module), are left out.
+
+def arguments(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each argument with a plain default, of a callable or a `partial` of it.
+
+    Arguments without a default, or with one that YAML cannot write (a function, a module), are left out.
 
     Raises:
         UsageError: a declared type is a name that only type checkers import.
     """
     bound = inspect.signature(function).parameters
     inner: Any = function.func if isinstance(function, partial) else function
-    inner = inspect.getattr_static(inner, "__init__") if isinstance(inner, type) else inner  # maybe a parent's
+    inner = inspect.getattr_static(inner, "__init__") if isinstance(inner, type) else inner  # possibly inherited
     # without the return type, which may be a name that only type checkers import
     declared = types.SimpleNamespace(__annotations__={k: v for k, v in inner.__annotations__.items() if k != "return"})
     try:
@@ -102,10 +104,10 @@ def arguments(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
 
 
 def convert(value: Any, kind: Any, name: str) -> Any:
-    """`value`, as YAML reads it, as the declared type `kind`; so "1e-4" becomes a float.
+    """Convert a value, as YAML reads it, to the declared type `kind`; so "1e-4" becomes a float.
 
     Raises:
-        UsageError: the value does not fit; the message gives name, value and what would.
+        UsageError: the value does not fit; the message gives name, value and what would fit.
     """
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -134,7 +136,7 @@ def convert(value: Any, kind: Any, name: str) -> Any:
     raise UsageError(f"setting '{name}' is {value!r}: give {_words(kind)}")
 
 
-def changed(current: Any, changes: Mapping[str, Any], name: str = "") -> Any:
+def replace_fields(current: Any, changes: Mapping[str, Any], name: str = "") -> Any:
     """A copy of a dataclass instance with some fields changed; nested ones as mappings or by dotted names."""
     kinds = get_type_hints(type(current))
     fields = {f.name: getattr(current, f.name) for f in dataclasses.fields(current)}
@@ -147,9 +149,9 @@ def changed(current: Any, changes: Mapping[str, Any], name: str = "") -> Any:
 
 
 def change(current: Any, value: Any, kind: Any, name: str) -> Any:
-    """The new value of one setting: mappings change fields of a dataclass, anything else replaces it."""
+    """The new value of a setting: a mapping changes fields of a dataclass, anything else replaces the value."""
     if dataclasses.is_dataclass(current) and isinstance(value, Mapping):
-        return changed(current, value, f"{name}.")
+        return replace_fields(current, value, f"{name}.")
     return convert(value, kind, name)
 
 
@@ -163,7 +165,7 @@ def _first_that_fits(value: Any, kinds: tuple[Any, ...], name: str) -> Any:
 
 
 def _number(value: Any, name: str) -> float:
-    """YAML reads 1e-4 as a string. No setting means anything as NaN, which every check of a range would let through."""
+    """A float; YAML reads 1e-4 as a string. NaN is refused: no setting needs it, and it passes most range checks."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -186,7 +188,7 @@ def _dataclass(value: Any, kind: type[Any], name: str) -> Any:
     if isinstance(value, kind):
         return value
     if isinstance(value, Mapping):
-        return changed(kind(), value, f"{name}.")
+        return replace_fields(kind(), value, f"{name}.")
     raise UsageError(f"setting '{name}' is {value!r}: give {name}.KEY=VALUE for one of its settings")
 
 
