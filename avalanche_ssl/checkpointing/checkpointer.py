@@ -1,48 +1,48 @@
-"""When is a checkpoint written, and how does a run go on from one? `Checkpointer`, and how runs are interrupted."""
+"""`Checkpointer`: writes the checkpoints of a run, and resumes a run from one."""
 
-import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
-from avalanche_ssl.checkpointing.file_format import State, latest, write
-from avalanche_ssl.checkpointing.fingerprint import _hash, _own, _versions, _warn_of_versions, check_same
-from avalanche_ssl.checkpointing.interval import SaveInterval
+from avalanche_ssl.checkpointing import file_format
+from avalanche_ssl.checkpointing.fingerprint import (
+    check_same,
+    package_versions,
+    settings_hash,
+    strategy_settings,
+    warn_of_other_versions,
+)
+from avalanche_ssl.checkpointing.interval import MAX_SHARE, SaveInterval, SaveTimer
 from avalanche_ssl.checkpointing.serialization import StreamIndex
-from avalanche_ssl.checkpointing.signals import RunInterruptedError
-from avalanche_ssl.checkpointing.strategy_state import capture, check_plugins, restore
-from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.checkpointing.signals import StopSignals
+from avalanche_ssl.checkpointing.strategy_state import capture_strategy, check_savable, restore_strategy
+from avalanche_ssl.data import RawDataLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.logging.jsonl import JSONLinesLogger
+from avalanche_ssl.logging import JSONLinesLogger
 
 Experience = TypeVar("Experience")
 
-SHARE = 0.05
-"""Of the time at most, checkpoints inside an experience are written."""
-
 
 class Checkpointer:
-    """Keeps the whole state of a run in one file, so that a run that was stopped goes on as if it had not been.
+    """Keeps the whole state of a run in one file, so that an interrupted run continues bit for bit.
 
-    Written at every boundary of `stream`, and inside an experience after every `every`, but so that it takes no
-    more than a twentieth of the time. For a script::
+    A checkpoint is written at every boundary of `stream`, and inside an experience after every `every`, but within
+    `share` of the time. For a script::
 
-        checkpoints = Checkpointer("run/checkpoint", strategy, benchmark.train_stream)
-        checkpoints.resume()
-        for experience in checkpoints.stream(benchmark.train_stream):
+        checkpointer = Checkpointer("run/checkpoint", strategy, benchmark.train_stream)
+        checkpointer.resume()
+        for experience in checkpointer.stream(benchmark.train_stream):
             strategy.train(experience, eval_streams=[])
 
     Args:
-        path: the file; the one before it is kept beside it.
+        path: the file; the one before it is kept next to it.
         strategy: a `SelfSupervised`.
-        train_stream: all experiences, which replay memories hold images of.
+        train_stream: all experiences, from which replay memories draw their images.
         every: as `SaveInterval.parse` reads it: iterations, time, or "never" for boundaries only.
-        config: settings that a resumed run must share; the strategy's own are added.
+        config: settings that a resumed run must share; those of the strategy are added.
         log: rewound on resume to where the checkpoint left it.
-        share: of the time that writing may take inside an experience.
+        share: largest share of the time that writing may take inside an experience.
 
     Raises:
         UsageError: a plugin cannot be saved; see `avalanche_ssl.checkpointing.strategy_state`.
@@ -57,25 +57,22 @@ class Checkpointer:
         every: str = "10min",
         config: Mapping[str, Any] | None = None,
         log: JSONLinesLogger | None = None,
-        share: float = SHARE,
+        share: float = MAX_SHARE,
     ) -> None:
-        check_plugins(strategy)
-        self.path, self.strategy, self.log, self.share = Path(path), strategy, log, share
-        self.every = SaveInterval.parse(every)
+        check_savable(strategy)
+        self.path, self.strategy, self.log = Path(path), strategy, log
+        self.timer = SaveTimer(SaveInterval.parse(every), share)
         datasets = [e.dataset for e in train_stream]
         self.images = StreamIndex(datasets)
-        self.config = dict(config or {}) | {"strategy's own": _own(strategy, [len(d) for d in datasets])}
+        own = strategy_settings(strategy, [len(d) for d in datasets])
+        self.config = dict(config or {}) | {"strategy_settings": own}
         self.done = 0
         """Experiences of `stream` that are complete."""
-        self.received = 0
-        """The signal that asks to stop after the present step, see `signals`."""
         self.saved_at: int | None = None
-        """Iterations learnt when the last checkpoint was written or read."""
-        self.writing = 0.0
-        """Seconds that went into writing checkpoints, before the interruptions too."""
+        """Iterations trained when the last checkpoint was written or read."""
+        self._signals = StopSignals()
         self._start = time.monotonic()
         self._elapsed = 0.0
-        self._last, self._cost = time.monotonic(), 0.0
         strategy.after_step = self._after_step
         strategy.after_data_error = lambda: self.save(inside=True)
 
@@ -84,17 +81,22 @@ class Checkpointer:
         """How long the run has taken, without the time between its interruptions and resumes."""
         return self._elapsed + time.monotonic() - self._start
 
+    @property
+    def writing(self) -> float:
+        """Seconds that went into writing checkpoints, before interruptions too."""
+        return self.timer.total
+
     def resume(self) -> bool:
-        """Take over the newest whole checkpoint; False if there is none.
+        """Restore the newest whole checkpoint; False if there is none.
 
         Raises:
             UsageError: it was written with other settings (which are named), or cannot be used.
         """
-        state = latest(self.path)
+        state = file_format.latest(self.path)
         if state is None:
             return False
         try:
-            self._take(state)
+            self._restore(state)
         except UsageError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
@@ -102,29 +104,30 @@ class Checkpointer:
             raise UsageError(f"the checkpoint {self.path} does not fit this run ({reason})") from error
         return True
 
-    def _take(self, state: State) -> None:
-        if state["hash"] != _hash(state["config"]):
+    def _restore(self, state: file_format.State) -> None:
+        if state["hash"] != settings_hash(state["config"]):
             raise UsageError(
                 f"the checkpoint {self.path} contradicts itself: its settings are not those it was made of"
             )
         check_same(state["config"], self.config)
-        _warn_of_versions(state["versions"])
-        restore(self.strategy, state["strategy"], self.images)
-        self.done, self._elapsed, self.writing = state["done"], state["seconds"], state["writing"]
-        self._start = self._last = time.monotonic()
+        warn_of_other_versions(state["versions"])
+        restore_strategy(self.strategy, state["strategy"], self.images)
+        self.done, self._elapsed, self.timer.total = state["done"], state["seconds"], state["writing"]
+        self._start = time.monotonic()
+        self.timer.restart()
         if self.log:
             self.log.rewind(state["log"])
         self.saved_at = self.strategy.clock.train_iterations
         inside = state["loader"] is not None and int(state["loader"]["taken"]) >= 0
         self.strategy.enter_with((lambda: self._enter(state)) if inside else None)
 
-    def _enter(self, state: State) -> None:
-        """Stand in the midst of the interrupted epoch: hooks that ran since have changed the state again."""
-        restore(self.strategy, state["strategy"], self.images)
+    def _enter(self, state: file_format.State) -> None:
+        """Enter the interrupted epoch. The state is restored again, since hooks have changed it in between."""
+        restore_strategy(self.strategy, state["strategy"], self.images)
         self.strategy.dataloader.start_at(state["loader"])
 
     def stream(self, experiences: Iterable[Experience]) -> Iterator[Experience]:
-        """The experiences that are not complete yet; a checkpoint before the first and after each.
+        """The experiences that are not complete yet; a checkpoint is written before the first and after each.
 
         Raises:
             RunInterruptedError: a signal asked for it, see `signals`.
@@ -137,7 +140,7 @@ class Checkpointer:
             yield experience
             self.done += 1
             self.save()
-            self._stop_if_asked()
+            self._signals.raise_if_received()
 
     def save(self, inside: bool = False) -> None:
         """Write a checkpoint now.
@@ -151,54 +154,31 @@ class Checkpointer:
         start = time.monotonic()
         self.strategy.nonfinite_guard.check(self.strategy)
         state = {
-            "strategy": capture(self.strategy, self.images),
+            "strategy": capture_strategy(self.strategy, self.images),
             "loader": self.strategy.dataloader.position() if inside else None,
             "done": self.done,
             "seconds": self.seconds,
             "writing": self.writing,
             "log": self.log.position() if self.log else None,
             "config": self.config,
-            "hash": _hash(self.config),
-            "versions": _versions(),
+            "hash": settings_hash(self.config),
+            "versions": package_versions(),
         }
-        write(self.path, state)
+        file_format.write(self.path, state)
         self.saved_at = self.strategy.clock.train_iterations
-        self._last = time.monotonic()
-        self._cost = self._last - start
-        self.writing += self._cost
+        self.timer.written(start)
 
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM let the present step end, and a checkpoint be written; a second SIGINT does not.
+    def signals(self) -> StopSignals:
+        """A block in which SIGINT and SIGTERM end the run after the present step, with a checkpoint.
 
-        Inside the block, `RunInterruptedError` is raised when that is done. Only in the main thread.
+        `RunInterruptedError` is raised then. A second SIGINT stops at once. For the main thread only.
         """
-
-        def note(number: int, frame: FrameType | None) -> None:
-            if number == signal.SIGINT and self.received:
-                raise KeyboardInterrupt
-            self.received = number
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return self._signals
 
     def _after_step(self) -> None:
-        if not isinstance(self.strategy.dataloader, RawDataLoader):  # a plugin's own, which cannot say where it stands
+        if not isinstance(self.strategy.dataloader, RawDataLoader):  # set by a plugin; it does not know its position
             return
-        if self.received or self._is_due():
+        since = self.strategy.clock.train_iterations - (self.saved_at or 0)
+        if self._signals.received or self.timer.is_due(since):
             self.save(inside=True)
-        self._stop_if_asked()
-
-    def _stop_if_asked(self) -> None:
-        if self.received:
-            raise RunInterruptedError(self.received)
-
-    def _is_due(self) -> bool:
-        past = time.monotonic() - self._last
-        iterations = self.strategy.clock.train_iterations - (self.saved_at or 0)
-        wanted = past >= self.every.seconds or iterations >= self.every.iterations
-        return wanted and past >= self._cost * (1 / self.share - 1)
+        self._signals.raise_if_received()

@@ -1,4 +1,4 @@
-"""Read and write an encoder's weights as plain tensors by name."""
+"""Read and write the weights of an encoder as tensors by name."""
 
 import io
 import zipfile
@@ -13,14 +13,14 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 
 PREFIX = "encoder."
-"""Of the encoder's weights among those of a method."""
+"""Prefix of the weights of the encoder among those of a method."""
 
 
 def read_encoder(path: str | Path) -> dict[str, Tensor]:
     """The weights of an encoder, on the CPU.
 
     Args:
-        path: an `encoder.pt`, or a checkpoint, whose encoder is taken out.
+        path: an `encoder.pt`, or a checkpoint, from which the encoder is taken.
 
     Raises:
         UsageError: the file cannot be read, is damaged, or holds anything but tensors.
@@ -31,21 +31,21 @@ def read_encoder(path: str | Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UsageError(f"cannot read the encoder {path}: {error.strerror}") from error
     if content.startswith(MAGIC):
-        return _out_of_checkpoint(path)
+        return _from_checkpoint(path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:  # torch leaves the checksums unread
             if broken := archive.testzip():
                 raise ValueError(f"{broken} is damaged")
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # what the readers raise for a stranger's file is not documented
+    except Exception as error:  # what the readers raise for an untrusted file is not documented
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"cannot use {path}: no weights written by run.py, or damaged ({reason})") from error
+        raise UsageError(f"cannot use {path}: no weights that a run wrote, or damaged ({reason})") from error
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise UsageError(f"cannot use {path}: it holds more than tensors by name; give the encoder.pt of a run")
     return {str(name): value for name, value in weights.items()}
 
 
-def _out_of_checkpoint(path: Path) -> dict[str, Tensor]:
+def _from_checkpoint(path: Path) -> dict[str, Tensor]:
     state = read(path)
     try:
         weights = {k.removeprefix(PREFIX): v for k, v in state["strategy"]["model"].items() if k.startswith(PREFIX)}
@@ -57,22 +57,22 @@ def _out_of_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def write_encoder(path: str | Path, weights: Mapping[str, Tensor]) -> None:
-    """Write weights by name, whole or not at all: as safetensors to a `.safetensors`, else as `torch.save` does.
+    """Write weights by name, whole or not at all: a `.safetensors` as safetensors, other files as `torch.save` does.
 
     Raises:
         UsageError: the disk refuses, or the package safetensors is needed and not installed.
     """
     path = Path(path)
-    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
     if path.suffix == ".safetensors":
         try:
             from safetensors.torch import save
         except ImportError as error:
             raise UsageError(f"{path}: pip install safetensors, or give a file named .pt") from error
-        content = save(own)
+        content = save(copies)
     else:
-        buffer = io.BytesIO()  # torch's writer does not tell a full disk
-        torch.save(own, buffer)
+        buffer = io.BytesIO()  # torch's writer does not report a full disk
+        torch.save(copies, buffer)
         content = buffer.getvalue()
     with replacing(path) as file:
         file.write(content)

@@ -1,9 +1,9 @@
-"""How does a state reach the disk whole, and come back without running code?
+"""The checkpoint file: written whole or not at all, and read without running code.
 
-A checkpoint file is a line of magic, the state as `torch.save` writes it, and the SHA-256 of both. It is written
-beside its final place, forced to the disk and renamed, and the file it replaces is kept as the previous one: a
-crash at any moment leaves at least one whole file. Reading takes tensors, numbers, strings and their containers
-only; a pickle that asks for anything else is refused before any of it runs.
+It is a line of magic, the state as `torch.save` writes it, and the SHA-256 of both. It is written next to its final
+place, forced to the disk and renamed, and the file it replaces is kept as the previous one: a crash at any moment
+leaves at least one whole file. Only tensors, numbers, strings and their containers are read; a pickle that asks for
+anything else is refused before any of it runs.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ State = dict[str, Any]
 MAGIC = b"avalanche-ssl checkpoint\n"
 
 VERSION = 2
-"""Of what the state holds; raised when older files can no longer be read."""
+"""Version of the state; raised when older files can no longer be read."""
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -38,13 +38,13 @@ def previous(path: Path) -> Path:
 
 
 def write(path: Path, state: State) -> None:
-    """Replace the checkpoint at `path`, and keep the replaced one as `previous(path)`.
+    """Replace the checkpoint at `path`, and keep the replaced file as `previous(path)`.
 
     Raises:
-        UsageError: the disk is full, or refuses for another reason; what `latest` finds is as it was.
+        UsageError: the disk is full, or refuses for another reason; `latest` finds what it found before.
     """
     with replacing(path, keep=previous(path)) as file:
-        sink = _Hashed(file)
+        sink = HashingWriter(file)
         sink.write(MAGIC)
         torch.save(state | {"version": VERSION}, sink)  # type: ignore[arg-type]
         if sink.error:
@@ -65,10 +65,10 @@ def read(path: Path) -> State:
         raise UsageError(f"cannot read the checkpoint {path}: {error.strerror}") from error
     body = memoryview(content)[:-_DIGEST]
     if not content.startswith(MAGIC) or hashlib.sha256(body).digest() != content[-_DIGEST:]:
-        raise DamagedError(f"the checkpoint {path} is damaged, or none at all")
+        raise DamagedError(f"the checkpoint {path} is damaged, or no checkpoint at all")
     try:
         state = torch.load(io.BytesIO(body[len(MAGIC) :]), map_location="cpu", weights_only=True)
-    except Exception as error:  # what the unpickler raises for a stranger's file is not documented
+    except Exception as error:  # what the unpickler raises for an untrusted file is not documented
         raise UsageError(
             f"the checkpoint {path} holds more than tensors and plain values and was not loaded: "
             "it was not written by avalanche-ssl"
@@ -80,7 +80,7 @@ def read(path: Path) -> State:
 
 
 def latest(path: Path) -> State | None:
-    """The newest state that is whole; None where none was ever written.
+    """The newest whole state; None if none was ever written.
 
     A damaged file is set aside as `PATH.damaged`, with a warning, and the previous one is read.
 
@@ -103,12 +103,12 @@ def latest(path: Path) -> State | None:
         return state
     if damaged:
         names = " and ".join(str(p) for p in damaged)
-        raise DamagedError(f"no whole checkpoint: {names} damaged; restore a copy, or start anew with --overwrite")
+        raise DamagedError(f"no whole checkpoint: {names} damaged; restore a copy, or start again with --overwrite")
     return None
 
 
-class _Hashed:
-    """Writes to a file and hashes on the way. Keeps the first error for later: torch's writer must not see one."""
+class HashingWriter:
+    """Writes to a file and hashes what is written; keeps the first error, which torch's writer must not see."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -116,7 +116,7 @@ class _Hashed:
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """All of the bytes, or none after an error."""
+        """Write all of the bytes, or none after an error."""
         self.hash.update(data)
         if self.error is None:
             try:
@@ -126,4 +126,4 @@ class _Hashed:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing: the file is flushed at the end."""
+        """Do nothing: the file is flushed at the end."""

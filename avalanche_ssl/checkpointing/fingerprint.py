@@ -1,4 +1,4 @@
-"""What a checkpoint and a resumed run must share: settings and versions."""
+"""Settings and versions that a checkpoint and the run that resumes from it must share."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.recipes.settings import to_plain
+from avalanche_ssl.recipes import flatten, to_plain
 
 
 def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -17,7 +17,7 @@ def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     Raises:
         UsageError: the settings that differ, with both values.
     """
-    old, new = _flat(saved), _flat(given)
+    old, new = flatten(saved), flatten(given)
     differing = [
         f"{name} was {old.get(name, 'absent')}, is {new.get(name, 'absent')}"
         for name in sorted(old.keys() | new.keys())
@@ -29,39 +29,41 @@ def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         )
 
 
-def _own(strategy: Any, sizes: list[int]) -> dict[str, Any]:
-    """What decides how a strategy learns, as far as it can be read off it."""
+def strategy_settings(strategy: Any, sizes: list[int]) -> dict[str, Any]:
+    """Settings that decide how a strategy trains, as far as the strategy knows them.
+
+    Args:
+        strategy: a `SelfSupervised`.
+        sizes: images of each experience.
+    """
     return {
         "method": type(strategy.model).__name__,
         "optimizer": type(strategy.optimizer).__name__,
-        "batch size": strategy.train_mb_size,
-        "epochs": strategy.train_epochs,
+        "train_mb_size": strategy.train_mb_size,
+        "train_epochs": strategy.train_epochs,
         "schedule": to_plain(strategy.schedule),
         "max_grad_norm": strategy.max_grad_norm,
         "precision": strategy.precision,
-        "compiled": strategy.compile,
-        "transforms": strategy.use_dataset_transforms,
+        "compile": strategy.compile,
+        "use_dataset_transforms": strategy.use_dataset_transforms,
         "on_nan": strategy.nonfinite_guard.on_nan,
         "images": sizes,
     }
 
 
-def _flat(settings: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
-    return flat
+def settings_hash(settings: Any) -> str:
+    """SHA-256 of settings, in hexadecimal."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def _hash(config: Any) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
     return {name: version(name) for name in ("torch", "avalanche-lib", "numpy")}
 
 
-def _warn_of_versions(saved: Mapping[str, str]) -> None:
-    other = [f"{name} {old}, now {new}" for name, new in _versions().items() if (old := saved.get(name)) != new]
+def warn_of_other_versions(saved: Mapping[str, str]) -> None:
+    """Warn if a run was started with other versions of packages than those that are installed."""
+    now = package_versions()
+    other = [f"{name} {old}, now {new}" for name, new in now.items() if (old := saved.get(name)) != new]
     if other:
         warnings.warn(f"the run was started with {'; '.join(other)}: results may differ in the last bits", stacklevel=4)

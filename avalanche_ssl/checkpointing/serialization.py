@@ -1,8 +1,8 @@
-"""How do Python objects become tensors and plain values, and themselves again, without pickle?
+"""Python objects as tensors and plain values, and back, without pickle.
 
 Numbers, strings, tensors and their containers stay what they are. A dataset drawn from the stream becomes the
-positions of its images there. An object becomes the values of its attributes: it is restored into the object that
-stands at the same place, or that a defaultdict makes there, or, of the few classes in `REBUILT`, made anew.
+positions of its images there. An object becomes the values of its attributes: it is restored into the object at the
+same place, into one that a defaultdict makes there, or, for the few classes in `REBUILT`, into a new one.
 Everything else is refused by name.
 """
 
@@ -23,7 +23,7 @@ from avalanche_ssl.data.traversal import leaf_datasets
 from avalanche_ssl.errors import UsageError
 
 REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
-"""Avalanche's classes whose objects appear in plugins while a stream is learnt."""
+"""Classes of Avalanche whose objects appear in plugins during training."""
 
 _CODE = (type, FunctionType, MethodType, BuiltinFunctionType)
 
@@ -31,18 +31,18 @@ _KIND = "kind of object"  # marks the dicts that stand for an object
 
 
 class StreamIndex:
-    """The images of a stream, to say of a dataset which of them it holds.
+    """The images of a stream by position, to save a dataset as the positions of its images.
 
     Args:
-        datasets: one an experience, in order.
+        datasets: one per experience, in order.
     """
 
     def __init__(self, datasets: Sequence[Any]) -> None:
-        self.whole: AvalancheDataset[Any] = concat_datasets(list(datasets))
+        self.dataset: AvalancheDataset[Any] = concat_datasets(list(datasets))
         self._places: tuple[list[Any], list[dict[int, int]]] | None = None
 
     def positions(self, dataset: Any) -> Tensor:
-        """Where the images of a dataset stand in the stream, (N,) long; UsageError if one does not."""
+        """Positions (N,) of the images of a dataset in the stream, long; UsageError if one is not in the stream."""
         leaves, leaf, index = leaf_datasets(dataset)
         known, places = self._known()
         found = np.empty(len(index), np.int64)
@@ -56,12 +56,12 @@ class StreamIndex:
 
     def take(self, positions: Tensor) -> Any:
         """The dataset of the images at these positions."""
-        return self.whole.subset(positions.tolist())
+        return self.dataset.subset(positions.tolist())
 
     def _known(self) -> tuple[list[Any], list[dict[int, int]]]:
         """The datasets below the stream and, for each, where its items stand in the stream."""
         if self._places is None:
-            leaves, leaf, index = leaf_datasets(self.whole)
+            leaves, leaf, index = leaf_datasets(self.dataset)
             places: list[dict[int, int]] = [{} for _ in leaves]
             for position, (number, at) in enumerate(zip(leaf.tolist(), index.tolist(), strict=True)):
                 places[number].setdefault(at, position)
@@ -70,12 +70,12 @@ class StreamIndex:
 
 
 def serialize(value: Any, stream: StreamIndex, name: str) -> Any:
-    """A value as tensors and plain values.
+    """Convert a value to tensors and plain values.
 
     Args:
         value: what to save.
-        stream: where its datasets come from.
-        name: how an error calls the value.
+        stream: where its datasets have their images from.
+        name: name of the value in errors.
 
     Raises:
         UsageError: it holds something that cannot be saved: which, and where.
@@ -101,7 +101,7 @@ def serialize(value: Any, stream: StreamIndex, name: str) -> Any:
     if isinstance(value, set | frozenset) and all(isinstance(v, int | str) for v in value):
         return {_KIND: "set", "values": list(value)}
     if isinstance(value, _CODE):
-        return None  # stays what it is in the object that the values are restored into
+        return None  # code stays what it is in the object that the values are restored into
     if not hasattr(value, "__dict__"):
         raise UsageError(f"{name} is a {type(value).__name__}, which cannot be saved in a checkpoint")
     fields = {k: serialize(v, stream, f"{name}.{k}") for k, v in vars(value).items() if not isinstance(v, _CODE)}
@@ -109,16 +109,16 @@ def serialize(value: Any, stream: StreamIndex, name: str) -> Any:
 
 
 def deserialize(packed: Any, stream: StreamIndex, current: Any, name: str) -> Any:
-    """What `serialize` was given.
+    """Convert the result of `serialize` back.
 
     Args:
         packed: the result of `serialize`.
         stream: as for `serialize`.
-        current: what stands at its place now; objects are restored into it.
-        name: how an error calls the value.
+        current: the present value at the same place; objects are restored into it.
+        name: name of the value in errors.
 
     Raises:
-        UsageError: an object has nowhere to go.
+        UsageError: an object has no place to be restored into.
     """
     if isinstance(packed, list | tuple):
         now = current if isinstance(current, list | tuple) and len(current) == len(packed) else [None] * len(packed)

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import crash_test
 import numpy as np
 import pytest
 import torch
@@ -21,6 +20,7 @@ from avalanche.checkpointing import maybe_load_checkpoint, save_checkpoint
 from avalanche.evaluation.metrics import accuracy_metrics, forgetting_metrics, loss_metrics
 from avalanche.training import plugins as av
 from avalanche.training.storage_policy import ClassBalancedBuffer, ReservoirSamplingBuffer
+from crashes import comparison, process, small_run
 from helpers.encoders import tiny
 from torch.optim import SGD
 from torchvision import transforms
@@ -46,7 +46,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in; the small stream and encoder of the torture script; checkpoints at any cost."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
-    monkeypatch.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
     monkeypatch.setitem(Checkpointer.__init__.__kwdefaults__, "share", 1.0)  # type: ignore[arg-type]
     return tmp_path
 
@@ -112,7 +112,7 @@ def assert_survives(build: Any, benchmark: Any, kills: Any = (5, 12), every: str
             assert kill_at == -1
         except Killed:
             pass
-    found = crash_test.compare(state(whole), state(broken), "")
+    found = comparison.compare(state(whole), state(broken), "")
     assert not found, found
     return broken.strategy
 
@@ -134,7 +134,7 @@ PLUGINS: dict[str, Any] = {
 @pytest.mark.filterwarnings("ignore:__array_wrap__")  # Avalanche's SI
 @pytest.mark.parametrize("name", PLUGINS)
 def test_avalanches_plugins_survive(name: str) -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     strategy = assert_survives(lambda: make(benchmark, PLUGINS[name]()), benchmark)
     assert strategy.clock.train_exp_counter == 2
 
@@ -142,7 +142,7 @@ def test_avalanches_plugins_survive(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:__array_wrap__")
 def test_replay_and_ewc_matter() -> None:
     """The comparison above would pass for plugins that do nothing."""
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     weights = []
     for name in ("nothing", "replay", "ewc", "si"):
         strategy = make(benchmark, PLUGINS[name]())
@@ -154,7 +154,7 @@ def test_replay_and_ewc_matter() -> None:
 @pytest.mark.parametrize("cut", [0, 10])
 @pytest.mark.parametrize("model", ["bank", "queue"])
 def test_memories_survive_in_mini_batches_too(cut: int, model: str) -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
 
     def bank() -> CMC:
         torch.manual_seed(0)
@@ -179,29 +179,29 @@ def test_memories_survive_in_mini_batches_too(cut: int, model: str) -> None:
 
 def test_points_of_a_stream_survive() -> None:
     """Kills lie before and after points, and between two passes over a mini-batch."""
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
 
     def build() -> Any:
         strategy = make(benchmark, train_mb_size=10)
         (probe,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ProbePlugin))
-        probe.points = ProbeSchedule(every=20)
+        probe.schedule = ProbeSchedule(every=20)
         return strategy
 
     strategy = assert_survives(build, benchmark, kills=(5, 8, 21), every="1it", cut=10)
     (probe,) = (plugin for plugin in strategy.plugins if isinstance(plugin, ProbePlugin))
-    seen = [point.seen for point in probe.curve if point.scope == "all"]
+    seen = [point.images_seen for point in probe.curve if point.scope == "all"]
     assert seen == [0, 20, 40, 60, 72, 82, 102, 122, 142, 144]
 
 
 def test_a_kill_at_any_step() -> None:
     """Every step of two experiences of two epochs, the last of an epoch and of an experience among them."""
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     build = partial(make, benchmark, train_mb_size=36)  # two steps an epoch
     assert_survives(build, benchmark, kills=range(1, 9), every="1it")
 
 
 def test_metrics_of_avalanche_survive() -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
 
     def evaluator() -> Any:
         metrics = (accuracy_metrics(experience=True), forgetting_metrics(stream=True), loss_metrics(epoch=True))
@@ -223,15 +223,15 @@ class Quiet:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Views that the dataset makes, in loader processes or not, are the same after a resume."""
-    plain = crash_test.Pictures.__getitem__
+    plain = small_run.DecodedImages.__getitem__
     crop = transforms.RandomResizedCrop(32, (0.5, 1))
 
     def cropped(self: Any, index: int) -> Any:
         image, label = plain(self, index)
         return crop(image), label
 
-    monkeypatch.setattr(crash_test.Pictures, "__getitem__", cropped)
-    benchmark = crash_test.few_digits(decode=True)
+    monkeypatch.setattr(small_run.DecodedImages, "__getitem__", cropped)
+    benchmark = small_run.few_digits(decode=True)
 
     def build() -> Any:
         torch.manual_seed(0)
@@ -245,7 +245,7 @@ def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch
     if workers:
         return
     other = learn(Checkpointer("other", build(), benchmark.train_stream), benchmark, num_workers=1)
-    assert not crash_test.compare(strategy.model.state_dict(), other.model.state_dict(), ""), "workers change nothing"
+    assert not comparison.compare(strategy.model.state_dict(), other.model.state_dict(), ""), "workers change nothing"
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def saved(benchmark: Any, **settings: Any) -> None:
 
 
 def test_changed_settings_are_named() -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     saved(benchmark)
     other = make(benchmark, train_mb_size=8)
     checkpoints = Checkpointer("checkpoint", other, benchmark.train_stream, config={"lr": 2, "deep": {}, "new": 5})
@@ -270,14 +270,14 @@ def test_changed_settings_are_named() -> None:
 
 
 def test_plugins_that_cannot_be_saved_are_refused_at_once() -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     strategy = make(benchmark, [av.AGEMPlugin(10, 10)])
     with pytest.raises(UsageError, match=r"the state of AGEMPlugin cannot be saved: give it state_dict\(\)"):
         Checkpointer("checkpoint", strategy, benchmark.train_stream)
 
 
 def test_other_plugins_are_refused() -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     saved(benchmark)
     config = {"lr": 1, "deep": {"a": 1}}
     strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
@@ -288,7 +288,7 @@ def test_other_plugins_are_refused() -> None:
 
 
 def test_another_shape_is_refused() -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     saved(benchmark)
     config = {"lr": 1, "deep": {"a": 1}}
     strategy = make(benchmark, model=MoCo(tiny, output_dim=8, queue_size=41))
@@ -299,7 +299,7 @@ def test_another_shape_is_refused() -> None:
 
 def test_a_checkpoint_without_some_part_is_refused() -> None:
     """Whatever is missing or of another kind, in a file whose checksum is right: one line, no traceback."""
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     saved(benchmark)
     path, config = Path("checkpoint"), {"lr": 1, "deep": {"a": 1}}
     whole = file_format.read(path)
@@ -324,7 +324,7 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
 
 
 def test_a_memory_of_other_images_is_refused() -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
     checkpoints = Checkpointer("checkpoint", strategy, list(benchmark.train_stream)[1:])
     strategy.train(benchmark.train_stream[0], eval_streams=[])
@@ -333,7 +333,7 @@ def test_a_memory_of_other_images_is_refused() -> None:
 
 
 def test_other_versions_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     saved(benchmark)
     monkeypatch.setattr(fingerprint, "_versions", lambda: {"torch": "9"})
     checkpoints = Checkpointer(
@@ -358,7 +358,7 @@ def test_intervals() -> None:
 
 def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow disk, and a checkpoint wanted after each step: one in twenty of the time is spent on it."""
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     now, training_cost = 0.0, [0.0]
     strategy = make(benchmark, train_epochs=40)
     checkpoints = Checkpointer("checkpoint", strategy, benchmark.train_stream, every="1it", share=0.05)
@@ -382,7 +382,7 @@ def test_writing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_avalanches_own_checkpoints_work_on_request(desk: Path) -> None:
-    benchmark = crash_test.few_digits()
+    benchmark = small_run.few_digits()
     allow_save_checkpoint()
     whole, broken = make(benchmark), make(benchmark)
     whole.train(benchmark.train_stream[0], eval_streams=[])
@@ -391,23 +391,18 @@ def test_avalanches_own_checkpoints_work_on_request(desk: Path) -> None:
     assert start == 1
     for strategy in (whole, broken):
         strategy.train(benchmark.train_stream[1], eval_streams=[])
-    assert not crash_test.compare(whole.model.state_dict(), broken.model.state_dict(), "")
-
-
-def test_sizes_are_measured() -> None:
-    size, seconds, read = crash_test.measure("moco", {"encoder": "tiny", "queue_size": 4096}, writes=2)
-    assert size > 4096 * 128 * 4 and len(seconds) == 2 and min(*seconds, read) > 0
+    assert not comparison.compare(whole.model.state_dict(), broken.model.state_dict(), "")
 
 
 # -- run.py ------------------------------------------------------------------------------------------------------------
 
 
 def options(out: str, *more: str, strategy: str = "simclr") -> list[str]:
-    return [*crash_test.options_of(strategy, "fp32", 0, 30, 0), "--out", out, *more]
+    return [*small_run.run_options(strategy, "fp32", 0, 30, 0), "--out", out, *more]
 
 
 def lines(out: str) -> list[Any]:
-    return crash_test.log_of(Path(out))
+    return comparison.log_of(Path(out))
 
 
 @pytest.fixture(scope="module")
@@ -416,7 +411,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("original")
     with pytest.MonkeyPatch.context() as m:
         m.setitem(ENCODERS, "tiny", tiny)
-        m.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+        m.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
         assert run.main(options(str(place / "whole"))) == 0
     return place / "whole"
 
@@ -443,12 +438,14 @@ def test_a_signal_saves_and_says_how_to_resume(
     assert run.main(options("a", "--checkpoint-every", "never")) == status
     said = capsys.readouterr().err.split("\r")[-1]
     name = signal.Signals(number).name
-    assert said == f"avalanche-ssl run: stopped by {name}, everything is saved; continue with: run.py --resume --out a\n"
+    assert (
+        said == f"avalanche-ssl run: stopped by {name}, everything is saved; continue with: run.py --resume --out a\n"
+    )
     assert len(updates) == 3, "the step was finished, and no other begun"
     assert run.main(["--resume", "--out", "a"]) == status
     assert run.main(["--resume", "--out", "a"]) == 0
     assert len(updates) == sum(e["steps"] for e in lines("a") if e["event"] == "experience"), "none was repeated"
-    assert not crash_test.differences(whole, Path("a"))
+    assert not comparison.differences(whole, Path("a"))
     assert "resumed after 9 steps, 1 experiences complete" in capsys.readouterr().out
 
 
@@ -474,7 +471,7 @@ def test_a_finished_run_can_be_resumed(whole: Path) -> None:
 
 def test_resume_starts_what_never_began(whole: Path) -> None:
     assert run.main(options("b", "--resume")) == 0
-    assert not crash_test.differences(whole, Path("b"))
+    assert not comparison.differences(whole, Path("b"))
 
 
 def test_a_resume_with_other_settings_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -528,12 +525,12 @@ def test_a_full_disk_stops_the_run_in_one_line(place: str, whole: Path, monkeypa
                 monkeypatch.setattr(EmbeddingSnapshots, name, lambda *_: None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit // 2, resource.RLIM_INFINITY))
 
-    assert crash_test.wait(crash_test.launch(options("a"), Path(), fill)) == 2
-    said = crash_test.last_words(Path()).split("\r")[-1].strip().splitlines()[-1]
+    assert process.wait(process.launch(options("a"), Path(), fill)) == 2
+    said = process.last_output(Path()).split("\r")[-1].strip().splitlines()[-1]
     words = "cannot write to a: " if place == "embeddings" else "cannot write a/"
     assert said.startswith(f"avalanche-ssl run: {words}") and "make room" in said and "then --resume" in said
-    assert crash_test.wait(crash_test.launch(options("a", "--resume"), Path())) == 0, crash_test.last_words(Path())
-    assert not crash_test.differences(whole, Path("a"))
+    assert process.wait(process.launch(options("a", "--resume"), Path())) == 0, process.last_output(Path())
+    assert not comparison.differences(whole, Path("a"))
 
 
 def test_a_damaged_checkpoint_costs_an_experience_at_most(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -570,29 +567,8 @@ def test_collapsed_features_stop_the_run(monkeypatch: pytest.MonkeyPatch, capsys
     with pytest.warns(UserWarning, match="COLLAPSED after experience 2"):
         assert run.main(options("a", "--checkpoint-every", "never", "--overwrite")) == 2
     said = capsys.readouterr().err.split("\r")[-1]
-    assert said.startswith("avalanche-ssl run: the features have collapsed beyond recovery after experience 2: lower lr, or look")
+    assert said.startswith(
+        "avalanche-ssl run: the features have collapsed beyond recovery after experience 2: lower lr, or look"
+    )
     assert re.search(rf"; stopped after step {steps}; vital signs after experience 2: feature_std \S+e-\d+, ", said)
     assert said.endswith(f"; last good checkpoint: step {steps // 2}, a/checkpoint\n") and said.count("\n") == 1
-
-
-# -- kill -9 -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("strategy", "precision", "workers", "replay", "cut"),
-    [("deepcluster", "fp32", 0, 0, 0), ("moco", "fp32", 0, 30, 10)],
-)
-def test_torture(strategy: str, precision: str, workers: int, replay: int, cut: int) -> None:
-    arguments = crash_test.options_of(strategy, precision, workers, replay, cut)
-    survived, wrong = crash_test.torture(f"test {strategy}", arguments, 2, seed=0)
-    assert not wrong, wrong
-    assert survived >= 2
-
-
-def test_torture_with_loader_processes() -> None:
-    """As a command: a process that had such processes itself cannot be copied."""
-    command = [sys.executable, "-W", "ignore", crash_test.__file__, "--strategy", "cmc_bank", "--precision", "bf16"]
-    command += ["--num-workers", "2", "--replay-size", "30", "--kills", "2"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "the same, bit for bit" in said.stdout and "LOST" not in said.stdout

@@ -72,7 +72,7 @@ def at_call(target: int, act: Callable[..., None], patch: Callable[[Any, str, An
 
         patch(owner, name, noted)
 
-    spy(file_format._Hashed, "write", "write")
+    spy(file_format.HashingWriter, "write", "write")
     for name in ("fsync", "replace", "open"):
         spy(os, name, name)
 
@@ -87,7 +87,7 @@ def count_calls(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def die(original: Any, *given: Any) -> None:
     """As after a power cut: nothing else happens. Half of what was to be written is."""
-    if given and isinstance(given[0], file_format._Hashed):
+    if given and isinstance(given[0], file_format.HashingWriter):
         data = bytes(given[1])
         given[0].file.write(data[: len(data) // 2])
         given[0].file.flush()
@@ -126,7 +126,7 @@ def test_an_error_at_any_system_call_is_one_line(code: int, path: Path, monkeypa
         raise OSError(code, os.strerror(code))
 
     def fail_in_write(original: Any, *given: Any) -> None:
-        if given and isinstance(given[0], file_format._Hashed):
+        if given and isinstance(given[0], file_format.HashingWriter):
             given[0].file.close()  # its next write fails
             given[0].error = OSError(code, os.strerror(code))
         else:
