@@ -1,16 +1,16 @@
 """Streams of raw images as Avalanche benchmarks, by name.
 
-Every builder returns an Avalanche benchmark of raw images: items are uint8 tensors (C, H, W) with their
-label and task label, because views are made on the device. Experience j of `test_stream` holds the test
-images of experience j of `train_stream`. Labels are the original class numbers, `benchmark.class_names`
-their names or None.
+Every builder returns an Avalanche benchmark of raw images: items are uint8 tensors (C, H, W) with their label and task
+label, because views are made on the device. Experience j of `test_stream` holds the test images of experience j of
+`train_stream`. Labels are the original class numbers, `benchmark.class_names` their names or None.
 
-Streams of images with classes can be made in several ways; their options `incremental`, `imbalance`, `leak`, `repeats`,
-`seed` and `class_order` are those of `avalanche_ssl.streams.splits.IncrementalSplit`.
-
-Torch and Avalanche are imported when a builder is called, so that a command line can list the names at once.
+Torch and Avalanche are imported when a builder is called, and other names when first used, so that a command line can
+list the streams at once.
 """
 
+from typing import TYPE_CHECKING
+
+from avalanche_ssl.lazy import lazy_names
 from avalanche_ssl.streams.builders import (
     BENCHMARKS,
     core50_stream,
@@ -22,15 +22,39 @@ from avalanche_ssl.streams.builders import (
     split_digits,
     split_tiny_imagenet,
 )
+from avalanche_ssl.streams.splits import IncrementalSplit, SplitOptions, with_split_options
+
+if TYPE_CHECKING:
+    from avalanche_ssl.streams.benchmark import benchmark_from_parts as benchmark_from_parts
+    from avalanche_ssl.streams.benchmark import joint_experience as joint_experience
+    from avalanche_ssl.streams.tasks import Codes as Codes
+    from avalanche_ssl.streams.tasks import ProbingTask as ProbingTask
 
 __all__ = [
     "BENCHMARKS",
+    "Codes",
+    "IncrementalSplit",
+    "ProbingTask",
+    "SplitOptions",
+    "benchmark_from_parts",
     "core50_stream",
     "digits_domain",
     "folder",
+    "joint_experience",
     "online_stream",
     "split_cifar10",
     "split_cifar100",
     "split_digits",
     "split_tiny_imagenet",
+    "with_split_options",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Codes": "tasks",
+        "ProbingTask": "tasks",
+        "benchmark_from_parts": "benchmark",
+        "joint_experience": "benchmark",
+    },
+)

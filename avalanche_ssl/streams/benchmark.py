@@ -1,4 +1,4 @@
-"""How do images become a benchmark?"""
+"""Benchmarks from datasets and the images of each experience."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from avalanche.benchmarks.utils.flat_data import ConstantSequence
 from avalanche_ssl.data.datasets import Indices, LabeledDataset, concat_datasets
 
 
-def assemble(
+def benchmark_from_parts(
     train: LabeledDataset,
     train_parts: Sequence[Indices],
     test: LabeledDataset | None,
     test_parts: Sequence[Indices],
     class_names: Sequence[str] | None,
 ) -> CLScenario:
-    """The benchmark whose experience j holds the images `train_parts[j]` and `test_parts[j]`."""
+    """The benchmark whose experience j holds the images `train_parts[j]` and `test_parts[j]` of the two datasets."""
     benchmark = benchmark_from_datasets(
         train=_experiences(train, train_parts), test=[] if test is None else _experiences(test, test_parts)
     )
@@ -30,13 +30,13 @@ def assemble(
 
 
 def _experiences(dataset: LabeledDataset, parts: Sequence[Indices]) -> list[AvalancheDataset]:
-    """Task labels are 0 throughout, so that batches are the (x, y, t) that Avalanche's plugins expect."""
+    """The parts as Avalanche datasets; with task label 0, batches are the (x, y, t) that Avalanche's plugins expect."""
     attributes = [
         DataAttribute(dataset.targets, "targets"),
         TaskLabels(ConstantSequence(0, len(dataset))),
     ]
-    whole = TaskAwareSupervisedClassificationDataset([dataset], data_attributes=attributes)
-    return [whole.subset(part.tolist()) for part in parts]
+    labeled = TaskAwareSupervisedClassificationDataset([dataset], data_attributes=attributes)
+    return [labeled.subset(part.tolist()) for part in parts]
 
 
 def joint_experience(benchmark: CLScenario) -> Any:

@@ -1,145 +1,97 @@
-"""Builders of streams by name; they import torch and Avalanche when called."""
+"""Builders of streams, by name; they import torch and Avalanche when called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avalanche_ssl.streams.splits import IncrementalSplit, SplitOptions, with_split_options
+
 if TYPE_CHECKING:
     from avalanche.benchmarks import CLScenario, CLStream, DatasetExperience
+    from typing_extensions import Unpack
 
 
-def split_digits(
-    experiences: int = 5,
-    *,
-    incremental: str = "class",
-    imbalance: float = 1.0,
-    leak: float = 0.1,
-    repeats: int = 2,
-    seed: int = 0,
-    composites: int = 8,
-) -> CLScenario:
-    """Handwritten digits in colour on photographs, 10 classes, 32x32; nothing to download.
+@with_split_options
+def split_digits(experiences: int = 5, *, composites: int = 8, **split: Unpack[SplitOptions]) -> CLScenario:
+    """Handwritten digits in color on photographs, 10 classes, 32x32; nothing to download.
 
     scikit-learn's 1,797 digits, each drawn `composites` times for training (half as often for testing) over
     its two photographs, in the spirit of MNIST-M (Ganin & Lempitsky 2015, arXiv:1409.7495). A third of the
-    digits, the same whatever the seed, is for testing. `seed` draws the composites and the order of the
+    digits, the same for every seed, is for testing. `seed` draws the composites and the order of the
     classes.
     """
-    from avalanche_ssl.streams.digits import by_class
-    from avalanche_ssl.streams.splits import IncrementalSplit
+    from avalanche_ssl.streams.digits import digits_by_class
 
-    return by_class(composites, IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed))
+    return digits_by_class(composites, IncrementalSplit(experiences, **split))
 
 
 def digits_domain(experiences: int = 2, *, seed: int = 0, composites: int = 8) -> CLScenario:
     """The same digits, all classes at once; one experience for each of the two photographs.
 
-    Both experiences draw the same digits; of the options of `split_digits`, only `experiences` cannot change.
+    Both experiences draw the same digits; `experiences` can only be 2.
     """
-    from avalanche_ssl.streams.digits import by_photograph
+    from avalanche_ssl.streams.digits import digits_by_photograph
 
-    return by_photograph(experiences, seed, composites)
+    return digits_by_photograph(experiences, seed, composites)
 
 
-def split_cifar10(
-    experiences: int = 5,
-    *,
-    data: str | Path | None = None,
-    incremental: str = "class",
-    imbalance: float = 1.0,
-    leak: float = 0.1,
-    repeats: int = 2,
-    seed: int = 0,
-    class_order: Sequence[int] | None = None,
-) -> CLScenario:
+@with_split_options
+def split_cifar10(experiences: int = 5, *, data: str | Path | None = None, **split: Unpack[SplitOptions]) -> CLScenario:
     """CIFAR-10 in parts of different classes, 32x32; downloaded when absent.
 
-    `data` is the folder that holds, or shall hold, `cifar-10-batches-py`: by default Avalanche's. `seed`
-    draws the order of the classes unless `class_order` gives it.
+    `data` is the folder that holds `cifar-10-batches-py`, or into which it is downloaded: by default Avalanche's.
     """
-    from avalanche_ssl.streams.cifar import build
-    from avalanche_ssl.streams.splits import IncrementalSplit
+    from avalanche_ssl.streams.cifar import cifar_benchmark
 
-    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
-    return build("CIFAR10", data, increments)
+    return cifar_benchmark("CIFAR10", data, IncrementalSplit(experiences, **split))
 
 
+@with_split_options
 def split_cifar100(
-    experiences: int = 10,
-    *,
-    data: str | Path | None = None,
-    incremental: str = "class",
-    imbalance: float = 1.0,
-    leak: float = 0.1,
-    repeats: int = 2,
-    seed: int = 0,
-    class_order: Sequence[int] | None = None,
+    experiences: int = 10, *, data: str | Path | None = None, **split: Unpack[SplitOptions]
 ) -> CLScenario:
     """CIFAR-100 in parts of different classes, 32x32; downloaded when absent.
 
     Options as for `split_cifar10`; the folder inside `data` is `cifar-100-python`.
     """
-    from avalanche_ssl.streams.cifar import build
-    from avalanche_ssl.streams.splits import IncrementalSplit
+    from avalanche_ssl.streams.cifar import cifar_benchmark
 
-    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
-    return build("CIFAR100", data, increments)
+    return cifar_benchmark("CIFAR100", data, IncrementalSplit(experiences, **split))
 
 
+@with_split_options
 def split_tiny_imagenet(
-    data: str | Path,
-    *,
-    experiences: int = 10,
-    size: int = 64,
-    incremental: str = "class",
-    imbalance: float = 1.0,
-    leak: float = 0.1,
-    repeats: int = 2,
-    seed: int = 0,
-    class_order: Sequence[int] | None = None,
+    data: str | Path, *, experiences: int = 10, size: int = 64, **split: Unpack[SplitOptions]
 ) -> CLScenario:
     """Tiny ImageNet in parts of different classes, 64x64, from its folder as it is distributed.
 
-    `data` is the folder `tiny-imagenet-200`, or the one it lies in. Classes are numbered as in `wnids.txt` and named
-    as in `words.txt`; the validation images are the test images.
+    `data` is the folder `tiny-imagenet-200`, or the one that it lies in. Classes are numbered as in `wnids.txt` and
+    named as in `words.txt`; the validation images are the test images.
     """
-    from avalanche_ssl.streams.splits import IncrementalSplit
-    from avalanche_ssl.streams.tiny_imagenet import build
+    from avalanche_ssl.streams.tiny_imagenet import tiny_imagenet_benchmark
 
-    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
-    return build(Path(data), size, increments)
+    return tiny_imagenet_benchmark(Path(data), size, IncrementalSplit(experiences, **split))
 
 
-def folder(
-    data: str | Path,
-    *,
-    experiences: int = 10,
-    size: int = 32,
-    incremental: str = "class",
-    imbalance: float = 1.0,
-    leak: float = 0.1,
-    repeats: int = 2,
-    seed: int = 0,
-    class_order: Sequence[int] | None = None,
-) -> CLScenario:
+@with_split_options
+def folder(data: str | Path, *, experiences: int = 10, size: int = 32, **split: Unpack[SplitOptions]) -> CLScenario:
     """Your own images: train/CLASS/* and test/CLASS/*, or train/* without labels.
 
-    Images are decoded once, resized to `size` (shorter side, then the centre) and kept in memory. Without labels only
+    Images are decoded once, resized to `size` (shorter side, then the center) and kept in memory. Without labels only
     `incremental` "data" is possible, every label is -1, and `test` may be absent: then `test_stream` is empty.
     Classes are numbered in alphabetical order.
     """
-    from avalanche_ssl.streams.image_folder import build
-    from avalanche_ssl.streams.splits import IncrementalSplit
+    from avalanche_ssl.streams.image_folder import folder_benchmark
 
-    increments = IncrementalSplit(experiences, incremental, imbalance, leak, repeats, seed, class_order)
-    return build(Path(data), size, increments)
+    return folder_benchmark(Path(data), size, IncrementalSplit(experiences, **split))
 
 
 def core50_stream(
+    scenario: str,
     data: str | Path,
-    scenario: str = "ni",
     *,
     run: int = 0,
     size: int = 32,
@@ -153,40 +105,28 @@ def core50_stream(
     Experience j of `test_stream` holds all test frames of the objects in experience j of `train_stream`.
 
     Args:
-        data: the folder that holds `core50_128x128` or its zip file; the official file lists or pickles, if they are
-            beside it, decide the order. Only NICv2 needs them.
         scenario: "ni" (8 experiences), "nc" (9), "nic" (79), "nicv2-79", "nicv2-196" or "nicv2-391".
+        data: the folder that holds `core50_128x128` or its zip file; the official file lists or pickles, if they are
+            in that folder too, decide the order. Only NICv2 needs them.
         run: 0 to 9, the official orders.
-        size: 32, 64 or 128 pixels a side. Frames are decoded once, into `core50-SIZE.npy` beside the data.
+        size: 32, 64 or 128 pixels a side. Frames are decoded once, into `core50-SIZE.npy` next to the data.
         labels: "object" (50 classes) or "category" (10).
-        order: "shuffled" or "video", in which the frames of an experience are learnt.
+        order: "shuffled" or "video", in which the frames of an experience are trained on.
         damaged: "refuse" or "skip" frames that cannot be decoded.
-        cache: where the decoded frames go instead.
+        cache: the folder for the decoded frames, if not the one with the data.
     """
-    from avalanche_ssl.streams.core50.benchmark import build
+    from avalanche_ssl.streams.core50 import core50_benchmark
 
-    return build(Path(data), scenario, run, size, labels, order, damaged, None if cache is None else Path(cache))
+    return core50_benchmark(
+        Path(data), scenario, run, size, labels, order, damaged, None if cache is None else Path(cache)
+    )
 
 
-def _core50(scenario: str, about: str) -> Callable[..., CLScenario]:
+def _core50(scenario: str, summary: str) -> Callable[..., CLScenario]:
     """`core50_stream` of one scenario."""
-
-    def build(
-        data: str | Path,
-        *,
-        run: int = 0,
-        size: int = 32,
-        labels: str = "object",
-        order: str = "shuffled",
-        damaged: str = "refuse",
-        cache: str | Path | None = None,
-    ) -> CLScenario:
-        return core50_stream(
-            data, scenario, run=run, size=size, labels=labels, order=order, damaged=damaged, cache=cache
-        )
-
-    build.__doc__ = f"CORe50, {about}."
-    return build
+    builder = partial(core50_stream, scenario)
+    builder.__doc__ = f"CORe50, {summary}."
+    return builder
 
 
 def online_stream(
@@ -197,15 +137,15 @@ def online_stream(
     access_task_boundaries: bool = False,
     shuffle: bool = True,
 ) -> CLStream[Any]:
-    """Cut a training stream, or one experience, into experiences of `batch_size` images, each seen once.
+    """A training stream, or one experience, cut into experiences of `batch_size` images, each seen once.
 
-    The images of an experience are shuffled by `seed`, or stay in order if not `shuffle`. Of a sub-experience,
-    `logging().origin_experience` is the experience that it came from; plugins read it in training only if
-    `access_task_boundaries`. The last one is smaller if need be.
+    The images of an experience are shuffled by `seed`, or stay in order if not `shuffle`. The last sub-experience of
+    an experience may be smaller. The `logging().origin_experience` of a sub-experience is the experience that it was
+    cut from; plugins can read it in training only with `access_task_boundaries`.
     """
-    from avalanche_ssl.streams.online import cut
+    from avalanche_ssl.streams.online import mini_batch_stream
 
-    return cut(stream, batch_size, seed, access_task_boundaries, shuffle)
+    return mini_batch_stream(stream, batch_size, seed, access_task_boundaries, shuffle)
 
 
 BENCHMARKS: dict[str, Callable[..., CLScenario]] = {

@@ -1,4 +1,4 @@
-"""How are CIFAR-10 and CIFAR-100 read?"""
+"""CIFAR-10 and CIFAR-100, read from disk or downloaded."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torchvision import datasets
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.splits import IncrementalSplit
 
 Name = Literal["CIFAR10", "CIFAR100"]
 
 
-def build(name: Name, data: str | Path | None, increments: IncrementalSplit) -> CLScenario:
-    """Check the options, then read."""
+def cifar_benchmark(name: Name, data: str | Path | None, split: IncrementalSplit) -> CLScenario:
+    """The stream of CIFAR-10 or CIFAR-100; options are checked before images are read."""
     n_classes = 10 if name == "CIFAR10" else 100
-    increments.check(n_classes)
+    split.check(n_classes)
     root = Path(data if data is not None else default_dataset_location(name.lower()))
     train, test = _load(name, root, train=True), _load(name, root, train=False)
-    parts = increments.train(train.targets, n_classes), increments.test(test.targets, n_classes)
-    return assemble(train, parts[0], test, parts[1], train.classes)
+    parts = split.train_parts(train.targets, n_classes), split.test_parts(test.targets, n_classes)
+    return benchmark_from_parts(train, parts[0], test, parts[1], train.classes)
 
 
 def _load(name: Name, root: Path, train: bool) -> datasets.CIFAR10:
-    """Read what is there; download only what is absent."""
+    """The data set, downloaded only if it is absent or damaged."""
     kind = {"CIFAR10": datasets.CIFAR10, "CIFAR100": datasets.CIFAR100}[name]
     try:
         return kind(str(root), train, PILToTensor())

@@ -1,4 +1,4 @@
-"""What does the embedded stream look like? Digits in colour over photographs."""
+"""Handwritten digits in color on photographs, composed of images that scikit-learn brings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.splits import IncrementalSplit
 
 SIDE = 32  # pixels of a composite
@@ -23,33 +23,33 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
-def by_class(composites: int, increments: IncrementalSplit) -> CLScenario:
-    """Experiences differ by their digits, over both photographs."""
-    increments.check(10)
-    train, test = _build(increments.seed, composites)
-    parts = increments.train(train.targets, 10), increments.test(test.targets, 10)
-    return assemble(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
+def digits_by_class(composites: int, split: IncrementalSplit) -> CLScenario:
+    """The stream whose experiences differ by their digits, on both photographs."""
+    split.check(10)
+    train, test = _datasets(split.seed, composites)
+    parts = split.train_parts(train.targets, 10), split.test_parts(test.targets, 10)
+    return benchmark_from_parts(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
 
 
-def by_photograph(experiences: int, seed: int, composites: int) -> CLScenario:
-    """Each experience brings all digits over a new photograph."""
+def digits_by_photograph(experiences: int, seed: int, composites: int) -> CLScenario:
+    """The stream whose experiences each bring all digits on a new photograph."""
     if experiences != 2:
         raise UsageError(f"cannot split two photographs into {experiences} experiences: give 2, or split-digits")
-    train, test = _build(seed, composites)
+    train, test = _datasets(seed, composites)
     parts = _halves(train), _halves(test)
-    return assemble(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
+    return benchmark_from_parts(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
 
 
 def _halves(dataset: ArrayDataset) -> list[NDArray[np.int64]]:
     return [np.arange(photo, len(dataset), 2) for photo in range(2)]
 
 
-def _build(seed: int, composites: int) -> tuple[ArrayDataset, ArrayDataset]:
-    """Training and test composites; those at even positions lie over the first photograph."""
+def _datasets(seed: int, composites: int) -> tuple[ArrayDataset, ArrayDataset]:
+    """Training and test composites; those at even positions are on the first photograph."""
     if composites < 2:
-        raise UsageError(f"cannot draw composites={composites} of a digit: give 2 or more, one a photograph")
+        raise UsageError(f"cannot draw composites={composites} of a digit: give 2 or more, one per photograph")
     masks, targets = _digits()
-    held_out = _every_third(targets)
+    held_out = _test_digits(targets)
     photos = _photos()
     rng_train, rng_test = np.random.default_rng(seed).spawn(2)
     times = {False: 2 * (composites // 2), True: 2 * max(1, composites // 4)}
@@ -69,7 +69,7 @@ def _digits() -> tuple[Floats, NDArray[np.int64]]:
     return np.stack([np.asarray(image) for image in enlarged]).clip(0, 1), digits.target.astype(np.int64)
 
 
-def _every_third(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _test_digits(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
     """The fixed test set: every third image of each class."""
     held_out = np.zeros(len(targets), bool)
     for digit in range(10):
@@ -78,7 +78,7 @@ def _every_third(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _photos() -> list[list[Images]]:
-    """Both photographs, reduced by each zoom."""
+    """Both photographs, each reduced by every zoom."""
     return [
         [np.asarray(image.resize((round(image.width / z), round(image.height / z)))) for z in ZOOMS]
         for image in map(Image.fromarray, load_sample_images().images)
@@ -93,16 +93,17 @@ def _composites(
     photos: list[list[Images]],
     rng: np.random.Generator,
 ) -> ArrayDataset:
+    """The chosen digits, each `times` times in random colors on random patches of the photographs."""
     masks, targets = np.repeat(masks[chosen], times, 0), np.repeat(targets[chosen], times)
     images = np.empty((len(masks), SIDE, SIDE, 3), np.uint8)
-    colours = _colors(len(masks), rng)
+    colors = _bright_colors(len(masks), rng)
     for photo in range(2):
         images[photo::2] = _patches(photos[photo], len(masks) // 2, rng)
     corners = rng.integers(0, SIDE - DIGIT + 1, (len(masks), 2))
     for first in range(0, len(masks), 1024):  # bounds the memory for the floats
         part = slice(first, first + 1024)
         mask = _placed(masks[part], corners[part])
-        images[part] = DIMMED * images[part] * (1 - mask) + colours[part, None, None] * mask
+        images[part] = DIMMED * images[part] * (1 - mask) + colors[part, None, None] * mask
     return ArrayDataset(images, targets)
 
 
@@ -126,8 +127,8 @@ def _placed(masks: Floats, corners: NDArray[np.int64]) -> Floats:
     return canvas
 
 
-def _colors(n: int, rng: np.random.Generator) -> Floats:
-    """Bright colours (n, 3) in 0 to 255 of any hue, so that a digit shows on its dimmed photograph."""
+def _bright_colors(n: int, rng: np.random.Generator) -> Floats:
+    """Bright colors (n, 3) in 0 to 255 of any hue, so that a digit shows on its dimmed photograph."""
     hue, saturation, value = rng.random(n), rng.uniform(0.3, 1, n), rng.uniform(0.7, 1, n)
     ramp = (np.array([[5.0], [3.0], [1.0]]) + 6 * hue) % 6
     channels = value * (1 - saturation * np.clip(np.minimum(ramp, 4 - ramp), 0, 1))

@@ -1,4 +1,4 @@
-"""How is a stream cut into mini-batches that are seen once?"""
+"""Streams of mini-batches, each of which is an experience that comes once."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from avalanche.benchmarks.scenarios import OnlineCLExperience
 from avalanche_ssl.errors import UsageError
 
 
-def cut(
+def mini_batch_stream(
     stream: CLStream[Any] | DatasetExperience[Any],
     batch_size: int,
     seed: int,
     access_task_boundaries: bool,
     shuffle: bool = True,
 ) -> CLStream[Any]:
-    """A stream of mini-batches, made when they are asked for."""
+    """The stream cut into mini-batches, which are made as it is iterated over."""
     if batch_size < 1:
         raise UsageError(f"cannot cut a stream into experiences of {batch_size} images: give 1 or more")
-    whole = [stream] if isinstance(stream, CLExperience) else stream
-    parts = _Parts(whole, batch_size, seed, access_task_boundaries, shuffle)
+    experiences = [stream] if isinstance(stream, CLExperience) else stream
+    parts = _MiniBatches(experiences, batch_size, seed, access_task_boundaries, shuffle)
     return CLStream(name=getattr(stream, "name", "train") + "_online", exps_iter=parts)
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """Mini-batches that are made anew each time they are iterated over.
+class _MiniBatches:
+    """Mini-batches that are made again for each iteration.
 
-    Avalanche's own stream is a generator, each of whose mini-batches is kept for another time: memory grows.
+    Avalanche's own online stream is a generator, all of whose mini-batches are kept for later: its memory grows.
     """
 
-    stream: Any
+    experiences: Any
     size: int
     seed: int
     access_task_boundaries: bool
     shuffle: bool
 
     def __iter__(self) -> Iterator[OnlineCLExperience[Any]]:
-        for experience in self.stream:
+        for experience in self.experiences:
             yield from _mini_batches(experience, self.size, self.seed, self.access_task_boundaries, self.shuffle)
 
 
 def _mini_batches(
     experience: DatasetExperience[Any], size: int, seed: int, access_task_boundaries: bool, shuffle: bool
 ) -> Iterator[OnlineCLExperience[Any]]:
-    """Avalanche's own splitter never marks the last part of an experience that `size` divides (0.6.0)."""
-    # The number of the experience makes each one's shuffle its own.
+    """The mini-batches of an experience.
+
+    Avalanche's own splitter (0.6.0) never marks the last one of an experience that `size` divides.
+    """
+    # the number of the experience gives each its own shuffle
     rng = np.random.default_rng([seed, experience.logging().current_experience])
     order = rng.permutation(len(experience.dataset)).tolist() if shuffle else range(len(experience.dataset))
     starts = range(0, len(order), size)

@@ -1,7 +1,7 @@
-"""How is Tiny ImageNet read? From its folder as it is distributed (Stanford CS231n: 200 classes, 64x64).
+"""Tiny ImageNet, read from its folder as it is distributed (Stanford CS231n: 200 classes, 64x64).
 
-Its images for training lie in train/WNID/images, those for testing in val/images with their classes in
-val/val_annotations.txt; the distributed test images have no labels and are left alone.
+Its training images lie in train/WNID/images, the validation images, used for testing, in val/images with their classes
+in val/val_annotations.txt; the distributed test images have no labels and are not used.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 from avalanche.benchmarks import CLScenario
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.image_folder import Files, assembled
+from avalanche_ssl.streams.image_folder import LabeledFiles, benchmark_from_files
 from avalanche_ssl.streams.splits import IncrementalSplit
 
 FOLDER = "tiny-imagenet-200"
 
 
-def build(data: Path, size: int, increments: IncrementalSplit) -> CLScenario:
-    """Find every mistake that names and numbers can show, and only then decode."""
+def tiny_imagenet_benchmark(data: Path, size: int, split: IncrementalSplit) -> CLScenario:
+    """The stream of Tiny ImageNet; files and options are checked before images are decoded."""
     root = data / FOLDER if (data / FOLDER).is_dir() else data
     try:
         ids = _lines(root / "wnids.txt")
@@ -27,7 +27,7 @@ def build(data: Path, size: int, increments: IncrementalSplit) -> CLScenario:
     except OSError as error:
         raise UsageError(f"cannot read '{error.filename}' ({error.strerror}): give a readable folder") from error
     train.classes = [names.get(wnid, wnid).partition(",")[0] for wnid in ids]
-    return assembled(train, test, size, increments)
+    return benchmark_from_files(train, test, size, split)
 
 
 def _lines(path: Path) -> list[str]:
@@ -36,7 +36,8 @@ def _lines(path: Path) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
 
 
-def _train(root: Path, ids: list[str]) -> Files:
+def _train(root: Path, ids: list[str]) -> LabeledFiles:
+    """The images of each class folder, in the order of `ids`."""
     paths: list[Path] = []
     targets: list[int] = []
     for label, wnid in enumerate(ids):
@@ -45,11 +46,11 @@ def _train(root: Path, ids: list[str]) -> Files:
             raise UsageError(f"no image '{root / wnid / 'images' / '*.JPEG'}', a class of wnids.txt: extract it again")
         paths += images
         targets += [label] * len(images)
-    return Files(paths, targets, [])
+    return LabeledFiles(paths, targets, [])
 
 
-def _test(root: Path, ids: list[str]) -> Files:
-    """The annotated images: file, class, and a box that we leave alone, apart by tabs."""
+def _test(root: Path, ids: list[str]) -> LabeledFiles:
+    """The annotated images; a line is file, class and a box (not used), separated by tabs."""
     labels = {wnid: label for label, wnid in enumerate(ids)}
     annotations = root / "val_annotations.txt"
     paths: list[Path] = []
@@ -65,4 +66,4 @@ def _test(root: Path, ids: list[str]) -> Files:
         targets.append(labels[wnid])
     for label in sorted(set(labels.values()) - set(targets)):
         raise UsageError(f"'{annotations}' has no image of class '{ids[label]}': extract it again")
-    return Files(paths, targets, [])
+    return LabeledFiles(paths, targets, [])

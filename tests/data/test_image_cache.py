@@ -23,7 +23,7 @@ from avalanche_ssl.data.image_cache import CachedImages, cached_images
 from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.data.readers import array_reader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 
 PATTERN = re.compile(r"(\w+/\d+\.png)$")
 
@@ -259,7 +259,7 @@ def dataset(photos: Path, tmp_path: Path) -> MappedDataset:
 
 
 def test_batches_are_gathered_from_the_map(dataset: MappedDataset) -> None:
-    benchmark = assemble(dataset, [np.array([7, 1, 4]), np.array([2, 9])], None, [], None)
+    benchmark = benchmark_from_parts(dataset, [np.array([7, 1, 4]), np.array([2, 9])], None, [], None)
     experience = benchmark.train_stream[0].dataset
     found = array_reader(experience)
     assert found is not None
@@ -295,7 +295,7 @@ def test_what_was_read_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path, n = tmp_path / "images.npy", 8000
     np.save(path, np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), np.uint8))
     order = np.random.default_rng(1).permutation(n)
-    stream = assemble(MappedDataset(path, [0] * n), np.split(order, n // size), None, [], None).train_stream
+    stream = benchmark_from_parts(MappedDataset(path, [0] * n), np.split(order, n // size), None, [], None).train_stream
 
     def most() -> int:
         before, found = mapped_bytes(), 0

@@ -84,12 +84,12 @@ def nc(n: int = 60) -> list[Any]:
 
 
 def array_stream(n: int = 60) -> list[Any]:
-    from avalanche_ssl.streams.benchmark import assemble
-    from avalanche_ssl.streams.splits import equal_parts
+    from avalanche_ssl.streams.benchmark import benchmark_from_parts
+    from avalanche_ssl.streams.partitions import equal_parts
 
     train = ArrayDataset(Pictures(n).data, Pictures(n).targets)
     parts = equal_parts(train.targets, 3, 0, "training")
-    return [e.dataset for e in assemble(train, parts, None, [], None).train_stream]
+    return [e.dataset for e in benchmark_from_parts(train, parts, None, [], None).train_stream]
 
 
 def class_incremental() -> list[Any]:

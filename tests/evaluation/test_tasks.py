@@ -50,8 +50,8 @@ def features(*parts: list[int]) -> list[tuple[Tensor, Tensor]]:
 def test_an_answer_by_hand() -> None:
     question = ProbingTask(
         "kind",
-        train=codes([0, 1, -1], [2]),
-        tested=codes([0, 1, 2], [2, -1, 1]),
+        train_labels=codes([0, 1, -1], [2]),
+        test_labels=codes([0, 1, 2], [2, -1, 1]),
         groups={"place": (["here", "there", "nowhere"], codes([0, 0, 1], [1, 1, -1]))},
     )
     asked: list[Any] = []
@@ -68,7 +68,7 @@ def test_an_answer_by_hand() -> None:
 
 def test_an_answer_about_a_fold_comes_from_the_others() -> None:
     fold = codes([0, 1, 0], [1])
-    question = ProbingTask("kind", codes([0, 1, 2], [3]), codes([0, 1, 2], [3]), again=True, folds=(fold, fold))
+    question = ProbingTask("kind", codes([0, 1, 2], [3]), codes([0, 1, 2], [3]), on_training_images=True, folds=(fold, fold))
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
@@ -84,8 +84,8 @@ def test_an_answer_about_a_fold_comes_from_the_others() -> None:
 
 def test_every_nth_image() -> None:
     question = ProbingTask("x", codes([0, 1, 2], [3]), codes([4, 5], [6]), groups={"g": (["a"], codes([0, -1], [0]))})
-    thin = question.each(2)
-    assert [part.tolist() for part in (*thin.train, *thin.tested, *thin.groups["g"][1])] == [
+    thin = question.every_nth(2)
+    assert [part.tolist() for part in (*thin.train_labels, *thin.test_labels, *thin.groups["g"][1])] == [
         [0, 2],
         [3],
         [4],
@@ -152,7 +152,7 @@ def corner(benchmark: Any, part: tuple[slice, slice], **options: Any) -> dict[st
 
 def test_core50_asks_for_objects_and_for_the_background(root: Path) -> None:
     """The middle of the fake pictures has a colour of the object, the rest one of the session."""
-    benchmark = streams.core50_stream(root, "nc", size=16)
+    benchmark = streams.core50_stream("nc", root, size=16)
     middle, edge = slice(5, 6), slice(12, 16)
     of_object, of_session = corner(benchmark, (middle, middle)), corner(benchmark, (edge, edge))
     assert list(of_object) == ["object", "category", "new instance", "background"]
@@ -174,7 +174,7 @@ def test_core50_asks_for_objects_and_for_the_background(root: Path) -> None:
 
 def test_core50_groups_are_those_of_their_names(root: Path) -> None:
     """Checked against the names of the frames."""
-    benchmark = streams.core50_stream(root, "nc", size=16)
+    benchmark = streams.core50_stream("nc", root, size=16)
     question = benchmark.probing_tasks[0]
     names = read_index(root / "core50-16.json")["names"]
     for j, experience in enumerate(benchmark.test_stream):
@@ -183,13 +183,13 @@ def test_core50_groups_are_those_of_their_names(root: Path) -> None:
             values, groups = question.groups[grouping]
             assert [values[code] for code in groups[j]] == [frame[part] for frame in frames]
         assert {question.groups["experience"][0][code] for code in question.groups["experience"][1][j]} == {f"e{j + 1}"}
-    categories = streams.core50_stream(root, "ni", size=16, labels="category").probing_tasks
+    categories = streams.core50_stream("ni", root, size=16, labels="category").probing_tasks
     assert [asked.name for asked in categories] == ["category", "new instance", "background"]
 
 
 def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
     """All eight experiences of NI are tested on the same images."""
-    benchmark = streams.core50_stream(root, "ni", size=16)
+    benchmark = streams.core50_stream("ni", root, size=16)
     plugin = ProbePlugin(benchmark, scopes=["all"])
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
     strategy.model.part = (slice(0, 8), slice(0, 8))
@@ -206,10 +206,10 @@ def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
 
 
 def test_a_probe_on_every_20th_frame_has_no_others_represented(root: Path) -> None:
-    benchmark = streams.core50_stream(root, "nic", size=16)
+    benchmark = streams.core50_stream("nic", root, size=16)
     whole, thin = (ProbePlugin(benchmark, probes=p) for p in (["core50", "ridge"], ["core50"]))
-    assert [len(d) for d in thin.train] == [-(-len(d) // 20) for d in whole.train]
-    assert [q.train[0].tolist() for q in thin.probing_tasks] == [q.train[0][::20].tolist() for q in whole.probing_tasks]
+    assert [len(d) for d in thin.train_labels] == [-(-len(d) // 20) for d in whole.train]
+    assert [q.train_labels[0].tolist() for q in thin.probing_tasks] == [q.train_labels[0][::20].tolist() for q in whole.probing_tasks]
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[])
     strategy.model.part = (slice(5, 6), slice(5, 6))
     for plugin in (whole, thin):
@@ -230,7 +230,7 @@ def run(benchmark: Any, **options: Any) -> tuple[ProbePlugin, list[dict[str, Any
 
 def test_boundaries_and_events(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
-    benchmark = streams.core50_stream(root, "ni", size=16)
+    benchmark = streams.core50_stream("ni", root, size=16)
     plugin, log = run(benchmark, boundaries=3, scopes=["all"])
     assert {event["trained"] for event in log if event["event"] == "probe"} == {0, 3, 6, 8}
     assert np.isnan(plugin.matrix("all")).all(1).tolist() == [True, True, False, True, True, False, True, False]
@@ -257,7 +257,7 @@ def test_the_last_encoder_is_tested_on_all_frames_too(
 ) -> None:
     """Each frame once, though all experiences of NI are tested on the same; the matrix keeps to its one in 20."""
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
-    benchmark = streams.core50_stream(root, "ni", size=16)
+    benchmark = streams.core50_stream("ni", root, size=16)
     plugin, log = run(benchmark, probes=probes)
     *_, name = probes
     told = [event for event in log if event["event"] == "final"]
@@ -278,7 +278,7 @@ def test_the_last_encoder_is_tested_on_all_frames_too(
 
 
 def test_the_final_accuracy_by_hand(root: Path) -> None:
-    benchmark = streams.core50_stream(root, "nic", size=16)
+    benchmark = streams.core50_stream("nic", root, size=16)
     plugin = ProbePlugin(benchmark, probes=["core50"], boundaries=79)
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[plugin])
     strategy.model.part = (slice(5, 6), slice(5, 6))
@@ -287,7 +287,7 @@ def test_the_final_accuracy_by_hand(root: Path) -> None:
     plugin.measure(strategy)
     assert not plugin.final, "not the last"
     plugin.measure(strategy)
-    frames = streams.core50_stream(root, "ni", size=16).test_stream[0].dataset
+    frames = streams.core50_stream("ni", root, size=16).test_stream[0].dataset
     ((x, y, *_),) = RawDataLoader([frames], [300], shuffle=False, drop_last=False)
     right = strategy.probe(strategy.model.extract_features(x)).argmax(1) == y
     assert plugin.final == {"core50": pytest.approx(float(right.double().mean()))}
@@ -300,7 +300,7 @@ def test_the_final_accuracy_by_hand(root: Path) -> None:
 
 
 def test_a_stream_in_video_order_is_cut_in_order(root: Path) -> None:
-    experience = streams.core50_stream(root, "ni", size=16, order="video").train_stream[2]
+    experience = streams.core50_stream("ni", root, size=16, order="video").train_stream[2]
     parts = [e.dataset for e in streams.online_stream(experience, 7, shuffle=False)]
     assert np.concatenate([np.asarray(part.targets) for part in parts]).tolist() == list(experience.dataset.targets)
 

@@ -18,7 +18,7 @@ from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.online import LeakyStatistics, OnlineProbe
 from avalanche_ssl.probes.protocols import PROTOCOLS, get_protocol
-from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.transforms.augmentation import RandomView
 
 
@@ -85,7 +85,7 @@ class Colors(nn.Module):
 def test_it_learns_all_classes_whatever_the_encoder_is_trained_on(leak):
     shades, labels = np.eye(3, dtype=np.uint8)[np.arange(90) % 3] * 200, np.arange(90) % 3
     data = ArrayDataset(np.tile(shades[:, None, None], (1, 8, 8, 1)), labels)
-    stream = assemble(data, [np.arange(90)], data, [np.arange(90)], list("rgb")).train_stream
+    stream = benchmark_from_parts(data, [np.arange(90)], data, [np.arange(90)], list("rgb")).train_stream
     model = Colors()
     probe = OnlineProbe([stream[0].dataset], [torch.as_tensor(labels)], 3, leak)
     optimizer = torch.optim.SGD(model.parameters(), lr=7.0)  # only its schedule counts

@@ -23,7 +23,7 @@ from avalanche_ssl.data.loader import RawDataLoader
 from avalanche_ssl.data.readers import array_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams import digits
-from avalanche_ssl.streams.splits import class_groups, equal_parts
+from avalanche_ssl.streams.partitions import class_groups, equal_parts
 
 
 def images(dataset: Any) -> torch.Tensor:
@@ -90,7 +90,7 @@ def test_split_digits_is_decided_by_its_seed(default: Any) -> None:
 
 def test_no_digit_is_both_in_training_and_test() -> None:
     targets = load_digits().target
-    held_out = digits._every_third(targets)
+    held_out = digits._test_digits(targets)
     assert held_out.sum() == 596
     counts = np.bincount(targets[held_out]) / np.bincount(targets)
     assert ((counts > 0.32) & (counts < 0.34)).all()
@@ -329,7 +329,7 @@ def remove_folder(path: str) -> Callable[[Path], None]:
         (remove_folder("test"), {}, r"no folder '.*test': make it"),
         (remove("train"), {}, r"no image in '.*train': add some"),
         (remove_folder("train"), {}, r"no folder '.*train': make it"),
-        (lambda root: write_images(root, ["train"], 1), {}, r"'.*train/0\.png' lies beside class folders"),
+        (lambda root: write_images(root, ["train"], 1), {}, r"'.*train/0\.png' lies next to class folders"),
         (lambda root: None, {"experiences": 4}, r"3 classes into 4 experiences: give 1 to 3"),
         (lambda root: None, {"experiences": 7, "incremental": "data"}, r"6 test images into 7"),
         (lambda root: None, {"experiences": 0}, r"into 0 experiences"),

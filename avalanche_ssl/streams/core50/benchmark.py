@@ -1,4 +1,4 @@
-"""How does CORe50 become a stream?"""
+"""CORe50 as a benchmark of cached frames."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from avalanche_ssl.data.datasets import MappedDataset
 from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_cache import cached_images
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
+from avalanche_ssl.streams.core50.file_lists import EXPERIENCES
 from avalanche_ssl.streams.core50.index import (
     CATEGORIES,
-    INSTANCES,
     OBJECTS,
+    OBJECTS_PER_CATEGORY,
     SITE,
-    TEST,
-    Index,
-    Indices,
-    find,
-    tell_difference,
+    TEST_SESSIONS,
+    FrameIndex,
+    find_frames,
+    warn_unless_complete,
 )
-from avalanche_ssl.streams.core50.order import EXPERIENCES, plan
-from avalanche_ssl.streams.tasks import ProbingTask
+from avalanche_ssl.streams.core50.order import training_order
+from avalanche_ssl.streams.core50.tasks import probing_tasks
 
 
-def build(
+def core50_benchmark(
     data: Path, scenario: str, run: int, size: int, labels: str, order: str, damaged: str, cache: Path | None
 ) -> CLScenario:
-    """Find every mistake that names and numbers can show, and only then decode."""
+    """The stream of a scenario; files and options are checked before frames are decoded."""
     if scenario not in EXPERIENCES:
         raise unknown_name("scenario of CORe50", scenario, EXPERIENCES)
     if labels not in ("object", "category"):
@@ -40,27 +40,27 @@ def build(
         raise unknown_name("order", order, ("shuffled", "video"))
     if not 1 <= size <= 128:
         raise UsageError(f"CORe50 has no size={size}: give 32, 64 or 128")
-    root, files = find(data, size)
+    root, files = find_frames(data, size)
     if files is None and not ((cache or root) / f"core50-{size}.npy").exists():
         raise UsageError(
             f"no core50_128x128 or core50_128x128.zip in '{data}': give --data the folder that holds it, or get it "
             f"from {SITE}"
         )
-    choose = plan(root, scenario, run)
-    found = cached_images(files, "core50", size, [cache] if cache else [root, *_cache(files)], damaged)
-    index = Index.of(found.names)
-    tell_difference(index, data)
-    train = choose(index)
-    test = [index.where(TEST, np.unique(index.object[part]).tolist()) for part in train]
+    training_frames = training_order(root, scenario, run)
+    found = cached_images(files, "core50", size, [cache] if cache else [root, *_cache_folder(files)], damaged)
+    index = FrameIndex.from_names(found.names)
+    warn_unless_complete(index, data)
+    train = training_frames(index)
+    test = [index.frames_of(TEST_SESSIONS, np.unique(index.object[part]).tolist()) for part in train]
     targets, names = _labels(index, labels)
     dataset = MappedDataset(found.path, targets)
-    benchmark = assemble(dataset, train, dataset, test, names)
+    benchmark = benchmark_from_parts(dataset, train, dataset, test, names)
     benchmark.ordered = order == "video"
-    benchmark.probing_tasks = _questions(index, train, test, scenario, labels)
+    benchmark.probing_tasks = probing_tasks(index, train, test, scenario, labels)
     return benchmark
 
 
-def _cache(files: ImageFiles | None) -> list[Path]:
+def _cache_folder(files: ImageFiles | None) -> list[Path]:
     """Where the frames of a folder go that cannot be written."""
     if files is None:
         return []
@@ -68,48 +68,11 @@ def _cache(files: ImageFiles | None) -> list[Path]:
     return [Path(base) / "avalanche-ssl" / files.fingerprint()[:12]]
 
 
-def _labels(index: Index, labels: str) -> tuple[list[int], list[str]]:
-    """Of each frame the class, and the names of the classes."""
+def _labels(index: FrameIndex, labels: str) -> tuple[list[int], list[str]]:
+    """The class of each frame, and the names of the classes."""
     if labels == "category":
-        return (index.object // INSTANCES).tolist(), list(CATEGORIES)
-    names = [f"{CATEGORIES[thing // INSTANCES]}{thing % INSTANCES + 1}" for thing in range(OBJECTS)]
-    return index.object.tolist(), names
-
-
-def _questions(
-    index: Index, train: list[Indices], test: list[Indices], scenario: str, labels: str
-) -> list[ProbingTask]:
-    """What the paper's protocols do not ask: see `avalanche_ssl.evaluation.tasks`.
-
-    - objects (or categories, if these are the labels), by session, object, category, and experience of NC;
-    - categories, each time of the k-th instance of each, which the probe has not met;
-    - sessions of objects that the probe has not met: how much of the background the features hold.
-    """
-    category, instance = index.object // INSTANCES, index.object % INSTANCES
-
-    def by(values: Indices, parts: list[Indices]) -> list[Indices]:
-        return [values[part] for part in parts]
-
-    things = [f"o{thing + 1}" for thing in range(OBJECTS)]
-    groups = {
-        "session": ([f"s{session}" for session in TEST], by(np.searchsorted(TEST, index.session), test)),
-        "object": (things, by(index.object, test)),
-        "category": (CATEGORIES, by(category, test)),
-    }
-    if scenario == "nc":
-        of_object = np.empty(OBJECTS, np.int64)
-        for number, part in enumerate(train):
-            of_object[index.object[part]] = number
-        groups["experience"] = ([f"e{number + 1}" for number in range(len(train))], by(of_object[index.object], test))
-    folds = by(instance, train), by(instance, test)
-    asked = index.object if labels == "object" else category
-    return [
-        ProbingTask(labels, by(asked, train), by(asked, test), groups=groups),
-        *(
-            [ProbingTask("category", by(category, train), by(category, test), groups=groups)]
-            if labels == "object"
-            else []
-        ),
-        ProbingTask("new instance", by(category, train), by(category, test), folds=folds, groups=groups),
-        ProbingTask("background", by(index.session, train), by(index.session, train), True, (folds[0], folds[0])),
+        return (index.object // OBJECTS_PER_CATEGORY).tolist(), list(CATEGORIES)
+    names = [
+        f"{CATEGORIES[thing // OBJECTS_PER_CATEGORY]}{thing % OBJECTS_PER_CATEGORY + 1}" for thing in range(OBJECTS)
     ]
+    return index.object.tolist(), names

@@ -25,8 +25,16 @@ from avalanche_ssl.data.readers import array_reader
 from avalanche_ssl.data.traversal import leaf_datasets
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.streams.core50.index import CATEGORIES, COUNTS, OBJECTS, TEST, Index, tell_difference
-from avalanche_ssl.streams.core50.order import EXPERIENCES, plan
+from avalanche_ssl.streams.core50.file_lists import EXPERIENCES
+from avalanche_ssl.streams.core50.index import (
+    CATEGORIES,
+    FRAME_COUNTS,
+    OBJECTS,
+    TEST_SESSIONS,
+    FrameIndex,
+    warn_unless_complete,
+)
+from avalanche_ssl.streams.core50.order import training_order
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
 SIDE = 16
@@ -154,7 +162,7 @@ def test_every_frame_comes_once(official: Path, scenario: str) -> None:
     assert {int(name[1:].split("/")[0]) for name in everything} == set(TRAIN)
     for here, there in zip(train, test):  # the same objects, other sessions
         assert {name.split("/")[1] for name in here} == {name.split("/")[1] for name in there}
-        assert {int(name[1:].split("/")[0]) for name in there} == set(TEST)
+        assert {int(name[1:].split("/")[0]) for name in there} == set(TEST_SESSIONS)
     assert benchmark.class_names == NAMES
     assert array_reader(benchmark.train_stream[3].dataset) is not None
 
@@ -162,38 +170,38 @@ def test_every_frame_comes_once(official: Path, scenario: str) -> None:
 def test_no_object_is_lost_to_rounding() -> None:
     """Python 3 rounds half to even, with which the published script's NC repeats ten objects and loses ten."""
     index = full_index()
-    parts = plan(Path("nowhere"), "nc", 0)(index)
+    parts = training_order(Path("nowhere"), "nc", 0)(index)
     assert len(np.unique(index.object[np.concatenate(parts)])) == OBJECTS
     assert [len(np.unique(index.object[part])) for part in parts] == [10] + [5] * 8
     halves = [sorted({o // 5 for o in index.object[part].tolist()}) for part in parts[1:]]
     assert sorted(map(tuple, halves)) == [(0, 1, 2, 3, 4)] * 4 + [(5, 6, 7, 8, 9)] * 4
 
 
-def full_index() -> Index:
+def full_index() -> FrameIndex:
     """As many frames in each session as the whole data set has, and about as many of each object."""
     names = [
         f"s{session}/o{thing + 1}/C_{session:02d}_{thing + 1:02d}_{number:03d}.png"
-        for session, count in COUNTS.items()
+        for session, count in FRAME_COUNTS.items()
         for thing in range(OBJECTS)
         for number in range(count // OBJECTS + (thing < count % OBJECTS))
     ]
-    return Index.of(names)
+    return FrameIndex.from_names(names)
 
 
 def test_known_totals(recwarn: pytest.WarningsRecorder) -> None:
     """Of the whole data set, by an index of that size."""
     index = full_index()
-    tell_difference(index, Path("x"))
+    warn_unless_complete(index, Path("x"))
     assert not recwarn.list
     assert len(index.names) == 164_866
     for number in range(10):
-        sizes = {name: [len(p) for p in plan(Path("nowhere"), name, number)(index)] for name in ("ni", "nc", "nic")}
+        sizes = {name: [len(p) for p in training_order(Path("nowhere"), name, number)(index)] for name in ("ni", "nc", "nic")}
         assert {name: sum(found) for name, found in sizes.items()} == dict.fromkeys(sizes, 119_894)
-        assert sorted(sizes["ni"]) == sorted(COUNTS[s] for s in TRAIN)
+        assert sorted(sizes["ni"]) == sorted(FRAME_COUNTS[s] for s in TRAIN)
         assert len(sizes["nc"]) == 9 and 23_970 < sizes["nc"][0] < 24_000
         assert all(11_950 < n < 12_010 for n in sizes["nc"][1:])
         assert len(sizes["nic"]) == 79 and 2_990 < sizes["nic"][0] < 3_010
-    assert len(index.where(TEST, range(OBJECTS))) == 44_972
+    assert len(index.frames_of(TEST_SESSIONS, range(OBJECTS))) == 44_972
 
 
 def test_runs_are_different_orders_of_the_same(plain: Path) -> None:
@@ -314,7 +322,7 @@ def test_mistakes_are_named(
 
 def test_no_such_scenario(plain: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'nicv2-391'"):
-        streams.core50_stream(plain, "nicv2_391")
+        streams.core50_stream("nicv2_391", plain)
 
 
 def test_a_damaged_frame_is_left_out_on_request(copied: Path) -> None:
@@ -414,7 +422,7 @@ def test_a_run_in_a_single_pass(
         (79, True),
     ]
     (final,) = (event for event in log if event["event"] == "final")
-    assert final["tested"] == 2 * OBJECTS * len(TEST) and final["accuracy"] == pytest.approx(
+    assert final["tested"] == 2 * OBJECTS * len(TEST_SESSIONS) and final["accuracy"] == pytest.approx(
         task_results[-1]["accuracy"]
     )
     assert all(event["by"]["session"].keys() == {"s3", "s7", "s10"} for event in task_results)
