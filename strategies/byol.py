@@ -14,8 +14,8 @@ learns little else.
 from functools import partial
 
 from avalanche_ssl.methods import BYOL
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(BYOL, hidden_dim=256, head_norm=True, solarize_prob=0.0, augment=RandomView(scale=(0.5, 1.0), hue=0.5)),

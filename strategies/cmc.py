@@ -12,8 +12,8 @@ split is the augmentation. Adam, where the paper has SGD for 240 epochs, because
 from functools import partial
 
 from avalanche_ssl.methods import CMC
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

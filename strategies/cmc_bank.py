@@ -15,8 +15,8 @@ Batches of 32, twice the steps, learnt no faster.
 from functools import partial
 
 from avalanche_ssl.methods import CMC
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

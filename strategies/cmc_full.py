@@ -11,8 +11,8 @@ Settings are those of `cmc`; `graph=core` contrasts lightness with each of the o
 from functools import partial
 
 from avalanche_ssl.methods import CMC
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

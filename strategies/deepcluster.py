@@ -12,8 +12,8 @@ images by it learns little else.
 from functools import partial
 
 from avalanche_ssl.methods import DeepCluster
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(DeepCluster, clusters=64, augment=RandomView(scale=(0.5, 1.0), hue=0.5)),

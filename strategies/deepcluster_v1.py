@@ -15,8 +15,8 @@ classifier that is kept, since twelve epochs are too few to learn it anew in eac
 from functools import partial
 
 from avalanche_ssl.methods import DeepCluster
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

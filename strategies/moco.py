@@ -12,8 +12,8 @@ head, and milder crops.
 from functools import partial
 
 from avalanche_ssl.methods import MoCo
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(MoCo, head_norm=True, queue_size=1024, momentum=0.9, temperature=0.1, augment=RandomView(scale=(0.5, 1.0))),

@@ -14,8 +14,8 @@ images by it learns little else.
 from functools import partial
 
 from avalanche_ssl.methods import MoCo
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

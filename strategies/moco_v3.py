@@ -12,8 +12,8 @@ digits and photographs here have any colour, and a method that may tell images b
 from functools import partial
 
 from avalanche_ssl.methods import MoCoV3
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(MoCoV3, momentum=0.9, augment=RandomView(scale=(0.5, 1.0), hue=0.5)),

@@ -15,8 +15,8 @@ photographs here have any colour, and a method that may tell images by it learns
 from functools import partial
 
 from avalanche_ssl.methods import PIRL
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

@@ -10,8 +10,8 @@ Settings as in `pirl`, and for the same reasons.
 from functools import partial
 
 from avalanche_ssl.methods import PIRL
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(

@@ -11,6 +11,6 @@ Adam and batches of 64, where the paper has LARS and 4,096, because an experienc
 from functools import partial
 
 from avalanche_ssl.methods import SimCLR
-from avalanche_ssl.recipes.recipe import Recipe
+from avalanche_ssl.recipes import Recipe
 
 recipe = Recipe(partial(SimCLR, temperature=0.2), optimizer="adam", lr=0.003, batch_size=64, epochs=5)

@@ -16,8 +16,8 @@ Adam as in the other recipes, for comparison. For a stream of more than 100 clas
 from functools import partial
 
 from avalanche_ssl.methods import Supervised
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(Supervised, hidden_dim=256, augment=RandomView(scale=(0.5, 1.0), jitter_prob=0.4, hue=0.5, gray_prob=0.0)),

@@ -11,8 +11,8 @@ Adam, where the paper has LARS: a short stream gives some hundred steps, too few
 from functools import partial
 
 from avalanche_ssl.methods import SwAV
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(SwAV, augment=RandomView(scale=(0.5, 1.0))),

@@ -12,8 +12,8 @@ turned freely, without which the crops of an image agree by its colours; else as
 from functools import partial
 
 from avalanche_ssl.methods import SwAV
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(SwAV, small_crops=2, small_size=24, small_scale=(0.3, 0.8), augment=RandomView(scale=(0.5, 1.0), hue=0.5)),
