@@ -3,7 +3,7 @@
 from avalanche_ssl.probes.class_statistics import ClassStatistics
 from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier, Fit, PooledClassifier
 from avalanche_ssl.probes.knn import KNN, KNNVotes
-from avalanche_ssl.probes.label_subsets import keep_labels
+from avalanche_ssl.probes.label_subsets import keep_labels, ranks_in_order
 from avalanche_ssl.probes.linear import LinearProbe
 from avalanche_ssl.probes.logistic import LogisticRegression
 from avalanche_ssl.probes.nearest_mean import NearestClassMean
@@ -39,4 +39,5 @@ __all__ = [
     "keep_labels",
     "parallel_map",
     "probe_accuracies",
+    "ranks_in_order",
 ]
