@@ -1,0 +1,83 @@
+"""An interrupted conversion continues, a failed one leaves nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.photos import damage, left, photo_files, pixels
+
+from avalanche_ssl.data import image_cache_writer
+from avalanche_ssl.data.image_cache import cached_images
+from avalanche_ssl.errors import UsageError
+
+
+def test_nothing_but_damage(photos: Path, tmp_path: Path) -> None:
+    for image in photos.rglob("*.png"):
+        image.write_bytes(b"no image")
+    with pytest.raises(UsageError, match="none of the 10 images in"):
+        cached_images(photo_files(photos), "x", 8, [tmp_path / "out"], damaged="skip")
+    assert left(tmp_path / "out") == set()
+
+
+def test_an_interrupted_conversion_continues(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage(photos)
+    monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
+    monkeypatch.setattr(image_cache_writer, "SAVED", 4)
+    decode, seen = image_cache_writer.decode_image, []
+    name_of = {path.read_bytes(): path.stem for path in photos.rglob("*.png")}
+
+    def watched(file: Any, size: int) -> Any:
+        seen.append(name_of[file.getvalue()])
+        return decode(file, size)
+
+    def interrupted(file: Any, size: int) -> Any:
+        if name_of[file.getvalue()] == "7":
+            raise KeyboardInterrupt
+        return decode(file, size)
+
+    monkeypatch.setattr(image_cache_writer, "decode_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cached_images(photo_files(photos), "x", 8, [tmp_path], damaged="skip")
+    assert not (tmp_path / "x-8.npy").exists()
+    monkeypatch.setattr(image_cache_writer, "decode_image", watched)
+    made = cached_images(photo_files(photos), "x", 8, [tmp_path], damaged="skip")
+    assert sorted(seen) == list("456789")  # what was not on disk for certain
+    assert np.array_equal(np.load(made.path), np.stack([pixels(i) for i in range(10) if i != 3]))
+    assert left(tmp_path) == {"photos", "x-8.npy", "x-8.json"}
+
+
+def test_other_images_do_not_continue_it(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
+    monkeypatch.setattr(image_cache_writer, "SAVED", 2)
+    monkeypatch.setattr(image_cache_writer, "_header", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        cached_images(photo_files(photos), "x", 8, [tmp_path])
+    assert (tmp_path / "x-8.progress").exists()
+    monkeypatch.undo()
+    (photos / "a" / "0.png").unlink()
+    made = cached_images(photo_files(photos), "x", 8, [tmp_path])
+    assert np.array_equal(np.load(made.path), np.stack([pixels(i) for i in range(1, 10)]))
+
+
+def test_a_full_disk(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(UsageError, match=r"need 0 MiB in '.*out', where 0 are free: make room") as error:
+        cached_images(photo_files(photos), "x", 8, [out])
+    assert "\n" not in str(error.value)
+    monkeypatch.undo()
+
+    def full(*given: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(image_cache_writer, "_append", full)
+    with pytest.raises(UsageError, match=r"to '.*out' \(No space left on device\): make room, or give cache=DIR"):
+        cached_images(photo_files(photos), "x", 8, [out])
+    assert left(out) == set()

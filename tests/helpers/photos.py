@@ -1,0 +1,37 @@
+"""Image files in folders and zip files."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
+
+PATTERN = re.compile(r"(\w+/\d+\.png)$")
+
+
+def pixels(i: int) -> np.ndarray:
+    return np.random.default_rng(i).integers(0, 256, (8, 8, 3), np.uint8)
+
+
+def photo_files(path: Path) -> ImageFiles:
+    return find_image_files(path, PATTERN, str)
+
+
+def zipped(photos: Path) -> Path:
+    path = photos.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for image in photos.rglob("*.png"):
+            archive.write(image, f"top/{image.relative_to(photos)}")
+    return path
+
+
+def left(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir()} if folder.exists() else set()
+
+
+def damage(photos: Path, name: str = "a/3.png") -> None:
+    (photos / name).write_bytes((photos / name).read_bytes()[:60])
