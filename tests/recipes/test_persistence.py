@@ -1,4 +1,4 @@
-"""Does every recipe carry over what it remembers, from experience to experience and through a file?"""
+"""Every recipe carries its memory over, from experience to experience and through a file."""
 
 import copy
 import io
@@ -7,19 +7,19 @@ import avalanche.training.plugins as av
 import numpy as np
 import pytest
 import torch
-from helpers.encoders import tiny
+from helpers.recipes import shrunk
 
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.norms import STATISTICS
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
-from avalanche_ssl.streams.benchmark import assemble
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 
-SMALL = {"batch_size": 32, "epochs": 2, "capacity": 256, "queue_size": 64, "count": 64, "output_dim": 16, "freeze": 2}
+pytestmark = pytest.mark.contract
+SIZES = {"batch_size": 32, "epochs": 2, "queue_size": 64, "freeze": 2}
 WEIGHTS = ("",)
-"""All of the state: methods that remember nothing else."""
+"""All of the state: methods without another memory."""
 MEMORY = {
     "barlow_twins": WEIGHTS,
     "byol": ("momentum_encoder.",),
@@ -43,26 +43,19 @@ MEMORY = {
     "swav_multicrop": ("prototypes.", "queues."),
     "vicreg": WEIGHTS,
 }
-"""What each recipe remembers, as beginnings of names in its `state_dict`."""
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+"""Memory of each recipe, as prefixes of names in its `state_dict`."""
 
 
 @pytest.fixture(scope="module")
 def stream():
-    """Two experiences of 96 textures; a third come again, without which a bank's rows of the past are no positives."""
+    """Two experiences of 96 textures that share a third: otherwise no row of a bank would be a positive again."""
     images = textured(160).permute(0, 2, 3, 1).numpy()
     data, parts = ArrayDataset(images, np.arange(160) % 2), [np.arange(96), np.arange(64, 160)]
-    return assemble(data, parts, data, parts, ["even", "odd"]).train_stream
+    return benchmark_from_parts(data, parts, data, parts, ["even", "odd"]).train_stream
 
 
 def build(name, seed=0):
-    recipe = load_recipe(name)
-    small = {k: v for k, v in SMALL.items() if k in recipe.settings}
-    return recipe.override(small).build(seed=seed)
+    return shrunk(load_recipe(name), **SIZES).build(seed=seed)
 
 
 def state(strategy):
@@ -77,12 +70,12 @@ def differing(first, second):
     return {name for name in first if not torch.equal(first[name], second[name])}
 
 
-def test_every_recipe_says_what_it_remembers():
+def test_the_memory_of_every_recipe_is_listed():
     assert list(MEMORY) == sorted(MEMORY) == recipe_names()
 
 
 @pytest.mark.parametrize("name", MEMORY)
-def test_the_memory_named_is_all_there_is(name):
+def test_the_listed_memory_is_complete(name):
     """Apart from encoder, heads and predictors, which the gradient moves, the memory is the whole state."""
     strategy = build(name)
     trained = {n for n, p in strategy.model.named_parameters() if p.requires_grad}
@@ -92,6 +85,7 @@ def test_the_memory_named_is_all_there_is(name):
     assert all(part(dict.fromkeys(state(strategy)), (prefix,)) for prefix in MEMORY[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMORY)
 def test_experience_2_starts_from_what_experience_1_left_and_needs_it(name, stream):
     strategy = build(name)
@@ -115,6 +109,7 @@ def test_experience_2_starts_from_what_experience_1_left_and_needs_it(name, stre
     assert differing(*encoders)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMORY)
 def test_reloaded_from_a_file_in_mid_training_it_continues_bit_for_bit(name, stream):
     strategy, other = build(name), build(name, seed=1)
@@ -143,18 +138,17 @@ def test_reloaded_from_a_file_in_mid_training_it_continues_bit_for_bit(name, str
     assert torch.equal(strategy.view_generator.get_state(), other.view_generator.get_state())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMORY)
 def test_losses_and_memory_stay_in_fp32_where_embeddings_are_bf16(name, stream):
-    recipe, seen = load_recipe(name), []
-    small = SMALL | {"epochs": 1, "batch_size": 48}
+    seen = []
 
     class Look(av.SupervisedPlugin):
         def before_backward(self, strategy, **kwargs):
             seen.extend([strategy.loss, *strategy.mb_output.values()])
 
-    strategy = recipe.override({k: v for k, v in small.items() if k in recipe.settings}).build(
-        precision="bf16", plugins=[Look()]
-    )
+    recipe = shrunk(load_recipe(name), **SIZES | {"epochs": 1, "batch_size": 48})
+    strategy = recipe.build(precision="bf16", plugins=[Look()])
     strategy.train(stream[0], eval_streams=[])
     kept = [*seen, *strategy.model.state_dict().values()]
     assert seen and {t.dtype for t in kept if t.is_floating_point()} == {torch.float32}
@@ -162,7 +156,7 @@ def test_losses_and_memory_stay_in_fp32_where_embeddings_are_bf16(name, stream):
 
 
 def step(strategy, images):
-    """One step as the strategy makes it."""
+    """Make one step as the strategy does."""
     model = strategy.model.train()
     outputs = model(images)
     labels = {"labels": torch.arange(len(images)) % 2} if model.num_classes_read else {}

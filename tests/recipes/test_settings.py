@@ -1,4 +1,4 @@
-"""Do settings travel by name, as YAML, and with the type that their owner declares?"""
+"""Settings travel by name, as YAML, and with the type that their owner declares."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,9 +11,18 @@ import pytest
 import yaml
 from torch import nn
 
-from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.norms import NORMS
-from avalanche_ssl.recipes.settings import arguments, change, changed, convert, is_plain, to_plain
+from avalanche_ssl.recipes.settings import (
+    arguments,
+    change,
+    convert,
+    is_plain,
+    parse_settings,
+    read_yaml,
+    replace_fields,
+    to_plain,
+)
 from avalanche_ssl.transforms.augmentation import RandomView
 
 
@@ -101,14 +110,14 @@ def test_values_that_do_not_fit_are_refused_in_one_line(value: Any, kind: Any, m
     assert "\n" not in str(error.value)
 
 
-# -- changed ---------------------------------------------------------------------------------------------------------
+# -- change ---------------------------------------------------------------------------------------------------------
 
 
 def test_fields_change_by_mapping_and_by_dotted_name() -> None:
     outer = Outer(Inner(sizes=(9,)))
-    assert changed(outer, {"name": "y"}) == Outer(Inner(sizes=(9,)), "y")
-    assert changed(outer, {"inner": {"rate": "1e-1"}}) == Outer(Inner(0.1, (9,)))
-    assert changed(outer, {"inner.rate": 0.1, "inner.sizes": [3]}) == Outer(Inner(0.1, (3,)))
+    assert replace_fields(outer, {"name": "y"}) == Outer(Inner(sizes=(9,)), "y")
+    assert replace_fields(outer, {"inner": {"rate": "1e-1"}}) == Outer(Inner(0.1, (9,)))
+    assert replace_fields(outer, {"inner.rate": 0.1, "inner.sizes": [3]}) == Outer(Inner(0.1, (3,)))
     assert change(outer.inner, {"rate": 0}, Inner, "inner") == Inner(0.0, (9,))
     assert outer == Outer(Inner(sizes=(9,)))
 
@@ -127,7 +136,7 @@ def test_fields_change_by_mapping_and_by_dotted_name() -> None:
 )
 def test_wrong_changes_name_the_setting(changes: Any, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        changed(Outer(), changes)
+        replace_fields(Outer(), changes)
     assert message in str(error.value)
 
 
@@ -177,20 +186,38 @@ def test_arguments_of_a_class_may_be_its_parents() -> None:
     assert arguments(Child) == arguments(Parent) == {"size": (int, 3)}
 
 
-def test_a_type_that_does_not_exist_at_run_time_is_told() -> None:
+def test_a_type_that_does_not_exist_at_run_time_is_named() -> None:
     def broken(x: "Missing" = 1) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(UsageError, match=r"broken's arguments: name 'Missing' is not defined; import it without"):
         arguments(broken)
 
 
-# -- nearest ---------------------------------------------------------------------------------------------------------
+# -- a command line -------------------------------------------------------------------------------------------------
 
 
-def test_nearest_name() -> None:
-    assert str(unknown_name("strategy", "cmx", ["cmc", "moco"])) == "no strategy 'cmx': did you mean 'cmc'? (cmc, moco)"
-    assert (
-        str(unknown_name("strategy", "MoCo", ["cmc", "moco"])) == "no strategy 'MoCo': did you mean 'moco'? (cmc, moco)"
-    )
-    assert str(unknown_name("strategy", "zzz", ["cmc"])) == "no strategy 'zzz': choose one (cmc)"
-    assert str(unknown_name("strategy", "zzz", [])) == "no strategy 'zzz': choose one (none)"
+def test_settings_of_a_command_line() -> None:
+    pairs = ["lr=1e-4", "views=[l, ab]", "max_grad_norm=null", "augment.blur_prob=0.5", "name=a=b", "empty="]
+    assert parse_settings(pairs) == {
+        "lr": "1e-4",
+        "views": ["l", "ab"],
+        "max_grad_norm": None,
+        "augment.blur_prob": 0.5,
+        "name": "a=b",
+        "empty": None,
+    }
+
+
+@pytest.mark.parametrize("pair", ["lr", "=5", "lr=[1", "lr=2024-99-99", "lr={a: b: c}"])
+def test_a_pair_that_is_none(pair: str) -> None:
+    with pytest.raises(UsageError, match=r"^setting '") as error:
+        parse_settings([pair])
+    assert "\n" not in str(error.value)
+
+
+def test_yaml_gives_plain_values_and_refuses_aliases() -> None:
+    assert read_yaml("{a: [1, 2.5, x], b: null}") == {"a": [1, 2.5, "x"], "b": None}
+    for text in ("a: [", "[&x 1, *x]", "!!python/object/apply:os.getcwd []", "[" * 10_000):
+        with pytest.raises(ValueError) as error:
+            read_yaml(text)
+        assert "\n" not in str(error.value)
