@@ -113,7 +113,7 @@ def _tune(
     )
     start = time.perf_counter()
     labeled = _labeled(train, options.labels, options.seed)
-    _, curve = fine_tune(method, labeled, test, len(benchmark.class_names), settings, note=note)
+    _, curve = fine_tune(method, labeled, test, len(benchmark.class_names), settings, on_epoch=note)
     return curve, time.perf_counter() - start
 
 

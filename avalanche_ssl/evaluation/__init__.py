@@ -1,8 +1,13 @@
-"""Numbers of a stream: metrics of the accuracy matrix, measures of a representation, cost, fine-tuning."""
+"""Results of a stream: probes of an encoder, accuracy matrix and its metrics, representation, cost, fine-tuning."""
 
-from avalanche_ssl.evaluation.cost import training_cost
-from avalanche_ssl.evaluation.fine_tuning import fine_tune
+from avalanche_ssl.evaluation.cost import training_cost, views_per_image
+from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator, FullTestResult
+from avalanche_ssl.evaluation.events import curve_events, full_test_events, task_events
+from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
+from avalanche_ssl.evaluation.fine_tuning import FineTunedClassifier, FineTuning, fine_tune, stages_to_freeze
+from avalanche_ssl.evaluation.history import History, accuracy_curve
 from avalanche_ssl.evaluation.metrics import (
+    Matrix,
     anytime_accuracy,
     average_accuracy,
     average_anytime_accuracy,
@@ -13,18 +18,39 @@ from avalanche_ssl.evaluation.metrics import (
     forward_transfer,
     knowledge_gain,
 )
-from avalanche_ssl.evaluation.representation import alignment, feature_std, linear_cka, rankme, uniformity
+from avalanche_ssl.evaluation.representation import (
+    alignment,
+    cluster_usage,
+    feature_std,
+    infonce_bound,
+    linear_cka,
+    rankme,
+    uniformity,
+)
 from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 
 __all__ = [
+    "Accuracies",
+    "Evaluation",
+    "Evaluator",
+    "FeatureExtractor",
+    "FeatureFunction",
+    "FineTunedClassifier",
+    "FineTuning",
+    "FullTestResult",
+    "History",
+    "Matrix",
     "ProbeSchedule",
     "TaskResult",
+    "accuracy_curve",
     "alignment",
     "anytime_accuracy",
     "average_accuracy",
     "average_anytime_accuracy",
     "backward_transfer",
+    "cluster_usage",
+    "curve_events",
     "evaluate_task",
     "feature_std",
     "fine_tune",
@@ -32,9 +58,14 @@ __all__ = [
     "forgetting_by_experience",
     "forgetting_chaudhry",
     "forward_transfer",
+    "full_test_events",
+    "infonce_bound",
     "knowledge_gain",
     "linear_cka",
     "rankme",
+    "stages_to_freeze",
+    "task_events",
     "training_cost",
     "uniformity",
+    "views_per_image",
 ]

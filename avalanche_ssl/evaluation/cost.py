@@ -1,4 +1,4 @@
-"""What has a run spent? Views, parameters and bytes remembered, to compare strategies at equal cost."""
+"""The cost of training in views, parameters and bytes kept, to compare strategies at equal cost."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from avalanche_ssl.methods.base import Method
 
 
 def training_cost(strategy: Any, batch: Tensor | None, images: int, steps: int) -> dict[str, int]:
-    """What a strategy has spent on so many images, passes and replay included, in so many steps.
+    """The cost of a strategy's training so far.
 
     Args:
         strategy: a `SelfSupervised`.
-        batch: some of its raw images (B, C, H, W), to see how many views it makes; None if there were none.
-        images: learnt so far, each time they came.
-        steps: of the optimiser.
+        batch: some of its raw images (B, C, H, W), to count the views per image; None if there were none.
+        images: trained on so far, each pass and each replayed image counted.
+        steps: of the optimizer.
 
     Returns:
-        ``views``: pictures made of these images and encoded, each crop, patch or group of colour channels counted
-        (the "computation budget" n_views n_steps b of CLA); ``steps``; ``parameters`` that are trained;
-        ``bytes_remembered``: of everything else that the method keeps (queue, bank, slow encoder, running
+        ``views``: views that were made of these images and encoded, each crop, patch or group of color channels counted
+        (the "computation budget" n_views n_steps b of CLA); ``steps``; ``parameters``: trainable ones;
+        ``bytes_remembered``: of everything else that the method keeps (queue, bank, momentum encoder, running
         statistics), and of the images in Avalanche's replay buffers, as raw pixels.
     """
     model: Method = strategy.model
     return {
-        "views": 0 if batch is None else images * views_an_image(model, batch),
+        "views": 0 if batch is None else images * views_per_image(model, batch),
         "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "bytes_remembered": _kept(model) + (0 if batch is None else _replayed(strategy) * batch[0].numel()),
+        "bytes_remembered": _kept_bytes(model) + (0 if batch is None else _replayed(strategy) * batch[0].numel()),
     }
 
 
-def views_an_image(model: Method, x: Tensor) -> int:
-    """How many pictures the method makes of an image of the batch x (B, C, H, W); no random state is changed."""
+def views_per_image(model: Method, x: Tensor) -> int:
+    """How many views the method makes per image of the batch x (B, C, H, W); no random state changes."""
     own = model.generator
     model.generator = torch.Generator(x.device).manual_seed(0)
     try:
@@ -46,12 +46,12 @@ def views_an_image(model: Method, x: Tensor) -> int:
     return sum(v[0].numel() // v.shape[-3:].numel() for v in views.values() if v.ndim >= 4)
 
 
-def _kept(model: nn.Module) -> int:
+def _kept_bytes(model: nn.Module) -> int:
     kept = [*model.buffers(), *(p for p in model.parameters() if not p.requires_grad)]
     return sum(t.numel() * t.element_size() for t in kept)
 
 
 def _replayed(strategy: Any) -> int:
-    """Images in the buffers of replay plugins."""
+    """Number of images in the buffers of replay plugins."""
     stored = [getattr(getattr(plugin, "storage_policy", None), "buffer", ()) for plugin in strategy.plugins]
     return sum(len(buffer) for buffer in stored)

@@ -1,4 +1,4 @@
-"""How well does a pre-trained encoder start a classifier? Fine-tuning with all of it frozen, some stages, or none."""
+"""Fine-tuning of a pre-trained encoder with a classifier on top: all of it frozen, some stages, or none."""
 
 from __future__ import annotations
 
@@ -11,14 +11,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import UsageError, require_positive
+from avalanche_ssl.logging import FineTuningEpochEvent
 from avalanche_ssl.methods.base import Method
 from avalanche_ssl.models.encoder import Encoder
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.transforms.augmentation import RandomView
 
-CROPS = RandomView(scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)
+FINE_TUNING_CROPS = RandomView(scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)
+"""Views of training images: random resized crops, flipped at random."""
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Settings of fine-tuning.
+
+    Args:
+        protocol: "frozen" trains the head alone, "first-K" all but the first K stages, "full" everything.
+        head: "linear" or "mlp", with a hidden layer as wide as the features.
+        epochs: passes over the labeled data.
+        batch_size: labeled images per step.
+        lr: first learning rate of Adam; a cosine takes it to zero.
+        seed: of head, crops and order.
+        device: where to train.
+
+    Raises:
+        UsageError: the protocol is not known, or a number is not above 0.
+    """
+
+    protocol: str = "frozen"
+    head: Literal["linear", "mlp"] = "linear"
+    epochs: int = 10
+    batch_size: int = 128
+    lr: float = 1e-3
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        require_positive(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr)
+        stages_to_freeze(self.protocol)
 
 
 def stages_to_freeze(protocol: str) -> int | None:
@@ -32,22 +64,22 @@ def stages_to_freeze(protocol: str) -> int | None:
         return None if protocol == "frozen" else 0
     if kind == "first" and number.isdecimal() and int(number) > 0:
         return int(number)
-    raise UsageError(f"downstream '{protocol}': give frozen, full, or first-K such as first-2")
+    raise UsageError(f"fine-tuning protocol '{protocol}': give frozen, full, or first-K such as first-2")
 
 
-class Downstream(nn.Module):
-    """A method's features (B, D) into a linear or MLP head: logits (B, C) of raw images.
+class FineTunedClassifier(nn.Module):
+    """The features (B, D) of a method with a linear or MLP head: logits (B, C) of raw images.
 
     Frozen parts stay in evaluation mode, so that their batch-norm statistics do not move either.
 
     Args:
-        method: a pre-trained method; the original is left alone.
+        method: a pre-trained method, which is copied.
         n_classes: C.
-        protocol: "frozen", "first-K" or "full", see `stages_to_freeze`.
-        head: "linear" or "mlp", with a hidden layer as wide as the features.
+        protocol, head: see `FineTuning`.
+        width: D.
 
     Raises:
-        UsageError: an encoder has no K stages.
+        UsageError: an encoder has fewer than K stages.
     """
 
     def __init__(
@@ -55,16 +87,16 @@ class Downstream(nn.Module):
     ) -> None:
         super().__init__()
         self.method = copy.deepcopy(method)
-        frozen = stages_to_freeze(protocol)
-        self.fixed = [self.method.encoder] if frozen is None else _first_stages(self.method.encoder, frozen)
-        for module in self.fixed:
+        n_frozen = stages_to_freeze(protocol)
+        self.frozen = [self.method.encoder] if n_frozen is None else _first_stages(self.method.encoder, n_frozen)
+        for module in self.frozen:
             module.requires_grad_(False)
         self.head = mlp(width, width, n_classes) if head == "mlp" else nn.Linear(width, n_classes)
 
-    def train(self, mode: bool = True) -> Downstream:
-        """As `nn.Module.train`, but for the frozen parts."""
+    def train(self, mode: bool = True) -> FineTunedClassifier:
+        """Set the mode, as `nn.Module.train`, of all but the frozen parts."""
         super().train(mode)
-        for module in self.fixed:
+        for module in self.frozen:
             module.eval()
         return self
 
@@ -74,83 +106,69 @@ class Downstream(nn.Module):
         return logits
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """A point of the learning curve."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-
-
 def fine_tune(
     method: Method,
     train: Sequence[Any],
     test: Sequence[Any],
     n_classes: int,
-    protocol: str,
-    *,
-    head: Literal["linear", "mlp"] = "linear",
-    epochs: int = 10,
-    batch_size: int = 128,
-    lr: float = 1e-3,
-    seed: int = 0,
-    device: str = "cpu",
-    note: Callable[[Epoch], None] | None = None,
-) -> tuple[Downstream, list[Epoch]]:
-    """Train a classifier on labelled datasets from a pre-trained method, by Adam with a cosine to zero.
+    settings: FineTuning = FineTuning(),
+    on_epoch: Callable[[FineTuningEpochEvent], None] | None = None,
+) -> tuple[FineTunedClassifier, list[FineTuningEpochEvent]]:
+    """Train a classifier on labeled datasets from a pre-trained method, by Adam with a cosine to zero.
 
-    Training images are randomly cropped and mirrored. Global random states are left alone.
+    Training images are randomly cropped and flipped. Global random states stay as they are.
 
     Args:
         method: pre-trained; a copy of it is trained.
         train, test: Avalanche datasets.
-        n_classes: labels are below.
-        protocol: "frozen" trains the head alone, "first-K" all but the first K stages, "full" everything.
-        head: "linear" or "mlp".
-        epochs, batch_size, lr: of the training.
-        seed: of head, crops and order.
-        device: where to train.
-        note: called after each epoch.
+        n_classes: labels are below it.
+        settings: of the training.
+        on_epoch: called after each epoch.
 
     Returns:
         The classifier and its learning curve: mean loss, and accuracy on the test data.
 
     Raises:
-        UsageError: the protocol is not known, an encoder has fewer stages, or a number is not above 0.
+        UsageError: an encoder has fewer stages than the protocol freezes.
     """
-    require_positive(epochs=epochs, batch_size=batch_size, lr=lr)
-    stages_to_freeze(protocol)
+    device, seed = settings.device, settings.seed
     order, crops = torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed)
-    loader = RawDataLoader([_joined(train)], [batch_size], shuffle=True, generator=order)
-    curve: list[Epoch] = []
+    loader = RawDataLoader([_joined(train)], [settings.batch_size], shuffle=True, generator=order)
+    curve: list[FineTuningEpochEvent] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sample = next(iter(RawDataLoader([train[0]], [2], shuffle=False, drop_last=False)))[0]
-        with torch.no_grad():
-            width = copy.deepcopy(method).cpu().eval().extract_features(sample).shape[1]
-        model = Downstream(method, n_classes, protocol, head, width).to(device)
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
-        for epoch in range(1, epochs + 1):
+        width = _feature_dim(method, train[0])
+        model = FineTunedClassifier(method, n_classes, settings.protocol, settings.head, width).to(device)
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], settings.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * len(loader))
+        for epoch in range(1, settings.epochs + 1):
             model.train()
             losses = []
             for x, y, *_ in loader:
-                view = CROPS.rgb(x.to(device), crops, x.shape[-1])
+                view = FINE_TUNING_CROPS.rgb(x.to(device), crops, x.shape[-1])
                 loss = F.cross_entropy(model(view), y.to(device))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 losses.append(loss.detach())
-            curve.append(Epoch(epoch, float(torch.stack(losses).mean()), accuracy(model, test, device)))
-            if note:
-                note(curve[-1])
+            mean_loss = float(torch.stack(losses).mean())
+            event = FineTuningEpochEvent(epoch=epoch, loss=mean_loss, accuracy=_accuracy(model, test, device))
+            curve.append(event)
+            if on_epoch:
+                on_epoch(event)
     return model, curve
 
 
+def _feature_dim(method: Method, dataset: Any) -> int:
+    """D, found with two images."""
+    images = next(iter(RawDataLoader([dataset], [2], shuffle=False, drop_last=False)))[0]
+    with torch.no_grad():
+        return copy.deepcopy(method).cpu().eval().extract_features(images).shape[1]
+
+
 @torch.no_grad()
-def accuracy(model: Downstream, test: Sequence[Any], device: str = "cpu") -> float:
+def _accuracy(model: FineTunedClassifier, test: Sequence[Any], device: str) -> float:
     """Share of the test images that a classifier names correctly."""
     model.eval()
     correct = count = 0
@@ -161,9 +179,7 @@ def accuracy(model: Downstream, test: Sequence[Any], device: str = "cpu") -> flo
 
 
 def _joined(datasets: Sequence[Any]) -> Any:
-    from avalanche.benchmarks.utils import concat_datasets
-
-    return datasets[0] if len(datasets) == 1 else concat_datasets(list(datasets))
+    return datasets[0] if len(datasets) == 1 else concat_datasets(datasets)
 
 
 def _first_stages(encoder: nn.Module, k: int) -> list[nn.Module]:

@@ -1,56 +1,125 @@
-"""The accuracy matrix and the accuracy curve of a stream."""
+"""The results of a stream so far: accuracy matrix, accuracy curve, probing tasks, full test."""
+
+from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
+from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.tasks import TaskResult
-
-Matrix = NDArray[np.float64]
-
-
-def _plain(task_results: Iterable[TaskResult]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(found) for found in task_results]
+from avalanche_ssl.logging.events import CurveEvent
 
 
-def _answers(fields: Iterable[dict[str, Any]]) -> list[TaskResult]:
-    """The inverse of `_plain`."""
-    return [TaskResult(**found) for found in fields]
-
-
-def _unmeasured(row: dict[str, Matrix]) -> dict[str, Matrix]:
-    """As the row, but not known."""
-    return {key: np.full_like(values, np.nan) for key, values in row.items()}
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """What one probe found at one point, as mean accuracy over the test data of all experiences that it can score.
+class History:
+    """Results over a stream, in the order of its experiences.
 
     Args:
-        seen: images of the stream so far, each counted once: neither passes nor replayed ones.
-        images: learnt so far, passes and replayed ones included.
-        seconds: of training so far.
-        trained: experiences that were complete.
-        probe: its name.
-        scope: see `ProbePlugin`.
-        accuracy: 0 to 1.
+        experiences: T.
+        headline: name of the first probe.
     """
 
-    seen: int
-    images: int
-    seconds: float
-    trained: int
-    probe: str
-    scope: str
-    accuracy: float
+    def __init__(self, experiences: int, headline: str) -> None:
+        self.experiences, self.headline = experiences, headline
+        self.rows: list[dict[str, Matrix]] = []
+        """Accuracies (T,) by `key`: of the untrained encoder, then after each experience; NaN: not measured."""
+        self.curve: list[CurveEvent] = []
+        """Mean accuracies over the images seen; empty without a `ProbeSchedule`."""
+        self.task_results: list[tuple[int, list[TaskResult]]] = []
+        """Results of probing tasks, with the number of experiences trained before them."""
+        self.full_test_accuracies: dict[str, float] = {}
+        """Accuracies of the last encoder on all test images, by name of the probes that use one in n of them."""
+        self.full_test_results: list[TaskResult] = []
+        """Results of probing tasks on all test images, where `task_results` are on one in n."""
+        self.consolidation = float("nan")
+        """Of the encoder after the whole stream, see `avalanche_ssl.probes.consolidation`."""
+
+    @property
+    def trained(self) -> int:
+        """How many experiences the encoder was trained on so far."""
+        return max(0, len(self.rows) - 1)
+
+    @property
+    def measured(self) -> bool:
+        """Whether the latest row was measured."""
+        return bool(self.rows) and len(self.rows) - 1 in self._measured_rows()
+
+    def key(self, probe: str, scope: str) -> str:
+        """Where `rows` keeps a probe's accuracies: under its scope for the first probe, else under "NAME/SCOPE"."""
+        return scope if probe == self.headline else f"{probe}/{scope}"
+
+    def matrix(self, scope: str, probe: str | None = None) -> Matrix:
+        """R (T, T): row t after experience t + 1, column j the test data of experience j + 1; NaN: not measured.
+
+        Args:
+            scope: "all", "seen" or "task".
+            probe: its name; None is the first.
+        """
+        matrix = np.full((self.experiences, self.experiences), np.nan)
+        for t, row in enumerate(self.rows[1 : self.experiences + 1]):
+            matrix[t] = row[self.key(probe or self.headline, scope)]
+        return matrix
+
+    def untrained(self, scope: str, probe: str | None = None) -> Matrix:
+        """Accuracies (T,) of the encoder before any training."""
+        return self.rows[0][self.key(probe or self.headline, scope)]
+
+    def add_row(self, accuracies: Mapping[str, Mapping[str, Matrix]]) -> None:
+        """Add accuracies (T,) by probe and scope; the first row is the untrained encoder's."""
+        self.rows.append({self.key(p, scope): row for p, scopes in accuracies.items() for scope, row in scopes.items()})
+
+    def add_unmeasured_row(self) -> None:
+        """Add a row of an experience after which nothing was measured."""
+        self.rows.append(_unmeasured(self.rows[-1]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as plain values and tensors."""
+        measured = self._measured_rows()
+        return {
+            "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in measured],
+            "measured": measured,
+            "trained": self.trained,
+            "curve": [dataclasses.asdict(point) for point in self.curve],
+            "task_results": json.dumps([[trained, _plain(results)] for trained, results in self.task_results]),
+            "full_test": [self.full_test_accuracies, json.dumps(_plain(self.full_test_results))],
+            "consolidation": self.consolidation,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        rows = [{key: row.numpy() for key, row in rows.items()} for rows in state["rows"]]
+        self.rows = []
+        for t in range(state["trained"] + 1 if rows else 0):
+            self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
+        self.curve = [CurveEvent(**point) for point in state["curve"]]
+        self.task_results = [(trained, _results(fields)) for trained, fields in json.loads(state["task_results"])]
+        accuracies, results = state["full_test"]
+        self.full_test_accuracies, self.full_test_results = dict(accuracies), _results(json.loads(results))
+        self.consolidation = state["consolidation"]
+
+    def _measured_rows(self) -> list[int]:
+        return [t for t, rows in enumerate(self.rows) if not all(np.isnan(row).all() for row in rows.values())]
 
 
-def curve(points: Sequence[CurvePoint], probe: str, scope: str) -> list[tuple[int, float]]:
-    """Images seen and accuracy, over the stream; of what was measured twice at a point, the latter."""
-    found = {p.seen: p.accuracy for p in points if (p.probe, p.scope) == (probe, scope)}
+def accuracy_curve(curve: Sequence[CurveEvent], probe: str, scope: str) -> list[tuple[int, float]]:
+    """Images seen and accuracy over the stream; the later one of two accuracies at the same number of images."""
+    found = {point.images_seen: point.accuracy for point in curve if (point.probe, point.scope) == (probe, scope)}
     return sorted(found.items())
+
+
+def _plain(results: Iterable[TaskResult]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(result) for result in results]
+
+
+def _results(fields: Iterable[dict[str, Any]]) -> list[TaskResult]:
+    """The inverse of `_plain`."""
+    return [TaskResult(**values) for values in fields]
+
+
+def _unmeasured(row: Mapping[str, Matrix]) -> dict[str, Matrix]:
+    """A row with the same keys and NaN everywhere."""
+    return {key: np.full_like(values, np.nan) for key, values in row.items()}

@@ -1,11 +1,11 @@
-"""What do probe accuracies and features say about a stream? Pure functions; numpy only, no torch.
+"""Metrics of a stream from the accuracy matrix of a probe: pure functions of numpy arrays.
 
-The accuracy matrix R is (T, T): `R[t-1, j-1]` is the accuracy on the test data of experience j of a probe on
-the encoder as it was after experience t, NaN where not measured. A value that needs a NaN entry is NaN.
+The accuracy matrix R is (T, T): `R[t-1, j-1]` is the accuracy, on the test data of experience j, of a probe on the
+encoder after experience t; NaN where not measured. A value that needs a NaN entry is NaN.
 The formulas count experiences from 1. For the value after experience t of a longer stream, pass `R[:t, :t]`.
 
-With frozen features R[t, j] exists for j > t too: the encoder has not seen experience j, the probe has.
-The sign of a transfer can depend on the probe's protocol (scope, classifier), so report them together.
+With frozen features R[t, j] exists for j > t, too: the encoder has not seen experience j, the probe has.
+The sign of a transfer can depend on the probe's protocol (scope, classifier): report both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+"""The accuracy matrix (T, T), or accuracies (T,) of one encoder."""
 
 
 def average_accuracy(R: ArrayLike) -> float:
@@ -21,7 +22,7 @@ def average_accuracy(R: ArrayLike) -> float:
     return float(_square(R)[-1].mean())
 
 
-def anytime_accuracy(R: ArrayLike) -> Array:
+def anytime_accuracy(R: ArrayLike) -> Matrix:
     """A_t = 1/t sum_{j<=t} R[t, j] for t = 1..T: accuracy on what was seen so far, shape (T,)."""
     return np.array([row[: t + 1].mean() for t, row in enumerate(_square(R))])
 
@@ -59,7 +60,7 @@ def forward_transfer(R: ArrayLike, untrained: ArrayLike) -> float:
     """FWT = 1/(T-1) sum_{j=2..T} (R[j-1, j] - untrained[j]); NaN for T = 1 (Lopez-Paz & Ranzato 2017, eq. 4).
 
     `untrained` (T,) holds the accuracies of the same probe on the untrained encoder, or (n, T) of n
-    initialisations, which are averaged.
+    initializations, which are averaged.
     """
     R, before = _square(R), np.asarray(untrained, dtype=np.float64)
     before = before.mean(axis=0) if before.ndim == 2 else before
@@ -68,15 +69,15 @@ def forward_transfer(R: ArrayLike, untrained: ArrayLike) -> float:
     return _mean(R.diagonal(1) - before[1:])
 
 
-def forgetting_by_experience(R: ArrayLike) -> Array:
+def forgetting_by_experience(R: ArrayLike) -> Matrix:
     """max_{t<=T} (R[t, j] - R[T, j]) of each experience j < T, shape (T-1,): the terms of `forgetting`."""
     R = _square(R)
-    dropped: Array = np.fmax.reduce(R, axis=0)[:-1] - R[-1, :-1]
+    dropped: Matrix = np.fmax.reduce(R, axis=0)[:-1] - R[-1, :-1]
     return dropped
 
 
 def knowledge_gain(R: ArrayLike) -> float:
-    """K = 1/(T-1) sum_{j<T} (R[j+1, j+1] - R[j, j+1]): what learning an experience adds to its own accuracy.
+    """K = 1/(T-1) sum_{j<T} (R[j+1, j+1] - R[j, j+1]): what training on an experience adds to its own accuracy.
 
     Plasticity; NaN for T = 1 (Osiris, Zhang et al. 2024, arXiv:2404.19132).
     """
@@ -84,13 +85,13 @@ def knowledge_gain(R: ArrayLike) -> float:
     return _mean(R.diagonal()[1:] - R.diagonal(1))
 
 
-def _mean(differences: Array) -> float:
+def _mean(differences: Matrix) -> float:
     """Mean, and NaN (without numpy's warning) for the empty row of a single experience."""
     return float(differences.mean()) if differences.size else float("nan")
 
 
-def _square(R: ArrayLike) -> Array:
-    matrix: Array = np.asarray(R, dtype=np.float64)
+def _square(R: ArrayLike) -> Matrix:
+    matrix: Matrix = np.asarray(R, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"an accuracy matrix is (T, T), one row per experience, got shape {matrix.shape}")
     return matrix

@@ -1,4 +1,4 @@
-"""At which points of a stream is it probed? `ProbeSchedule`, and the table of what was found there."""
+"""When to probe between the boundaries of experiences: `ProbeSchedule`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class ProbeSchedule:
     """Numbers of images seen.
 
     Args:
-        every: distance of points; 0 for none.
-        at: further points.
+        every: distance between two of them; 0 for none.
+        at: further ones.
     """
 
     every: int = 0
@@ -20,7 +20,7 @@ class ProbeSchedule:
 
     @classmethod
     def parse(cls, text: str) -> "ProbeSchedule":
-        """Read "5000" (every 5,000 images), "100,1000,10000" (at these), or "" (nowhere).
+        """Parse "5000" (every 5,000 images), "100,1000,10000" (at these), or "" (never).
 
         Raises:
             UsageError: it is none of these.
@@ -30,10 +30,10 @@ class ProbeSchedule:
         except ValueError:
             numbers = [0]
         if any(number < 1 for number in numbers):
-            raise UsageError(f"'{text}' are no points of a stream: give e.g. 5000 (every so many images) or 100,1000")
+            raise UsageError(f"'{text}' is no probe schedule: give e.g. 5000 (every so many images) or 100,1000")
         return cls(every=numbers[0]) if len(numbers) == 1 else cls(at=tuple(numbers))
 
     def passed(self, before: int, now: int) -> bool:
-        """Whether a point lies in (before, now]."""
+        """Whether one of the numbers lies in (before, now]."""
         crossed = self.every > 0 and now // self.every > before // self.every
-        return crossed or any(before < point <= now for point in self.at)
+        return crossed or any(before < images <= now for images in self.at)

@@ -1,8 +1,9 @@
-"""What else do the features tell? Further questions that a stream puts to the probe, and answers by group of images.
+"""Results of probing tasks: classifiers of further labels that a stream defines, scored by group of images.
 
-A benchmark asks them by its attribute `probing_tasks`; `ProbePlugin` answers them with its first probe whenever it
-measures, from the features that it has anyway. So CORe50 (`avalanche_ssl.streams.streams.core50`) asks for its objects by
-session, for categories of instances that the probe has not met, and for the session itself, which should not be told.
+A benchmark defines them in its attribute `probing_tasks`; `ProbePlugin` evaluates them with its first probe whenever it
+measures, on the features that it has anyway. CORe50 (`avalanche_ssl.streams.core50_stream`) defines its objects, by
+session; categories of instances that the probe was not fitted on; and the session itself, which features should not
+reveal.
 """
 
 from __future__ import annotations
@@ -18,55 +19,60 @@ from avalanche_ssl.models.inference import LabeledFeatures
 from avalanche_ssl.streams.tasks import Codes, ProbingTask
 
 Fit = Callable[[LabeledFeatures, int], nn.Module]
-"""A classifier of so many classes, fitted on features and labels; negative where the label is not known."""
+"""A classifier of so many classes, fitted on features and labels; negative where the label is unknown."""
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """How often a question was answered rightly.
+    """The result of a probing task.
 
     Args:
-        question: its name.
-        accuracy: of all images that it was asked about.
-        chance: one over the number of different answers.
-        by: by name of a grouping, the accuracy of each group that has images.
+        task: its name.
+        accuracy: over all images that it tests.
+        chance: one over the number of classes.
+        by_group: by name of a grouping, the accuracy of each group that has images.
     """
 
-    question: str
+    task: str
     accuracy: float
     chance: float
-    by: dict[str, dict[str, float]]
+    by_group: dict[str, dict[str, float]]
 
 
 def evaluate_task(
-    question: ProbingTask, fit: Fit, train: Sequence[LabeledFeatures], test: Sequence[LabeledFeatures]
+    task: ProbingTask, fit: Fit, train: Sequence[LabeledFeatures], test: Sequence[LabeledFeatures]
 ) -> TaskResult:
-    """Ask about features (N, D) of each experience; the labels that come with these are not read."""
-    known, truth = _pooled(question.train), _pooled(question.tested)
+    """Evaluate a task on features (N, D) of each experience; the labels that come with these are not read."""
+    known, truth = _pooled(task.train_labels), _pooled(task.test_labels)
     n_classes = int(torch.cat([known, truth]).max()) + 1
     x = torch.cat([x for x, _ in train])
-    tested = x if question.again else torch.cat([x for x, _ in test])
-    right = torch.zeros(len(truth), dtype=torch.bool)
-    for left_out, asked in _folds(question):
+    tested = x if task.on_training_images else torch.cat([x for x, _ in test])
+    correct = torch.zeros(len(truth), dtype=torch.bool)
+    for left_out, rows in _folds(task):
         classifier = fit((x, torch.where(left_out, -1, known)), n_classes)
-        right[asked] = classifier(tested[asked]).argmax(1).cpu() == truth[asked]
-    asked = truth >= 0
-    by = {name: _by_group(right, asked, values, codes) for name, (values, codes) in question.groups.items()}
-    return TaskResult(question.name, float(right[asked].double().mean()), 1 / len(set(known[known >= 0].tolist())), by)
+        correct[rows] = classifier(tested[rows]).argmax(1).cpu() == truth[rows]
+    rows = truth >= 0
+    return TaskResult(
+        task=task.name,
+        accuracy=float(correct[rows].double().mean()),
+        chance=1 / len(set(known[known >= 0].tolist())),
+        by_group={name: _by_group(correct, rows, values, codes) for name, (values, codes) in task.groups.items()},
+    )
 
 
-def _folds(question: ProbingTask) -> list[tuple[Tensor, Tensor]]:
-    """For each classifier, which training images it may not know, and which images it is asked about."""
-    if question.folds is None:
-        return [(_pooled(question.train) < 0, _pooled(question.tested) >= 0)]
-    of_train, of_tested = _pooled(question.folds[0]), _pooled(question.folds[1])
+def _folds(task: ProbingTask) -> list[tuple[Tensor, Tensor]]:
+    """For each classifier, which training images it may not use, and which images it is tested on."""
+    if task.folds is None:
+        return [(_pooled(task.train_labels) < 0, _pooled(task.test_labels) >= 0)]
+    of_train, of_tested = _pooled(task.folds[0]), _pooled(task.folds[1])
     return [(of_train == fold, of_tested == fold) for fold in sorted(set(of_tested.tolist())) if fold >= 0]
 
 
-def _by_group(right: Tensor, asked: Tensor, values: Sequence[str], codes: Codes) -> dict[str, float]:
+def _by_group(correct: Tensor, rows: Tensor, values: Sequence[str], codes: Codes) -> dict[str, float]:
+    """Accuracy of each group that has any of these rows."""
     groups = _pooled(codes)
-    chosen = {value: asked & (groups == number) for number, value in enumerate(values)}
-    return {value: float(right[rows].double().mean()) for value, rows in chosen.items() if rows.any()}
+    members = {value: rows & (groups == number) for number, value in enumerate(values)}
+    return {value: float(correct[group].double().mean()) for value, group in members.items() if group.any()}
 
 
 def _pooled(codes: Codes) -> Tensor:

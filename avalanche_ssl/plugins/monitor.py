@@ -1,9 +1,12 @@
-"""Is the representation alive? Measured without labels after each experience: `RepresentationMonitor`.
+"""Label-free health of the representation after each experience: `RepresentationMonitor`.
 
-Spread, rank, agreement of views, drift of old features, age of the memory, and the mutual-information bound of
-InfoNCE. They warn of a collapse and tell runs of one method apart; they do not rank methods.
+Feature std, RankMe, agreement of views, feature drift, age of the memory, and InfoNCE's mutual-information bound. They
+warn of a collapse and tell runs of one method apart; they do not rank methods.
 """
 
+from __future__ import annotations
+
+import dataclasses
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,52 +15,59 @@ from typing import Any
 
 import numpy as np
 import torch
-from avalanche.benchmarks import CLScenario, OnlineCLExperience
-from avalanche.benchmarks.utils.utils import concat_datasets
+from avalanche.benchmarks import CLScenario
 from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
-from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.data import RawDataLoader
+from avalanche_ssl.data.datasets import concat_datasets
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.evaluation.representation import alignment, bound, feature_std, linear_cka, rankme, uniformity, usage
-from avalanche_ssl.logging.jsonl import Log
-from avalanche_ssl.memory.bank import MemoryBank
-from avalanche_ssl.memory.queue import Queue
+from avalanche_ssl.evaluation.representation import (
+    alignment,
+    cluster_usage,
+    feature_std,
+    infonce_bound,
+    linear_cka,
+    rankme,
+    uniformity,
+)
+from avalanche_ssl.logging import Log, RepresentationEvent
+from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Method, Outputs
 from avalanche_ssl.models.inference import eval_mode, extract_features
+from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
 
 COLLAPSED = 0.2
-"""Share of the healthy standard deviation 1 / sqrt(D) of unit features below which they have collapsed."""
+"""Share of the healthy feature std, 1 / sqrt(D), below which the features have collapsed."""
 
-FEW = 1024
+MIN_IMAGES = 1024
 """Images below which an experience may show a single thing, as in videos, whose features are rightly alike."""
 
 
 class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
-    """Label-free health of the representation after each experience, as one `vitals` event.
+    """Label-free health of the representation after each experience, as one `representation` event.
 
     Measured on a fixed sample of the experience's training images, of a small experience and those just before it, in
-    eval mode and with a generator of its own: training goes on as if nothing had been measured. Fields of the event,
+    eval mode and with a generator of its own: training continues as if nothing had been measured. Fields of the event,
     where the method defines them:
 
-    - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.evaluation.metrics`;
-    - ``drift_cka``: CKA of the first experience's features now with those right after it was learnt;
+    - ``feature_std``, ``rankme``: of the features that probes read, see `avalanche_ssl.evaluation`;
+    - ``drift_cka``: CKA of the first experience's features now with those right after training on it;
     - ``embedding_std``, ``alignment``, ``uniformity``: of the two outputs that `Method.positive_pair` names;
-    - ``bounds``: see `bound`, of each of `Method.contrastive_scores`, mean over batches of the training's size;
-    - ``clusters``: of `Method.cluster_assignments`, how many there are, how many are in use by these images, and the
-      perplexity of their sizes (the number in use if all were equally large), means over the clusterings;
+    - ``bounds``: see `infonce_bound`, of each of `Method.contrastive_scores`, mean over batches of the training's size;
+    - ``clusters``: see `cluster_usage`, of `Method.cluster_assignments`;
     - ``memory``: for each queue and bank its `rows`, how many are `written`, and which share of these is `stale`,
       from earlier experiences.
 
     A collapse of the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
 
     Args:
-        benchmark: its train_stream, learnt in that order.
-        log: called with the event.
-        images: of the sample of an experience.
-        pairs: how many of these are embedded, too, in two views.
+        benchmark: its train_stream, trained on in that order.
+        log: called with each event.
+        images: size of the sample of an experience.
+        pairs: how many of these are embedded in two views, too.
         seed: of sample and views.
-        boundaries: measure after the first, each n-th and the last experience only.
+        every_experiences: measure after the first, each n-th and the last experience only.
     """
 
     def __init__(
@@ -68,71 +78,74 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         images: int = 2048,
         pairs: int = 512,
         seed: int = 0,
-        boundaries: int = 1,
+        every_experiences: int = 1,
     ) -> None:
         super().__init__()
-        require_positive(boundaries=boundaries)
-        self.boundaries, self.learnt = boundaries, 0
-        self.sizes = [len(e.dataset) for e in benchmark.train_stream]
+        require_positive(every_experiences=every_experiences)
+        self.every_experiences = every_experiences
         self.datasets = [e.dataset for e in benchmark.train_stream]
+        self.boundaries = ExperienceBoundaries([len(dataset) for dataset in self.datasets])
         self.log, self.images, self.pairs, self.seed = log, images, pairs, seed
-        self.events: list[dict[str, Any]] = []
-        """Fields of every event so far."""
+        self.events: list[RepresentationEvent] = []
+        """All events so far."""
         self.first: Tensor | None = None
-        """Features of the first experience's sample when it had just been learnt."""
-        self._part = 0
-        self._before: dict[str, int] = {}
+        """Features of the first experience's sample right after training on it."""
+        self._written_before: dict[str, int] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the events, and what later ones are compared with."""
         return {
-            "events": self.events,
+            "events": [dataclasses.asdict(event) for event in self.events],
             "first": self.first,
-            "part": self._part,
-            "before": self._before,
-            "learnt": self.learnt,
+            "boundaries": self.boundaries.state_dict(),
+            "written_before": self._written_before,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
-        self.events, self.first = list(state["events"]), state["first"]
-        self._part, self._before, self.learnt = state["part"], state["before"], state["learnt"]
+        """Continue from `state_dict`."""
+        self.events = [RepresentationEvent(**fields) for fields in state["events"]]
+        self.first, self._written_before = state["first"], state["written_before"]
+        self.boundaries.load_state_dict(state["boundaries"])
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Note how much was written to the memory so far."""
-        if not self._part:
-            self._before = {name: int(_written(m)) for name, m in _memories(strategy.model)}
+        if not self.boundaries.under_way:
+            self._written_before = {name: int(_written(m)) for name, m in _memories(strategy.model)}
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Measure, if an experience of the benchmark is complete."""
-        self._part += len(strategy.experience.dataset)
-        is_part = isinstance(strategy.experience, OnlineCLExperience)
-        t = self.learnt
-        if t == len(self.sizes) or (is_part and self._part < self.sizes[t]):
+        if not self.boundaries.add(strategy.experience) or self.boundaries.completed > len(self.datasets):
             return
-        self._part = 0
-        if t == 0 or (t + 1) % self.boundaries == 0 or t + 1 == len(self.sizes):
+        if self.boundaries.completed == 1 or self.boundaries.due(self.every_experiences):
             self.measure(strategy)
-        else:
-            self.learnt += 1
 
-    def measure(self, strategy: Any) -> dict[str, Any]:
-        """Measure on the sample of the next experience; the fields, which go to `events` and the log."""
-        sample, model = self._sample(self.learnt), strategy.model
-        self.learnt += 1
-        now = self._features(strategy, sample)
-        event: dict[str, Any] = {"trained": self.learnt, "images": len(now), "dim": now.shape[1]}
-        if len(now) > 1:
-            event |= {"feature_std": feature_std(now), "rankme": rankme(now)}
+    def measure(self, strategy: Any) -> RepresentationEvent:
+        """Measure on the sample of the experience that is complete, the first if none is.
+
+        Returns:
+            The event, which goes to `events` and the log, too.
+        """
+        trained, model = max(1, self.boundaries.completed), strategy.model
+        sample = self._sample(trained - 1)
+        features = self._features(strategy, sample)
+        fields: dict[str, Any] = {}
+        if len(features) > 1:
+            fields |= {"feature_std": feature_std(features), "rankme": rankme(features)}
         if self.first is None:
-            self.first = now
+            self.first = features
         else:
-            event["drift_cka"] = linear_cka(self.first, self._features(strategy, self._sample(0)))
-        event |= self._agreement(strategy, sample)
-        event["memory"] = {name: _age(m, self._before.get(name, 0)) for name, m in _memories(model)}
+            fields["drift_cka"] = linear_cka(self.first, self._features(strategy, self._sample(0)))
+        event = RepresentationEvent(
+            experiences_trained=trained,
+            images_measured=len(features),
+            feature_dim=features.shape[1],
+            **fields,
+            **self._agreement(strategy, sample),
+            memory={name: _age(m, self._written_before.get(name, 0)) for name, m in _memories(model)},
+        )
         self.events.append(event)
         if self.log:
-            self.log("vitals", **event)
+            self.log(event)
         _warn_of_collapse(event, type(model).__name__)
         return event
 
@@ -146,45 +159,45 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         return extract_features(strategy.model, batches, strategy.device)[0]
 
     def _agreement(self, strategy: Any, sample: Any) -> dict[str, Any]:
-        """What two views of an image have in common."""
+        """Fields about what two views of an image have in common."""
         model: Method = strategy.model
         sample = sample.subset(list(range(min(self.pairs, len(sample)))))
         batches = RawDataLoader(
             [sample], [strategy.train_mb_size], shuffle=False, use_dataset_transforms=strategy.use_dataset_transforms
         )
         rows: list[tuple[Tensor, Tensor]] = []
-        found: list[dict[str, ContrastiveScores]] = []
+        scores: list[dict[str, ContrastiveScores]] = []
         assigned: list[ClusterAssignment] = []
-        with _aside(model, strategy.device, self.seed):
+        with _own_generator(model, strategy.device, self.seed):
             for x, *_ in batches if len(batches) else ():
                 outputs: Outputs = model(x.to(strategy.device))
-                found.append(model.contrastive_scores(outputs))
+                scores.append(model.contrastive_scores(outputs))
                 if (assignment := model.cluster_assignments(outputs)) is not None:
                     assigned.append(assignment)
                 if model.positive_pair:
                     first, second = (outputs[name].float().cpu() for name in model.positive_pair)
                     rows.append((first, second))
-        event: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if rows:
             first, second = (torch.cat(z) for z in zip(*rows, strict=True))
-            event["embedding_dim"] = first.shape[1]
-            event["embedding_std"] = feature_std(first)
-            event["alignment"] = alignment(first, second)
-            event["uniformity"] = uniformity(first)
+            fields["embedding_dim"] = first.shape[1]
+            fields["embedding_std"] = feature_std(first)
+            fields["alignment"] = alignment(first, second)
+            fields["uniformity"] = uniformity(first)
         if assigned:
-            event["clusters"] = usage(assigned)
-        if found and found[0]:
-            event["bounds"] = {name: bound([batch[name] for batch in found]) for name in found[0]}
-        return event
+            fields["clusters"] = cluster_usage(assigned)
+        if scores and scores[0]:
+            fields["bounds"] = {name: infonce_bound([batch[name] for batch in scores]) for name in scores[0]}
+        return fields
 
 
 def _with_past(datasets: Sequence[Any], t: int) -> Any:
-    """The images of experience t, and of those just before it until they are `FEW`."""
+    """The images of experience t, and of those just before it until there are `MIN_IMAGES`."""
     start, count = t, len(datasets[t])
-    while count < FEW and start > 0:
+    while count < MIN_IMAGES and start > 0:
         start -= 1
         count += len(datasets[start])
-    return datasets[t] if start == t else concat_datasets(list(datasets[start : t + 1]))
+    return datasets[t] if start == t else concat_datasets(datasets[start : t + 1])
 
 
 def _sample(dataset: Any, images: int, seed: int) -> Any:
@@ -193,7 +206,7 @@ def _sample(dataset: Any, images: int, seed: int) -> Any:
 
 
 @contextmanager
-def _aside(model: Method, device: torch.device, seed: int) -> Iterator[None]:
+def _own_generator(model: Method, device: torch.device, seed: int) -> Iterator[None]:
     """Eval mode without gradients and with a generator of its own; everything is restored."""
     own = model.generator
     model.generator = torch.Generator(device).manual_seed(seed)
@@ -209,25 +222,24 @@ def _memories(model: Method) -> list[tuple[str, Queue | MemoryBank]]:
 
 
 def _written(memory: Queue | MemoryBank) -> Tensor:
-    """How many rows were ever new in a memory."""
+    """Number of rows that were ever written to a memory."""
     return memory.n_enqueued if isinstance(memory, Queue) else memory.n_written
 
 
 def _age(memory: Queue | MemoryBank, before: int) -> dict[str, float]:
-    """Of a ring: its size, what is written, and the share of that which is older than `before` rows."""
+    """Size of a memory, number of rows written, and the share of these that is older than `before` rows."""
     size, count = len(memory.rows), int(_written(memory))
     written = min(size, count)
     stale = max(0, written - (count - before))
     return {"rows": size, "written": written, "stale": stale / written if written else math.nan}
 
 
-def _warn_of_collapse(event: dict[str, Any], name: str) -> None:
-    healthy = 1 / math.sqrt(event["dim"])
-    std = event.get("feature_std", healthy)
-    if std < COLLAPSED * healthy:
+def _warn_of_collapse(event: RepresentationEvent, name: str) -> None:
+    healthy = 1 / math.sqrt(event.feature_dim)
+    if event.feature_std is not None and event.feature_std < COLLAPSED * healthy:
         warnings.warn(
-            f"{name} has COLLAPSED after experience {event['trained']}: the standard deviation of its unit features is "
-            f"{std:.2g}, where {healthy:.2g} is healthy; all images look alike to it. Lower lr, or look at "
-            "temperature, momentum and batch_size",
+            f"{name} has COLLAPSED after experience {event.experiences_trained}: its feature std is "
+            f"{event.feature_std:.2g}, where {healthy:.2g} is healthy; all images look alike to it. Lower lr, or look "
+            "at temperature, momentum and batch_size",
             stacklevel=2,
         )

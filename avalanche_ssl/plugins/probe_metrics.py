@@ -1,19 +1,24 @@
-"""What do probes say of the whole stream, as Avalanche's metrics? `probe_metrics()`, for any evaluation plugin."""
+"""Metrics of the probes' accuracy matrix for any of Avalanche's evaluation plugins: `probe_metrics()`."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue, TensorImage
-from numpy.typing import NDArray
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import metrics
-from avalanche_ssl.evaluation.metrics import average_accuracy, average_anytime_accuracy
+from avalanche_ssl.evaluation.metrics import Matrix, average_accuracy, average_anytime_accuracy
+from avalanche_ssl.evaluation.metrics import forgetting as mean_forgetting
 from avalanche_ssl.plugins.probe import ProbePlugin
 
-Matrix = NDArray[np.float64]
+CELL = 24
+"""Pixels of an entry in the image of the matrix."""
+PROJECTED = 1000
+"""Test images in TensorBoard's projector at most."""
 
 
 def probe_metrics(
@@ -29,51 +34,51 @@ def probe_metrics(
     """Metrics after each experience of the accuracy matrix that the strategy's `ProbePlugin` keeps.
 
     Args:
-        average, anytime, forgetting: see `avalanche_ssl.evaluation.metrics`, over what was learnt so far.
-        matrix: the matrix as a picture, for loggers that show pictures (TensorBoard).
+        average, anytime, forgetting: see `avalanche_ssl.evaluation`, over the experiences trained on so far.
+        matrix: the matrix as an image, for loggers that show images (TensorBoard).
         embedding: the test features for TensorBoard's projector.
         scope, probe: of the matrix; None is the first probe.
     """
-    chosen: dict[str, tuple[bool, Callable[[ProbePlugin, Matrix], Any]]] = {
-        "ProbeAverageAccuracy": (average, lambda _, R: average_accuracy(R)),
-        "ProbeAnytimeAccuracy": (anytime, lambda _, R: average_anytime_accuracy(R)),
-        "ProbeForgetting": (forgetting, lambda _, R: metrics.forgetting(R)),
-        "ProbeMatrix": (matrix, lambda plugin, _: picture(plugin.matrix(scope, probe))),
+    functions: dict[str, tuple[bool, Callable[[Matrix], Any]]] = {
+        "ProbeAverageAccuracy": (average, average_accuracy),
+        "ProbeAnytimeAccuracy": (anytime, average_anytime_accuracy),
+        "ProbeForgetting": (forgetting, mean_forgetting),
     }
-    found: list[PluginMetric[Any]] = [_OfMatrix(n, f, scope, probe) for n, (wanted, f) in chosen.items() if wanted]
+    found: list[PluginMetric[Any]] = [
+        _CornerMetric(n, f, scope, probe) for n, (wanted, f) in functions.items() if wanted
+    ]
+    found += [_MatrixImage("ProbeMatrix", scope, probe)] if matrix else []
     return [*found, EmbeddingProjection()] if embedding else found
 
 
-def picture(matrix: Matrix, cell: int = 24) -> TensorImage:
-    """The matrix (T, T) as an image: a square of `cell` pixels an entry, dark is 0, white 1, not measured is red."""
-    import torch
-
+def matrix_image(matrix: Matrix) -> TensorImage:
+    """The matrix (T, T) as an image of squares: 0 is black, 1 white, not measured red."""
     known = np.nan_to_num(matrix)
     shades = np.stack([np.where(np.isnan(matrix), 0.6, known), known, known])
-    return TensorImage(torch.from_numpy(shades.repeat(cell, 1).repeat(cell, 2)).float())
+    return TensorImage(torch.from_numpy(shades.repeat(CELL, 1).repeat(CELL, 2)).float())
 
 
-class _Boundary(PluginMetric):  # type: ignore[misc]
-    """Speaks when the strategy's `ProbePlugin` has added a row."""
+class _BoundaryMetric(PluginMetric):  # type: ignore[misc]
+    """Gives values when the strategy's `ProbePlugin` has measured a row."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told = 0
+        self._logged = 0
 
     def after_training_exp(self, strategy: Any) -> Any:
-        """What is to be logged."""
+        """Values to log."""
         plugin = next((p for p in strategy.plugins if isinstance(p, ProbePlugin)), None)
         if plugin is None:
             raise UsageError(
                 "probe_metrics() read the strategy's ProbePlugin: add ProbePlugin(benchmark) to its plugins"
             )
-        if plugin.trained == self._told or plugin.trained > len(plugin.train):
+        if plugin.trained == self._logged or plugin.trained > len(plugin.train):
             return None
-        self._told = plugin.trained
+        self._logged = plugin.trained
         return self.values(strategy, plugin) if plugin.measured else None
 
     def values(self, strategy: Any, plugin: ProbePlugin) -> Any:
-        """Of a plugin that has just measured."""
+        """Values of a plugin that has just measured."""
         raise NotImplementedError
 
     def result(self) -> None:
@@ -83,15 +88,20 @@ class _Boundary(PluginMetric):  # type: ignore[misc]
         """Nothing is accumulated."""
 
 
-class _OfMatrix(_Boundary):
-    def __init__(self, name: str, value: Callable[[ProbePlugin, Matrix], Any], scope: str, probe: str | None) -> None:
+class _NamedMetric(_BoundaryMetric):
+    """A value of the matrix of one probe and scope."""
+
+    def __init__(self, name: str, scope: str, probe: str | None) -> None:
         super().__init__()
-        self.name, self.value, self.scope, self.probe = name, value, scope, probe
+        self.name, self.scope, self.probe = name, scope, probe
+
+    def value(self, plugin: ProbePlugin) -> Any:
+        """The value; NaN is left out."""
+        raise NotImplementedError
 
     def values(self, strategy: Any, plugin: ProbePlugin) -> list[MetricValue]:
-        """The metric of the finished corner of the matrix; NaN is left out."""
-        t = plugin.trained
-        value = self.value(plugin, plugin.matrix(self.scope, self.probe)[:t, :t])
+        """The value by its name."""
+        value = self.value(plugin)
         if isinstance(value, float) and np.isnan(value):
             return []
         name = f"{self.name}_{self.probe or plugin.probes[0].name}_{self.scope}/eval_phase/test_stream"
@@ -101,19 +111,32 @@ class _OfMatrix(_Boundary):
         return self.name
 
 
-class EmbeddingProjection(_Boundary):
-    """Test features with their classes, at most `images`, to the projector of every TensorBoard logger."""
+class _CornerMetric(_NamedMetric):
+    """A metric of the rows and columns of the experiences trained on so far."""
 
-    def __init__(self, images: int = 1000) -> None:
-        super().__init__()
-        self.images = images
+    def __init__(self, name: str, function: Callable[[Matrix], Any], scope: str, probe: str | None) -> None:
+        super().__init__(name, scope, probe)
+        self.function = function
+
+    def value(self, plugin: ProbePlugin) -> Any:
+        t = plugin.trained
+        return self.function(plugin.matrix(self.scope, self.probe)[:t, :t])
+
+
+class _MatrixImage(_NamedMetric):
+    """The complete matrix as an image."""
+
+    def value(self, plugin: ProbePlugin) -> Any:
+        return matrix_image(plugin.matrix(self.scope, self.probe))
+
+
+class EmbeddingProjection(_BoundaryMetric):
+    """Test features with their classes, for the projector of every TensorBoard logger."""
 
     def values(self, strategy: Any, plugin: ProbePlugin) -> None:
-        """Goes past the evaluator: a projection is no metric value."""
-        import torch
-
+        """Write to the loggers directly: a projection is no metric value."""
         x, y = (torch.cat(part) for part in zip(*plugin.latest, strict=True))
-        rows = torch.linspace(0, len(x) - 1, min(self.images, len(x))).long()
+        rows = torch.linspace(0, len(x) - 1, min(PROJECTED, len(x))).long()
         for logger in strategy.evaluator.loggers:
             writer: Any = getattr(logger, "writer", None)
             if writer is not None and hasattr(writer, "add_embedding"):

@@ -5,30 +5,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from avalanche.core import SupervisedPlugin
 from tqdm import tqdm
 
-from avalanche_ssl.plugins.probe import ProbePlugin
-from avalanche_ssl.runs.summary import percent
+from avalanche_ssl.logging import ExperienceEvent
 
 
 class Progress(SupervisedPlugin):  # type: ignore[misc]
-    """A bar while an experience is learnt, and what is said of it afterwards."""
+    """A progress bar while an experience is trained on, and the `experience` event after it.
 
-    KEPT = ("learnt", "images", "steps", "seconds", "example", "last", "_loss", "_steps", "_here", "_here_seconds")
+    Comes first among the plugins of a strategy, so that the bar says what the others do.
+    """
+
+    KEPT = ("trained", "images", "steps", "seconds", "example", "_loss", "_steps", "_here", "_here_seconds")
     _bar: Any = None
 
     def __init__(self, experiences: int) -> None:
         super().__init__()
         self.experiences = experiences
-        self.learnt = self.images = self.steps = 0
+        self.trained = self.images = self.steps = 0
         self.seconds = 0.0
         self.example: torch.Tensor | None = None
         """Two raw images of the stream."""
-        self.last: dict[str, Any] = {}
-        """Fields of the latest `experience` event."""
+        self.last: ExperienceEvent | None = None
+        """Of the latest experience that is complete."""
         self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
         self._since = 0.0
 
@@ -47,31 +48,39 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
 
     @property
     def rate(self) -> float:
-        """Images a second while learning, evaluation excluded."""
+        """Images per second of training, evaluation excluded."""
         return self.images / max(self.seconds, 1e-9)
 
     @contextmanager
     def watch(self, images: int) -> Iterator[None]:
         """Show the progress over an experience of so many images, passes included."""
-        self.learnt += 1
+        self.trained += 1
         self._loss, self._steps, self._here, self._here_seconds = torch.zeros(()), 0, 0, 0.0
-        bar = tqdm(total=images, desc=self._title(), unit="img", unit_scale=True, leave=False, mininterval=0.5)
+        bar = tqdm(
+            total=images,
+            desc=self._title(),
+            unit="img",
+            unit_scale=True,
+            leave=False,
+            mininterval=0.5,
+            disable=None,  # where the output is no terminal
+        )
         with bar as self._bar:
             yield
         self.images += self._here
         self.steps += self._steps
         self.seconds += self._here_seconds
-        self.last = {
-            "trained": self.learnt,
-            "images": self.images,
-            "steps": self._steps,
-            "loss": float(self._loss) / max(self._steps, 1),
-            "seconds": round(self._here_seconds, 3),
-            "images_per_second": round(self._here / max(self._here_seconds, 1e-9), 1),
-        }
+        self.last = ExperienceEvent(
+            experiences_trained=self.trained,
+            images_trained=self.images,
+            steps=self._steps,
+            loss=float(self._loss) / max(self._steps, 1),
+            seconds=round(self._here_seconds, 3),
+            images_per_second=round(self._here / max(self._here_seconds, 1e-9), 1),
+        )
 
     def _title(self) -> str:
-        return f"experience {self.learnt}/{self.experiences}"
+        return f"experience {self.trained}/{self.experiences}"
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Start the clock; after the data were made ready, before the first step."""
@@ -93,13 +102,6 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         self._here_seconds += now - self._since
         self._since = now
 
-    def line(self, probe: ProbePlugin | None) -> str:
-        """A row of the table: what the latest experience cost and what the probes say after it."""
-        last = self.last
-        text = (
-            f"experience {last['trained']}/{self.experiences}  {last['images']:>9,} images  {last['seconds']:>6.1f} s"
-            f"  {last['images_per_second']:>7,.0f} images/s  loss {last['loss']:>7.3f}"
-        )
-        for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
-            text += "" if "/" in scope else f"  {scope} {percent(float(np.nanmean(row))):>5} %"
-        return text
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Say that other plugins measure now, which takes seconds."""
+        self._bar.set_description(f"{self._title()}, probing")

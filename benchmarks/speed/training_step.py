@@ -1,4 +1,4 @@
-"""What does a training step cost: whole, from raw images to updated memory, and the bare network's part of it?"""
+"""Time of a training step: the full step from raw images to updated memory, and the bare network's part of it."""
 
 from __future__ import annotations
 
@@ -8,69 +8,67 @@ from typing import Any
 
 import torch
 from avalanche.core import SupervisedPlugin
-from speed.case import Case, experience
+from speed.case import Case
 from speed.timing import now
 from torch.utils.flop_counter import FlopCounterMode
 
-from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.evaluation.cost import views_an_image
+from avalanche_ssl.evaluation.cost import views_per_image
 
-PARTS = ("data", "views", "forward", "loss", "backward", "optimiser", "memory")
+PARTS = ("data", "views", "forward", "loss", "backward", "optimizer", "memory")
 
 
-class Whole:
-    """The strategy as a user runs it, on images in memory; between two steps everything counts.
+class FullStep:
+    """The strategy as a user runs it, on images in memory; everything between two steps counts.
 
-    What comes once an experience or an epoch does not count: no clustering, no probes. The first step of each
+    What happens once per experience or epoch does not count: no clustering, no probes. The first step of each
     measurement is not counted either.
     """
 
     def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
-        self.laps = Laps(case)
-        self.strategy = case.build(settings, plugins=[self.laps])
+        self.timer = StepTimer(case)
+        self.strategy = case.build(settings, plugins=[self.timer])
         self.strategy.train_epochs = 1
-        images = case.images(case.batch * (steps + 1))
-        self.experience = experience(ArrayDataset(images, [0] * len(images)))
+        self.experience = case.experience(case.batch * (steps + 1))
         self.steps = steps
 
     def __call__(self) -> float:
-        """Seconds of a step."""
+        """Seconds per step."""
         self.strategy.train(self.experience, eval_streams=[])
-        return self.laps.seconds / self.steps
+        return self.timer.seconds / self.steps
 
-    def shares(self) -> dict[str, float]:
-        """Seconds a step by part, measured by clocks around each; "rest" is what lies between them."""
-        clock = _Clock(self.laps)
+    def parts(self) -> dict[str, float]:
+        """Seconds per step by part, each timed by itself; "rest" is what lies between them."""
+        timer = _PartTimer(self.timer)
         model, strategy = self.strategy.model, self.strategy
         owners = {
             "views": (model, "views"),
             "forward": (model, "embed"),
             "loss": (model, "loss"),
             "backward": (strategy, "backward"),
-            "optimiser": (strategy, "optimizer_step"),
+            "optimizer": (strategy, "optimizer_step"),
             "memory": (model, "update"),
         }
         for part, (owner, name) in owners.items():
-            object.__setattr__(owner, name, clock.around(part, getattr(owner, name)))
+            object.__setattr__(owner, name, timer.around(part, getattr(owner, name)))
         total = self()
         for owner, name in owners.values():
             owner.__dict__.pop(name)
-        parts = clock.parts | {"data": self.laps.waiting}
-        shares = {part: parts[part] / self.steps for part in PARTS}
-        return shares | {"rest": max(0.0, total - sum(shares.values()))}
+        sums = timer.seconds | {"data": self.timer.waiting}
+        seconds = {part: sums[part] / self.steps for part in PARTS}
+        return seconds | {"rest": max(0.0, total - sum(seconds.values()))}
 
 
-class Bare:
-    """Forward, backward and optimiser of the same networks, on views that are ready and laid out as they like them.
+class BareStep:
+    """Forward, backward and optimizer step of the same networks, on views that are ready in their memory layout.
 
-    The loss is the sum of the outputs; the learning rate is 0, so that the network stays as it is.
+    The loss is the sum of the outputs; the learning rate is 0, so that the weights stay as they are.
     """
 
     def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
         self.case, self.steps = case, steps
         self.strategy = case.build(settings)
         x = torch.from_numpy(case.images(case.batch)).permute(0, 3, 1, 2).contiguous().to(case.device)
-        self.views_an_image = views_an_image(self.strategy.model, x)
+        self.views_an_image = views_per_image(self.strategy.model, x)
         with torch.no_grad():
             views = self.strategy.model.views(x)
         self.views = {
@@ -80,7 +78,7 @@ class Bare:
             group["lr"] = 0.0
 
     def __call__(self) -> float:
-        """Seconds of a step."""
+        """Seconds per step."""
         start = now(self.case.device, self.case.clock)
         for _ in range(self.steps):
             self._step()
@@ -97,27 +95,27 @@ class Bare:
         device = torch.device(self.case.device).type
         with torch.autocast(device, torch.bfloat16, enabled=self.case.precision == "bf16"):
             outputs = self.strategy.model.embed(self.views)
-        learnt = [z.float().sum() for z in outputs.values() if z.requires_grad]
-        torch.stack(learnt).sum().backward()
+        sums = [z.float().sum() for z in outputs.values() if z.requires_grad]
+        torch.stack(sums).sum().backward()  # type: ignore[no-untyped-call]
         self.strategy.optimizer.step()
 
 
-class Laps(SupervisedPlugin):  # type: ignore[misc]
-    """Notes the time of the steps after the first ones, and that spent waiting for data.
+class StepTimer(SupervisedPlugin):  # type: ignore[misc]
+    """Records the time of the steps after the first ones, and the part of it spent waiting for data.
 
-    A GPU is waited for at the two ends only.
+    Waits for a GPU at the two ends only.
 
     Args:
-        case: whose device and clock.
-        uncounted: steps before.
-        counted: steps that are, or all to the end of the epoch.
+        case: gives device and clock.
+        uncounted: steps at the start that are not counted.
+        counted: steps that are, or None for all to the end of the epoch.
     """
 
     def __init__(self, case: Case, uncounted: int = 1, counted: int | None = None) -> None:
         super().__init__()
         self.last = None if counted is None else uncounted + counted
         self.now = partial(now, case.device, case.clock)
-        self.tick = partial(now, "cpu", case.clock)
+        self.host_now = partial(now, "cpu", case.clock)
         self.uncounted = uncounted
         self.counting = False
         self.seconds = self.waiting = 0.0
@@ -125,46 +123,46 @@ class Laps(SupervisedPlugin):  # type: ignore[misc]
         self._steps = 0
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Begin anew."""
+        """Start again from zero."""
         self.counting = False
         self.waiting = 0.0
         self._steps = 0
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        """The batch is there."""
+        """Count the wait for the batch, which is there now."""
         if self.counting:
-            self.waiting += self.tick() - self._end
+            self.waiting += self.host_now() - self._end
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        """A step is complete."""
+        """Start after the uncounted steps, stop after the last counted one."""
         self._steps += 1
         if self._steps == self.uncounted:
             self.counting, self._start = True, self.now()
         if self._steps == self.last:
             self.seconds = self.now() - self._start
-        self._end = self.tick()
+        self._end = self.host_now()
 
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
-        """All are."""
+        """Stop, where all steps of the epoch count."""
         if self.last is None:
             self.seconds = self.now() - self._start
 
 
-class _Clock:
-    """Adds up the seconds spent in functions, but for those of the first step."""
+class _PartTimer:
+    """Sums the seconds spent in functions during counted steps."""
 
-    def __init__(self, laps: Laps) -> None:
-        self.laps = laps
-        self.parts = dict.fromkeys(PARTS, 0.0)
+    def __init__(self, timer: StepTimer) -> None:
+        self.timer = timer
+        self.seconds = dict.fromkeys(PARTS, 0.0)
 
     def around(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed."""
+        """The function, timed as that part."""
 
         @wraps(function)
-        def timed(*given: Any, **options: Any) -> Any:
-            start = self.laps.now()
-            result = function(*given, **options)
-            self.parts[part] += (self.laps.now() - start) * self.laps.counting
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = self.timer.now()
+            result = function(*args, **kwargs)
+            self.seconds[part] += (self.timer.now() - start) * self.timer.counting
             return result
 
         return timed

@@ -1,0 +1,228 @@
+"""Probes of one encoder: its features, the fitted classifiers, and their accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
+from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation.probing_data import FullTestSet, probing_data, thinned
+from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
+from avalanche_ssl.models.inference import LabeledFeatures, eval_mode
+from avalanche_ssl.probes.online import OnlineProbe
+from avalanche_ssl.probes.protocols import PROTOCOLS, ProbeProtocol, get_protocol
+from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
+from avalanche_ssl.streams.tasks import ProbingTask
+
+Accuracies = dict[str, dict[str, Matrix]]
+"""Accuracies (T,) by probe and scope."""
+
+
+@dataclass(frozen=True)
+class FullTestResult:
+    """Results on all test images, each once.
+
+    Args:
+        accuracies: by name of the probe, in the scope "all".
+        images: how many there are.
+        task_results: of the probing tasks.
+    """
+
+    accuracies: dict[str, float]
+    images: int
+    task_results: list[TaskResult]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results of one encoder.
+
+    Args:
+        accuracies: by probe and scope.
+        classifier: of the first probe in the scope "all", or of ridge if that probe has none.
+        test: features and labels of each experience's test data.
+        task_results: of the benchmark's probing tasks.
+        consolidation: see `avalanche_ssl.probes.consolidation`; None if it was not measured.
+        full_test: None if it was not asked for, or every probe uses all test images anyway.
+    """
+
+    accuracies: Accuracies
+    classifier: nn.Module
+    test: list[LabeledFeatures]
+    task_results: list[TaskResult]
+    consolidation: float | None
+    full_test: FullTestResult | None
+
+
+class Evaluator:
+    """Fits and scores probes on a benchmark, from one pass over the features for all probes and scopes.
+
+    Evaluating changes nothing: neither weights, nor memory, nor any random state.
+
+    Args:
+        benchmark: train_stream and test_stream of equal length.
+        probes: names as `avalanche_ssl.probes.get_protocol` knows them; the first is the headline.
+        scopes: which of "all", "seen", "task".
+        batch_size: images per batch when extracting features.
+        seed: of held-out parts, few labels, initial weights and batches of the probes.
+        extract_features: for models that have no method `extract_features`.
+
+    Raises:
+        UsageError: the streams differ in length or have no label, or a scope or probe is not known.
+    """
+
+    def __init__(
+        self,
+        benchmark: Any,
+        probes: Sequence[str | ProbeProtocol],
+        scopes: Sequence[str] = SCOPES,
+        *,
+        batch_size: int = 512,
+        seed: int = 0,
+        extract_features: FeatureFunction | None = None,
+    ) -> None:
+        for scope in scopes:
+            if scope not in SCOPES:
+                raise unknown_name("scope", scope, SCOPES)
+        self.scopes, self.seed = tuple(scopes), seed
+        protocols = [get_protocol(name) for name in probes]
+        if len({p.name for p in protocols}) < max(1, len(protocols)):
+            raise UsageError(f"probes {', '.join(p.name for p in protocols) or 'none'}: name at least one, each once")
+        sparse = [p.name for p in protocols if p.every > 1 and "all" in self.scopes_of(p)]
+        data, self.probes = thinned(probing_data(benchmark, sparse), protocols)
+        self.train, self.test, self.n_classes = data.train, data.test, data.n_classes
+        self.tasks, self.full_test_set = data.tasks, data.full_test_set
+        self.features = FeatureExtractor([self.train, self.test], batch_size, extract_features)
+        labels = [torch.as_tensor(np.asarray(d.targets)) for d in self.train]
+        self.online = {
+            p.name: OnlineProbe(self.train, p.select_labels(labels, seed), self.n_classes, p.online == "leaky", seed)
+            for p in self.probes
+            if p.online
+        }
+        """Probes that are trained while the encoder is, by name."""
+
+    def scopes_of(self, probe: ProbeProtocol) -> list[str]:
+        """The scopes that a probe is fitted in."""
+        return [scope for scope in probe.scopes if scope in self.scopes]
+
+    @property
+    def task_probe(self) -> ProbeProtocol:
+        """The probe of the probing tasks: the first, or ridge if that one is trained online."""
+        return PROTOCOLS["ridge"] if self.probes[0].online else self.probes[0]
+
+    def step_online(self, strategy: Any) -> None:
+        """Let the probes that are trained while the encoder is take a step."""
+        for online in self.online.values():
+            online.step(strategy, self.features.model(strategy), getattr(strategy, "use_dataset_transforms", True))
+
+    def evaluate(self, strategy: Any, seen: int, *, at_boundary: bool = True, full_test: bool = False) -> Evaluation:
+        """Evaluate the current encoder of a strategy.
+
+        Args:
+            strategy: its model and device are used.
+            seen: how many experiences count as seen.
+            at_boundary: measure probing tasks and, once all experiences were seen, consolidation, too.
+            full_test: test on the full test set, too, if some probes use one in n images.
+        """
+        with eval_mode(self.features.model(strategy)):
+            train = self.features(strategy, self.train)
+            fitted = self._fit(strategy, train, seen, self.probes)
+            classifier = self._headline(train, fitted)
+            test = self.features(strategy, self.test)
+            full_test_set = self.full_test_set if full_test else None
+            return Evaluation(
+                classifier=classifier,
+                test=test,
+                consolidation=consolidation(train, test) if at_boundary and seen == len(train) > 1 else None,
+                task_results=self._evaluate_tasks(self.tasks if at_boundary else (), train, test, seen, fitted),
+                full_test=full_test_set and self._evaluate_full_test(strategy, full_test_set, train, fitted),
+                accuracies={p.name: self._score(strategy, p, fitted.get(p.name), test) for p in self.probes},
+            )
+
+    def fit_headline(self, strategy: Any, seen: int) -> nn.Module:
+        """The classifier of the first probe in the scope "all" for the current encoder, see `Evaluation`."""
+        with eval_mode(self.features.model(strategy)):
+            train = self.features(strategy, self.train)
+            return self._headline(train, self._fit(strategy, train, seen, self.probes[:1]))
+
+    def _fit(
+        self, strategy: Any, train: Sequence[LabeledFeatures], seen: int, probes: Sequence[ProbeProtocol]
+    ) -> dict[str, list[Probes]]:
+        """Fit every probe but those that are trained online, once for each draw of its labels."""
+
+        def augmented(epoch: int) -> list[Tensor]:
+            generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
+            return [x for x, _ in self.features(strategy, self.train, generator)]
+
+        def fit(probe: ProbeProtocol, draw: int) -> Probes:
+            return probe.fit(train, self.n_classes, seen, self.seed + draw, augmented, self.scopes_of(probe))
+
+        seen = min(seen, len(train))
+        return {p.name: [fit(p, draw) for draw in range(p.draws)] for p in probes if not p.online}
+
+    def _headline(self, train: Sequence[LabeledFeatures], fitted: dict[str, list[Probes]]) -> nn.Module:
+        name = self.probes[0].name
+        headline = fitted[name][0] if name in fitted else {}
+        if "all" not in headline:
+            headline = PROTOCOLS["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
+        classifier = headline["all"][0]
+        assert classifier is not None
+        return classifier
+
+    def _evaluate_full_test(
+        self,
+        strategy: Any,
+        full_test_set: FullTestSet,
+        train: Sequence[LabeledFeatures],
+        fitted: dict[str, list[Probes]],
+    ) -> FullTestResult:
+        test = self.features(strategy, [full_test_set.images])
+        accuracies = {}
+        for name in full_test_set.probes:
+            classifiers = [fits["all"][0] for fits in fitted[name]]
+            accuracies[name] = float(np.mean([accuracy(c, *test[0]) for c in classifiers if c is not None]))
+        task_results = self._evaluate_tasks(full_test_set.tasks, train, test, len(train), fitted)
+        return FullTestResult(accuracies, len(test[0][1]), task_results)
+
+    def _evaluate_tasks(
+        self,
+        tasks: Sequence[ProbingTask],
+        train: Sequence[LabeledFeatures],
+        test: Sequence[LabeledFeatures],
+        seen: int,
+        fitted: dict[str, list[Probes]],
+    ) -> list[TaskResult]:
+        """Results of probing tasks by `task_probe`; for the labels of the stream itself it has been fitted already."""
+        labels, fits = torch.cat([y for _, y in train]), fitted.get(self.probes[0].name)
+
+        def fit(data: LabeledFeatures, n_classes: int) -> nn.Module:
+            if fits and "all" in fits[0] and torch.equal(data[1], labels):
+                classifier = fits[0]["all"][0]
+            else:
+                (classifier,) = self.task_probe.fit([data], n_classes, min(seen, 1), self.seed, None, ["all"])["all"]
+            assert classifier is not None
+            return classifier
+
+        return [evaluate_task(task, fit, train, test) for task in tasks]
+
+    def _score(
+        self, strategy: Any, probe: ProbeProtocol, fits: list[Probes] | None, test: Sequence[LabeledFeatures]
+    ) -> dict[str, Matrix]:
+        """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
+
+        A probe that is trained online has no fits; it is tested on features as it sees them.
+        """
+        if fits is not None:
+            each = [probe_accuracies(probes, probe.select_test(test)) for probes in fits]
+            return {scope: np.mean([row[scope] for row in each], axis=0) for scope in each[0]}
+        online = self.online[probe.name]
+        with online.test_mode(self.features.model(strategy)) as differs:
+            test = self.features(strategy, self.test) if differs else test
+        return {scope: online.accuracies(probe.select_test(test)) for scope in self.scopes_of(probe)}

@@ -1,0 +1,107 @@
+"""Features of a benchmark's images by the encoder of any strategy: `FeatureExtractor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from avalanche_ssl.data.loader import RawDataLoader
+from avalanche_ssl.data.traversal import distinct_images_if_cheaper
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, extract_features
+from avalanche_ssl.transforms.augmentation import RandomView
+
+PROBE_CROPS = RandomView(scale=(0.08, 1.0), jitter_prob=0.0, gray_prob=0.0)
+"""Views for probes that are trained on augmented images: random resized crops, flipped at random."""
+
+FeatureFunction = Callable[[Any, Tensor], Tensor]
+"""Features (B, D) of a model and images (B, C, H, W)."""
+
+
+class FeatureExtractor:
+    """Features and labels of datasets by the current encoder of a strategy.
+
+    Args:
+        parts: lists of datasets that are extracted again and again: images that datasets of a list share are encoded
+            once.
+        batch_size: images per batch.
+        extract_features: for models that have no method `extract_features`.
+    """
+
+    def __init__(
+        self, parts: Iterable[Sequence[Any]], batch_size: int, extract_features: FeatureFunction | None = None
+    ) -> None:
+        self.batch_size = batch_size
+        self.extract_features = extract_features
+        self._shared = {id(part): distinct_images_if_cheaper(part, batch_size) for part in parts}
+
+    def model(self, strategy: Any) -> FeatureModel:
+        """The strategy's model, as one that has `extract_features`.
+
+        Raises:
+            UsageError: it has no such method, and no function was given.
+        """
+        if self.extract_features is not None:
+            return _WithFeatures(strategy.model, self.extract_features)
+        if not hasattr(strategy.model, "extract_features"):
+            raise UsageError(
+                f"{type(strategy.model).__name__} has no method extract_features(x): give "
+                "ProbePlugin(..., extract_features=lambda model, x: features)"
+            )
+        model: FeatureModel = strategy.model
+        return model
+
+    def __call__(
+        self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None
+    ) -> list[LabeledFeatures]:
+        """Features of each dataset; with a generator, of randomly cropped and flipped images."""
+        # networks of strategies other than ours expect the transforms of the benchmark
+        use_dataset_transforms = getattr(strategy, "use_dataset_transforms", True)
+        shared = None if use_dataset_transforms else self._shared.get(id(datasets))
+
+        def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
+            loader = RawDataLoader(
+                [_for_evaluation(dataset)],
+                [self.batch_size],
+                shuffle=False,
+                drop_last=False,
+                use_dataset_transforms=use_dataset_transforms,
+            )
+            return loader if crops is None else _cropped(loader, crops, device)
+
+        model, device = self.model(strategy), strategy.device
+        if shared is None:
+            return [extract_features(model, batches(dataset), device) for dataset in datasets]
+        x, _ = extract_features(model, batches(shared.dataset), device)
+        return [(x[rows], y) for rows, y in zip(shared.rows, shared.labels, strict=True)]
+
+
+@dataclass(frozen=True)
+class _WithFeatures:
+    """A model with a function of it as `extract_features`."""
+
+    model: nn.Module
+    function: FeatureFunction
+
+    def extract_features(self, x: Tensor) -> Tensor:
+        return self.function(self.model, x)
+
+    def eval(self) -> object:
+        return self.model.eval()
+
+    def modules(self) -> Iterator[nn.Module]:
+        return self.model.modules()
+
+
+def _cropped(loader: RawDataLoader, generator: torch.Generator, device: torch.device) -> Iterator[Sequence[Tensor]]:
+    for x, *rest in loader:
+        yield PROBE_CROPS.rgb(x.to(device), generator, x.shape[-1]), *rest
+
+
+def _for_evaluation(dataset: Any) -> Any:
+    """The dataset with its transforms for evaluation, if it has any."""
+    return dataset.eval() if hasattr(dataset, "eval") else dataset
