@@ -1,17 +1,17 @@
-"""What does a stream of mini-batches cost beyond its training steps, in time and in memory?
+"""Measure what a stream of mini-batches costs beyond its training steps, in time and in memory.
 
-python benchmarks/online_costs.py              # time of an online experience, ours and Avalanche's in turn
-python benchmarks/online_costs.py --memory     # instead: resident memory over 1,000 online experiences
+python benchmarks/online_cost.py              # time of an online experience, ours and Avalanche's in turn
+python benchmarks/online_cost.py --memory     # instead: resident memory over 1,000 online experiences
 
-Ours is SimCLR as `run.py --strategy simclr --online` trains it, Avalanche's a plain `Naive` strategy with the same
-encoder, both on mini-batches of 10 images of split-digits. A bare step is their step on a batch at hand, without a
-strategy; what an experience takes longer is the overhead. All are measured in turn, in CPU time of this process (one
-thread), which other processes disturb little; given are medians and ranges.
+Ours is SimCLR as `run.py --strategy simclr --online-batch-size 10` trains it, Avalanche's a plain `Naive` strategy with
+the same encoder, both on mini-batches of 10 images of split-digits. A bare step is their step on a ready batch, without
+a strategy; the rest of the time of an experience is overhead. All are measured in turn, in CPU time of this process
+(one thread), which other processes disturb little; printed are medians and ranges.
 """
 
-import argparse
 import gc
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -27,28 +27,28 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.supervised import Naive
 from torch import Tensor, nn
 
+from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.models.smallconv import smallconv
-from avalanche_ssl.plugins.monitor import RepresentationMonitor
-from avalanche_ssl.plugins.probe import ProbePlugin
-from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.models import ENCODERS, smallconv
+from avalanche_ssl.plugins import ProbePlugin, RepresentationMonitor
+from avalanche_ssl.recipes import load_recipe
 from avalanche_ssl.streams import online_stream, split_digits
-from avalanche_ssl.training.avalanche_fixes import Replay
+from avalanche_ssl.training import Replay
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
 
 ENCODERS["narrow"] = partial(smallconv, width=8)
 
 Work = Callable[[int], object]
-"""Does so many steps or experiences."""
+"""A function that does the given number of steps or experiences."""
 
 
+@command("online_cost.py")
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run as a command; exit status 2 for a mistake."""
+    parser = Parser(description=__doc__)
     parser.add_argument("--memory", action="store_true", help="measure memory")
-    parser.add_argument("--experiences", type=int, metavar="N", help="of a repetition (50), or in all (1000)")
+    parser.add_argument("--experiences", type=int, metavar="N", help="per repetition (50), or in total (1000)")
     parser.add_argument("--repeat", type=int, default=15, metavar="N", help="repetitions, in turn (15)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -61,19 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_times(repeat: int, count: int) -> None:
-    """The table: a step alone, an online experience, and the difference."""
-    stream = split_digits(1, composites=16)
-    x, y = (torch.stack(values) for values in zip(*_items(stream, IMAGES + REPLAYED), strict=True))
-    cases: dict[str, tuple[Work, Work]] = {
-        "Avalanche: Naive": (naive_steps(x[:IMAGES], y[:IMAGES]), naive(stream)),
-        "ours: SimCLR": (our_steps(x[:IMAGES]), ours(stream)),
-        "Avalanche: Naive, reservoir replay": (naive_steps(x, y), naive(stream, replay())),
-        "ours: SimCLR, reservoir replay": (our_steps(x), ours(stream, replay())),
-        "ours: SimCLR, probes and vitals": (
-            our_steps(x[:IMAGES]),
-            ours(stream, ProbePlugin(stream), RepresentationMonitor(stream)),
-        ),
-    }
+    """Print the table of times: the bare step, the online experience, and the difference."""
+    cases = _cases()
     for step, experience in cases.values():  # warm up, and fill the memories
         step(20)
         experience(MEMORY // IMAGES)
@@ -84,13 +73,33 @@ def print_times(repeat: int, count: int) -> None:
     print(f"CPU milliseconds of an online experience of {IMAGES} images; median (min-max) of {repeat}")
     print(" " * 38 + "".join(title.rjust(20) for title in ("bare step", "experience", "overhead")))
     for name, pairs in found.items():
-        columns = [step for step, _ in pairs], [whole for _, whole in pairs], [whole - step for step, whole in pairs]
-        print(f"{name:<38}" + "".join(_range(values).rjust(20) for values in columns))
-    theirs, us, *_ = ([whole - step for step, whole in pairs] for pairs in found.values())
-    print(f"ours beyond Avalanche's own: {_range([b - a for a, b in zip(theirs, us, strict=True)])} ms")
+        columns = [step for step, _ in pairs], [total for _, total in pairs], _overhead(pairs)
+        print(f"{name:<38}" + "".join(_median_range(values).rjust(20) for values in columns))
+    theirs, ours, *_ = (_overhead(pairs) for pairs in found.values())
+    print(f"ours beyond Avalanche's own: {_median_range([b - a for a, b in zip(theirs, ours, strict=True)])} ms")
 
 
-def _range(values: list[float]) -> str:
+def _cases() -> dict[str, tuple[Work, Work]]:
+    """Bare steps and online experiences by name."""
+    benchmark = split_digits(1, composites=16)
+    x, y = _first_images(benchmark, IMAGES + REPLAYED)
+    return {
+        "Avalanche: Naive": (naive_steps(x[:IMAGES], y[:IMAGES]), naive_experiences(benchmark)),
+        "ours: SimCLR": (simclr_steps(x[:IMAGES]), simclr_experiences(benchmark)),
+        "Avalanche: Naive, reservoir replay": (naive_steps(x, y), naive_experiences(benchmark, replay())),
+        "ours: SimCLR, reservoir replay": (simclr_steps(x), simclr_experiences(benchmark, replay())),
+        "ours: SimCLR, probes and monitor": (
+            simclr_steps(x[:IMAGES]),
+            simclr_experiences(benchmark, ProbePlugin(benchmark), RepresentationMonitor(benchmark)),
+        ),
+    }
+
+
+def _overhead(pairs: list[tuple[float, float]]) -> list[float]:
+    return [total - step for step, total in pairs]
+
+
+def _median_range(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
@@ -102,27 +111,27 @@ def milliseconds(work: Work, count: int) -> float:
     return 1000 * (time.process_time() - start) / count
 
 
-def _items(benchmark: Any, count: int) -> list[tuple[Tensor, Tensor]]:
-    items = (benchmark.train_stream[0].dataset[i] for i in range(count))
-    return [(x, torch.tensor(y)) for x, y, *_ in items]
+def _first_images(benchmark: Any, count: int) -> tuple[Tensor, Tensor]:
+    """Images (count, C, H, W) and labels (count,)."""
+    items = [benchmark.train_stream[0].dataset[i] for i in range(count)]
+    return torch.stack([x for x, *_ in items]), torch.stack([torch.tensor(y) for _, y, *_ in items])
 
 
 def replay() -> Replay:
-    """A fair sample of all that came, of which `REPLAYED` images join a batch."""
+    """A reservoir of the images so far, of which `REPLAYED` join each mini-batch."""
     return Replay(MEMORY, batch_size_mem=REPLAYED, storage_policy=ReservoirSamplingBuffer(MEMORY))
 
 
-def learner(*plugins: Any) -> Any:
+def simclr(*plugins: Any) -> Any:
     """SimCLR for a stream of mini-batches."""
     recipe = load_recipe("simclr")
-    return recipe.override({"batch_size": IMAGES, "encoder": "narrow"} | recipe.online_defaults).build(
-        plugins=list(plugins)
-    )
+    settings = {"batch_size": IMAGES, "encoder": "narrow"} | recipe.online_defaults
+    return recipe.override(settings).build(plugins=list(plugins))
 
 
-def our_steps(x: Tensor) -> Work:
-    """SimCLR's steps on the images at hand."""
-    strategy = learner()
+def simclr_steps(x: Tensor) -> Work:
+    """SimCLR's steps on ready images."""
+    strategy = simclr()
     model, optimizer = strategy.model.train(), strategy.optimizer
 
     def steps(count: int) -> None:
@@ -136,10 +145,14 @@ def our_steps(x: Tensor) -> Work:
     return steps
 
 
-def ours(benchmark: Any, *plugins: Any) -> Work:
+def simclr_experiences(benchmark: Any, *plugins: Any) -> Work:
     """SimCLR on our online stream."""
-    strategy = learner(*plugins)
-    return lambda count: strategy.train(_first(online_stream(benchmark.train_stream, IMAGES), count), eval_streams=[])
+    strategy = simclr(*plugins)
+
+    def experiences(count: int) -> None:
+        strategy.train(islice(online_stream(benchmark.train_stream, IMAGES), count), eval_streams=[])
+
+    return experiences
 
 
 class Classifier(nn.Module):
@@ -157,20 +170,20 @@ class Classifier(nn.Module):
 
 
 def naive_steps(x: Tensor, y: Tensor) -> Work:
-    """Steps of a classifier on the images at hand."""
+    """Steps of a classifier on ready images."""
     model = Classifier()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 
     def steps(count: int) -> None:
         for _ in range(count):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
+            nn.functional.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     return steps
 
 
-def naive_learner(*plugins: Any) -> Any:
+def naive(*plugins: Any) -> Any:
     """Avalanche's plain strategy."""
     model = Classifier()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
@@ -178,49 +191,44 @@ def naive_learner(*plugins: Any) -> Any:
     return Naive(model=model, optimizer=optimizer, train_mb_size=IMAGES, plugins=list(plugins), evaluator=silent)
 
 
-def naive(benchmark: Any, *plugins: Any) -> Work:
-    """It on Avalanche's online stream."""
-    strategy = naive_learner(*plugins)
-    return lambda count: strategy.train(
-        _first(split_online_stream(benchmark.train_stream, IMAGES), count), eval_streams=[]
-    )
+def naive_experiences(benchmark: Any, *plugins: Any) -> Work:
+    """Avalanche's plain strategy on its own online stream."""
+    strategy = naive(*plugins)
 
+    def experiences(count: int) -> None:
+        strategy.train(islice(iter(split_online_stream(benchmark.train_stream, IMAGES)), count), eval_streams=[])
 
-def _first(stream: Iterable[Any], count: int) -> Iterable[Any]:
-    return islice(iter(stream), count)
+    return experiences
 
 
 def print_memory(experiences: int) -> None:
-    """Resident memory at ten points of a stream: of our strategy with all of run.py's plugins, then of Avalanche's."""
-    stream = split_digits(1, composites=16)
+    """Print resident memory ten times along a stream: ours with all plugins of a run, then Avalanche's."""
+    benchmark = split_digits(1, composites=16)
     print("resident memory, MiB, after so many online experiences; growth over the last four fifths")
-    points = [experiences * k // 10 for k in range(1, 11)]
-    print(" " * 20 + "".join(f"{point:>8}" for point in points) + "growth".rjust(10))
-    for name, strategy, parts in (
-        (
-            "ours",
-            learner(replay(), ProbePlugin(stream), RepresentationMonitor(stream)),
-            online_stream(stream.train_stream, IMAGES),
-        ),
-        ("Avalanche", naive_learner(replay()), split_online_stream(stream.train_stream, IMAGES)),
+    counts = [experiences * k // 10 for k in range(1, 11)]
+    print(" " * 20 + "".join(f"{count:>8}" for count in counts) + "growth".rjust(10))
+    plugins = replay(), ProbePlugin(benchmark), RepresentationMonitor(benchmark)
+    for name, strategy, stream in (
+        ("ours", simclr(*plugins), online_stream(benchmark.train_stream, IMAGES)),
+        ("Avalanche", naive(replay()), split_online_stream(benchmark.train_stream, IMAGES)),
     ):
         sizes: list[float] = []
-        strategy.train(_watched(parts, points, sizes), eval_streams=[])
+        strategy.train(_measured(stream, counts, sizes), eval_streams=[])
         print(f"{name:<20}" + "".join(f"{size:>8.1f}" for size in sizes) + f"{sizes[-1] - sizes[1]:>+10.1f}")
 
 
-def _watched(parts: Iterable[Any], points: list[int], sizes: list[float]) -> Iterable[Any]:
-    """The experiences; at the points, before the next one is made, the memory is noted."""
-    for number, part in enumerate(parts):
-        if number in points:
+def _measured(stream: Iterable[Any], counts: list[int], sizes: list[float]) -> Iterable[Any]:
+    """The experiences; at each of `counts`, before the next experience is made, the memory is added to `sizes`."""
+    for number, experience in enumerate(stream):
+        if number in counts:
             gc.collect()
-            sizes.append(resident())
-        if len(sizes) == len(points):
+            sizes.append(resident_mib())
+        if len(sizes) == len(counts):
             return
-        yield part
+        yield experience
 
 
-def resident() -> float:
+def resident_mib() -> float:
     """Resident memory of this process in MiB.
 
     Raises:
@@ -229,9 +237,9 @@ def resident() -> float:
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
-        raise UsageError("resident memory is read from /proc, which this system has not: run it on Linux") from None
+        raise UsageError("resident memory is read from /proc, which this system does not have: use Linux") from None
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

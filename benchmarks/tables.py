@@ -1,4 +1,4 @@
-"""Every table of speed for this machine, with a GPU or without; started again, it skips what is finished.
+"""Make every table of speed for this machine, with a GPU or without; finished tables are skipped on a second start.
 
 python benchmarks/tables.py
 python benchmarks/tables.py --benchmark folder --data path/to/cifar100 --out runs/tables
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.cli.command import Parser, command
 
 HERE = Path(__file__).resolve().parent
 PEERS = "--strategy moco,simclr,byol,swav --peer lightly"
@@ -26,7 +26,7 @@ ON_CPU = {
     "features": "--features",
     "growth": "--scale --batch-size 64 --rounds 2",
 }
-"""Arguments of throughput.py, such as two cores can bear."""
+"""Arguments of throughput.py by table, of sizes that two cores can compute."""
 ON_GPU = {
     "views": "--augment",
     "resnets": f"{PAIR} --batch-size 256,512,1024,2048,4096 --precision bf16,fp32",
@@ -36,53 +36,51 @@ ON_GPU = {
     "features": "--features --encoder resnet18,resnet50",
     "growth": "--scale --encoder resnet18 --batch-size 256",
 }
-"""The same, of sizes that a GPU is bought for."""
+"""Arguments of throughput.py by table, of sizes that fill a GPU."""
 RUN = "--experiences 5 --epochs 100 --encoder resnet18 --set batch_size=256 --probes ridge,cassle-offline"
-"""Arguments of run.py on a GPU."""
+"""Arguments of the runs on a GPU."""
 
 
+@command("tables.py")
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a command; status 1 if a table failed, 2 for a mistake."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run as a command; exit status 1 if a table failed, 2 for a mistake."""
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
     add("--benchmark", default="split-cifar100", metavar="NAME", help="stream of the runs on a GPU (split-cifar100)")
     add("--data", metavar="DIR", help="folder of that stream")
     add("--only", metavar="NAMES", help="some of the tables, comma-separated")
-    add("--out", type=Path, default=Path("runs/tables"), metavar="DIR", help="a text a table inside (runs/tables)")
-    add("--list", action="store_true", help="show the commands and run none")
+    add("--out", type=Path, default=Path("runs/tables"), metavar="DIR", help="folder for the tables (runs/tables)")
+    add("--list", action="store_true", help="print the commands and run none")
     options = parser.parse_args(arguments)
-    try:
-        jobs = _chosen(options)
-    except UsageError as error:
-        print("tables.py:", error, file=sys.stderr)
-        return 2
+    jobs = _chosen(options)
     if options.list:
         print("\n".join(f"{name}: python benchmarks/{' '.join(words)}" for name, words in jobs.items()))
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
-    failed = [name for name, words in jobs.items() if not _made(name, words, options.out)]
+    failed = [name for name, words in jobs.items() if not _make(name, words, options.out)]
     for name in failed:
         print(f"failed: {name} (see {options.out / name}.part)")
     return 1 if failed else 0
 
 
 def plan(device: str, benchmark: str, data: str | None, out: Path) -> dict[str, list[str]]:
-    """The command of each table by name."""
+    """The command of each table: a script of this folder and its arguments."""
     tables = ON_CPU if device == "cpu" else ON_GPU
     jobs = {name: ["throughput.py", "--device", device, *text.split()] for name, text in tables.items()}
     if device == "cpu":
-        return jobs | {"probes": ["probe_costs.py"]}
+        return jobs | {"probes": ["probe_cost.py"]}
     stream = ["--benchmark", benchmark, *(["--data", data] if data else []), "--device", device]
-    learn = ["sweep.py", "--strategy", "simclr,moco", "--out", str(out / "cifar100"), "--", *stream, *RUN.split()]
-    return jobs | {"cifar100": learn}
+    sweep = ["sweep.py", "--strategy", "simclr,moco", "--out", str(out / "cifar100"), "--", *stream, *RUN.split()]
+    return jobs | {"cifar100": sweep}
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, list[str]]:
+    """The commands of the tables that the options ask for."""
     from avalanche_ssl.errors import unknown_name
-    from avalanche_ssl.runs.build import _machine
+    from avalanche_ssl.runs.build import resolve_machine
 
-    jobs = plan(_machine(options.device, "fp32")[0], options.benchmark, options.data, options.out)
+    jobs = plan(resolve_machine(options.device, "fp32")[0], options.benchmark, options.data, options.out)
     names = options.only.split(",") if options.only else [*jobs]
     for name in names:
         if name not in jobs:
@@ -90,8 +88,8 @@ def _chosen(options: argparse.Namespace) -> dict[str, list[str]]:
     return {name: jobs[name] for name in names}
 
 
-def _made(name: str, words: list[str], out: Path) -> bool:
-    """Whether the table is there, or could be made; an unfinished one stays beside as `.part`."""
+def _make(name: str, words: list[str], out: Path) -> bool:
+    """Make a table unless it exists; False if that failed. An unfinished table stays there as `NAME.part`."""
     text, part = out / f"{name}.txt", out / f"{name}.part"
     if text.exists():
         print(f"{name}: finished already, {text}")

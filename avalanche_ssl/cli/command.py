@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from avalanche_ssl.errors import UsageError, unknown_name
 
@@ -21,7 +21,13 @@ COMMANDS = {
     "export": "take the encoder out of a run",
     "finetune": "fine-tune the encoder of a run on labels",
 }
-Main = Callable[[list[str] | None], int]
+
+
+class Main(Protocol):
+    """The `main` of a command."""
+
+    def __call__(self, arguments: list[str] | None = None) -> int:
+        """Run with these arguments, by default those of the process; the exit status."""
 
 
 def main(arguments: list[str] | None = None) -> int:

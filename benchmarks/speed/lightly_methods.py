@@ -1,4 +1,4 @@
-"""How is a method put together from lightly's parts? Modules that turn a list of two views into the loss of a step."""
+"""Methods built from lightly's parts: modules that turn a list of two views into the loss of a step."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class MoCo(nn.Module):
     def __init__(self, backbone: nn.Module, features: int) -> None:
         super().__init__()
         self.backbone, self.head = backbone, MoCoProjectionHead(features, features, 128)
-        self.slow_backbone, self.slow_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
-        deactivate_requires_grad(self.slow_backbone)
-        deactivate_requires_grad(self.slow_head)
+        self.momentum_backbone, self.momentum_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
+        deactivate_requires_grad(self.momentum_backbone)
+        deactivate_requires_grad(self.momentum_head)
         self.criterion = NTXentLoss(temperature=0.1, memory_bank_size=(4096, 128))
 
     def forward(self, views: list[Tensor]) -> Any:
         """The loss."""
-        update_momentum(self.backbone, self.slow_backbone, m=0.99)
-        update_momentum(self.head, self.slow_head, m=0.99)
+        update_momentum(self.backbone, self.momentum_backbone, m=0.99)
+        update_momentum(self.head, self.momentum_head, m=0.99)
         query = self.head(self.backbone(views[0]))
         with torch.no_grad():
-            key = self.slow_head(self.slow_backbone(views[1]))
+            key = self.momentum_head(self.momentum_backbone(views[1]))
         return self.criterion(query, key)
 
 
@@ -62,18 +62,18 @@ class BYOL(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, BYOLProjectionHead(features, 512, 256)
         self.predictor = BYOLPredictionHead(256, 512, 256)
-        self.slow_backbone, self.slow_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
-        deactivate_requires_grad(self.slow_backbone)
-        deactivate_requires_grad(self.slow_head)
+        self.momentum_backbone, self.momentum_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
+        deactivate_requires_grad(self.momentum_backbone)
+        deactivate_requires_grad(self.momentum_head)
         self.criterion = NegativeCosineSimilarity()
 
     def forward(self, views: list[Tensor]) -> Any:
-        """The loss, of both directions."""
-        update_momentum(self.backbone, self.slow_backbone, m=0.99)
-        update_momentum(self.head, self.slow_head, m=0.99)
+        """The loss, over both directions."""
+        update_momentum(self.backbone, self.momentum_backbone, m=0.99)
+        update_momentum(self.head, self.momentum_head, m=0.99)
         first, second = (self.predictor(self.head(self.backbone(view))) for view in views)
         with torch.no_grad():
-            target, target2 = (self.slow_head(self.slow_backbone(view)) for view in views)
+            target, target2 = (self.momentum_head(self.momentum_backbone(view)) for view in views)
         return (self.criterion(first, target2) + self.criterion(second, target)) / 2
 
 
@@ -112,4 +112,4 @@ MODELS: dict[str, tuple[Any, Any]] = {
     "byol": (BYOL, _byol_views),
     "swav": (SwAV, _swav_views),
 }
-"""For each strategy the model, called with encoder and its features, and the transform, called with the views' size."""
+"""Model (called with encoder and feature dimension) and transform (called with the size of a view) by strategy."""

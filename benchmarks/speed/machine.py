@@ -1,8 +1,9 @@
-"""What a figure was measured on: processor, versions, peak memory, matrix products."""
+"""The machine behind a figure: processor, package versions, peak memory, rate of a matrix product."""
 
 from __future__ import annotations
 
 import platform
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 from speed.timing import in_turn, now
 
 
-def product_rate(device: Any, precision: str) -> float:
-    """Floating-point operations a second of a matrix product: what is within reach here, by the library at hand.
+@lru_cache
+def matmul_rate(device: Any, precision: str) -> float:
+    """Floating-point operations per second of a large matrix product: what the library at hand can reach here.
 
-    In fp32 on a GPU with the arithmetic of convolutions, which is TF32 unless the user says otherwise.
+    In fp32 on a GPU with the arithmetic of convolutions, which is TF32 unless the user has turned it off.
     """
     import torch
 
@@ -32,11 +34,11 @@ def product_rate(device: Any, precision: str) -> float:
     return 2 * size**3 / min(taken)
 
 
-def forget_peak(device: Any) -> None:
-    """Begin to watch the most memory in use, by what is still referred to alone."""
+def reset_peak_memory(device: Any) -> None:
+    """Start to record the peak of memory in use, from what is still referenced."""
     import torch
 
-    from avalanche_ssl.training.malloc import give_back_freed_memory
+    from avalanche_ssl.training import give_back_freed_memory
 
     give_back_freed_memory()
     if torch.device(device).type == "cuda":
@@ -45,8 +47,8 @@ def forget_peak(device: Any) -> None:
         mark.write_text("5")
 
 
-def peak_mib(device: Any) -> float | None:
-    """The most memory in use since `forget_peak`, in MiB: of the GPU, or else of the process; None if unknown."""
+def peak_memory_mib(device: Any) -> float | None:
+    """Peak memory since `reset_peak_memory`, in MiB, of the GPU or else of this process; None if unknown."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -58,13 +60,13 @@ def peak_mib(device: Any) -> float | None:
 
 
 def versions(*more: str) -> str:
-    """What the figures depend on."""
+    """Versions of Python and of the packages that figures depend on."""
     packages = ("torch", "torchvision", "Pillow", *more)
     return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)])
 
 
-def machine(device: Any) -> str:
-    """Processor, threads and device."""
+def describe_machine(device: Any) -> str:
+    """Processor, number of threads and GPU."""
     import torch
 
     info = Path("/proc/cpuinfo")

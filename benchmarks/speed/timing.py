@@ -1,4 +1,4 @@
-"""How is time taken so that it can be compared on a machine that others use, too?"""
+"""Timing that stays comparable on a machine that others use too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def in_turn(rounds: int, *measurements: Callable[[], float]) -> list[list[float]]:
-    """Values of each measurement, taken A B A B ...: what else the machine does meets all of them alike.
+    """Values of each measurement, taken A B A B ..., so that other work on the machine meets all of them alike.
 
-    A round of its own comes first and is not counted.
+    One more round comes first and is not counted.
     """
     for measure in measurements:
         measure()
@@ -20,18 +20,18 @@ def in_turn(rounds: int, *measurements: Callable[[], float]) -> list[list[float]
 
 
 def ratios(above: list[float], below: list[float]) -> list[float]:
-    """Of the values that were measured one after the other."""
+    """Quotients of values that were measured one after the other."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def spread(values: list[float], digits: int = 2) -> str:
-    """Median (min-max)."""
+def median_range(values: list[float], digits: int = 2) -> str:
+    """The text "median (min-max)"."""
     middle, low, high = (f"{f(values):,.{digits}f}" for f in (statistics.median, min, max))
     return f"{middle} ({low}-{high})"
 
 
-def seconds(operation: Callable[[], object], device: Any = "cpu") -> float:
-    """Seconds of one call: the mean over calls that last 50 ms or more, after one that is not counted."""
+def seconds_per_call(operation: Callable[[], object], device: Any = "cpu") -> float:
+    """Mean seconds per call over calls that last 50 ms or more, after one that is not counted."""
     operation()
     calls, taken = 1, 0.0
     while taken < 0.05:
@@ -43,25 +43,23 @@ def seconds(operation: Callable[[], object], device: Any = "cpu") -> float:
 
 
 def now(device: Any, clock: str = "wall") -> float:
-    """Seconds of a clock, after the device has done what it was asked to.
+    """Seconds on a clock, once the device has finished its queued work.
 
-    "processor" counts the seconds of this process and of its processes that have ended, wherever a machine that others
-    use has let them wait. With one thread, that is the wall time of a machine of one's own.
+    Args:
+        device: where the work runs.
+        clock: "wall", or "processor" for the processor time of this process and of its child processes that have
+            ended, which does not count time spent waiting on a shared machine. With one thread, that is the wall time
+            of a machine of one's own.
     """
     import torch
 
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() if clock == "wall" else _busy()
+    return time.perf_counter() if clock == "wall" else _processor_seconds()
 
 
-def _busy() -> float:
+def _processor_seconds() -> float:
     import resource  # absent on Windows
 
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
-
-
-def show(name: str, values: list[float]) -> None:
-    """One row: median, min, max."""
-    print(f"{name:32}{statistics.median(values):9.1f}{min(values):9.1f}{max(values):9.1f}")

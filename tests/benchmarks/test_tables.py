@@ -1,4 +1,4 @@
-"""Does one command make all tables of speed, for either kind of machine?"""
+"""The command tables.py: all tables of speed by one command, for either kind of machine."""
 
 from pathlib import Path
 
@@ -7,30 +7,31 @@ import tables
 import throughput
 
 from avalanche_ssl.cli import run, sweep
+from avalanche_ssl.cli.options import read_options
 from avalanche_ssl.runs import build
-from avalanche_ssl.runs import config as config_module
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_commands_are_ones_that_exist(device, tmp_path):
     for name, (script, *words) in tables.plan(device, "folder", "images", tmp_path).items():
+        assert (tables.HERE / script).is_file()
         if script == "throughput.py":
-            options = throughput._parser().parse_args(words)
+            options = throughput.parser().parse_args(words)
             assert options.device == device
             if options.strategy:
                 options.device, options.precision = "cpu", "fp32"
-                assert throughput._cases(options), name
+                assert throughput._cases(options, options.strategy), name
         elif script == "sweep.py":
             own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
             assert len(sweep.plan(own[own.index("--strategy") + 1], "0", [], tmp_path)) == 2
-            options = run._parser().parse_args(["--strategy", "simclr", *rest])
-            config = config_module._config(options)
-            assert Path(config["data"]).name == "images" and build._recipe(options, config).epochs == 100
-            config_module._check_probes(config["probes"])
+            config = read_options(run.parser().parse_args(["--strategy", "simclr", *rest]))
+            assert Path(config.data).name == "images" and build.build_recipe(config).epochs == 100
+            build.check_probes(config)
         else:
-            assert script == "probe_costs.py" and not words
+            assert script == "probe_cost.py" and not words
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_skipped_and_what_fails_is_named(tmp_path, monkeypatch, capsys):
     jobs = {"good": ["sweep.py", "--help"], "bad": ["throughput.py", "--strategy", "mocco"]}
     monkeypatch.setattr(tables, "plan", lambda *given: jobs)
@@ -51,5 +52,5 @@ def test_the_commands_can_be_read_first(tmp_path, capsys):
 
 def test_mistakes_are_one_line(capsys):
     assert tables.main(["--only", "view"]) == 2
-    told = capsys.readouterr().err
-    assert "did you mean 'views'" in told and told.count("\n") == 1
+    err = capsys.readouterr().err
+    assert "did you mean 'views'" in err and err.count("\n") == 1

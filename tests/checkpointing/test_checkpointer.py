@@ -34,6 +34,7 @@ PLUGINS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array_wrap__")  # Avalanche's SI
 @pytest.mark.parametrize("name", PLUGINS)
 def test_avalanches_plugins_survive(name: str) -> None:
@@ -42,6 +43,7 @@ def test_avalanches_plugins_survive(name: str) -> None:
     assert strategy.clock.train_exp_counter == 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array_wrap__")
 def test_replay_and_ewc_matter() -> None:
     """The comparison above would pass for plugins that do nothing."""
@@ -54,6 +56,7 @@ def test_replay_and_ewc_matter() -> None:
     assert not any(torch.equal(weights[0], other) for other in weights[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 10])
 @pytest.mark.parametrize("model", ["bank", "queue"])
 def test_memories_survive_in_mini_batches_too(size: int, model: str) -> None:
@@ -80,6 +83,7 @@ def test_memories_survive_in_mini_batches_too(size: int, model: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_curve_of_a_stream_survives() -> None:
     """Kills lie before and after entries of the curve, and between two passes over a mini-batch."""
     benchmark = few_digits()
@@ -96,6 +100,7 @@ def test_the_curve_of_a_stream_survives() -> None:
     assert seen == [0, 20, 40, 60, 72, 82, 102, 122, 142, 144]
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step() -> None:
     """Every step of two experiences of two epochs, the last of an epoch and of an experience among them."""
     benchmark = few_digits()
@@ -103,6 +108,7 @@ def test_a_kill_at_any_step() -> None:
     assert_survives(build, benchmark, kills=range(1, 9), every="1it")
 
 
+@pytest.mark.slow
 def test_metrics_of_avalanche_survive() -> None:
     benchmark = few_digits()
 
@@ -123,6 +129,7 @@ class Quiet:
         """Log nothing."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Views that the dataset makes, in loader processes or not, are the same after a resume."""
@@ -151,6 +158,7 @@ def test_random_transforms_survive(workers: int, monkeypatch: pytest.MonkeyPatch
     assert not compare(strategy.model.state_dict(), other.model.state_dict(), ""), "workers change nothing"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_some_part_is_refused() -> None:
     """Whatever is missing or of another kind, in a file whose checksum is right: one line, no traceback."""
     benchmark = few_digits()
@@ -177,7 +185,6 @@ def test_a_checkpoint_without_some_part_is_refused() -> None:
             assert "\n" not in str(error.value)
 
 
-@pytest.mark.slow
 def test_seconds_and_experiences_go_on_after_a_resume() -> None:
     benchmark = few_digits()
     first = Checkpointer("checkpoint", make(benchmark, train_epochs=1), benchmark.train_stream)

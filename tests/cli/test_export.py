@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import crash_test
 import pytest
 import torch
+from crashes import comparison, small_run
 from helpers.damage import damage
 from helpers.docs import block
 from hypothesis import HealthCheck, given, settings
 
-from avalanche_ssl.checkpointing.encoder_weights import read_encoder, write_encoder
+from avalanche_ssl.checkpointing import read_encoder, write_encoder
 from avalanche_ssl.cli import export, run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import resnet, smallconv
@@ -30,11 +30,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of each kind of encoder: plain, one a view, on derivatives of images, with split batch norm."""
     place = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as m:
-        m.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+        m.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
         m.setitem(ENCODERS, "tiny", partial(smallconv.smallconv, width=4))
         for strategy in KINDS:
             more = ["--set", "split_norm=true"] if strategy == "moco" else []
-            options = [*crash_test.options_of(strategy, "fp32", 0, 0, 0), "--epochs", "1", *more]
+            options = [*small_run.run_options(strategy, "fp32", 0, 0, 0), "--epochs", "1", *more]
             assert run.main([*options, "--out", str(place / strategy)]) == 0
     return place
 
@@ -43,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder, and the encoder of the runs where their cards import it from."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(BENCHMARKS, "few-digits", crash_test.few_digits)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
     tiny = partial(smallconv.smallconv, width=4)
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
     monkeypatch.setattr(resnet, "tiny", tiny, raising=False)
@@ -66,7 +66,7 @@ def test_the_code_in_a_card_gives_the_encoder_of_the_run(kind: str, file: str, r
     expected = config.of_folder(runs / kind)[1].build_method().encoder
     expected.load_state_dict(torch.load(runs / kind / "encoder.pt", weights_only=True))
     assert repr(encoder) == repr(expected) and not encoder.training
-    assert not crash_test.compare(encoder.state_dict(), expected.state_dict(), "")
+    assert not comparison.compare(encoder.state_dict(), expected.state_dict(), "")
 
 
 def test_readmes_five_lines(runs: Path) -> None:
@@ -89,14 +89,14 @@ def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]
     for words in ("# Encoder of simclr on few-digits, seed 0", "after 2 of 2 experiences", "minus 0.5, divided by 0.25",
                   "    strategy: simclr\n", "    benchmark: few-digits\n", "      encoder: tiny\n"):  # fmt: skip
         assert words in card, words
-    log = crash_test.log_of(runs / "simclr")
+    log = comparison.log_of(runs / "simclr")
     for scope in ("all", "seen", "task"):
         last = [e["accuracy"] for e in log if e["event"] == "probe" and e["trained"] == 2 and e["scope"] == scope]
         assert re.search(rf"\| ridge \| {scope} \| .* \| {100 * sum(last) / 2:.1f} \|", card)
 
 
 def test_a_new_run_removes_the_card_of_the_old_one(runs: Path) -> None:
-    arguments = [*crash_test.options_of("simclr", "fp32", 0, 0, 0), "--epochs", "1", "--out", "a"]
+    arguments = [*small_run.run_options("simclr", "fp32", 0, 0, 0), "--epochs", "1", "--out", "a"]
     assert run.main(arguments) == 0 and export.main(["a"]) == 0
     assert Path("a/encoder.md").exists()
     assert run.main([*arguments, "--overwrite"]) == 0
@@ -107,7 +107,7 @@ def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[s
     assert export.main([str(runs / "moco" / "checkpoint")]) == 2
     assert "say with --out" in capsys.readouterr().err
     assert export.main([str(runs / "moco" / "checkpoint"), "--out", "a.pt"]) == 0
-    assert not crash_test.compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
+    assert not comparison.compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
     assert "an unknown part of the stream" in Path("a.md").read_text()
 
 
@@ -159,4 +159,4 @@ def test_damaged_weights_are_never_used(change: Callable[[bytes], bytes]) -> Non
     except UsageError as error:
         assert "\n" not in str(error)
     else:  # where nothing was said
-        assert not crash_test.compare(found, weights, "")
+        assert not comparison.compare(found, weights, "")

@@ -7,13 +7,12 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import avalanche.training.plugins as av
-import crash_test
 import numpy as np
-import online_cost
 import pytest
 import torch
 from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
+from crashes import small_run
 from helpers.encoders import tiny
 
 from avalanche_ssl.checks.harness import textured
@@ -34,8 +33,8 @@ from avalanche_ssl.runs import build as build_module
 from avalanche_ssl.runs import config as config_module
 from avalanche_ssl.runs.summary import curve_table
 from avalanche_ssl.streams import online_stream
-from avalanche_ssl.streams.benchmark import assemble
-from avalanche_ssl.training.avalanche_fixes import Replay
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
+from avalanche_ssl.training import Replay
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +233,7 @@ def test_deepcluster_by_epochs_is_refused_mini_batches(digits):
         learn(strategy, digits, 1)
 
 
-SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "dim": 8, "hidden_dim": 8, "clusters": 4, "prototypes": 8}
+SMALL = {"capacity": 64, "queue_size": 16, "count": 8, "output_dim": 8, "hidden_dim": 8, "clusters": 4, "prototypes": 8}
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -258,7 +257,7 @@ def few():
     """Two experiences of 20 images, which are the test images, too."""
     images = textured(40).permute(0, 2, 3, 1).numpy()
     data, parts = ArrayDataset(images, np.arange(40) % 4), [np.arange(20), np.arange(20, 40)]
-    return assemble(data, parts, data, parts, list("abcd"))
+    return benchmark_from_parts(data, parts, data, parts, list("abcd"))
 
 
 def test_points_of_a_stream():
@@ -328,37 +327,51 @@ def options(*given):
 
 def test_online_brings_the_methods_settings_and_those_beside_it_win():
     assert options()["clustering"] == "epoch"
-    assert options("--online")["clustering"] == "online"
-    assert options("--online", "--set", "clustering=epoch")["clustering"] == "epoch"
+    assert options("--online-batch-size")["clustering"] == "online"
+    assert options("--online-batch-size", "--set", "clustering=epoch")["clustering"] == "epoch"
 
 
 def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(run.BENCHMARKS, "few-digits", crash_test.few_digits)
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", small_run.few_digits)
     given = ["--strategy", "simclr", "--benchmark", "few-digits", "--experiences", "1", "--precision", "fp32"]
-    given += ["--set", "dim=8", "--online", "10", "--epochs", "2", "--replay", "15", "--probe-every", "30,45"]
+    given += [
+        "--set",
+        "output_dim=8",
+        "--online-batch-size",
+        "10",
+        "--epochs",
+        "2",
+        "--replay-size",
+        "15",
+        "--probe-every-images",
+        "30,45",
+    ]
     assert run.main([*given, "--out", "a"]) == 0
     rows = [line.split(",") for line in Path("a/points.csv").read_text().splitlines()[1:]]
     assert list(dict.fromkeys(row[0] for row in rows)) == ["0", "30", "50", "72"]
     assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 20 + 25)), "of the memory 20 a step, if it has so many"
     out = capsys.readouterr().out
-    assert "mean accuracy (%) by images of the stream seen; ridge" in out and "points.csv" in out
-    assert run.main([*given, "--replay-batch", "5", "--out", "b"]) == 0
+    assert "mean accuracy (%) by images of the stream seen; ridge" in out and "curve.csv" in out
+    assert run.main([*given, "--replay-batch-size", "5", "--out", "b"]) == 0
     assert f"\n50,{2 * (10 + 4 * 15)}," in Path("b/points.csv").read_text()
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--probe-every", "100"], "--probe-every is about a stream of mini-batches: give --online, too"),
-        (["--online", "--probe-every", "often"], "'often' are no points of a stream"),
-        (["--online", "--replay-batch", "-1"], "replay_batch is -1: give 0 or more"),
-        (["--online", "--set", "clustering=epoch", "--strategy", "deepcluster"], "give it clustering='online'"),
+        (["--probe-every-images", "100"], "--probe-every is about a stream of mini-batches: give --online, too"),
+        (["--online-batch-size", "--probe-every-images", "often"], "'often' are no points of a stream"),
+        (["--online-batch-size", "--replay-batch-size", "-1"], "replay_batch is -1: give 0 or more"),
+        (
+            ["--online-batch-size", "--set", "clustering=epoch", "--strategy", "deepcluster"],
+            "give it clustering='online'",
+        ),
     ],
 )
 def test_mistakes_are_one_line(given, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(run.BENCHMARKS, "few-digits", crash_test.few_digits)
+    monkeypatch.setitem(run.BENCHMARKS, "few-digits", small_run.few_digits)
     assert run.main(["--strategy", "simclr", "--benchmark", "few-digits", *given, "--out", "a"]) == 2
     said = capsys.readouterr().err
     assert message in said
@@ -391,27 +404,3 @@ def test_what_grows_without_the_optimiser_is_named(digits):
     strategy.model.growing = Growing()
     with pytest.raises(UsageError, match=r"the optimizer holds no growing\.added"):
         learn(strategy, digits, 1)
-
-
-@pytest.fixture
-def textures(monkeypatch):
-    """What the costs are measured on: 240 small images."""
-    images = textured(240).permute(0, 2, 3, 1).numpy()
-    data = ArrayDataset(images, np.arange(240) % 4)
-    benchmark = assemble(data, [np.arange(240)], data, [np.arange(240)], list("abcd"))
-    monkeypatch.setattr(online_cost, "split_digits", lambda *_, **__: benchmark)
-    monkeypatch.setattr(online_cost, "MEMORY", 20)
-
-
-def test_the_costs_are_told(textures, capsys):
-    assert online_cost.main(["--experiences", "2", "--repeat", "2"]) == 0
-    *_, theirs, ours, their_replay, our_replay, watched, difference = capsys.readouterr().out.splitlines()
-    assert all(line.count("(") == 3 for line in (theirs, ours, their_replay, our_replay, watched))
-    assert difference.startswith("ours beyond Avalanche's own: ") and difference.endswith(" ms")
-
-
-def test_the_memory_is_told(textures, capsys):
-    assert online_cost.main(["--memory", "--experiences", "20"]) == 0
-    *_, ours, theirs = capsys.readouterr().out.splitlines()
-    assert len(ours.split()) == len(theirs.split()) == 12
-    assert all(float(size) > 50 for size in ours.split()[1:11])

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import crash_test
 import pytest
 import torch
+from crashes import comparison, small_run
 from helpers.encoders import tiny
 from torch.optim import SGD
 
@@ -35,7 +35,7 @@ def state(strategy: Any) -> dict[str, torch.Tensor]:
 def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(bad: float) -> None:
     strategy = make(lambda call, loss: loss * bad if call == 3 else loss)
     with pytest.raises(UsageError, match=r"the loss of step 3 is not finite: lower lr \(0\.05\)"):
-        strategy.train(crash_test.few_digits().train_stream[0], eval_streams=[])
+        strategy.train(small_run.few_digits().train_stream[0], eval_streams=[])
     assert all(t.isfinite().all() for t in state(strategy).values())
 
 
@@ -43,7 +43,7 @@ def test_such_steps_can_be_skipped_and_leave_nothing() -> None:
     seen: list[dict[str, torch.Tensor]] = []
     strategy = make(lambda call, loss: loss * float("nan") if call == 3 else loss, on_nan="skip")
     strategy.after_step = lambda: seen.append(state(strategy))
-    strategy.train(crash_test.few_digits().train_stream[0], eval_streams=[])
+    strategy.train(small_run.few_digits().train_stream[0], eval_streams=[])
     assert strategy.nonfinite_guard.skipped == 1
     assert all(torch.equal(seen[1][name], seen[2][name]) for name in seen[1])
     assert any(not torch.equal(seen[2][name], seen[3][name]) for name in seen[2])
@@ -53,21 +53,21 @@ def test_a_run_that_only_skips_is_stopped() -> None:
     strategy = make(lambda call, loss: loss * float("nan"), on_nan="skip")
     strategy.train_epochs = 20
     with pytest.raises(UsageError, match="50 steps up to step 50 were not finite"):
-        strategy.train(crash_test.few_digits().train_stream[0], eval_streams=[])
+        strategy.train(small_run.few_digits().train_stream[0], eval_streams=[])
 
 
 def test_out_of_memory_names_a_batch_size() -> None:
     strategy = make(lambda call, loss: loss + torch.empty(10**15).sum())
     with pytest.raises(UsageError, match="out of memory with batches of 16 images: try --set batch_size=8"):
-        strategy.train(crash_test.few_digits().train_stream[0], eval_streams=[])
+        strategy.train(small_run.few_digits().train_stream[0], eval_streams=[])
 
 
 @pytest.mark.parametrize(("fault", "workers"), [("file", 0), ("file", 2), ("process", 2)])
 def test_data_that_are_gone_lose_nothing(
     fault: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    benchmark = crash_test.few_digits(decode=True)
-    experience, plain, parent = benchmark.train_stream[0], crash_test.Pictures.__getitem__, os.getpid()
+    benchmark = small_run.few_digits(decode=True)
+    experience, plain, parent = benchmark.train_stream[0], small_run.DecodedImages.__getitem__, os.getpid()
 
     def gone(self: Any, index: int) -> Any:
         if index == 50:
@@ -81,7 +81,7 @@ def test_data_that_are_gone_lose_nothing(
     strategy = make()
     checkpoints = Checkpointer(tmp_path / "checkpoint", strategy, benchmark.train_stream, every="never")
     with monkeypatch.context() as m:
-        m.setattr(crash_test.Pictures, "__getitem__", gone)
+        m.setattr(small_run.DecodedImages, "__getitem__", gone)
         words = "a loader process died" if fault == "process" else "cannot read image 50 of Pictures"
         with pytest.raises(UsageError, match=words) as error:
             strategy.train(experience, eval_streams=[], num_workers=workers)
@@ -91,4 +91,4 @@ def test_data_that_are_gone_lose_nothing(
         checkpoints = Checkpointer(tmp_path / "checkpoint", again, benchmark.train_stream)
         assert checkpoints.resume()
         again.train(experience, eval_streams=[])
-        assert not crash_test.compare(whole.model.state_dict(), again.model.state_dict(), "")
+        assert not comparison.compare(whole.model.state_dict(), again.model.state_dict(), "")

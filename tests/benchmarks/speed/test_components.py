@@ -1,0 +1,37 @@
+"""Speed of views and memories by themselves."""
+
+import pytest
+import torch
+from speed import components
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(components, "seconds_per_call", lambda operation, device="cpu": (operation(), 1e-3)[1])
+    monkeypatch.setattr(components, "REPEATS", 2)
+
+
+def test_views_and_every_operation_are_measured(quick, monkeypatch, capsys):
+    monkeypatch.setattr(components, "BATCH", 8)
+    components.measure_augmentation()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[3:6]] == ["125.0", "125.0", "1.0"]
+    assert {"hue", "lab_views", "gaussian_blur, kernel 3"} <= {line[:32].strip() for line in lines[8:]}
+
+
+def test_memories_of_every_size_are_measured(quick, monkeypatch, capsys):
+    monkeypatch.setattr(components, "SIZES", (300, 600))
+    components.measure_memory()
+    head, *rows = capsys.readouterr().out.splitlines()[2:]
+    assert "300 rows" in head and "600 rows" in head
+    assert len(rows) == 5 and all(row.count("1,000 (1,000-1,000)") == 2 for row in rows)
+
+
+def test_the_memory_is_full_and_knows_its_images():
+    operations = components.memory_operations(1000)
+    rows, valid = operations["bank: draw and read negatives"]()
+    assert rows.shape[-1] == components.DIM and valid.any()
+
+
+def test_scattered_ids_differ():
+    assert len(components.scattered_ids(torch.arange(1000)).unique()) == 1000
