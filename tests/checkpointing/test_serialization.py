@@ -1,0 +1,82 @@
+"""Python objects as tensors and plain values, and back."""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from avalanche.training import plugins as av
+from avalanche.training.storage_policy import ReservoirSamplingBuffer
+from crashes.small_run import few_digits
+from helpers.resuming import make
+
+from avalanche_ssl.checkpointing import Checkpointer
+from avalanche_ssl.checkpointing.serialization import StreamIndex, deserialize, serialize
+from avalanche_ssl.errors import UsageError
+
+
+@pytest.fixture
+def stream() -> StreamIndex:
+    return StreamIndex([e.dataset for e in few_digits().train_stream])
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count, self.rule = 0, len
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 3, 2.5, "text", [1, (2, "a")], {"a": {1: None}}, {1, 2}, torch.device("cpu")],
+    ids=lambda value: type(value).__name__,
+)
+def test_plain_values_come_back(value: Any, stream: StreamIndex) -> None:
+    back = deserialize(serialize(value, stream, "value"), stream, None, "value")
+    assert back == value and type(back) is type(value)
+
+
+def test_arrays_and_tensors_come_back(stream: StreamIndex) -> None:
+    array, tensor = np.arange(6).reshape(2, 3), torch.arange(9.0)[2:4]
+    packed = serialize({"array": array, "tensor": tensor, "number": np.float32(1.5)}, stream, "value")
+    assert packed["tensor"].untyped_storage().nbytes() == 8, "not the storage that it is a part of"
+    back = deserialize(packed, stream, None, "value")
+    assert np.array_equal(back["array"], array) and torch.equal(back["tensor"], tensor) and back["number"] == 1.5
+
+
+def test_objects_are_restored_into_those_that_stand_there(stream: StreamIndex) -> None:
+    counter = Counter()
+    counter.count = 5
+    packed = serialize({"a": counter}, stream, "value")
+    current = Counter()
+    back = deserialize(packed, stream, {"a": current}, "value")
+    assert back["a"] is current and current.count == 5 and current.rule is len
+    made = deserialize(packed, stream, defaultdict(Counter), "value")
+    assert isinstance(made, defaultdict) and made["a"].count == 5
+    with pytest.raises(UsageError, match=r"value\['a'\] is a NoneType, and the checkpoint holds a Counter for it"):
+        deserialize(packed, stream, None, "value")
+
+
+def test_a_buffer_of_images_comes_back(stream: StreamIndex) -> None:
+    buffer = ReservoirSamplingBuffer(5)
+    dataset = few_digits().train_stream[1].dataset
+    buffer._buffer = dataset.subset([3, 1, 7])
+    packed = serialize(buffer, stream, "buffer")
+    assert packed["fields"]["_buffer"]["positions"].tolist() == [72 + 3, 72 + 1, 72 + 7]
+    back = deserialize(packed, stream, None, "buffer")
+    assert type(back) is ReservoirSamplingBuffer and back.max_size == 5
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(back._buffer, buffer._buffer, strict=True))
+
+
+def test_what_cannot_be_saved_is_named(stream: StreamIndex) -> None:
+    with pytest.raises(UsageError, match=r"plugin\.a\[1\] is a generator, which cannot be saved in a checkpoint"):
+        serialize([0, (i for i in range(3))], stream, "plugin.a")
+
+
+def test_a_memory_of_other_images_is_refused() -> None:
+    benchmark = few_digits()
+    strategy = make(benchmark, [av.ReplayPlugin(mem_size=10)])
+    short = Checkpointer("checkpoint", strategy, list(benchmark.train_stream)[1:])
+    strategy.train(benchmark.train_stream[0], eval_streams=[])
+    with pytest.raises(UsageError, match="holds some that are not in the stream"):
+        short.save()
