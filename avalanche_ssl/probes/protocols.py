@@ -218,8 +218,3 @@ def _amount(name: str, text: str) -> float | int:
             f"probe '{name}': give NAME@10% or NAME@5, a share of the labels or their number per class"
         ) from None
     return amount
-
-
-def _caveat(probe: ProbeProtocol) -> dict[str, str]:
-    """The field of an event, where there is something odd."""
-    return {"caveat": probe.caveat} if probe.caveat else {}

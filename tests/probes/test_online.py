@@ -35,6 +35,7 @@ def statistics(model):
     return {k: v.clone() for k, v in model.encoder.state_dict().items() if "running" in k}
 
 
+@pytest.mark.slow
 def test_the_leaky_statistics_are_those_of_labeled_batches_that_really_pass_and_the_models_own_stay(digits):
     """Against a run whose encoder does forward the same batches in training mode."""
     plugin = ProbePlugin(digits, probes=["cassle-online-leak"])
@@ -100,17 +101,16 @@ def test_it_learns_all_classes_whatever_the_encoder_is_trained_on(leak):
 
 
 def test_its_rows_are_next_to_those_of_other_probes(digits):
-    notes = []
-    plugin = ProbePlugin(
-        digits, probes=["cassle-online", "cassle-online-leak", "ridge"], log=lambda event, **f: notes.append(f)
-    )
+    events = []
+    plugin = ProbePlugin(digits, probes=["cassle-online", "cassle-online-leak", "ridge"], log=events.append)
     strategy_with(plugin).train(digits.train_stream[0], eval_streams=[])
     assert set(plugin.rows[1]) == {"all", "cassle-online-leak/all", "ridge/all", "ridge/seen", "ridge/task"}
     assert not (plugin.matrix("all", "cassle-online")[0] == plugin.matrix("all", "cassle-online-leak")[0]).all()
-    caveat = {e["probe"]: e.get("caveat") for e in notes}
+    caveat = {event.probe: event.caveat for event in events}
     assert caveat == {name: PROTOCOLS[name].caveat or None for name in ("cassle-online", "cassle-online-leak", "ridge")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cassle-online", "cassle-online-leak@50%"])
 def test_it_continues_from_a_checkpoint_as_if_nothing_had_happened(digits, name):
     plugin = ProbePlugin(digits, probes=["ridge", name], scopes=["all"])
