@@ -5,7 +5,7 @@ python benchmarks/run.py --strategy cmc
 Measured on split-digits, mean of three seeds: `all` accuracy from 56.7 % untrained to 73.1 ± 2.4 %.
 
 Negatives come from the batch: a bank's rows are as old as the last epoch, and a short stream has few epochs
-(`cmc-bank` is the paper's variant, with 45 of them). No colour jitter and no gray views, as in the paper: the colour
+(`cmc_bank` is the paper's variant, with 45 of them). No colour jitter and no gray views, as in the paper: the colour
 split is the augmentation. Adam, where the paper has SGD for 240 epochs, because an experience here has some 300 steps.
 """
 

@@ -40,7 +40,7 @@ def scope_spans(scope: str, experiences: int, experiences_trained: int) -> list[
 
 
 Probes = dict[str, list[nn.Module | None]]
-"""By scope, the fitted classifier of each tested experience; None where the scope has none."""
+"""The fitted classifier of each tested experience, by scope; None where the scope has none."""
 
 
 def fit_probes(
@@ -79,7 +79,7 @@ def fit_probes(
 
 
 def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[str, NDArray[np.float64]]:
-    """By scope, the accuracies (T,) on each experience's test features; NaN where undefined.
+    """The accuracies (T,) on each experience's test features, by scope; NaN where undefined.
 
     Row t of the accuracy matrix, for probes of an encoder that was trained on t experiences.
     """
