@@ -1,0 +1,51 @@
+"""Features of datasets, each image encoded once."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers.probing import corner, moco
+
+from avalanche_ssl import streams
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation import FeatureExtractor
+
+
+@pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
+def test_images_that_experiences_share_are_encoded_once(core50_root: Path) -> None:
+    """All eight experiences of NI are tested on the same images."""
+    benchmark = streams.core50_stream("ni", core50_root, size=16)
+    datasets = [e.dataset for e in benchmark.test_stream]
+    strategy, encoded = corner(part=slice(0, 8)), []
+    extract_features = strategy.model.extract_features
+    strategy.model.extract_features = lambda x: encoded.append(len(x)) or extract_features(x)
+    shared = FeatureExtractor([datasets], batch_size=512)(strategy, datasets)
+    assert sum(encoded) == 300
+    each = FeatureExtractor([], batch_size=512)(strategy, datasets)
+    assert sum(encoded) == 300 + 8 * 300
+    assert all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(shared, each, strict=True))
+
+
+def test_crops_are_those_of_the_generator(few: Any) -> None:
+    datasets, strategy = [e.dataset for e in few.test_stream], moco()
+    extractor = FeatureExtractor([datasets], batch_size=4)
+    plain, first, again, other = (
+        extractor(strategy, datasets, None if seed is None else torch.Generator().manual_seed(seed))
+        for seed in (None, 0, 0, 1)
+    )
+    assert [len(y) for _, y in first] == [5, 9]
+    assert all(torch.equal(y, z) for (_, y), (_, z) in zip(plain, first, strict=True))
+    assert torch.equal(first[0][0], again[0][0])
+    assert not torch.equal(first[0][0], other[0][0]) and not torch.equal(first[0][0], plain[0][0])
+
+
+def test_a_model_without_features_needs_a_function(few: Any) -> None:
+    model = torch.nn.Linear(1, 1)
+    strategy = SimpleNamespace(model=model, device=torch.device("cpu"), use_dataset_transforms=False)
+    with pytest.raises(UsageError, match=r"Linear has no method extract_features\(x\): give ProbePlugin\(\.\.\., ext"):
+        FeatureExtractor([], 4).model(strategy)
+    datasets = [e.dataset for e in few.test_stream]
+    found = FeatureExtractor([], 4, lambda model, x: x.float().mean((2, 3)))(strategy, datasets)
+    assert [x.shape for x, _ in found] == [(5, 3), (9, 3)]

@@ -1,0 +1,95 @@
+"""The accuracy matrix, the curve and task results, kept through a checkpoint."""
+
+import math
+
+import numpy as np
+
+from avalanche_ssl.evaluation import History, TaskResult, accuracy_curve
+from avalanche_ssl.logging import CurveEvent
+
+
+def accuracies(*values: float) -> dict[str, dict[str, np.ndarray]]:
+    """The same values of two probes, in one and in two scopes."""
+    row = np.array(values)
+    return {"ridge": {"all": row, "task": row / 2}, "knn-20": {"all": row / 4}}
+
+
+def filled() -> History:
+    """A history of three experiences, the second of which was not measured."""
+    history = History(3, "ridge")
+    for values in ((0.1, 0.2, 0.3), (0.4, math.nan, 0.6)):
+        history.add_row(accuracies(*values))
+    history.add_unmeasured_row()
+    history.add_row(accuracies(0.7, 0.8, 0.9))
+    return history
+
+
+def point(images_seen: int, accuracy: float, probe: str = "ridge", scope: str = "all") -> CurveEvent:
+    return CurveEvent(
+        images_seen=images_seen,
+        images_trained=2 * images_seen,
+        seconds=0.5,
+        experiences_trained=1,
+        probe=probe,
+        scope=scope,
+        accuracy=accuracy,
+    )
+
+
+def test_nothing_yet() -> None:
+    history = History(3, "ridge")
+    assert (history.trained, history.measured, history.rows, history.curve) == (0, False, [], [])
+    assert math.isnan(history.consolidation)
+    assert np.isnan(history.matrix("all")).all() and history.matrix("all").shape == (3, 3)
+
+
+def test_the_matrix_begins_after_the_untrained_encoder() -> None:
+    history = filled()
+    assert (history.trained, history.measured) == (3, True)
+    nan = math.nan
+    np.testing.assert_array_equal(history.matrix("all"), [[0.4, nan, 0.6], [nan, nan, nan], [0.7, 0.8, 0.9]])
+    np.testing.assert_array_equal(history.matrix("all", "ridge"), history.matrix("all"))
+    np.testing.assert_array_equal(history.matrix("all", "knn-20"), history.matrix("all") / 4)
+    np.testing.assert_array_equal(history.untrained("task"), np.array([0.1, 0.2, 0.3]) / 2)
+    assert history.rows[0].keys() == {"all", "task", "knn-20/all"}
+
+
+def test_rows_beyond_the_stream_are_not_in_the_matrix() -> None:
+    history = filled()
+    history.add_row(accuracies(0.0, 0.0, 0.0))
+    assert history.trained == 4
+    np.testing.assert_array_equal(history.matrix("all"), filled().matrix("all"))
+
+
+def test_an_unmeasured_row_counts_but_is_not_measured() -> None:
+    history = filled()
+    history.add_unmeasured_row()
+    assert (history.trained, history.measured) == (4, False)
+
+
+def test_everything_is_restored() -> None:
+    history, result = filled(), TaskResult("object", 0.5, 0.25, {"session": {"s3": 0.5}})
+    history.curve.append(point(20, 0.5))
+    history.task_results.append((3, [result]))
+    history.full_test_accuracies, history.full_test_results = {"ridge": 0.75}, [result]
+    history.consolidation = 0.4
+    copy = History(3, "ridge")
+    copy.load_state_dict(history.state_dict())
+    assert (copy.trained, copy.measured, copy.consolidation) == (3, True, 0.4)
+    assert [row.keys() for row in copy.rows] == [row.keys() for row in history.rows]
+    for scope, probe in (("all", "ridge"), ("task", "ridge"), ("all", "knn-20")):
+        np.testing.assert_array_equal(copy.matrix(scope, probe), history.matrix(scope, probe))
+    assert (copy.curve, copy.task_results) == (history.curve, history.task_results)
+    assert copy.full_test_accuracies == history.full_test_accuracies
+    assert copy.full_test_results == history.full_test_results
+
+
+def test_an_empty_history_is_restored() -> None:
+    copy = History(3, "ridge")
+    copy.load_state_dict(History(3, "ridge").state_dict())
+    assert (copy.trained, copy.rows) == (0, [])
+
+
+def test_the_curve_of_a_probe_and_scope() -> None:
+    points = [point(20, 0.5), point(0, 0.1), point(20, 0.6), point(20, 0.9, "knn-20"), point(20, 0.9, scope="task")]
+    assert accuracy_curve(points, "ridge", "all") == [(0, 0.1), (20, 0.6)], "the later one at the same number of images"

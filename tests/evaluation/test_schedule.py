@@ -1,0 +1,22 @@
+"""Numbers of images seen at which to probe."""
+
+import pytest
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation import ProbeSchedule
+
+
+def test_a_schedule_is_parsed_and_passed() -> None:
+    assert ProbeSchedule.parse("10") == ProbeSchedule(every=10)
+    assert ProbeSchedule.parse("5,7") == ProbeSchedule(at=(5, 7))
+    assert ProbeSchedule.parse("") == ProbeSchedule()
+    passed = [now for now in range(4, 41, 4) if ProbeSchedule(every=10).passed(now - 4, now)]
+    assert passed == [12, 20, 32, 40]
+    assert [now for now in range(4, 41, 4) if ProbeSchedule(at=(1, 8, 9)).passed(now - 4, now)] == [4, 8, 12]
+    assert not ProbeSchedule().passed(0, 10**9)
+
+
+@pytest.mark.parametrize("wrong", ["x", "0", "5,", "-3", "1.5"])
+def test_what_is_no_schedule_is_refused(wrong: str) -> None:
+    with pytest.raises(UsageError, match="is no probe schedule: give"):
+        ProbeSchedule.parse(wrong)
