@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.encoders import tiny
-from helpers.fake_core50 import write_images
+from helpers.fake_core50 import write_frames
 from torch import Tensor, nn
 
 from avalanche_ssl import ProbePlugin, Recipe, streams
@@ -68,7 +68,9 @@ def test_an_answer_by_hand() -> None:
 
 def test_an_answer_about_a_fold_comes_from_the_others() -> None:
     fold = codes([0, 1, 0], [1])
-    question = ProbingTask("kind", codes([0, 1, 2], [3]), codes([0, 1, 2], [3]), on_training_images=True, folds=(fold, fold))
+    question = ProbingTask(
+        "kind", codes([0, 1, 2], [3]), codes([0, 1, 2], [3]), on_training_images=True, folds=(fold, fold)
+    )
     asked: list[Any] = []
 
     def fit(data: Any, n_classes: int) -> nn.Module:
@@ -126,7 +128,7 @@ def test_table() -> None:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("core50")
-    write_images(folder, frames=2, side=16)
+    write_frames(folder, frames=2, side=16)
     return folder
 
 
@@ -209,7 +211,9 @@ def test_a_probe_on_every_20th_frame_has_no_others_represented(root: Path) -> No
     benchmark = streams.core50_stream("nic", root, size=16)
     whole, thin = (ProbePlugin(benchmark, probes=p) for p in (["core50", "ridge"], ["core50"]))
     assert [len(d) for d in thin.train_labels] == [-(-len(d) // 20) for d in whole.train]
-    assert [q.train_labels[0].tolist() for q in thin.probing_tasks] == [q.train_labels[0][::20].tolist() for q in whole.probing_tasks]
+    assert [q.train_labels[0].tolist() for q in thin.probing_tasks] == [
+        q.train_labels[0][::20].tolist() for q in whole.probing_tasks
+    ]
     strategy = Recipe(Look, encoder="smallconv").build(plugins=[])
     strategy.model.part = (slice(5, 6), slice(5, 6))
     for plugin in (whole, thin):

@@ -31,16 +31,16 @@ def frame(session: int, thing: int, number: int) -> str:
     return f"s{session}/o{thing}/C_{session:02d}_{thing:02d}_{number:03d}.png"
 
 
-def write_images(root: Path, frames: int = 2, side: int = 16, of: str = "core50_128x128") -> Path:
+def write_frames(root: Path, frames: int = 2, side: int = 16, of: str = "core50_128x128") -> Path:
     """`frames` pictures of each of 50 objects in each of 11 sessions: background of the session, blob of the object."""
     rng = np.random.default_rng(0)
-    backgrounds, colours = rng.integers(0, 256, (12, 3)), rng.integers(0, 256, (51, 3))
+    backgrounds, colors = rng.integers(0, 256, (12, 3)), rng.integers(0, 256, (51, 3))
     for session in range(1, 12):
         for thing in range(1, 51):
             for number in range(frames):
                 image = np.clip(backgrounds[session] + rng.integers(-20, 20, (side, side, 3)), 0, 255)
                 low = side // 4
-                image[low : 3 * low, low : low + 2 + thing % (2 * low)] = colours[thing]
+                image[low : 3 * low, low : low + 2 + thing % (2 * low)] = colors[thing]
                 path = root / of / frame(session, thing, number)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(image.astype(np.uint8)).save(path, compress_level=0)
@@ -148,5 +148,5 @@ if __name__ == "__main__":
     parser.add_argument("--frames", type=int, default=2, help="of each object in each session")
     parser.add_argument("--side", type=int, default=128, help="pixels")
     given = parser.parse_args()
-    write_images(given.folder, given.frames, given.side)
+    write_frames(given.folder, given.frames, given.side)
     write_lists(given.folder, given.frames, runs=10)
