@@ -5,10 +5,8 @@ import math
 import numpy as np
 import pytest
 from helpers.consolidation import consolidation
-from helpers.lcg import lcg, unit_rows
-from torch.nn import functional as F
 
-from avalanche_ssl.evaluation import metrics, representation
+from avalanche_ssl.evaluation import metrics
 
 NAN = float("nan")
 R = [[0.8, 0.5, 0.3], [0.6, 0.9, 0.4], [0.7, 0.6, 0.5]]
@@ -89,41 +87,3 @@ def test_consolidation_of_points_worked_out_by_hand():
     assert consolidation([east, north], [[[5, 1], [1, 3]], [[0, 1]]], k=1) == pytest.approx((0.5 + 1) / 2)
     # of all five the three in the east outvote the two in the north where similarities count alike
     assert consolidation([east, north], [[[1, 1]], [[1, 1.1]]], k=100, temperature=1e6) == 0.5
-
-
-def test_golden_values_of_representation_health():
-    x = unit_rows(111, 256, 16)
-    y = F.normalize(x + 0.1 * lcg(112, 256, 16), dim=1)
-    assert representation.alignment(x, y) == pytest.approx(0.04832193367312, abs=1e-9)
-    assert representation.uniformity(x) == pytest.approx(-3.515750927496, abs=1e-9)
-    assert representation.uniformity(x, chunk=100) == pytest.approx(-3.515750927496, abs=1e-9)
-    assert representation.rankme(x) == pytest.approx(15.88675114813, abs=1e-9)
-    assert representation.feature_std(x) == pytest.approx(0.2500795898454, abs=1e-9)
-
-
-def test_health_metrics_tell_a_collapse():
-    collapsed = np.ones((64, 8)) + 1e-6 * np.random.default_rng(0).normal(size=(64, 8))
-    assert representation.rankme(collapsed) == pytest.approx(1, abs=0.01)
-    assert representation.rankme(np.zeros((64, 8))) == 1
-    assert representation.feature_std(collapsed) == pytest.approx(0, abs=1e-5)
-    assert representation.uniformity(collapsed) == pytest.approx(0, abs=1e-9)
-
-
-def test_linear_cka_against_its_definition_and_invariances():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(50, 6)), rng.normal(size=(50, 4))
-    centre = np.eye(50) - 1 / 50
-    k, m = centre @ x @ x.T @ centre, centre @ y @ y.T @ centre  # HSIC form, Kornblith et al. eq. 3 and 4
-    assert representation.linear_cka(x, y) == pytest.approx((k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum()))
-    rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    assert representation.linear_cka(x, 3 * x @ rotation + 7) == pytest.approx(1)
-    assert math.isnan(representation.linear_cka(x, np.ones((50, 2))))
-
-
-def test_features_of_a_wrong_shape_are_refused():
-    with pytest.raises(ValueError, match="rows"):
-        representation.rankme(np.zeros(3))
-    with pytest.raises(ValueError, match="at least 2 rows"):
-        representation.uniformity(np.ones((1, 3)))
-    with pytest.raises(ValueError, match="same images"):
-        representation.linear_cka(np.ones((3, 2)), np.ones((4, 2)))
