@@ -148,7 +148,7 @@ class SelfSupervised(ResumableTemplate):
             return super().train(experiences, eval_streams, **kwargs)
         except (MemoryError, RuntimeError) as error:
             if isinstance(self.dataloader, RawDataLoader):
-                self.dataloader.dismiss()
+                self.dataloader.shut_down_workers()
             message = explain(error, self.train_mb_size)
             if message is None:
                 raise
