@@ -30,8 +30,9 @@ def compare(a: Any, b: Any, name: str = "") -> list[str]:
         return [d for k in sorted(a.keys() | b.keys(), key=str) for d in compare(a.get(k), b.get(k), f"{name}.{k}")]
     if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
         return [d for i, (x, y) in enumerate(zip(a, b, strict=True)) for d in compare(x, y, f"{name}[{i}]")]
-    timed = name.rpartition(".")[2] in (*TIMES, "running", "_here_seconds") or ".counts[" in name
-    return [] if timed or equal(a, b) else [name]
+    is_time = name.rpartition(".")[2] in (*TIMES, "running", "_here_seconds")
+    is_time |= ".counts[" in name and isinstance(a, float)
+    return [] if is_time or equal(a, b) else [name]
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
