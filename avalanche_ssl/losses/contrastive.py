@@ -1,7 +1,7 @@
 """Contrastive losses as functions of tensors: rows are unit vectors unless stated otherwise, values are in nats.
 
-`contrast` scores each query against its key and the negatives; `info_nce`, `nce` and `softmax_nce` are losses of such
-scores, so every method with negatives (MoCo, CMC, PIRL) combines `contrast` with one of them.
+`similarity_scores` scores each query against its key and the negatives; `info_nce`, `nce` and `softmax_nce` are losses
+of such scores, so every method with negatives (MoCo, CMC, PIRL) combines it with one of them.
 """
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None = None) -> Tensor:
+def similarity_scores(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None = None) -> Tensor:
     """Similarities of each query to its key (column 0) and to the negatives.
 
     Args:
@@ -30,17 +30,17 @@ def contrast(query: Tensor, key: Tensor, negatives: Tensor, valid: Tensor | None
     return torch.cat([positive, negative], dim=1)
 
 
-def contrast_in_batch(query: Tensor, key: Tensor) -> Tensor:
-    """`contrast` with the keys of the other images as negatives: (B, D) and (B, D) to (B, 1 + B), N = B."""
+def similarity_scores_in_batch(query: Tensor, key: Tensor) -> Tensor:
+    """`similarity_scores` with the keys of the other images as negatives: (B, D) and (B, D) to (B, 1 + B), N = B."""
     others = ~torch.eye(len(key), dtype=torch.bool, device=key.device)
-    return contrast(query, key, key, others)
+    return similarity_scores(query, key, key, others)
 
 
 def info_nce(scores: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of finding the key (column 0) among the negatives: CPC (arXiv:1807.03748) eq. 4, MoCo eq. 1.
 
     Args:
-        scores: (B, 1 + K) similarities from `contrast`.
+        scores: (B, 1 + K) similarities from `similarity_scores`.
         temperature: scores are divided by it.
 
     Returns:
@@ -57,7 +57,7 @@ def nce(scores: Tensor, temperature: float, log_z: Tensor) -> Tensor:
     number n cancels, so a growing memory changes nothing.
 
     Args:
-        scores: (B, 1 + K) similarities from `contrast`; -inf is excluded.
+        scores: (B, 1 + K) similarities from `similarity_scores`; -inf is excluded.
         temperature: scores are divided by it.
         log_z: 0-d, log of the mean of exp(s/T), see `log_mean_exp`; a constant, not learned.
 
@@ -75,7 +75,7 @@ def softmax_nce(scores: Tensor, temperature: float) -> Tensor:
     h(i) = e_i / (e_i + the sum of e over the negatives), e = exp(s/T), so no normalizer has to be known.
 
     Args:
-        scores: (B, 1 + K) similarities from `contrast`; -inf is excluded.
+        scores: (B, 1 + K) similarities from `similarity_scores`; -inf is excluded.
         temperature: scores are divided by it.
 
     Returns:

@@ -90,7 +90,7 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def write(self, ids: Tensor, rows: Tensor) -> None:
-        """Move the rows of the images `ids` (B,) towards `rows` (B, ...); a repeated image counts once, by its first row."""
+        """Move the rows of the images `ids` (B,) towards `rows` (B, ...); the first row of a repeated image counts."""
         size = len(self.ids)
         ids, rows = ids[-size:], l2_normalize(rows.detach()[-size:])
         first, _ = _group(ids)

@@ -56,7 +56,7 @@ def nearest_centroid(rows: Tensor, centroids: Tensor) -> Tensor:
 
 
 def perplexity(sizes: Tensor) -> Tensor:
-    """Effective number of clusters, exp(entropy) of their sizes (..., K): 1 if one holds all, K if they are balanced."""
+    """Effective number of clusters, exp(entropy) of their sizes (..., K): 1 if one holds all, K if balanced."""
     shares = sizes.float() / sizes.sum(-1, keepdim=True)
     entropy: Tensor = torch.special.entr(shares).sum(-1)
     return entropy.exp()
@@ -118,7 +118,7 @@ class Clusters(nn.Module):
 
     @torch.no_grad()
     def fit(self, rows: Tensor, iterations: int, generator: Generator | None = None) -> None:
-        """Cluster unit embeddings (N, V, D), starting from random rows the first time and from the last centroids later."""
+        """Cluster unit embeddings (N, V, D), starting from random rows at first and from the last centroids later."""
         heads, count, _ = self.centroids.shape
         used = min(count, max(2, len(rows) // MIN_CLUSTER_SIZE))
         self.active.fill_(used)

@@ -8,6 +8,7 @@ from avalanche_ssl.methods.cpc import CPC
 from avalanche_ssl.methods.deepcluster import DeepCluster
 from avalanche_ssl.methods.moco import MoCo
 from avalanche_ssl.methods.moco_v3 import MoCoV3
+from avalanche_ssl.methods.momentum import MomentumMethod
 from avalanche_ssl.methods.pirl import PIRL
 from avalanche_ssl.methods.simclr import SimCLR
 from avalanche_ssl.methods.simsiam import SimSiam
@@ -17,17 +18,18 @@ from avalanche_ssl.methods.vicreg import VICReg
 
 __all__ = [
     "BYOL",
-    "BarlowTwins",
     "CMC",
     "CPC",
+    "PIRL",
+    "BarlowTwins",
     "ClusterAssignment",
     "ContrastiveScores",
     "DeepCluster",
     "Method",
     "MoCo",
     "MoCoV3",
+    "MomentumMethod",
     "Outputs",
-    "PIRL",
     "SimCLR",
     "SimSiam",
     "Supervised",

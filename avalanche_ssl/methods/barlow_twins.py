@@ -1,26 +1,26 @@
-"""Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): two views' dimensions correlate one to one."""
+"""Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): the dimensions of two views correlate one to one."""
 
 from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses.noncontrastive import barlow_loss
+from avalanche_ssl.losses import barlow_loss
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.transforms import RandomView
 
 
 class BarlowTwins(Method):
     """Redundancy reduction: the cross-correlation of two views' embeddings becomes the identity.
 
-    Remembers nothing beside its weights.
+    Remembers nothing besides its weights.
 
     Args:
         encoder: builds the encoder.
-        output_dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 for some hundred features.
-        layers: of the projection head.
-        weight: lambda, of the entries beside the diagonal.
-        augment: how views are made.
+        output_dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 suits some hundred
+            features.
+        layers: layers of the projection head.
+        weight: lambda, of the off-diagonal entries.
+        augment: random view.
     """
 
     positive_pair = ("first", "second")
@@ -45,7 +45,7 @@ class BarlowTwins(Method):
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Embeddings (B, output_dim) of both views, each from its own forward."""
+        """Embeddings (B, output_dim) of both views, each from its own forward pass."""
         return {name: self.projection_head(self.encoder(views[name])) for name in ("first", "second")}
 
     def loss(self, outputs: Outputs) -> Tensor:

@@ -1,4 +1,4 @@
-"""CMC (Tian et al. 2020, arXiv:1906.05849): colour channels of an image, each with its own encoder, agree."""
+"""CMC (Tian et al. 2020, arXiv:1906.05849): color channels of an image, each with its own encoder, agree."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,42 +10,38 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
-from avalanche_ssl.losses.contrastive import contrast, contrast_in_batch, info_nce, nce, pair_info_nce
-from avalanche_ssl.memory.bank import MemoryBank, content_hash
-from avalanche_ssl.memory.nce_normalizer import NCENormalizer
+from avalanche_ssl.losses import info_nce, nce, pair_info_nce, similarity_scores, similarity_scores_in_batch
+from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
-from avalanche_ssl.transforms.color import lab_views, sobel, to_float
+from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.transforms import RandomView, lab_views, sobel, to_float
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
-"""Views of an image with their channels: Lab's lightness, its two colours, gradients of lightness."""
+"""Number of channels of each view: lightness of Lab, its two colors, gradients of lightness."""
 
 
 class CMC(Method):
-    """Contrastive multiview coding of Lab colour: lightness against colour, and optionally edges.
+    """Contrastive multiview coding of Lab color: lightness against color, and optionally edges.
 
-    Every pair of views is contrasted in both directions. With the memory bank, the anchor of one view looks
-    for the bank row of the *other* view of its image among rows of other images, as the official code does;
-    the bank is written after the step. With ``negatives="batch"`` the pair is contrasted inside the batch and
-    nothing is kept.
+    Every pair of views is contrasted in both directions. With the memory bank, the anchor of one view is compared with
+    the bank row of the *other* view of its image and with rows of other images, as in the official code; the bank is
+    written after the step. With ``negatives="batch"`` the pair is contrasted within the batch and nothing is stored.
 
     Args:
-        encoder: builds an encoder; called once a view, with its share of the width.
+        encoder: builds an encoder; called once per view, with its share of the width.
         views: names from `CHANNELS`, at least two; the first is the core view.
         graph: "core" contrasts the first view with each other one, "full" all pairs (paper sec. 3.4).
         negatives: "bank" or "batch".
         objective: "info_nce" (softmax) or "nce" (binary, paper sec. 3.3), with the bank only.
         output_dim: length of an embedding.
         hidden_dim: width of a head's hidden layer, 0 for the paper's linear head.
-        head_norm: batch norm at the end of the heads, where the paper has none; a hidden layer always has it. Without,
-            the embeddings of a young network lean one way, as in `MoCo`.
+        head_norm: batch norm at the end of the heads, where the paper has none; a hidden layer always has it. Without
+            it the embeddings of a barely trained network point in similar directions, as in `MoCo`.
         temperature: similarities are divided by it.
-        capacity: images the bank holds; the oldest leave first.
-        count: K, negatives drawn a step from the bank, shared by the batch.
-        bank_momentum: weight of a row's past.
-        augment: how the image is cropped and flipped before it is split into views.
+        capacity: images in the bank; the oldest are replaced first.
+        count: K, negatives drawn from the bank per step, shared by the batch.
+        bank_momentum: weight of the old row in an update.
+        augment: random view of the image before it is split into channels.
     """
 
     encoder: nn.ModuleDict
@@ -97,7 +93,7 @@ class CMC(Method):
         return torch.cat([self.encoder[v](views[v]) for v in self.names], dim=1)
 
     def views(self, x: Tensor) -> Views:
-        """The colour channels of one random view, and the identity of each image if there is a bank."""
+        """The color channels of one random view, and the ids of the images if there is a bank."""
         views = self._split(self.augment.rgb(x, self.generator))
         return views | {"ids": content_hash(x)} if self.bank else views
 
@@ -116,12 +112,12 @@ class CMC(Method):
         return torch.stack(losses).sum()
 
     def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
-        """Each pair of views in both directions, against the bank or in the batch; InfoNCE even where NCE is learnt."""
+        """Each pair of views in both directions, against the bank or in the batch, also where the loss is NCE."""
         scores = self._scores(outputs) if self.bank else self._scores_in_batch(outputs)
         return {f"{self.names[i]} to {self.names[j]}": ContrastiveScores(s, self.temperature) for i, j, s in scores}
 
     def update(self, outputs: Outputs) -> None:
-        """Write each view's embedding to its own rows of the bank."""
+        """Write the embeddings of each view to their rows of the bank."""
         if not self.bank:
             return
         if self.nce_normalizer:
@@ -129,7 +125,7 @@ class CMC(Method):
         self.bank.write(outputs["ids"], torch.stack([outputs[v] for v in self.names], dim=1))
 
     def _scores(self, outputs: Outputs) -> Iterator[tuple[int, int, Tensor]]:
-        """Anchors of view i against the bank's rows of view j, in both directions of each pair."""
+        """Scores of anchors of view i against the bank's rows of view j, in both directions of each pair."""
         assert self.bank
         z = torch.stack([outputs[v] for v in self.names], dim=1)  # (B, V, D)
         keys = self.bank.read(outputs["ids"], z)
@@ -137,12 +133,12 @@ class CMC(Method):
         rows = self.bank.rows[slots]  # (K, V, D)
         for pair in self.pairs:
             for i, j in (pair, pair[::-1]):
-                yield i, j, contrast(z[:, i], keys[:, j], rows[:, j], valid)
+                yield i, j, similarity_scores(z[:, i], keys[:, j], rows[:, j], valid)
 
     def _scores_in_batch(self, outputs: Outputs) -> Iterator[tuple[int, int, Tensor]]:
         for pair in self.pairs:
             for i, j in (pair, pair[::-1]):
-                yield i, j, contrast_in_batch(outputs[self.names[i]], outputs[self.names[j]])
+                yield i, j, similarity_scores_in_batch(outputs[self.names[i]], outputs[self.names[j]])
 
     def _objective(self, scores: Tensor, number: int) -> Tensor:
         if self.nce_normalizer:

@@ -8,50 +8,44 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
-from avalanche_ssl.losses.clustering import cluster_prediction
-from avalanche_ssl.memory.bank import MemoryBank, content_hash
-from avalanche_ssl.memory.clusters import Clusters
+from avalanche_ssl.losses import cluster_prediction
+from avalanche_ssl.memory import Clusters, MemoryBank, content_hash
 from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.inference import eval_mode
-from avalanche_ssl.transforms.augmentation import RandomView
-from avalanche_ssl.transforms.color import grayscale, sobel, to_float
+from avalanche_ssl.models import EncoderFactory, eval_mode, mlp
+from avalanche_ssl.transforms import RandomView
 
 
 class DeepCluster(Method):
-    """Cluster the images, then learn to tell from a random view which cluster its image is in.
+    """Cluster the images, then predict the cluster of an image from a random view.
 
     Version 2 clusters the projections of two crops, several times, and compares a view with the centroids, which
-    are frozen prototypes. Version 1 clusters whitened features, learns a linear classifier of the clusters from one
-    view, draws it anew at each clustering, and lets all clusters count the same.
+    are frozen prototypes. Version 1 clusters whitened features, trains a linear classifier of the clusters on one
+    view, re-initializes it at each clustering, and gives all clusters the same weight.
 
     Remembers a bank of embeddings by image content, and the centroids. With ``clustering="epoch"`` the experience
     is clustered before each of its epochs: all its images are embedded, and k-means starts from the last centroids,
-    also across experiences. An image is in the cluster of its row of the bank, which is from the clustering or from
-    the image's last visit since (a replayed image was not in the clustering); one without a row is in the cluster
-    nearest to its views. With ``clustering="online"`` centroids follow every batch instead, large clusters are
-    handicapped, and neither a boundary nor a second epoch is needed: the one for streams of mini-batches. Of N images
-    at most N / 10 clusters are made.
+    also across experiences. The cluster of an image is that of its row in the bank, written by the clustering or by
+    the last step with the image (a replayed image is not part of the clustering); an image without a row is in the
+    cluster nearest to its views. With ``clustering="online"``, for streams of mini-batches, the centroids follow every
+    batch instead, large clusters are penalized, and neither boundaries nor repeated epochs are needed. N images form
+    at most N / 10 clusters.
 
     Args:
         encoder: builds the encoder.
         version: 1 or 2.
         clustering: "epoch" or "online".
         clusters: K of each clustering; 3,000 and 10,000 in the papers, for ImageNet.
-        heads: clusterings.
-        output_dim: length of what is clustered: a projection, or the features of version 1 if it has a hidden layer.
-        hidden_dim: width of the projection head; 0 for the encoder's own. In version 1 width of the first of two layers
-            between encoder and classifier, as AlexNet's have in the paper, whose convolutions are what is probed
-            there: without (0) the encoder's own features become those of the clusters.
-        temperature: of the softmax over centroids (version 2); online also the weight of the clusters' sizes.
-        iterations: of k-means.
-        capacity: images the bank holds; should be no fewer than an experience has.
-        filtered: the encoder sees the Sobel derivatives of the gray image, two channels, as in version 1's paper:
-            without, features of colour decide the clusters, which then teach nothing else.
-        redraw: version 1 draws its classifier anew at each clustering, as in the paper. The optimiser's memory of
-            it stays.
-        augment: how views are made.
+        heads: number of clusterings.
+        output_dim: length of a clustered row: a projection, or the output of version 1's hidden layers if it has any.
+        hidden_dim: width of the projection head; 0 for the number of features. In version 1, width of the first of two
+            layers between encoder and classifier, as in the paper's AlexNet, whose convolutions are probed; with 0,
+            the encoder's own features are clustered.
+        temperature: temperature of the softmax over centroids (version 2); online also the weight of cluster sizes.
+        iterations: iterations of k-means.
+        capacity: images in the bank; should be at least the size of an experience.
+        redraw: whether version 1 re-initializes its classifier at each clustering, as in the paper. The optimizer's
+            state is kept.
+        augment: random view.
     """
 
     online_defaults = {"clustering": "online"}
@@ -68,16 +62,14 @@ class DeepCluster(Method):
         temperature: float = 0.1,
         iterations: int = 10,
         capacity: int = 65536,
-        filtered: bool = False,
         redraw: bool = True,
         augment: RandomView = RandomView(),
     ) -> None:
         require_positive(temperature=temperature, iterations=iterations, output_dim=output_dim, heads=heads)
         require_range(2, clusters=clusters)
         require_range(0, hidden_dim=hidden_dim)
-        network = encoder(2) if filtered else encoder()
+        network = encoder()
         super().__init__(network, augment)
-        self.filtered = filtered
         self.positive_pair = ("first", "second") if version == 2 else None
         self.names = self.positive_pair or ("first",)
         self.online = clustering == "online"
@@ -98,17 +90,12 @@ class DeepCluster(Method):
             heads, clusters, len(self.names), output_dim, whiten=version == 1, balance=temperature * self.online
         )
 
-    def extract_features(self, x: Tensor) -> Tensor:
-        """Features (B, out_features) of the images, filtered as the views are."""
-        return super().extract_features(x) if not self.filtered else self.encoder(_edges(to_float(x)))
-
     def views(self, x: Tensor) -> Views:
-        """One random view (version 1) or two, and the identity of each image."""
-        view = self.augment if not self.filtered else lambda x, generator: _edges(self.augment.rgb(x, generator))
-        return {v: view(x, self.generator) for v in self.names} | {"ids": content_hash(x)}
+        """One random view (version 1) or two, and the ids of the images."""
+        return {v: self.augment(x, self.generator) for v in self.names} | {"ids": content_hash(x)}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit projections (B, output_dim) of the views, in version 1 the encoder's features; from one forward."""
+        """Unit projections (B, output_dim) of the views, or version 1's features, from one forward pass."""
         rows = self.projection_head(self.encoder(torch.cat([views[v] for v in self.names])))
         rows = rows if self.classifier else l2_normalize(rows)
         return dict(zip(self.names, rows.chunk(len(self.names)), strict=True)) | {"ids": views["ids"]}
@@ -121,12 +108,12 @@ class DeepCluster(Method):
         return torch.stack(losses).mean()
 
     def cluster_assignments(self, outputs: Outputs) -> ClusterAssignment:
-        """The cluster of each image in each clustering, by its row of the bank or else by its embedding."""
+        """The cluster of each image in each clustering, by its row in the bank or else by its embedding."""
         labels = self.clusters.assign(self.bank.read(outputs["ids"], self._rows(outputs)))
         return ClusterAssignment(labels, self.clusters.sizes.shape[1])
 
     def update(self, outputs: Outputs) -> None:
-        """Write the embeddings to the bank; online, move the centroids towards them."""
+        """Write the embeddings to the bank; online, also move the centroids towards them."""
         rows = self._rows(outputs)
         if self.online:
             self.clusters.partial_fit(rows, self.generator)
@@ -134,7 +121,7 @@ class DeepCluster(Method):
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Tensor]) -> None:
-        """Embed the images of the experience as they are, and cluster them."""
+        """Embed the images of the experience without augmentation, and cluster them."""
         if self.online:
             return
         ids, rows = [], []
@@ -142,11 +129,11 @@ class DeepCluster(Method):
             for x in batches:
                 z = self.projection_head(self.extract_features(x))
                 ids.append(content_hash(x))
-                rows.append(l2_normalize(z)[:, None].expand(-1, len(self.names), -1))  # the same for each crop
+                rows.append(l2_normalize(z)[:, None].expand(-1, len(self.names), -1))  # the same row for each crop
         if not rows:
             return
-        for some, row in zip(ids, rows, strict=True):
-            self.bank.write(some, row)
+        for batch, row in zip(ids, rows, strict=True):
+            self.bank.write(batch, row)
         self.clusters.fit(torch.cat(rows), self.iterations, self.generator)
         if self.redraw and self.classifier:
             weight = self.classifier.weight
@@ -166,8 +153,3 @@ class DeepCluster(Method):
         else:
             scores = torch.einsum("bd,hkd->bhk", z, centroids) / self.temperature
         return self.clusters.mask(scores)
-
-
-def _edges(x: Tensor) -> Tensor:
-    """Sobel derivatives (B, 2, H, W) of the gray image, scaled to a variance near 1 (theirs is some 0.01)."""
-    return 8 * sobel(grayscale(x)[:, :1])

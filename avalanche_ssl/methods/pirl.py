@@ -8,57 +8,53 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
-from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
-from avalanche_ssl.memory.bank import MemoryBank, content_hash
-from avalanche_ssl.memory.nce_normalizer import NCENormalizer
+from avalanche_ssl.losses import info_nce, nce, similarity_scores, softmax_nce
+from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.norms import frozen_buffers
-from avalanche_ssl.transforms.augmentation import RandomView
-from avalanche_ssl.transforms.color import normalize
-from avalanche_ssl.transforms.patches import jigsaw, random_turns
+from avalanche_ssl.models import EncoderFactory, frozen_buffers, mlp
+from avalanche_ssl.transforms import RandomView, jigsaw, normalize, random_turns
 
 ANCHORS = ("transformed", "image")
-"""What looks for the image's row in the bank: g(v_{I^t}) and f(v_I), eq. 5."""
+"""Outputs that are compared with the image's row in the bank: g(v_{I^t}) and f(v_I), eq. 5."""
 
 
 class PIRL(Method):
-    """Pretext-invariant representations: a memory bank of images is what their transformed versions must find.
+    """Pretext-invariant representations: transformed images find their untransformed versions in a memory bank.
 
-    Remembers a bank with a row an image, written with the embedding of the *untransformed* image only. Both the
-    transformed and the untransformed image look for that row among rows of other images:
-    ``weight * L(bank, transformed) + (1 - weight) * L(bank, image)`` (eq. 5). The first time an image is seen its
-    row is its present embedding, without gradient.
+    Remembers a bank with one row per image, written with the embedding of the *untransformed* image only. Both the
+    transformed and the untransformed image are compared with that row and with rows of other images:
+    ``weight * L(bank, transformed) + (1 - weight) * L(bank, image)`` (eq. 5). When an image is seen for the first
+    time, its row is its current embedding, without gradient.
 
-    Batch norm: the transformed images have a forward of their own, normalised by their own batch, and leave the
-    running statistics alone, which therefore are those of whole, upright images as `extract_features` reads them.
+    Batch norm: the transformed images have their own forward pass, normalized by their own batch, and leave the
+    running statistics alone, which thus remain those of full, upright images as `extract_features` reads them.
 
-    In a short stream negatives from the bank teach nothing: its rows are as old as an epoch, in which a young encoder
-    turns its space around, and to move away from where others were is no reason to spread. ``negatives="batch"``
-    takes the present embeddings of the batch's other images, which feel the push themselves; what is looked for stays
-    the image's row in the bank, which thus matters to images that come again: in later passes, or by replay.
+    In a short stream negatives from the bank do not help: its rows are as old as an epoch, during which a barely
+    trained encoder changes its embedding space, and moving away from where others were does not spread embeddings.
+    ``negatives="batch"`` takes the current embeddings of the other images in the batch, which receive a gradient too;
+    the positive remains the image's row in the bank, which thus matters to images that return, in later passes or by
+    replay.
 
     Args:
         encoder: builds the encoder.
         pretext: "jigsaw", "rotation", or "both": the puzzle of the rotated image.
         negatives: "bank" (paper), or "batch", see above.
-        objective: "info_nce" (softmax); "paper" (eq. 4 and 5 to the letter: softmax, and the sum over negatives of
-            log(1 - h)); or "nce" (binary, with a normaliser Z, as the authors' code).
+        objective: "info_nce" (softmax); "paper" (exactly eq. 4 and 5: softmax, and the sum over negatives of
+            log(1 - h)); or "nce" (binary, with a normalizer Z, as in the authors' code).
         weight: lambda, of the transformed image's term.
-        output_dim: length of an embedding, also of a patch's before the patches are joined.
+        output_dim: length of an embedding, also of a patch before the patches are joined.
         hidden_dim: width of a head's hidden layer, 0 for the paper's linear heads.
         head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a
-            fresh encoder are nearly all the same.
+            untrained encoder are nearly all the same.
         temperature: similarities are divided by it.
-        capacity: images the bank holds; the oldest leave first.
-        count: K, negatives drawn a step from the bank, shared by the batch; nothing with those of the batch.
-        bank_momentum: weight of a row's past.
-        cells: cells of the puzzle a side.
-        cell: pixels of a cell a side; the image is resized to ``cells * cell``.
-        patch: pixels of a patch a side, taken from a random place in its cell.
-        augment: how the untransformed view is made.
-        transform: how the image is cropped, mirrored and coloured for the pretext; each patch has colours of its own.
+        capacity: images in the bank; the oldest are replaced first.
+        count: K, negatives drawn from the bank per step, shared by the batch; unused with ``negatives="batch"``.
+        bank_momentum: weight of the old row in an update.
+        cells: cells of the puzzle per side.
+        cell: height and width of a cell in pixels; the image is resized to ``cells * cell``.
+        patch: height and width of a patch in pixels, taken from a random place in its cell.
+        augment: random view of the untransformed image.
+        transform: random view of the image for the pretext task; the colors of each patch are drawn separately.
     """
 
     positive_pair = ANCHORS
@@ -111,7 +107,7 @@ class PIRL(Method):
         self.nce_normalizer = NCENormalizer(len(ANCHORS), temperature) if objective == "nce" else None
 
     def views(self, x: Tensor) -> Views:
-        """A random view, another that is transformed, and the identity of each image.
+        """A random view, another one that is transformed, and the ids of the images.
 
         The transformed view is (B, C, H, W) for rotation, and (B, cells^2, C, patch, patch) for a puzzle.
         """
@@ -127,25 +123,25 @@ class PIRL(Method):
         return {"image": image, "transformed": transformed, "ids": views["ids"]}
 
     def loss(self, outputs: Outputs) -> Tensor:
-        """Eq. 5: the mix of both terms."""
+        """The weighted sum of both terms (eq. 5)."""
         transformed, image = (self._objective(s, i) for i, s in enumerate(self._scores(outputs)))
         return self.weight * transformed + (1 - self.weight) * image
 
     def contrastive_scores(self, outputs: Outputs) -> dict[str, ContrastiveScores]:
-        """Both anchors against the bank; "image" is about the image and its own past."""
+        """Both anchors against the bank; "image" compares the image with its own past."""
         scores = zip(ANCHORS, self._scores(outputs), strict=True)
         return {f"{name} to bank": ContrastiveScores(s, self.temperature) for name, s in scores}
 
     def update(self, outputs: Outputs) -> None:
-        """Write the untransformed image's embedding, and nothing of the transformed one."""
+        """Write the embedding of the untransformed image, and nothing of the transformed one."""
         if self.nce_normalizer:
             self.nce_normalizer.update(self._scores(outputs))
         self.bank.write(outputs["ids"], outputs["image"])
 
     def _puzzle(self, x: Tensor) -> Tensor:
-        """Crop to the canvas, cut, and colour each patch by itself."""
-        shape = replace(self.transform, jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
-        canvas = shape.rgb(x, self.generator, self.cells * self.cell)
+        """Crop to the canvas, cut, and augment the colors of each patch separately."""
+        geometry = replace(self.transform, jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
+        canvas = geometry.rgb(x, self.generator, self.cells * self.cell)
         if self.pretext == "both":
             canvas = random_turns(canvas, self.generator)
         patches = jigsaw(canvas, self.cells, self.patch, self.generator)
@@ -157,14 +153,14 @@ class PIRL(Method):
         return normalize(view, self.transform.mean, self.transform.std)
 
     def _scores(self, outputs: Outputs) -> list[Tensor]:
-        """Each of `ANCHORS` against the image's row (column 0) and other images: (B, 1 + K), or (B, 1 + B)."""
+        """Scores of each of `ANCHORS` with the image's row (column 0) and other images: (B, 1 + K) or (B, 1 + B)."""
         key = self.bank.read(outputs["ids"], outputs["image"])
         if self.in_batch:
             other = outputs["ids"][:, None] != outputs["ids"]
-            return [contrast(outputs[name], key, outputs["image"], other) for name in ANCHORS]
+            return [similarity_scores(outputs[name], key, outputs["image"], other) for name in ANCHORS]
         slots, valid = self.bank.sample_negatives(outputs["ids"], self.count, self.generator)
         rows = self.bank.rows[slots]  # (K, D)
-        return [contrast(outputs[name], key, rows, valid) for name in ANCHORS]
+        return [similarity_scores(outputs[name], key, rows, valid) for name in ANCHORS]
 
     def _objective(self, scores: Tensor, anchor: int) -> Tensor:
         if self.nce_normalizer:

@@ -1,26 +1,25 @@
-"""SimCLR (Chen et al. 2020, arXiv:2002.05709): two views of an image agree, all others of the batch repel."""
+"""SimCLR (Chen et al. 2020, arXiv:2002.05709): two views of an image attract, all others in the batch repel."""
 
 import torch
 from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
-from avalanche_ssl.losses.contrastive import contrast, nt_xent
+from avalanche_ssl.losses import nt_xent, similarity_scores
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.transforms import RandomView
 
 
 class SimCLR(Method):
-    """A simple framework for contrastive learning; remembers nothing beside its weights.
+    """A simple framework for contrastive learning; remembers nothing besides its weights.
 
     Args:
         encoder: builds the encoder.
         output_dim: length of an embedding.
-        hidden_dim: width of the projection head; 0 for the encoder's own.
-        temperature: of NT-Xent. 0.5 is the paper's for CIFAR (appendix B.9).
-        augment: how views are made.
+        hidden_dim: width of the projection head; 0 for the number of features.
+        temperature: temperature of NT-Xent. 0.5 is the paper's for CIFAR (appendix B.9).
+        augment: random view.
     """
 
     positive_pair = ("first", "second")
@@ -46,7 +45,7 @@ class SimCLR(Method):
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, output_dim) of both views, from one forward: batch norm sees 2B, as in the paper."""
+        """Unit embeddings (B, output_dim) of both views, from one forward pass: batch norm sees 2B, as in the paper."""
         both = torch.cat([views["first"], views["second"]])
         first, second = l2_normalize(self.projection_head(self.encoder(both))).chunk(2)
         return {"first": first, "second": second}
@@ -60,5 +59,5 @@ class SimCLR(Method):
         z = torch.cat([outputs["first"], outputs["second"]])
         own = torch.eye(len(z), dtype=torch.bool, device=z.device)
         partner = own.roll(len(z) // 2, 0)
-        scores = contrast(z, torch.cat([outputs["second"], outputs["first"]]), z, ~(own | partner))
+        scores = similarity_scores(z, torch.cat([outputs["second"], outputs["first"]]), z, ~(own | partner))
         return {"first and second": ContrastiveScores(scores, self.temperature)}

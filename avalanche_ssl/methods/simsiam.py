@@ -1,24 +1,23 @@
-"""SimSiam (Chen & He 2021, arXiv:2011.10566): BYOL with the network itself, gradient stopped, as its target."""
+"""SimSiam (Chen & He 2021, arXiv:2011.10566): BYOL with the network itself as target, its gradient stopped."""
 
 from torch import Tensor
 
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.losses.noncontrastive import cosine_similarity
+from avalanche_ssl.losses import cosine_similarity
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.transforms import RandomView
 
 
 class SimSiam(Method):
-    """Simple siamese representation learning; remembers nothing beside its weights.
+    """Simple siamese representation learning; remembers nothing besides its weights.
 
     Args:
         encoder: builds the encoder.
         output_dim: length of a projection; 2048 in the paper, for 2048 features.
-        hidden_dim: width of the predictor's bottleneck; a quarter of `dim` in the paper.
-        layers: of the projection head: 3, or 2 as for CIFAR in the paper's appendix D.
-        augment: how views are made.
+        hidden_dim: width of the predictor's bottleneck; a quarter of `output_dim` in the paper.
+        layers: layers of the projection head: 3, or 2 as for CIFAR in the paper's appendix D.
+        augment: random view.
     """
 
     positive_pair = ("prediction", "target")
@@ -44,7 +43,7 @@ class SimSiam(Method):
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Predictions (B, output_dim) of each view and projections (B, output_dim) of the other as targets, without gradient."""
+        """Predictions (B, output_dim) of each view, and projections of the other as targets, without gradient."""
         first, second = (self.projection_head(self.encoder(views[name])) for name in ("first", "second"))
         return {
             "prediction": self.predictor(first),

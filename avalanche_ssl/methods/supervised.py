@@ -1,28 +1,27 @@
-"""Supervised cross-entropy, the reference that READS LABELS: not self-supervised, same encoder, loop and probes."""
+"""Supervised cross-entropy, a reference that READS LABELS: not self-supervised, same encoder, loop and probes."""
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.transforms import RandomView
 
 
 class Supervised(Method):
-    """Cross-entropy on labels, learnt from the same stream: what self-supervised methods are compared with.
+    """Cross-entropy with labels on the same stream, a reference for self-supervised methods.
 
-    The one method that declares `num_classes_read`: the strategy then adds the labels to what `loss` is given. Views and
-    embeddings stay without labels. One head for all classes of the stream, made at the start.
+    The only method with `num_classes_read`: the strategy then adds the labels to the outputs given to `loss`. Views
+    and embeddings do not see them. There is one head for all classes of the stream, created at the start.
 
     Args:
         encoder: builds the encoder.
-        classes: of the whole stream; more than it has do no harm.
-        hidden_dim: width of a hidden layer with batch norm between encoder and classifier, 0 for none. As the projection
-            heads of self-supervised methods it lets the encoder keep what the present classes do not ask for (SL+MLP,
-            Marczak et al. 2024, arXiv:2311.13321).
-        augment: how views are made. Crops and mirroring as usual with labels, without colour.
+        classes: number of classes of the stream; more are harmless.
+        hidden_dim: width of a hidden layer with batch norm between encoder and classifier, 0 for none. Like the
+            projection heads of self-supervised methods, it lets the encoder keep what the current classes do not need
+            (SL+MLP, Marczak et al. 2024, arXiv:2311.13321).
+        augment: random view; by default crops and mirroring, as usual with labels, without color.
     """
 
     def __init__(
@@ -49,7 +48,11 @@ class Supervised(Method):
         return {"logits": self.projection_head(self.encoder(views["view"]))}
 
     def loss(self, outputs: Outputs) -> Tensor:
-        """Cross-entropy of the logits with the labels, which the strategy adds."""
+        """Cross-entropy of the logits with the labels, which the strategy adds.
+
+        Raises:
+            UsageError: there are no labels.
+        """
         if "labels" not in outputs:
             raise UsageError('the supervised loss needs outputs["labels"] (B,): train with SelfSupervised, or add them')
         return F.cross_entropy(outputs["logits"], outputs["labels"])

@@ -9,48 +9,44 @@ from torch.nn import functional as F
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
-from avalanche_ssl.losses.clustering import sinkhorn, swapped_prediction
-from avalanche_ssl.memory.prototypes import Prototypes
-from avalanche_ssl.memory.queue import Queue
+from avalanche_ssl.losses import sinkhorn, swapped_prediction
+from avalanche_ssl.memory import Prototypes, Queue
 from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.norms import frozen_buffers
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import EncoderFactory, frozen_buffers, mlp
+from avalanche_ssl.transforms import RandomView
 
 LARGE = ("first", "second")
-"""The large crops of an image: those whose codes are computed."""
+"""The large crops of an image, whose codes are computed."""
 
 
 class SwAV(Method):
     """Swapping assignments between views: online clustering with codes that use all prototypes equally.
 
-    Remembers the prototypes, the count of steps that freezes them, and a queue for each large crop. At an
-    experience's boundary nothing happens: prototypes and queue are kept, prototypes are frozen only at the
-    beginning of the stream, and the queue's rows of the past experience are gone after queue_size / batch_size
-    steps. So it needs no boundary. A queue much longer than an experience would let old images claim a share of
-    the prototypes.
+    Remembers the prototypes, the number of steps that freezes them, and a queue for each large crop. Nothing happens
+    at the boundary of an experience, so none is needed: prototypes and queue are kept, prototypes are frozen only at
+    the start of the stream, and the queue has forgotten the last experience after queue_size / batch_size steps. A
+    queue much longer than an experience would let old images claim a share of the prototypes.
 
-    A stream of mini-batches of 10 images is too little for codes that use 128 prototypes equally: there (`online_defaults`)
-    a queue of three rows a prototype joins in. Replayed images are pushed to it like others, for it shall be composed
-    as the batches are.
+    Mini-batches of 10 images are too small for codes that use 128 prototypes equally, so online (`online_defaults`)
+    a queue of three rows per prototype is added. Replayed images are enqueued like others, so that the queue has the
+    composition of the batches.
 
     Args:
         encoder: builds the encoder.
         output_dim: length of an embedding.
-        hidden_dim: width of the projection head; 0 for the encoder's own.
+        hidden_dim: width of the projection head; 0 for the number of features.
         prototypes: K. The paper's 3,000 are for ImageNet; codes need a batch (with queue) of some K images.
-        temperature: of the predictions.
-        epsilon: of the codes; the smaller, the sharper. A loss that stays at log K asks for a smaller one.
-        iterations: of Sinkhorn's algorithm.
-        codes: "soft", or "hard" for the best prototype only (paper sec. 3.1, worse there).
-        queue_size: embeddings of past batches, for each large crop, that take part in computing codes; used as
-            soon as it is full. 0 for none, as in the paper's large batches.
-        freeze: steps at the beginning of the stream in which prototypes do not move.
-        small_crops: further crops of an image, which only predict (multi-crop); 6 in the paper.
-        small_size: their height and width in pixels.
-        small_scale: their share of the image's area.
-        augment: how crops are made; its scale and size are those of the large crops.
+        temperature: temperature of the predictions.
+        epsilon: entropy weight of the codes; smaller is sharper. If the loss stays at log K, give a smaller one.
+        iterations: iterations of Sinkhorn's algorithm.
+        codes: "soft", or "hard" for the best prototype only (paper sec. 3.1, where it is worse).
+        queue_size: embeddings of past batches, per large crop, that take part in computing codes, used as soon as the
+            queue is full. 0 for none, as in the paper's large batches.
+        freeze: steps at the start of the stream during which prototypes do not move.
+        small_crops: number of additional small crops, which only predict (multi-crop); 6 in the paper.
+        small_size: height and width of small crops in pixels.
+        small_scale: share of the image's area in small crops.
+        augment: random view; its scale and size are those of the large crops.
     """
 
     online_defaults = {"queue_size": 384}
@@ -95,9 +91,9 @@ class SwAV(Method):
         return views
 
     def embed(self, views: Views) -> Outputs:
-        """Unit embeddings (B, output_dim), of small crops (B, n, output_dim); crops of a size share batch statistics.
+        """Unit embeddings (B, output_dim), of small crops (B, n, output_dim); crops of one size share batch statistics.
 
-        Small crops leave the running statistics of the encoder alone, which are those of whole images.
+        Small crops leave the running statistics of the encoder alone, which remain those of large crops.
         """
         features = [self.encoder(torch.cat([views[crop] for crop in LARGE]))]
         if self.small_crops:
@@ -111,19 +107,19 @@ class SwAV(Method):
         return outputs
 
     def loss(self, outputs: Outputs) -> Tensor:
-        """Every crop predicts the codes of the large crops other than itself, mean over the pairs."""
+        """Cross-entropy of every crop with the codes of the other large crops, mean over the pairs."""
         z = [outputs[crop][:, None] for crop in LARGE] + ([outputs["small"]] if self.small_crops else [])
         scores = self.prototypes(torch.cat(z, dim=1))  # (B, V, K)
         codes = [self._codes(scores[:, crop].detach(), crop) for crop in range(len(LARGE))]
         return swapped_prediction(scores, torch.stack(codes, dim=1), self.temperature)
 
     def cluster_assignments(self, outputs: Outputs) -> ClusterAssignment:
-        """The best prototype of both large crops."""
+        """The best prototype of each large crop."""
         best = [self.prototypes(outputs[crop]).argmax(1) for crop in LARGE]
         return ClusterAssignment(torch.stack(best, dim=1), len(self.prototypes.weight))
 
     def update(self, outputs: Outputs) -> None:
-        """Normalise the prototypes, or keep them while frozen; push the large crops, each to its own queue."""
+        """Normalize the prototypes, or restore them while frozen; enqueue each large crop in its own queue."""
         self.prototypes.normalize()
         if self.queues:
             for number, crop in enumerate(LARGE):
@@ -136,7 +132,7 @@ class SwAV(Method):
 
     @torch.no_grad()
     def _codes(self, scores: Tensor, crop: int) -> Tensor:
-        """Codes (B, K) of one large crop, computed together with its queue when that is full."""
+        """Codes (B, K) of one large crop, computed together with its queue once that is full."""
         batch, valid = len(scores), None
         if self.queues:
             queue = self._queue(crop)

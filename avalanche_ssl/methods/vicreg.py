@@ -3,24 +3,24 @@
 from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
-from avalanche_ssl.losses.noncontrastive import vicreg_loss
+from avalanche_ssl.losses import vicreg_loss
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models.encoder import EncoderFactory
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.transforms import RandomView
 
 
 class VICReg(Method):
-    """Variance-invariance-covariance regularisation; remembers nothing beside its weights.
+    """Variance-invariance-covariance regularization; remembers nothing besides its weights.
 
     Args:
         encoder: builds the encoder.
-        output_dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 for some hundred features.
-        layers: of the projection head.
+        output_dim: length of an embedding and width of the hidden layers. 8192 in the paper; 512 suits some hundred
+            features.
+        layers: layers of the projection head.
         invariance: weight of the views' mean squared difference.
         variance: weight of the hinge on the standard deviations.
         covariance: weight of the squared covariances.
-        augment: how views are made.
+        augment: random view.
     """
 
     positive_pair = ("first", "second")
@@ -47,7 +47,7 @@ class VICReg(Method):
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Embeddings (B, output_dim) of both views, each from its own forward."""
+        """Embeddings (B, output_dim) of both views, each from its own forward pass."""
         return {name: self.projection_head(self.encoder(views[name])) for name in ("first", "second")}
 
     def loss(self, outputs: Outputs) -> Tensor:

@@ -5,27 +5,30 @@ from avalanche_ssl.models.encoder import Encoder, EncoderFactory, wrap
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, eval_mode, extract_features
-from avalanche_ssl.models.norms import NORMS, SplitBatchNorm, frozen_buffers
+from avalanche_ssl.models.norms import NORMS, STATISTICS, SplitBatchNorm, frozen_buffers
+from avalanche_ssl.models.pixel_cnn import PixelCNN
 from avalanche_ssl.models.resnet import resnet9, resnet18, resnet34, resnet50
 from avalanche_ssl.models.smallconv import smallconv
 
 __all__ = [
     "ENCODERS",
+    "NORMS",
+    "STATISTICS",
     "Encoder",
     "EncoderFactory",
     "FeatureModel",
     "LabeledFeatures",
-    "NORMS",
+    "PixelCNN",
     "SplitBatchNorm",
     "compile_encoders",
     "eval_mode",
     "extract_features",
     "frozen_buffers",
     "mlp",
+    "resnet9",
     "resnet18",
     "resnet34",
     "resnet50",
-    "resnet9",
     "smallconv",
     "wrap",
 ]

@@ -1,4 +1,4 @@
-"""How do training passes run as compiled code?"""
+"""Compiled training passes of all encoders of a method."""
 
 import time
 
@@ -10,9 +10,9 @@ from avalanche_ssl.models.encoder import Encoder
 
 
 def compile_encoders(model: nn.Module, device: torch.device) -> None:
-    """Compile every encoder of a method, slow copies too; see `Encoder.compile`.
+    """Compile every encoder of a method, momentum encoders included; see `Encoder.compile`.
 
-    The code is made when the first batch comes, which takes tens of seconds.
+    Compilation happens at the first batch and takes tens of seconds.
 
     Raises:
         UsageError: `torch.compile` does not work on this machine, or the method has no `Encoder`.
@@ -20,16 +20,16 @@ def compile_encoders(model: nn.Module, device: torch.device) -> None:
     encoders = [module for module in model.modules() if isinstance(module, Encoder)]
     if not encoders:
         raise UsageError(
-            f"{type(model).__name__} has no Encoder to compile: wrap the network, avalanche_ssl.models.encoder.wrap(network, "
-            "out_features), or compile it yourself"
+            f"{type(model).__name__} has no Encoder to compile: wrap the network, "
+            "avalanche_ssl.models.wrap(network, out_features), or compile it yourself"
         )
-    _check(device)
+    _check_compiler(device)
     for encoder in encoders:
         encoder.compile()
 
 
-def _check(device: torch.device) -> None:
-    """Compile a trifle, of a size that no cache may know."""
+def _check_compiler(device: torch.device) -> None:
+    """Compile a trivial function, for a size that is in no cache."""
     try:
         torch.compile(lambda x: x * x + 1, dynamic=False)(torch.ones(2 + time.time_ns() % 99_991, device=device))
     except (RuntimeError, ImportError, OSError) as error:

@@ -1,4 +1,4 @@
-"""`Encoder`: images to pooled features, and `wrap` for networks of your own."""
+"""`Encoder`: pooled features of images; `wrap` makes one of any network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avalanche_ssl.errors import UsageError, unknown_name
 class Encoder(nn.Module):
     """Stages of convolutions, then global average pooling: (B, C, H, W) -> (B, out_features).
 
-    `stages` may also be a network that pools by itself: features that come out as (B, D) are left alone.
+    `stages` may also be a network that pools by itself: features of shape (B, D) are left unchanged.
     """
 
     _training_pass: Callable[[Tensor], Tensor] | None = None
@@ -27,29 +27,33 @@ class Encoder(nn.Module):
         self.out_features = out_features
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Let `torch.compile`, which takes the arguments, make code for passes in training mode, by shape of the batch.
+        """Compile the forward pass in training mode, once per shape of the batch; arguments as for `torch.compile`.
 
-        Evaluation stays as it is: its batches come in many sizes, and each would have to be compiled for. A copy of
-        the encoder, and what is read from a file, is not compiled.
+        Evaluation is not compiled: its batches have many sizes, each of which would need its own code. Copies of the
+        encoder, and encoders read from a file, are not compiled either.
         """
         self._training_pass = torch.compile(self._features, *args, **{"dynamic": False} | kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy is made of."""
+        """State without the compiled code, for copies and pickles."""
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
         return {name: value for name, value in state.items() if name != "_training_pass"}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, out_features) of images (B, C, H, W); UsageError if the stages give others."""
+        """Features (B, out_features) of images (B, C, H, W).
+
+        Raises:
+            UsageError: the stages give features of another shape.
+        """
         compiled = self._training_pass if self.training else None
         return compiled(x) if compiled else self._features(x)
 
     def _features(self, x: Tensor) -> Tensor:
-        # Convolutions run faster on this layout. Weights stay as they are: Avalanche's AGEM and GEM view their
-        # gradients as contiguous vectors.
+        # Convolutions run faster in this layout. Weights keep theirs: Avalanche's AGEM and GEM view gradients as
+        # contiguous vectors.
         features: Tensor = self.stages(_channels_last(x))
         if features.dim() == 4:
-            # Channels moved last by name as in memory: else the gradient comes back laid out the other way.
+            # Permuted explicitly, or the gradient would come back in the other layout.
             features = features.permute(0, 2, 3, 1).mean((1, 2))
         if features.dim() != 2 or features.shape[1] != self.out_features:
             raise UsageError(
@@ -60,7 +64,7 @@ class Encoder(nn.Module):
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """The same images in this layout; of a single channel, which any layout fits, torch goes by the strides."""
+    """The images in channels-last layout; with one channel, where any layout fits, torch goes by the strides."""
     if x.shape[1] == 1:
         batch, _, height, width = x.shape
         return x.reshape(batch, height, width, 1).permute(0, 3, 1, 2)
@@ -68,14 +72,14 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 class EncoderFactory(Protocol):
-    """Builds an encoder. `scale` multiplies every width, so that views can share one budget (CMC)."""
+    """Builds an encoder; `scale` multiplies every width, so that the views of CMC can share one budget."""
 
     def __call__(self, in_channels: int = 3, *, scale: float = 1.0, norm: str = "batch") -> Encoder:
         """An encoder of images with `in_channels` channels; `norm` is batch, split, group, layer or none."""
 
 
 def wrap(module: nn.Module, out_features: int, in_channels: int = 3, *, head: str | None = None) -> Encoder:
-    """Use any network (torchvision, timm, your own) as an encoder; its weights are kept.
+    """Use any network (torchvision, timm, your own) as an encoder, with its weights.
 
     The network gives (B, out_features) or (B, out_features, h, w). `head` names a classifier to remove first,
     changing `module` in place: "fc" in torchvision's ResNets, "classifier" or "heads" in other models.
@@ -85,19 +89,3 @@ def wrap(module: nn.Module, out_features: int, in_channels: int = 3, *, head: st
             raise unknown_name(f"layer of {type(module).__name__}", head, dict(module.named_children()))
         setattr(module, head, nn.Identity())
     return Encoder(nn.Sequential(module), out_features, in_channels)
-
-
-def _initialized(encoder: Encoder) -> Encoder:
-    """He et al. 2015 (arXiv:1502.01852), as in torchvision."""
-    for module in encoder.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return encoder
-
-
-def _scaled(width: int, scale: float) -> int:
-    if width < 1 or not scale > 0:
-        raise UsageError(f"an encoder cannot have width={width} and scale={scale}: give values above 0")
-    return max(1, round(width * scale))

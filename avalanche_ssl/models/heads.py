@@ -18,9 +18,11 @@ def mlp(
 ) -> nn.Sequential:
     """A projection or prediction head: (B, in_features) -> (B, out_features).
 
-    Linear, BatchNorm (if `norm`), ReLU, ... and a last Linear, followed by BatchNorm if `last_norm`,
-    with its scale and shift if `last_affine`.
-    A Linear has a bias only where no BatchNorm follows.
+    `layers` linear layers, with BatchNorm (if `norm`) and ReLU between them. The last one is followed by BatchNorm if
+    `last_norm`, with scale and shift if `last_affine`. A linear layer has a bias only where no BatchNorm follows.
+
+    Raises:
+        UsageError: there are no layers.
     """
     if layers < 1:
         raise UsageError(f"an mlp cannot have {layers} layers: give 1 or more")

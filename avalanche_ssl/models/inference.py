@@ -1,4 +1,4 @@
-"""Features of a frozen model, which stays as it is."""
+"""Features of a frozen model, without changing it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.rng import isolated
-
-pass
-
 
 LabeledFeatures = tuple[Tensor, Tensor]
 """Features (N, D) and labels (N,), negative where unknown."""
@@ -33,7 +30,7 @@ class FeatureModel(Protocol):
 
 @contextmanager
 def eval_mode(model: FeatureModel) -> Iterator[None]:
-    """Evaluation mode without gradients; training flags and all global random states are restored after.
+    """Evaluate without gradients; training flags and all global random states are restored afterwards.
 
     Random states matter even for a deterministic model: iterating over a torch DataLoader draws a seed.
     """
@@ -51,7 +48,11 @@ def eval_mode(model: FeatureModel) -> Iterator[None]:
 def extract_features(
     model: FeatureModel, batches: Iterable[Sequence[Tensor]], device: torch.device | str
 ) -> LabeledFeatures:
-    """Features (N, D) float32 and labels (N,), on the CPU, of batches (x, y, ...); the model stays as is."""
+    """Features (N, D) float32 and labels (N,) on the CPU, of batches (x, y, ...); the model is not changed.
+
+    Raises:
+        ValueError: there is no batch.
+    """
     rows, labels = [], []
     with eval_mode(model):
         for x, y, *_ in batches:

@@ -1,4 +1,4 @@
-"""Normalization layers of encoders, by name; `SplitBatchNorm`."""
+"""Normalization layers by name, `SplitBatchNorm`, and forward passes that leave running statistics alone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError, unknown_name
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers that normalization layers write in forward passes in train mode."""
+
 
 @contextmanager
 def frozen_buffers(network: nn.Module) -> Iterator[None]:
-    """Drop what forwards write to buffers: a look at patches stays out of the running batch-norm statistics.
+    """Discard what forward passes write to buffers, such as running batch-norm statistics.
 
-    In train mode layers still normalise by their batch, but the statistics of small, transformed patches would make
-    the features of whole images wrong in eval mode. The network works on copies of its buffers meanwhile, of
-    whatever kind of layer, and has its own back afterwards, even after an error.
+    In train mode layers still normalize by their batch, but the running statistics of small, transformed patches would
+    make the features of full images wrong in eval mode. The network works on copies of all its buffers meanwhile and
+    gets its own back afterwards, even after an error.
     """
     own = [(m, name, buffer) for m in network.modules() for name, buffer in m._buffers.items() if buffer is not None]
     try:
@@ -33,7 +36,7 @@ def frozen_buffers(network: nn.Module) -> Iterator[None]:
 
 
 class Norm(Protocol):
-    """Builds the normalisation layer for a number of channels."""
+    """Builds the normalization layer for a number of channels."""
 
     def __call__(self, channels: int, /) -> nn.Module:
         """The layer."""
@@ -52,26 +55,31 @@ def _layer_norm(channels: int, /) -> nn.Module:
     return nn.GroupNorm(1, channels)
 
 
-def _no_norm(channels: int, /) -> nn.Module:
+def no_norm(channels: int, /) -> nn.Module:
+    """No layer."""
     return nn.Identity()
 
 
 class SplitBatchNorm(nn.BatchNorm2d):
-    """Batch norm with statistics of its own for each of some groups of the batch, as if on as many devices.
+    """Batch norm with separate statistics for groups of the batch, as if they were on separate devices.
 
-    MoCo's CIFAR-10 demo has 8 groups: a query cannot tell its key by statistics that they share. The groups are
-    consecutive images, differ by at most one in size, and hold 8 images or more: a small batch has fewer groups.
-    Running statistics follow the mean of the groups'; in eval mode this is batch norm.
+    MoCo's CIFAR-10 demo has 8 groups, so that a query cannot identify its key by shared statistics. The groups are
+    consecutive images, differ by at most one in size, and hold 8 images or more, so a small batch has fewer groups.
+    Running statistics follow the mean over the groups; in eval mode this is batch norm.
 
     Args:
         channels: C of (B, C, H, W).
-        groups: G, at most so many groups.
+        groups: maximum number of groups.
+
+    Raises:
+        UsageError: `groups` is below 1.
     """
 
     running_mean: Tensor
     running_var: Tensor
     interleaved = False
-    """Group image i by i modulo G instead: other company than in consecutive groups, so that keys need no shuffling."""
+    """Group image i by i modulo the number of groups instead: keys then share statistics with other images than their
+    queries do, and need no shuffling."""
 
     def __init__(self, channels: int, groups: int = 8) -> None:
         super().__init__(channels)
@@ -80,13 +88,13 @@ class SplitBatchNorm(nn.BatchNorm2d):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised maps (B, C, H, W)."""
+        """Normalized maps (B, C, H, W)."""
         groups = min(self.groups, len(x) // 8)
         if not self.training or groups < 2:
             return super().forward(x)
         sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
         if not self.interleaved:
-            # The gradient of tensor_split would pad each part to the whole batch.
+            # The gradient of tensor_split would pad each part to the full batch.
             return self._normalized(x.split_with_sizes(sizes))
         order = torch.arange(len(x), device=x.device)
         order = torch.cat([order[i::groups] for i in range(groups)])
@@ -94,9 +102,9 @@ class SplitBatchNorm(nn.BatchNorm2d):
         return _reordered(self._normalized(_reordered(x, order).split_with_sizes(sizes)), back)
 
     def _normalized(self, parts: Sequence[Tensor]) -> Tensor:
-        """Each part by its own statistics, joined; the running ones follow their mean."""
+        """Each part normalized by its own statistics, joined; the running statistics follow their mean."""
         means, variances = (s.expand(len(parts), -1).clone() for s in (self.running_mean, self.running_var))
-        normalised = [
+        normalized = [
             F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
             for part, mean, variance in zip(parts, means, variances, strict=True)
         ]
@@ -105,11 +113,11 @@ class SplitBatchNorm(nn.BatchNorm2d):
             self.running_var.copy_(variances.mean(0))
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        return torch.cat(normalised)
+        return torch.cat(normalized)
 
 
 def _reordered(x: Tensor, order: Tensor) -> Tensor:
-    """Maps (B, C, H, W) in another order of the images, laid out in memory as they were."""
+    """Maps (B, C, H, W) with their images reordered, in the same memory layout."""
     if not x.is_contiguous(memory_format=torch.channels_last):
         return x.index_select(0, order)
     return x.permute(0, 2, 3, 1).index_select(0, order).permute(0, 3, 1, 2)
@@ -124,15 +132,16 @@ NORMS: dict[str, Norm] = {
     "split": _split_batch_norm,
     "group": _group_norm,
     "layer": _layer_norm,
-    "none": _no_norm,
+    "none": no_norm,
 }
 
 
-def _norm(name: str) -> Norm:
+def get_norm(name: str) -> Norm:
+    """The norm of a name in `NORMS`.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
     if name not in NORMS:
         raise unknown_name("norm", name, NORMS)
     return NORMS[name]
-
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""Buffers that normalisation layers write in a forward in train mode."""

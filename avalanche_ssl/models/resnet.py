@@ -1,4 +1,4 @@
-"""Which network turns images into features?"""
+"""ResNets with a stem for small images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.models.encoder import Encoder, _initialized, _scaled
-from avalanche_ssl.models.norms import Norm, _norm
-from avalanche_ssl.models.smallconv import _conv
+from avalanche_ssl.models.blocks import conv_block, he_initialize, scaled_width
+from avalanche_ssl.models.encoder import Encoder
+from avalanche_ssl.models.norms import Norm, get_norm
 
 
 def resnet9(
@@ -20,7 +20,7 @@ def resnet9(
     stem_stride: int = 2,
     zero_init: bool = False,
 ) -> Encoder:
-    """One basic block a stage and a 3x3 stem: 1.2 M parameters and 256 features at width 32."""
+    """ResNet with one basic block per stage and a 3x3 stem: 1.2 M parameters and 256 features at width 32."""
     return _resnet(BasicBlock, (1, 1, 1, 1), in_channels, scale, norm, width, "cifar", stem_stride, 1, zero_init)
 
 
@@ -36,9 +36,17 @@ def resnet18(
 ) -> Encoder:
     """ResNet-18 (He et al. 2016, arXiv:1512.03385): 512 features at width 64.
 
-    `stem` is "cifar" (3x3, stride 1, no pooling) or "imagenet" (7x7, stride 2, max-pooling). `stem_padding`
-    is that of the cifar stem: a map of 32x32 ends as 4x4 with padding 1 and as 5x5 with padding 2.
-    `zero_init` starts each residual branch at zero (Goyal et al. 2017, arXiv:1706.02677).
+    Args:
+        in_channels: channels of the images.
+        scale: factor of every width.
+        norm: batch, split, group, layer or none.
+        width: channels of the first stage.
+        stem: "cifar" (3x3, stride 1, no pooling) or "imagenet" (7x7, stride 2, max-pooling).
+        stem_padding: padding of the cifar stem: a map of 32x32 ends as 4x4 with padding 1 and as 5x5 with padding 2.
+        zero_init: start each residual branch at zero (Goyal et al. 2017, arXiv:1706.02677).
+
+    Raises:
+        UsageError: an option is unknown or out of its range.
     """
     return _resnet(BasicBlock, (2, 2, 2, 2), in_channels, scale, norm, width, stem, 1, stem_padding, zero_init)
 
@@ -53,7 +61,7 @@ def resnet34(
     stem_padding: int = 1,
     zero_init: bool = False,
 ) -> Encoder:
-    """ResNet-34: 512 features at width 64; options as for `resnet18`."""
+    """ResNet-34: 512 features at width 64; arguments as for `resnet18`."""
     return _resnet(BasicBlock, (3, 4, 6, 3), in_channels, scale, norm, width, stem, 1, stem_padding, zero_init)
 
 
@@ -67,7 +75,7 @@ def resnet50(
     stem_padding: int = 1,
     zero_init: bool = False,
 ) -> Encoder:
-    """ResNet-50: 2048 features at width 64; options as for `resnet18`."""
+    """ResNet-50: 2048 features at width 64; arguments as for `resnet18`."""
     return _resnet(Bottleneck, (3, 4, 6, 3), in_channels, scale, norm, width, stem, 1, stem_padding, zero_init)
 
 
@@ -83,27 +91,27 @@ def _resnet(
     stem_padding: int,
     zero_init: bool,
 ) -> Encoder:
-    norm_layer, channels = _norm(norm), _scaled(width, scale)
+    norm_layer, channels = get_norm(norm), scaled_width(width, scale)
     if stem == "cifar":
-        stages = [_conv(in_channels, channels, 3, stem_stride, stem_padding, norm_layer)]
+        stages = [conv_block(in_channels, channels, 3, stem_stride, stem_padding, norm_layer)]
     elif stem == "imagenet":
-        stages = [_conv(in_channels, channels, 7, 2, 3, norm_layer).append(nn.MaxPool2d(3, 2, 1))]
+        stages = [conv_block(in_channels, channels, 7, 2, 3, norm_layer).append(nn.MaxPool2d(3, 2, 1))]
     else:
         raise unknown_name("stem", stem, ("cifar", "imagenet"))
     planes = channels
     for i, depth in enumerate(depths):
-        stages.append(_residual(block, depth, channels, planes, 1 if i == 0 else 2, norm_layer))
+        stages.append(_stage(block, depth, channels, planes, 1 if i == 0 else 2, norm_layer))
         channels, planes = planes * block.expansion, 2 * planes
-    encoder = _initialized(Encoder(nn.Sequential(*stages), channels, in_channels))
+    encoder = he_initialize(Encoder(nn.Sequential(*stages), channels, in_channels))
     if zero_init:
-        _start_branches_at_zero(encoder)
+        _zero_residual_branches(encoder)
     return encoder
 
 
-def _residual(
+def _stage(
     block: type[BasicBlock | Bottleneck], depth: int, inplanes: int, planes: int, stride: int, norm: Norm
 ) -> nn.Sequential:
-    """`depth` blocks; the first changes the resolution, and projects its shortcut when the shape changes."""
+    """`depth` blocks; the first changes the resolution, and projects its shortcut if the shape changes."""
     outplanes = planes * block.expansion
     shortcut: nn.Sequential | None = None
     if stride != 1 or inplanes != outplanes:
@@ -113,7 +121,7 @@ def _residual(
     return nn.Sequential(*blocks)
 
 
-def _start_branches_at_zero(encoder: Encoder) -> None:
+def _zero_residual_branches(encoder: Encoder) -> None:
     for module in encoder.modules():
         if isinstance(module, BasicBlock | Bottleneck):
             last = module.bn3 if isinstance(module, Bottleneck) else module.bn2

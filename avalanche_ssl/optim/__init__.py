@@ -6,6 +6,6 @@ from avalanche_ssl.optim.optimizers import OPTIMIZERS
 
 __all__ = [
     "LARS",
-    "LRSchedule",
     "OPTIMIZERS",
+    "LRSchedule",
 ]

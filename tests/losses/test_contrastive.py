@@ -7,7 +7,7 @@ import torch
 from helpers.lcg import lcg, unit_rows
 
 from avalanche_ssl.functional import l2_normalize, log_mean_exp
-from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, nt_xent, pair_info_nce
+from avalanche_ssl.losses.contrastive import info_nce, nce, nt_xent, pair_info_nce, similarity_scores
 
 GOLDEN = 1e-9
 
@@ -43,7 +43,7 @@ def test_nt_xent_golden(temperature, value, gradient):
 def test_moco_golden():
     query, key = leaf(1, 8, 16), lcg(2, 8, 16)
     queue = l2_normalize(lcg(3, 16, 32).T)
-    loss = info_nce(contrast(l2_normalize(query), l2_normalize(key), queue), 0.2)
+    loss = info_nce(similarity_scores(l2_normalize(query), l2_normalize(key), queue), 0.2)
     loss.backward()
     assert loss.item() == pytest.approx(4.082104261, abs=1e-9)
     assert query.grad.norm().item() == pytest.approx(0.7556891155524, rel=GOLDEN)
@@ -70,7 +70,7 @@ NEGATIVES = torch.tensor([[(7 * i + 3 * k + 1) % 20 for k in range(1, 7)] for i 
 
 def bank_scores(anchors, bank):
     """CMC's scores: the key is the anchor's own row, the negatives are K = 6 rows of the bank of the other view."""
-    return contrast(anchors, bank[Y], bank[NEGATIVES])
+    return similarity_scores(anchors, bank[Y], bank[NEGATIVES])
 
 
 def cmc_case(anchor):
@@ -123,7 +123,7 @@ def test_info_nce_equals_equation_1_of_moco(shared):
         rows = [key[i], *(negatives if shared else negatives[i])]
         scores = [math.exp(float(query[i] @ row) / 0.2) for row in rows]
         total -= math.log(scores[0] / sum(scores))
-    loss = info_nce(contrast(query, key, negatives), 0.2)
+    loss = info_nce(similarity_scores(query, key, negatives), 0.2)
     assert loss.item() == pytest.approx(total / 8, rel=1e-12)
 
 
@@ -146,7 +146,7 @@ def test_nce_equals_equation_11_of_cmc():
         for k, row in enumerate([key[i], *negatives]):
             model, noise = math.exp(float(query[i] @ row) / 0.2) / z, 6 / n
             total -= math.log(model / (model + noise)) if k == 0 else math.log(noise / (model + noise))
-    loss = nce(contrast(query, key, negatives), 0.2, torch.tensor(z / n, dtype=torch.float64).log())
+    loss = nce(similarity_scores(query, key, negatives), 0.2, torch.tensor(z / n, dtype=torch.float64).log())
     assert loss.item() == pytest.approx(total / 8, rel=1e-12)
 
 
@@ -167,7 +167,7 @@ def test_identical_embeddings_cannot_be_told_apart(batch):
     assert nt_xent(same, same, 0.1).item() == pytest.approx(math.log(2 * batch - 1))
     assert pair_info_nce(same, same, 0.1).item() == pytest.approx(2 * math.log(batch))
     negatives = same[:1].expand(31, 16)
-    assert info_nce(contrast(same, same, negatives), 0.1).item() == pytest.approx(math.log(32))
+    assert info_nce(similarity_scores(same, same, negatives), 0.1).item() == pytest.approx(math.log(32))
 
 
 @pytest.mark.parametrize("count", [1, 16, 4096])
@@ -184,7 +184,7 @@ def test_a_large_temperature_leaves_only_the_number_of_candidates():
     first, second = views(1, 2)
     assert nt_xent(first, second, 1e9).item() == pytest.approx(math.log(15))
     assert pair_info_nce(first, second, 1e9).item() == pytest.approx(2 * math.log(8))
-    assert info_nce(contrast(first, second, unit_rows(3, 32, 16)), 1e9).item() == pytest.approx(math.log(33))
+    assert info_nce(similarity_scores(first, second, unit_rows(3, 32, 16)), 1e9).item() == pytest.approx(math.log(33))
 
 
 @pytest.mark.parametrize("temperature, value", [(0.1, 0.24), (0.2, 3.45)])
@@ -195,7 +195,7 @@ def test_a_queue_of_random_rows_starts_where_theory_says(temperature, value):
     query = l2_normalize(torch.randn(64, dim, generator=torch.Generator().manual_seed(1)))
     theory = math.log1p(count * math.exp(1 / (2 * dim * temperature**2) - 1 / temperature))
     assert theory == pytest.approx(value, abs=0.005)
-    assert info_nce(contrast(query, query, rows), temperature).item() == pytest.approx(theory, abs=0.002)
+    assert info_nce(similarity_scores(query, query, rows), temperature).item() == pytest.approx(theory, abs=0.002)
 
 
 # -- properties: methods.md 6.1 --------------------------------------------------------------------------------
@@ -210,11 +210,11 @@ def pair_of(a, b):
 
 
 def queue_of(a, b):
-    return info_nce(contrast(a, b, unit_rows(3, 32, 16)), 0.2)
+    return info_nce(similarity_scores(a, b, unit_rows(3, 32, 16)), 0.2)
 
 
 def nce_of(a, b):
-    return nce(contrast(a, b, unit_rows(3, 32, 16)), 0.2, torch.tensor(0.7))
+    return nce(similarity_scores(a, b, unit_rows(3, 32, 16)), 0.2, torch.tensor(0.7))
 
 
 LOSSES = pytest.mark.parametrize("loss", [nt_xent_of, pair_of, queue_of, nce_of])
@@ -264,7 +264,7 @@ def test_gradients_are_those_of_finite_differences(loss):
 
 def test_the_temperature_divides_every_score():
     z0, z1 = views(1, 2)
-    scores = contrast(z0, z1, unit_rows(3, 32, 16))
+    scores = similarity_scores(z0, z1, unit_rows(3, 32, 16))
     assert torch.allclose(info_nce(scores, 0.2), info_nce(scores / 2, 0.1), rtol=1e-12)
     half = math.sqrt(0.5)
     assert torch.allclose(nt_xent(z0, z1, 0.2), nt_xent(half * z0, half * z1, 0.1), rtol=1e-12)
@@ -274,20 +274,22 @@ def test_a_negative_that_does_not_count_is_as_if_absent():
     query, key = views(1, 2)
     negatives = unit_rows(3, 32, 16)
     valid = torch.arange(32) % 3 > 0
-    masked, absent = contrast(query, key, negatives, valid), contrast(query, key, negatives[valid])
+    masked, absent = similarity_scores(query, key, negatives, valid), similarity_scores(query, key, negatives[valid])
     assert torch.allclose(info_nce(masked, 0.1), info_nce(absent, 0.1), rtol=1e-12)
     log_z = log_mean_exp(absent, 0.1)
     assert torch.allclose(nce(masked, 0.1, log_z), nce(absent, 0.1, log_z), rtol=1e-12)
     each = valid.expand(8, 32).clone()
     each[0] = ~valid
-    rows = [contrast(query[:1], key[:1], negatives[~valid]), absent[1:]]
+    rows = [similarity_scores(query[:1], key[:1], negatives[~valid]), absent[1:]]
     expected = (info_nce(rows[0], 0.1) + 7 * info_nce(rows[1], 0.1)) / 8
-    assert torch.allclose(info_nce(contrast(query, key, negatives, each), 0.1), expected, rtol=1e-12)
+    assert torch.allclose(info_nce(similarity_scores(query, key, negatives, each), 0.1), expected, rtol=1e-12)
 
 
 def test_no_negative_at_all_is_no_loss_and_no_nan():
     query = leaf(1, 8, 16)
-    scores = contrast(l2_normalize(query), unit_rows(2, 8, 16), unit_rows(3, 32, 16), torch.zeros(32, dtype=torch.bool))
+    scores = similarity_scores(
+        l2_normalize(query), unit_rows(2, 8, 16), unit_rows(3, 32, 16), torch.zeros(32, dtype=torch.bool)
+    )
     loss = info_nce(scores, 0.1) + nce(scores, 0.1, log_mean_exp(scores.detach(), 0.1))
     loss.backward()
     assert info_nce(scores, 0.1) == 0 and loss.isfinite() and query.grad.isfinite().all()
@@ -296,7 +298,7 @@ def test_no_negative_at_all_is_no_loss_and_no_nan():
 @pytest.mark.parametrize("temperature", [0.07, 0.001])
 def test_sharp_temperatures_do_not_overflow(temperature):
     first, second = (rows.float().requires_grad_() for rows in views(1, 2))
-    scores = contrast(first, second, unit_rows(3, 32, 16).float())
+    scores = similarity_scores(first, second, unit_rows(3, 32, 16).float())
     same = torch.ones(8, 33)
     total = nt_xent(first, second, temperature) + pair_info_nce(first, second, temperature)
     total = total + info_nce(scores, temperature) + info_nce(same, temperature)
@@ -348,7 +350,7 @@ def test_moco_equals_lightly(lightly):
     key, rows = lcg(2, 8, 16), unit_rows(3, 32, 16)
     criterion = lightly.NTXentLoss(temperature=0.2, memory_bank_size=(32, 16))
     criterion.memory_bank.bank = rows.clone()
-    a, b = info_nce(contrast(l2_normalize(ours), l2_normalize(key), rows), 0.2), criterion(theirs, key)
+    a, b = info_nce(similarity_scores(l2_normalize(ours), l2_normalize(key), rows), 0.2), criterion(theirs, key)
     a.backward()
     b.backward()
     assert torch.allclose(a, b, rtol=1e-12) and torch.allclose(ours.grad, theirs.grad, rtol=1e-12)

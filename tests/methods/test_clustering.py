@@ -689,23 +689,6 @@ def test_deepcluster_remembers_across_experiences(version):
     assert method.bank.n_written == 80 and fresh.bank.n_written == 40
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_deepcluster_filtered_sees_derivatives_and_no_colour(version):
-    method, images = deepcluster(version=version, filtered=True), textured(16)
-    turned = images[:, [1, 2, 0]]
-    gray = (0.2989 * images[:, 0] + 0.587 * images[:, 1] + 0.114 * images[:, 2])[:, None] / 255
-    seen = []
-    method.encoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    features = method.eval().extract_features(images)
-    dx = (gray[:, :, 1:-1, :-2] - gray[:, :, 1:-1, 2:]) * 2
-    dx = dx + (gray[:, :, :-2, :-2] - gray[:, :, :-2, 2:]) + (gray[:, :, 2:, :-2] - gray[:, :, 2:, 2:])
-    assert torch.allclose(seen[0][:, :1, 1:-1, 1:-1], dx, atol=1e-5)
-    assert torch.allclose(method.extract_features(gray.expand(-1, 3, -1, -1)), features, rtol=1e-2, atol=1e-3)
-    assert not torch.allclose(method.extract_features(turned), features)
-    assert method.train().views(images)["first"].shape == (16, 2, 32, 32)
-    check_method(method)
-
-
 @pytest.mark.parametrize("wrong", [{"clusters": 1}, {"heads": 0}, {"temperature": 0}, {"iterations": 0}])
 def test_deepcluster_refuses(wrong):
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):

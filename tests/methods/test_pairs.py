@@ -17,7 +17,7 @@ from avalanche_ssl.checks.contract import ContractError, check_method
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import l2_normalize
-from avalanche_ssl.losses.contrastive import contrast_in_batch, info_nce, pair_info_nce
+from avalanche_ssl.losses.contrastive import info_nce, pair_info_nce, similarity_scores_in_batch
 from avalanche_ssl.losses.noncontrastive import barlow_loss, byol_loss, cosine_similarity, vicreg_loss
 from avalanche_ssl.memory.momentum import MomentumEncoder, cosine_momentum
 from avalanche_ssl.methods import BYOL, BarlowTwins, MoCo, MoCoV3, SimSiam, Supervised, VICReg
@@ -41,9 +41,7 @@ MAKE = {
     "supervised": lambda **s: Supervised(tiny, **{"classes": 4} | s),
     "supervised behind a hidden layer": lambda **s: Supervised(tiny, **{"classes": 4, "hidden_dim": 16} | s),
     "moco v3": lambda **s: MoCoV3(tiny, **{"output_dim": 16, "hidden_dim": 32} | s),
-    "moco v3 scheduled": lambda **s: MoCoV3(
-        tiny, **{"output_dim": 16, "hidden_dim": 32, "layers": 3, "momentum_steps": 2} | s
-    ),
+    "moco v3 scheduled": lambda **s: MoCoV3(tiny, **{"output_dim": 16, "hidden_dim": 32, "momentum_steps": 2} | s),
     "moco split": lambda **s: MoCo(tiny, **{"output_dim": 16, "queue_size": 24, "split_norm": True} | s),
     "moco split symmetric": lambda **s: MoCo(
         tiny, **{"output_dim": 16, "queue_size": 24, "split_norm": True, "symmetric": True} | s
@@ -109,10 +107,12 @@ def test_byol_sums_both_directions_golden():
 def test_moco_v3_golden():
     query, key = l2_normalize(lcg(1, 8, 16)), l2_normalize(lcg(2, 8, 16))
     two_tau = 2 * 0.2
-    one_direction = two_tau * info_nce(contrast_in_batch(query, key), 0.2)
+    one_direction = two_tau * info_nce(similarity_scores_in_batch(query, key), 0.2)
     assert one_direction.item() == pytest.approx(0.962813759011, abs=1e-9)
     both = pair_info_nce(query, key, 0.2)
-    assert torch.allclose(both, sum(info_nce(contrast_in_batch(*z), 0.2) for z in ((query, key), (key, query))))
+    assert torch.allclose(
+        both, sum(info_nce(similarity_scores_in_batch(*z), 0.2) for z in ((query, key), (key, query)))
+    )
 
 
 def test_momentum_schedule_golden():
@@ -195,7 +195,7 @@ def test_closed_forms():
     assert barlow_loss(constant, constant, 0.005).item() == pytest.approx(16), "of a collapse: every diagonal entry"
     assert vicreg_loss(constant, constant).item() == pytest.approx(25 * (1 - 0.01)), "of a collapse: the hinge"
     same = l2_normalize(constant)
-    assert info_nce(contrast_in_batch(same, same), 0.2).item() == pytest.approx(math.log(8))
+    assert info_nce(similarity_scores_in_batch(same, same), 0.2).item() == pytest.approx(math.log(8))
 
 
 @pytest.mark.parametrize("kind", ["barlow_twins", "vicreg", "byol"])

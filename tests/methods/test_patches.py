@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from avalanche_ssl.checks.contract import check_method
 from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.functional import l2_normalize, log_mean_exp
-from avalanche_ssl.losses.contrastive import contrast, info_nce, nce, softmax_nce
+from avalanche_ssl.losses.contrastive import info_nce, nce, similarity_scores, softmax_nce
+from avalanche_ssl.losses.patches import patch_info_nce, patch_scores
 from avalanche_ssl.methods import CPC, PIRL
-from avalanche_ssl.methods.cpc import PixelCNN, patch_info_nce, patch_scores
 from avalanche_ssl.models.norms import frozen_buffers
+from avalanche_ssl.models.pixel_cnn import PixelCNN
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.transforms.augmentation import RandomView
 from avalanche_ssl.transforms.patches import drop_colors, grid, jigsaw, quarter_turns, random_turns
@@ -190,7 +191,7 @@ def pirl_case(leaf=False):
     """Scores of g and f against the bank: methods.md, appendix A."""
     bank = unit_rows(63, 20, 16)
     anchors = [unit_rows(seed, 8, 16).requires_grad_(leaf) for seed in (71, 61)]
-    return [contrast(anchor, bank[Y], bank[NEGATIVES]) for anchor in anchors], anchors
+    return [similarity_scores(anchor, bank[Y], bank[NEGATIVES]) for anchor in anchors], anchors
 
 
 def test_pirl_softmax_golden():
@@ -229,7 +230,7 @@ def test_softmax_nce_equals_equations_4_and_5_of_pirl(temperature):
     bank = unit_rows(63, 20, 16)
 
     def loss(rows):
-        return softmax_nce(contrast(l2_normalize(rows), bank[Y[:3]], bank[NEGATIVES[:3]]), temperature)
+        return softmax_nce(similarity_scores(l2_normalize(rows), bank[Y[:3]], bank[NEGATIVES[:3]]), temperature)
 
     assert torch.autograd.gradcheck(loss, lcg(71, 3, 16).requires_grad_())
     softmax_nce(g, temperature).backward()
@@ -259,11 +260,11 @@ def test_softmax_nce_leaves_out_what_does_not_count():
     bank, anchor = unit_rows(63, 20, 16), lcg(71, 8, 16).requires_grad_()
     valid = torch.arange(20) % 3 > 0
     masked, absent = (
-        softmax_nce(contrast(l2_normalize(anchor), bank[Y], rows, use), 0.1)
+        softmax_nce(similarity_scores(l2_normalize(anchor), bank[Y], rows, use), 0.1)
         for rows, use in ((bank, valid), (bank[valid], None))
     )
     assert torch.allclose(masked, absent, rtol=1e-12)
-    alone = softmax_nce(contrast(l2_normalize(anchor), bank[Y], bank, torch.zeros(20, dtype=torch.bool)), 0.1)
+    alone = softmax_nce(similarity_scores(l2_normalize(anchor), bank[Y], bank, torch.zeros(20, dtype=torch.bool)), 0.1)
     (masked + alone).backward()
     assert alone == 0 and anchor.grad.isfinite().all()
 
@@ -580,7 +581,7 @@ def test_cpc_has_a_predictor_of_its_own_for_each_offset():
     after = method.embed(views)
     assert [name for name in before if not torch.equal(before[name], after[name])] == ["2-3"]
     each = [
-        patch_info_nce(before[f"{t}-{k}"], before["targets"].rot90(t, (2, 3)), k, 0.1) for t, k in method._foretold()
+        patch_info_nce(before[f"{t}-{k}"], before["targets"].rot90(t, (2, 3)), k, 0.1) for t, k in method._predicted()
     ]
     assert torch.allclose(method.loss(before), torch.stack(each).mean())
 
