@@ -223,7 +223,7 @@ class CostEvent(Event):
     views: int = _count("views encoded, each crop, patch or group of color channels counted")
     steps: int = _count("optimizer steps")
     parameters: int = _count("trainable parameters")
-    bytes_remembered: int = _count("bytes kept beside them: queue, bank, momentum encoder, statistics, replayed images")
+    bytes_remembered: int = _count("bytes kept besides: queue, bank, momentum encoder, statistics, replayed images")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,37 +1,28 @@
-"""What are a run's numbers to be measured against? Reference accuracies under its own probes, computed once and kept.
+"""Baselines of a run: accuracies to compare with, under the probes of the run, computed once and cached.
 
-- raw pixels: the probes on the images themselves, sides above 16 pixels averaged down to that;
-- untrained: the run's method before any training, five initialisations;
-- iid: the run's recipe on the whole stream at once, for as many images as the run has learnt, with its seed;
+- raw pixels: the probes on the images themselves, sides above 16 pixels averaged down to 16;
+- untrained: the run's method before any training, with five initializations;
+- iid: the run's recipe on the whole stream at once, on as many images as the run, with its seed;
 - supervised: the run's encoder trained on the labels in the same way.
-
-Each is a JSON file in the cache, whose name has a hash of every setting that matters to it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-import avalanche_ssl
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.files import replacing
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.reports.baseline_cache import Accuracies, CacheEntry
+from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.reader import Run
 
-Rows = dict[tuple[str, str], NDArray[np.float64]]
-"""Accuracies (T,) by probe and scope."""
-
-INITIALISATIONS = 5
+INITIALIZATIONS = 5
 
 SIDE = 16
 """Pixels of an image side at most: ridge regression on all of 32x32 takes minutes for each fit."""
@@ -40,170 +31,216 @@ TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule
 """Settings that do not matter to an untrained encoder."""
 
 SHARED = ("encoder", "batch_size", "epochs", "schedule")
-"""Settings that the supervised reference takes from the run."""
+"""Settings that the supervised baseline takes from the run."""
 
-AT_ONCE = {"hidden_dim": 0, "lr": 0.001}
-"""Settings of its recipe that are made for streams, as they are best where nothing can be forgotten."""
+JOINT = {"hidden_dim": 0, "lr": 0.001}
+"""Settings of the supervised recipe, which are made for streams, as they are best where nothing can be forgotten."""
 
 
 @dataclass
-class Reference:
-    """Accuracies to compare with, one or several times over."""
+class Baseline:
+    """Accuracies to compare with, of one or several repeats."""
 
     label: str
-    repeats: list[Rows]
+    repeats: list[Accuracies]
 
     def averages(self, probe: str, scope: str) -> list[float]:
-        """Average accuracy of each repeat that has a protocol."""
+        """Average accuracy of each repeat that has a probe."""
         return [float(rows[probe, scope].mean()) for rows in self.repeats if (probe, scope) in rows]
 
 
-class Job(NamedTuple):
-    """One repeat of a reference."""
-
-    label: str
-    kind: str
-    key: dict[str, Any]
-    """All settings that matter."""
-    compute: Callable[[], Rows]
-
-
-def references(label: str, runs: list[Run], folder: Path, say: Callable[[str], None] = print) -> list[Reference]:
-    """All references of runs that differ in their seed only, from the cache or computed and put there.
+def baselines(label: str, runs: list[Run], folder: Path, say: Callable[[str], None] = print) -> list[Baseline]:
+    """All baselines of runs that differ in their seed only, from the cache or computed and written to it.
 
     Args:
-        label: of the runs.
-        runs: finished ones.
+        label: what the runs are called.
+        runs: finished runs.
         folder: the cache.
-        say: told what is computed.
+        say: called with a line about each baseline that is computed.
 
     Raises:
-        UsageError: a run is unfinished, or its strategy or data are not here any more; the cache cannot be written.
+        UsageError: a run is unfinished, its strategy or data are gone, or the cache cannot be written.
     """
-    found: dict[str, dict[Path, Rows]] = {}
+    found: dict[str, dict[Path, Accuracies]] = {}
     for run in runs:
-        for job in _jobs(label, run):
-            path, rows = _kept(job, folder, say)
-            found.setdefault(job.label, {})[path] = rows
-    return [Reference(name, list(repeats.values())) for name, repeats in found.items()]
+        for job in jobs(label, run):
+            entry = CacheEntry.of(folder, job.kind, job.key)
+            accuracies = entry.read()
+            if accuracies is None:
+                say(f"computing a baseline, {job.label} -> {entry.path}")
+                accuracies = job.subject.measure(job.strategy())
+                entry.write(accuracies)
+            found.setdefault(job.label, {})[entry.path] = accuracies
+    return [Baseline(name, list(repeats.values())) for name, repeats in found.items()]
 
 
-def _jobs(label: str, run: Run) -> list[Job]:
-    from avalanche_ssl.probes.protocols import get_protocol
-    from avalanche_ssl.recipes.loading import load_recipe
-    from avalanche_ssl.runs.build import _benchmark, _machine
-    from avalanche_ssl.runs.config import DEFAULTS
+def jobs(label: str, run: Run) -> Iterator[Job]:
+    """Every repeat of every baseline of a run.
 
-    if not run.finished or not run.end or not run.config.get("settings"):
+    Raises:
+        UsageError: the run is unfinished, or its strategy is gone.
+    """
+    if not run.finished or not run.end or not run.settings:
         raise UsageError(f"{run.folder} is unfinished, or its configuration is not known: finish it with --resume")
-    config = DEFAULTS | run.config
-    settings, seed, images = config["settings"], config["seed"], int(run.end["images"])
-    recipe = load_recipe(config["strategy"]).override(settings)
-    device, precision = _machine("auto", config["precision"])
-    probes = [name for name in config["probes"].split(",") if not get_protocol(name).online]
-    stream = {name: config[name] for name in ("benchmark", "data", "stream")} | {"probes": probes}
-    encoded = stream | {"precision": config["precision"]}
-    mine = encoded | {"strategy": config["strategy"]}
-    untrained = {name: value for name, value in settings.items() if name not in TRAINING}
-    labeled = {name: settings[name] for name in SHARED} | AT_ONCE
-    whole = {"seed": seed, "images": images}
-
-    @cache
-    def benchmark() -> Any:
-        return _benchmark(config)
-
-    def built(recipe: Any, seed: int) -> Any:
-        return recipe.build(seed=seed, device=device, precision=precision)
-
-    def pixels() -> Rows:
-        return _measured(_pixels(), benchmark(), probes)
-
-    def fresh(seed: int) -> Rows:
-        return _measured(built(recipe, seed), benchmark(), probes)
-
-    def parallel_map(recipe: Any) -> Rows:
-        data = _joined(benchmark())
-        epochs = max(1, round(images / len(data.dataset)))
-        strategy = built(recipe.override({"epochs": epochs}), seed)
-        strategy.train(data, eval_streams=[])
-        return _measured(strategy, benchmark(), probes)
-
-    def supervised() -> Rows:
-        classes = {"classes": max(2, len(benchmark().class_names))}
-        return parallel_map(load_recipe("supervised").override(labeled | classes))
-
-    starts = [
-        Job(f"{label}: untrained", "untrained", mine | {"settings": untrained, "seed": s}, partial(fresh, s))
-        for s in range(INITIALISATIONS)
-    ]
-    return [
-        Job(f"raw pixels, {SIDE}x{SIDE}", "pixels", stream | {"side": SIDE}, pixels),
-        *starts,
-        Job(f"{label}: iid", "iid", mine | whole | {"settings": settings}, partial(parallel_map, recipe)),
-        Job(f"{label}: supervised, iid", "supervised", encoded | whole | {"settings": labeled}, supervised),
-    ]
+    subject = Subject(label, RunConfig.from_mapping(run.config, str(run.folder)), run.end.images_trained)
+    yield RawPixels(subject)
+    yield from (Untrained(subject, seed) for seed in range(INITIALIZATIONS))
+    yield IID(subject)
+    yield SupervisedIID(subject)
 
 
-def _pixels() -> Any:
-    """What `ProbePlugin` takes for a strategy, with images (B, C, H, W) as features (B, C H W)."""
-    import torch
-    from torch.nn import functional as F
+@dataclass(frozen=True)
+class Subject:
+    """The run whose baselines are computed, with what they share.
 
-    class Pixels(torch.nn.Module):
-        def extract_features(self, x: torch.Tensor) -> torch.Tensor:
-            return F.adaptive_avg_pool2d(x.float() / 255, [min(side, SIDE) for side in x.shape[-2:]]).flatten(1)
+    Args:
+        label: what the run is called.
+        config: its configuration.
+        images: images that it was trained on, each pass counted.
+    """
 
-    clock = SimpleNamespace(train_iterations=0)
-    return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), use_dataset_transforms=False, clock=clock)
+    label: str
+    config: RunConfig
+    images: int
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The run's recipe with all its settings."""
+        from avalanche_ssl.recipes import load_recipe
+
+        return load_recipe(self.config.strategy).override(self.config.settings)
+
+    @cached_property
+    def benchmark(self) -> Any:
+        """The run's benchmark."""
+        from avalanche_ssl.runs.build import build_benchmark
+
+        return build_benchmark(self.config)
+
+    @cached_property
+    def probes(self) -> list[str]:
+        """The run's probes that are fitted on frozen features."""
+        from avalanche_ssl.probes import get_protocol
+
+        return [name for name in self.config.probes.split(",") if not get_protocol(name).online]
+
+    @cached_property
+    def machine(self) -> dict[str, str]:
+        """Device and precision of what is trained here."""
+        from avalanche_ssl.runs.build import resolve_machine
+
+        device, precision = resolve_machine("auto", self.config.precision)
+        return {"device": device, "precision": precision}
+
+    def key(self, *options: str) -> dict[str, Any]:
+        """Benchmark, probes and some other options of the run: those that matter to a baseline."""
+        names = ("benchmark", "data", "benchmark_options", *options)
+        return {name: getattr(self.config, name) for name in names} | {"probes": self.probes}
+
+    def measure(self, strategy: Any) -> Accuracies:
+        """Accuracies of the run's probes on the features of a strategy."""
+        from avalanche_ssl.evaluation.evaluator import Evaluator
+
+        evaluator = Evaluator(self.benchmark, self.probes)
+        found = evaluator.evaluate(strategy, seen=len(evaluator.train), at_boundary=False).accuracies
+        return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}
+
+    def trained_jointly(self, recipe: Recipe) -> Any:
+        """The strategy of a recipe, trained on the whole stream at once for as many images as the run."""
+        from avalanche_ssl.streams.benchmark import joint_experience
+
+        experience = joint_experience(self.benchmark)
+        epochs = max(1, round(self.images / len(experience.dataset)))
+        strategy = recipe.override({"epochs": epochs}).build(seed=self.config.seed, **self.machine)
+        strategy.train(experience, eval_streams=[])
+        return strategy
 
 
-def _joined(benchmark: Any) -> Any:
-    """All experiences as one."""
-    from avalanche.benchmarks import benchmark_from_datasets
-    from avalanche.benchmarks.utils import concat_datasets
+class Job(ABC):
+    """One repeat of a baseline.
 
-    whole = concat_datasets([experience.dataset for experience in benchmark.train_stream])
-    return benchmark_from_datasets(train=[whole], test=[]).train_stream[0]
+    Args:
+        subject: the run.
+        label: what the baseline is called in a report.
+        key: all settings that matter to it.
+    """
 
+    kind: ClassVar[str]
+    """The beginning of its name in the cache."""
 
-def _measured(strategy: Any, benchmark: Any, probes: list[str]) -> Rows:
-    from avalanche_ssl.plugins.probe import ProbePlugin
+    def __init__(self, subject: Subject, label: str, key: Mapping[str, Any]) -> None:
+        self.subject, self.label, self.key = subject, label, key
 
-    plugin = ProbePlugin(benchmark, probes=probes)
-    found = plugin.accuracies(strategy, seen=len(plugin.train))
-    return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}
-
-
-def _kept(job: Job, folder: Path, say: Callable[[str], None]) -> tuple[Path, Rows]:
-    """From the cache; a file that is damaged or of other settings is written anew."""
-    key = json.loads(json.dumps({"version": avalanche_ssl.__version__} | job.key, default=str))
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{job.kind}-{name}.json"
-    rows = _read(path, key)
-    if rows is None:
-        say(f"computing a reference, {job.label} -> {path}")
-        rows = job.compute()
-        _write(path, key, rows)
-    return path, rows
+    @abstractmethod
+    def strategy(self) -> Any:
+        """The strategy whose features are probed."""
 
 
-def _read(path: Path, key: dict[str, Any]) -> Rows | None:
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        rows = {(str(r["probe"]), str(r["scope"])): np.array(r["accuracies"], np.float64) for r in kept["rows"]}
-        return rows if kept["key"] == key and rows else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+class RawPixels(Job):
+    """The images themselves as features."""
+
+    kind = "pixels"
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject, f"raw pixels, {SIDE}x{SIDE}", subject.key() | {"side": SIDE})
+
+    def strategy(self) -> Any:
+        """What the probes need of a strategy, with images (B, C, H, W) as features (B, C H W)."""
+        import torch
+        from torch.nn import functional as F
+
+        class Pixels(torch.nn.Module):
+            def extract_features(self, x: torch.Tensor) -> torch.Tensor:
+                return F.adaptive_avg_pool2d(x.float() / 255, [min(side, SIDE) for side in x.shape[-2:]]).flatten(1)
+
+        clock = SimpleNamespace(train_iterations=0)
+        return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), use_dataset_transforms=False, clock=clock)
 
 
-def _write(path: Path, key: dict[str, Any], rows: Rows) -> None:
-    listed = [
-        {"probe": probe, "scope": scope, "accuracies": [None if math.isnan(a) else a for a in row.tolist()]}
-        for (probe, scope), row in rows.items()
-    ]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.write(json.dumps({"key": key, "rows": listed}, indent=1).encode())
-    except OSError as error:
-        raise UsageError(f"cannot write {path} ({error.strerror}): give another --cache") from error
+class Untrained(Job):
+    """The run's method before any training."""
+
+    kind = "untrained"
+
+    def __init__(self, subject: Subject, seed: int) -> None:
+        settings = {name: value for name, value in subject.config.settings.items() if name not in TRAINING}
+        key = subject.key("precision", "strategy") | {"settings": settings, "seed": seed}
+        super().__init__(subject, f"{subject.label}: untrained", key)
+        self.seed = seed
+
+    def strategy(self) -> Any:
+        """The run's strategy, not trained."""
+        return self.subject.recipe.build(seed=self.seed, **self.subject.machine)
+
+
+class IID(Job):
+    """The run's recipe on the whole stream at once."""
+
+    kind = "iid"
+
+    def __init__(self, subject: Subject) -> None:
+        key = subject.key("precision", "strategy", "seed", "settings") | {"images": subject.images}
+        super().__init__(subject, f"{subject.label}: iid", key)
+
+    def strategy(self) -> Any:
+        """The run's strategy, trained jointly."""
+        return self.subject.trained_jointly(self.subject.recipe)
+
+
+class SupervisedIID(Job):
+    """The run's encoder trained on the labels of the whole stream at once."""
+
+    kind = "supervised"
+
+    def __init__(self, subject: Subject) -> None:
+        given = subject.config.settings
+        self.settings = {name: given[name] for name in SHARED if name in given} | JOINT
+        key = subject.key("precision", "seed") | {"images": subject.images, "settings": self.settings}
+        super().__init__(subject, f"{subject.label}: supervised, iid", key)
+
+    def strategy(self) -> Any:
+        """The supervised strategy, trained jointly."""
+        from avalanche_ssl.recipes import load_recipe
+
+        classes = {"classes": max(2, len(self.subject.benchmark.class_names))}
+        return self.subject.trained_jointly(load_recipe("supervised").override(self.settings | classes))

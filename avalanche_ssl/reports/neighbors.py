@@ -1,4 +1,4 @@
-"""Where do images lie for an encoder, and which are their neighbours? From the features that a run kept."""
+"""The embeddings that a run kept: their layout over the stream, and the nearest neighbors of some images."""
 
 from __future__ import annotations
 
@@ -9,108 +9,126 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.reports.figures import scatter, thumbnail
+from avalanche_ssl.reports.figures import DataURL, scatter, thumbnail
+from avalanche_ssl.runs.folder import EMBEDDINGS
 
 Features = NDArray[np.float64]
 
 
 @dataclass
 class Frame:
-    """A picture of all embeddings at one moment."""
+    """A figure of all embeddings after some experience."""
 
     title: str
-    picture: str
+    figure: DataURL
 
 
 @dataclass
-class Thumb:
-    """An image beside others."""
+class Thumbnail:
+    """A query or one of its neighbors."""
 
-    picture: str
-    name: str
+    image: DataURL
+    class_name: str
     same: bool
     """Whether it is of the query's class."""
 
 
 @dataclass
-class Row:
-    """A query and its nearest neighbours by cosine, untrained and at the end."""
+class QueryRow:
+    """A query and its nearest neighbors by cosine, untrained and at the end."""
 
-    query: Thumb
-    before: list[Thumb]
-    after: list[Thumb]
+    query: Thumbnail
+    before: list[Thumbnail]
+    after: list[Thumbnail]
 
 
 @dataclass
-class Exhibit:
-    """What a run's features show."""
+class EmbeddingView:
+    """What a report shows of the embeddings of a run."""
 
     title: str
     frames: list[Frame]
-    rows: list[Row]
+    rows: list[QueryRow]
     same_before: float
-    """Share of the five nearest neighbours that are of the same class, mean over all images kept."""
+    """Share of the nearest neighbors that have the same class, mean over all images; of the untrained encoder."""
     same_after: float
+    """The same at the end."""
 
 
-def exhibit(folder: Path, title: str, neighbors: int = 5, queries: int = 6) -> Exhibit | None:
-    """What the features in a run's folder show; None if it kept none, or they cannot be read."""
-    try:
-        with np.load(folder / "embeddings" / "images.npz", allow_pickle=False) as kept:
-            images, labels = kept["images"], kept["labels"]
-        files = sorted((folder / "embeddings").glob("[0-9]*.npy"))
-        features = [np.load(file, allow_pickle=False).astype(np.float64) for file in files]
-    except (OSError, ValueError, KeyError):
+@dataclass
+class Embeddings:
+    """A sample of images (N, H, W, C), their labels (N,), and their features (N, D) by experiences trained."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[Any]
+    features: dict[int, Features]
+
+
+def view_embeddings(folder: Path, title: str, neighbors: int = 5, queries: int = 6) -> EmbeddingView | None:
+    """The embeddings of a run; None if its folder has none, or they cannot be read."""
+    kept = _read(folder / EMBEDDINGS)
+    if kept is None:
         return None
-    if not features or any(len(x) != len(images) for x in features) or len(images) < 10:
-        return None
-    classes, numbers = np.unique(labels, return_inverse=True)
-    names = [str(c) for c in classes]
-    moments = [int(file.stem) for file in files]
+    classes, numbers = np.unique(kept.labels, return_inverse=True)
+    names = [str(name) for name in classes]
+    features = list(kept.features.values())
     frames = [
         Frame("untrained encoder" if t == 0 else f"after experience {t}", scatter(points, numbers, names))
-        for t, points in zip(moments, layout(features), strict=True)
+        for t, points in zip(kept.features, layout(features), strict=True)
     ]
     before, after = nearest_neighbors(features[0], neighbors), nearest_neighbors(features[-1], neighbors)
     chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(queries, len(classes)))]
 
-    def thumb(i: int, query: int) -> Thumb:
-        return Thumb(thumbnail(images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))
+    def show(i: int, query: int) -> Thumbnail:
+        return Thumbnail(thumbnail(kept.images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))
 
-    rows = [Row(thumb(q, q), [thumb(i, q) for i in before[q]], [thumb(i, q) for i in after[q]]) for q in chosen]
+    rows = [QueryRow(show(q, q), [show(i, q) for i in before[q]], [show(i, q) for i in after[q]]) for q in chosen]
     shares = [float((numbers[found] == numbers[:, None]).mean()) for found in (before, after)]
-    return Exhibit(title, frames, rows, *shares)
+    return EmbeddingView(title, frames, rows, *shares)
+
+
+def _read(folder: Path) -> Embeddings | None:
+    try:
+        with np.load(folder / "images.npz", allow_pickle=False) as arrays:
+            images, labels = arrays["images"], arrays["labels"]
+        files = sorted(folder.glob("[0-9]*.npy"))
+        features = {int(file.stem): np.load(file, allow_pickle=False).astype(np.float64) for file in files}
+    except (OSError, ValueError, KeyError):
+        return None
+    if not features or any(len(x) != len(images) for x in features.values()) or len(images) < 10:
+        return None
+    return Embeddings(images, labels, features)
 
 
 def nearest_neighbors(features: Features, k: int) -> NDArray[np.int64]:
-    """Rows (N, k) of the k most cosine-similar others of each of the features (N, D)."""
+    """Rows (N, k) of the k most similar others of each of the features (N, D), by cosine."""
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
     similarity = unit @ unit.T
     np.fill_diagonal(similarity, -np.inf)
-    return np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    found: NDArray[np.int64] = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return found
 
 
 def layout(features: list[Features]) -> list[Features]:
-    """Places (N, 2) at each moment by t-SNE, each started from the one before, so that points move and do not jump."""
+    """Places (N, 2) of all features (N, D) by t-SNE, each started from the one before, so that points do not jump."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
     places: list[Features] = []
-    start: Any = PCA(2, svd_solver="full").fit_transform(_standard(features[0]))
+    start: Any = PCA(2, svd_solver="full").fit_transform(_standardized(features[0]))
     for x in features:
         start = start / max(float(start[:, 0].std()), 1e-12) * 1e-2
         perplexity = min(30.0, (len(x) - 1) / 3)
         tsne = TSNE(2, init=start, perplexity=perplexity, max_iter=500, random_state=0, learning_rate="auto")
-        start = tsne.fit_transform(_standard(x))
+        start = tsne.fit_transform(_standardized(x))
         places.append(start)
     return places
 
 
-def _standard(x: Features) -> Features:
-    """Standardised features, their 30 first principal components."""
+def _standardized(x: Features) -> Features:
+    """Standardized features, as their first 30 principal components."""
     from sklearn.decomposition import PCA
 
     std = x.std(axis=0)
-    return PCA(min(30, *x.shape), svd_solver="full").fit_transform(
-        (x - x.mean(axis=0)) / np.where(std > 1e-9, std, 1.0)
-    )
+    scaled = (x - x.mean(axis=0)) / np.where(std > 1e-9, std, 1.0)
+    return PCA(min(30, *x.shape), svd_solver="full").fit_transform(scaled)  # type: ignore[no-any-return]

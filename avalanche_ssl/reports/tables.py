@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from avalanche_ssl.reports.comparison import Group, Stream, paired, spread
-from avalanche_ssl.reports.tasks import Asked, asked
+from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std, paired
+from avalanche_ssl.reports.tasks import LatestTasks, latest_tasks
+from avalanche_ssl.runs.summary import percent
 
 COLUMNS = (
     "average accuracy",
@@ -17,108 +20,171 @@ COLUMNS = (
     "consolidation",
     "untrained accuracy",
 )
+"""Metrics of the table of strategies."""
 
 PAIRED = ("average accuracy", "gain", "anytime accuracy", "forgetting")
+"""Metrics whose paired differences are shown."""
 
-Cell = tuple[str, str]
+
+@dataclass(frozen=True)
+class Cell:
+    """Mean and standard deviation as text; no text where they are not defined."""
+
+    mean: str = ""
+    std: str = ""
+
+    def __str__(self) -> str:
+        return (self.mean or "-") + (f" ± {self.std}" if self.std else "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Args:
+        label: what it is about.
+        cells: one per column.
+        seeds: of how many seeds it is.
+        baseline: whether it is no group of runs, but what to compare with.
+    """
+
+    label: str
+    cells: list[Cell]
+    seeds: int = 0
+    baseline: bool = False
 
 
 def table(found: list[Stream], notes: list[str]) -> str:
-    """The comparison as text, the streams apart, each with its protocol."""
+    """The comparison as text, with the headline protocol of each stream."""
     lines = [f"note: {note}" for note in notes]
     if len(found) > 1:
         lines.append(f"note: {len(found)} different streams are kept apart: their accuracies cannot be compared")
-    for stream in found:
-        probe, scope = stream.protocols[0]
-        width = max(len(text) for text in ("strategy", *(g.label for g in (*stream.groups, *stream.references)))) + 2
-        lines += ["", f"{stream.title}; probe {probe}, scope {scope}; per cent, mean ± standard deviation over seeds"]
-        lines.append("strategy".ljust(width) + "seeds" + "".join(c.rjust(20) for c in COLUMNS))
-        for row in summary(stream, probe, scope):
-            cells = "".join(_text(c).rjust(20) for c in row["cells"])
-            lines.append(row["label"].ljust(width) + str(row["seeds"]).rjust(5) + cells)
-        for row in differences(stream, probe, scope):
-            cells = ", ".join(f"{name} {_text(c)}" for name, c in zip(PAIRED, row["cells"], strict=True))
-            lines.append(f"{row['label']} minus {stream.groups[0].label}, {row['seeds']} paired seeds: {cells}")
-        lines += [f"odd about {name}: {caveat}" for name, caveat in _caveat(stream)]
-        lines += _answers_table(stream, width)
-    return "\n".join(lines)
+    return "\n".join(lines + [line for stream in found for line in _stream_lines(stream)])
 
 
-def _answers_table(stream: Stream, width: int) -> list[str]:
-    """The latest answers as lines of text; none if nothing was asked."""
-    found = asked(stream)
+def _stream_lines(stream: Stream) -> list[str]:
+    probe, scope = stream.protocols[0]
+    entries = [entry.label for entry in (*stream.groups, *stream.baselines)]
+    width = max(len(text) for text in ("strategy", *entries)) + 2
+    lines = ["", f"{stream.title}; probe {probe}, scope {scope}; percent, mean ± standard deviation over seeds"]
+    lines.append("strategy".ljust(width) + "seeds" + "".join(name.rjust(20) for name in COLUMNS))
+    for row in summary_rows(stream, probe, scope):
+        cells = "".join(str(cell).rjust(20) for cell in row.cells)
+        lines.append(row.label.ljust(width) + str(row.seeds).rjust(5) + cells)
+    for row in paired_rows(stream, probe, scope):
+        cells = ", ".join(f"{name} {cell}" for name, cell in zip(PAIRED, row.cells, strict=True))
+        lines.append(f"{row.label} minus {stream.groups[0].label}, {row.seeds} paired seeds: {cells}")
+    lines += [f"caveat of {name}: {caveat}" for name, caveat in stream.caveats.items()]
+    return lines + _task_lines(stream, width)
+
+
+def _task_lines(stream: Stream, width: int) -> list[str]:
+    """The latest results of probing tasks; no line if there are none."""
+    found = latest_tasks(stream)
     if found is None:
         return []
     names = found.groups + found.probing_tasks
     column = max(16, *(len(name) + 2 for name in names))
-    lines = [f"further questions; {_tested(found)}", "strategy".ljust(width) + "".join(n.rjust(column) for n in names)]
-    for row in answered(stream, found, names):
-        lines.append(row["label"].ljust(width) + "".join(_text(c).rjust(column) for c in row["cells"]))
-    return ["", *lines]
+    lines = ["", f"probing tasks; {found.test_set}"]
+    lines.append("strategy".ljust(width) + "".join(name.rjust(column) for name in names))
+    for row in task_rows(stream, found, names):
+        lines.append(row.label.ljust(width) + "".join(str(cell).rjust(column) for cell in row.cells))
+    return lines
 
 
-def _tested(found: Asked) -> str:
-    return f"last encoder on {'all test images' if found.whole else 'the test images of the matrix'}"
-
-
-def answered(stream: Stream, found: Asked, names: list[str]) -> list[dict[str, Any]]:
-    """A row for each group of what its runs answered, and one for chance where it is known."""
+def task_rows(stream: Stream, found: LatestTasks, names: list[str]) -> list[Row]:
+    """A row for each group, and one for chance where it is known; a column for each task or group of images."""
 
     def cells(runs: list[dict[str, float]]) -> list[Cell]:
-        return [_cell([run[name] for run in runs if name in run]) for name in names]
+        return [percent_cell([run[name] for run in runs if name in run]) for name in names]
 
-    rows = [{"label": g.label, "cells": cells(runs)} for g, runs in zip(stream.groups, found.latest, strict=True)]
-    told = any(name in found.chance for name in names)
-    return rows + ([{"label": "chance", "cells": cells([found.chance]), "reference": True}] if told else [])
-
-
-def _caveat(stream: Stream) -> list[tuple[str, str]]:
-    """Probes of which something must be known before their numbers are compared, with what that is."""
-    return list({name: caveat for g in stream.groups for r in g.runs for name, caveat in r.caveat.items()}.items())
+    rows = [Row(group.label, cells(runs)) for group, runs in zip(stream.groups, found.latest, strict=True)]
+    known = any(name in found.chance for name in names)
+    return rows + ([Row("chance", cells([found.chance]), baseline=True)] if known else [])
 
 
-def summary(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:
-    """A row for each group and each reference, which has an average accuracy only."""
+def summary_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
+    """A row for each group and each baseline, which has an average accuracy only."""
 
     def cells(group: Group) -> list[Cell]:
-        return [_cell(list(group.values(metric, probe, scope).values())) for metric in COLUMNS]
+        return [percent_cell(list(group.values(metric, probe, scope).values())) for metric in COLUMNS]
 
-    rows = [{"label": g.label, "seeds": len(g.runs), "cells": cells(g)} for g in stream.groups]
-    for reference in stream.references:
-        values = reference.averages(probe, scope)
-        blank: list[Cell] = [("", "")] * (len(COLUMNS) - 1)
-        rows.append(
-            {"label": reference.label, "seeds": len(values), "cells": [_cell(values), *blank], "reference": True}
-        )
+    rows = [Row(group.label, cells(group), len(group.runs)) for group in stream.groups]
+    for baseline in stream.baselines:
+        values = baseline.averages(probe, scope)
+        blank = [Cell()] * (len(COLUMNS) - 1)
+        rows.append(Row(baseline.label, [percent_cell(values), *blank], len(values), baseline=True))
     return rows
 
 
-def differences(stream: Stream, probe: str, scope: str) -> list[dict[str, Any]]:
-    """Each group minus the first, seed by seed; only where both finished and have seeds in common."""
+def paired_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
+    """Each group minus the first, seed by seed; only where both were trained as far and have seeds in common."""
     first, *others = stream.groups
     rows = []
     for group in others:
         found = [paired(first, group, metric, probe, scope) for metric in PAIRED]
-        if found[0][2] and first.runs[0].trained == group.runs[0].trained:
-            cells = [(_number(100 * mean, signed=True), _number(100 * std)) for mean, std, _ in found]
-            rows.append({"label": group.label, "seeds": found[0][2], "cells": cells})
+        if found[0][2] and first.runs[0].experiences_trained == group.runs[0].experiences_trained:
+            cells = [Cell(_text(mean, _signed_percent), _text(std, percent)) for mean, std, _ in found]
+            rows.append(Row(group.label, cells, found[0][2]))
     return rows
 
 
-def _cell(values: list[float]) -> Cell:
-    mean, std = spread(values)
-    return _number(100 * mean), _number(100 * std)
+def protocol_rows(stream: Stream) -> list[Row]:
+    """Average accuracy under every probe and scope; a column for each group and each baseline."""
+
+    def cells(probe: str, scope: str) -> list[Cell]:
+        values = [list(group.values("average accuracy", probe, scope).values()) for group in stream.groups]
+        return [percent_cell(found) for found in [*values, *(b.averages(probe, scope) for b in stream.baselines)]]
+
+    return [Row(f"{probe}, {scope}", cells(probe, scope)) for probe, scope in stream.protocols]
 
 
-def _plain(values: list[float]) -> Cell:
-    mean, std = spread(values)
-    return _number(mean, digits=0) or "-", _number(std, digits=0)
+def full_test_rows(stream: Stream) -> list[Row]:
+    """As `protocol_rows`: the last encoder on all test images, by probes that otherwise use one in n of them."""
+    names = dict.fromkeys(name for group in stream.groups for run in group.runs for name in run.full_test)
+    blank = [Cell()] * len(stream.baselines)
+
+    def cells(name: str) -> list[Cell]:
+        each = [[run.full_test[name] for run in group.runs if name in run.full_test] for group in stream.groups]
+        return [percent_cell(values) for values in each] + blank
+
+    return [Row(f"{name}, all, on all test images", cells(name)) for name in names]
 
 
-def _number(value: float, signed: bool = False, digits: int = 1) -> str:
-    """Empty where it is not defined."""
-    return "" if value != value else f"{value:{'+' if signed else ''},.{digits}f}"
+COST_COLUMNS = ("training s", "images/s", "views", "steps", "parameters", "bytes remembered")
+"""Columns of `cost_rows`."""
 
 
-def _text(cell: Cell) -> str:
-    return (cell[0] or "-") + (f" ± {cell[1]}" if cell[1] else "")
+def cost_rows(stream: Stream) -> list[Row]:
+    """What the training of each group has cost; what does not depend on the seed is of its first run."""
+    return [Row(group.label, _cost_cells(group)) for group in stream.groups]
+
+
+def _cost_cells(group: Group) -> list[Cell]:
+    ends = [run.end for run in group.runs if run.end and run.end.train_seconds]
+    cost = group.runs[0].cost
+    counts = [cost.views, cost.steps, cost.parameters, cost.bytes_remembered] if cost else [math.nan] * 4
+    seconds = number_cell([end.train_seconds for end in ends])
+    rate = number_cell([end.images_trained / end.train_seconds for end in ends])
+    return [seconds, rate, *(number_cell([count]) for count in counts)]
+
+
+def percent_cell(values: list[float]) -> Cell:
+    """Mean and standard deviation of shares, in percent."""
+    mean, std = mean_and_std(values)
+    return Cell(_text(mean, percent), _text(std, percent))
+
+
+def number_cell(values: list[float]) -> Cell:
+    """Mean and standard deviation of whole numbers."""
+    mean, std = mean_and_std(values)
+    return Cell(_text(mean, "{:,.0f}".format) or "-", _text(std, "{:,.0f}".format))
+
+
+def _signed_percent(value: float) -> str:
+    return percent(value, signed=True)
+
+
+def _text(value: float, form: Callable[[float], str]) -> str:
+    """The value as text; empty where it is not defined."""
+    return "" if math.isnan(value) else form(value)

@@ -1,4 +1,4 @@
-"""What did runs answer to a stream's further questions? The latest answers, and those over the stream."""
+"""Results of a stream's probing tasks: the latest ones, and those over the stream."""
 
 from __future__ import annotations
 
@@ -7,72 +7,73 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avalanche_ssl.evaluation.tasks import TaskResult
-from avalanche_ssl.reports.comparison import Group, Matrix, Stream
+from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.logging import TaskEvent
+from avalanche_ssl.reports.comparison import Group, Stream
 from avalanche_ssl.runs.reader import Run
 
 
 @dataclass
-class Asked:
-    """The latest answers of runs on one stream.
+class LatestTasks:
+    """The latest results of the runs on one stream.
 
     Args:
-        whole: whether they are about all test images, of which the probe otherwise looks at some.
-        groups: of the first question's first grouping, as "session s3".
-        chance: by question.
-        latest: for each group of runs, for each run, the accuracy of each question and group by name.
+        full_test_set: whether they are on all test images, of which the probe otherwise uses one in n.
+        groups: groups of images of the first task, by its first grouping, as "session s3".
+        chance: accuracy of guessing, by task.
+        latest: for each group of runs, for each run, the accuracy of each task and group of images by name.
     """
 
-    whole: bool
+    full_test_set: bool
     groups: list[str]
     chance: dict[str, float]
     latest: list[list[dict[str, float]]]
 
     @property
     def probing_tasks(self) -> list[str]:
-        """Their names."""
+        """Names of the tasks."""
         return list(self.chance)
 
+    @property
+    def test_set(self) -> str:
+        """Which encoder was tested on which images, in words."""
+        return f"last encoder on {'all test images' if self.full_test_set else 'the test images of the matrix'}"
 
-def asked(stream: Stream) -> Asked | None:
-    """None if no run was asked anything. About all test images if every run was, so that runs compare."""
-    runs = [[run for run in group.runs if run.task_results] for group in stream.groups]
+
+def latest_tasks(stream: Stream) -> LatestTasks | None:
+    """The latest results, on all test images if every run has them, so that runs compare; None if no run has any."""
+    runs = [[run for run in group.runs if run.tasks] for group in stream.groups]
     every = [run for part in runs for run in part]
     if not every:
         return None
-    whole = all(run.full_test_results for run in every)
-    latest = [[_accuracies(_latest(run, whole)) for run in part] for part in runs]
-    chance = {found.question: found.chance for run in every for found in _latest(run, whole)}
+    full = all(run.full_test_tasks for run in every)
+    latest = [[_accuracies(_latest(run, full)) for run in part] for part in runs]
+    chance = {result.task: result.chance for run in every for result in _latest(run, full)}
     names = dict.fromkeys(name for part in latest for run in part for name in run)
-    return Asked(whole, [name for name in names if name not in chance], chance, latest)
+    return LatestTasks(full, [name for name in names if name not in chance], chance, latest)
 
 
-def over_stream(group: Group, question: str) -> tuple[list[int], Matrix]:
-    """After how many experiences all runs of the group were asked, and the accuracies (seeds, t)."""
+def task_curve(group: Group, task: str) -> tuple[list[int], Matrix]:
+    """After how many experiences all runs of the group have a result, and the accuracies (seeds, t)."""
     found = [
-        {
-            t: one.accuracy
-            for t, task_results in run.task_results.items()
-            for one in task_results
-            if one.question == question
-        }
+        {t: result.accuracy for t, results in run.tasks.items() for result in results if result.task == task}
         for run in group.runs
-        if run.task_results
+        if run.tasks
     ]
     steps = sorted(set.intersection(*map(set, found))) if found else []
     return steps, np.array([[accuracies[t] for t in steps] for accuracies in found])
 
 
-def _latest(run: Run, whole: bool) -> list[TaskResult]:
-    """In the order of the stream's questions, of which those about training images have no answer about all others."""
-    last = run.task_results[max(run.task_results)]
-    final = {found.question: found for found in run.full_test_results if whole}
-    return [final.get(found.question, found) for found in last]
+def _latest(run: Run, full: bool) -> list[TaskEvent]:
+    """In the order of the stream's tasks; a task about training images has no result on all test images."""
+    last = run.tasks[max(run.tasks)]
+    on_all = {result.task: result for result in run.full_test_tasks if full}
+    return [on_all.get(result.task, result) for result in last]
 
 
-def _accuracies(task_results: Iterable[TaskResult]) -> dict[str, float]:
-    """Of the groups of the first question, then of each question."""
-    first, *_ = task_results
-    grouping = next(iter(first.by), "")
-    groups = {f"{grouping} {group}": value for group, value in first.by.get(grouping, {}).items()}
-    return groups | {found.question: found.accuracy for found in task_results}
+def _accuracies(results: Iterable[TaskEvent]) -> dict[str, float]:
+    """Of the groups of the first task, then of each task."""
+    first, *_ = results
+    grouping = next(iter(first.by_group), "")
+    groups = {f"{grouping} {group}": float(value) for group, value in first.by_group.get(grouping, {}).items()}
+    return groups | {result.task: result.accuracy for result in results}

@@ -1,39 +1,48 @@
 """Accuracies of a run as CSV files."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.evaluation.history import CurvePoint
-
-if TYPE_CHECKING:
-    pass
-from avalanche_ssl.runs.summary import Matrix
+from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.logging import CurveEvent
 
 
-def write_curve(path: Path, points: Sequence[CurvePoint]) -> None:
-    """All points as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(CurvePoint.__annotations__)
-        rows.writerows([getattr(p, name) for name in CurvePoint.__annotations__] for p in points)
+def write_curve(path: Path, curve: Iterable[CurveEvent]) -> None:
+    """Write the accuracy curves, one point per line with the fields of `CurveEvent`."""
+    names = [field.name for field in fields(CurveEvent)]
+    _write(path, names, ([getattr(point, name) for name in names] for point in curve))
 
 
-def write_csv(path: Path, rows: list[dict[str, Matrix]], probe: str, caveat: Mapping[str, str] | None = None) -> None:
-    """All accuracies, one a line: trained, evaluated, probe, scope, accuracy, odd.
+def write_accuracies(path: Path, rows: Sequence[Mapping[str, Matrix]], probe: str, caveats: Mapping[str, str]) -> None:
+    """Write all accuracies that were measured, one per line.
 
-    A key of a row is a scope of the probe, or "NAME/SCOPE" of another one; `caveat` says of probes what is odd.
+    Args:
+        path: the file.
+        rows: accuracies (T,) of the untrained encoder, then after each experience; by scope for the headline probe,
+            by "NAME/SCOPE" for others.
+        probe: name of the headline probe.
+        caveats: of probe protocols, by name.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["trained", "evaluated", "probe", "scope", "accuracy", "caveat"])
+
+    def lines() -> Iterable[Sequence[Any]]:
         for trained, row in enumerate(rows):
             for key, accuracies in row.items():
                 name, _, scope = key.rpartition("/")
+                name = name or probe
                 for j, accuracy in enumerate(accuracies):
                     if not np.isnan(accuracy):
-                        note = (caveat or {}).get(name or probe, "")
-                        table.writerow([trained, j + 1, name or probe, scope, f"{accuracy:.6f}", note])
+                        yield trained, j + 1, name, scope, f"{accuracy:.6f}", caveats.get(name, "")
+
+    _write(path, ["experiences_trained", "experience", "probe", "scope", "accuracy", "caveat"], lines())
+
+
+def _write(path: Path, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(header)
+        table.writerows(lines)

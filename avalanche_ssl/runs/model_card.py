@@ -1,4 +1,4 @@
-"""How does an encoder leave a run? As plain weights that torch alone can read, with a card that says what it is."""
+"""The model card of an exported encoder: what it is, how to load it with plain torch, how well it did."""
 
 import html
 from collections.abc import Iterable, Mapping
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 import avalanche_ssl
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.methods.base import Method
-from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.recipes.recipe import Recipe
+from avalanche_ssl.methods import Method
+from avalanche_ssl.models import ENCODERS
+from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.summary import percent
 
 
@@ -23,17 +23,17 @@ def card(
     config: Mapping[str, Any],
     weights: Mapping[str, Tensor],
     file: Path,
-    learnt: str,
+    trained: str,
     results: Iterable[tuple[str, str, float, float]],
 ) -> str:
-    """The model card in Markdown: code that loads the weights, what they expect, how well they were, their settings.
+    """The model card in Markdown: code that loads the weights, their input, probe accuracies, and all settings.
 
     Args:
-        recipe: what learnt.
-        config: all settings of the run.
-        weights: of the encoder.
+        recipe: recipe of the run.
+        config: all options and settings of the run.
+        weights: weights of the encoder.
         file: where they are.
-        learnt: what of the stream they have seen, in words.
+        trained: which part of the stream the encoder was trained on, in words.
         results: probe, scope, and mean accuracies of the untrained encoder and of this one, 0 to 1.
 
     Raises:
@@ -46,15 +46,15 @@ def card(
         raise UsageError(f"the weights are not of this run's encoder: {' '.join(str(error).split())[:200]}") from error
     title = html.escape(f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}")
     rows = [
-        f"| {html.escape(probe)} | {html.escape(scope)} | {percent(before)} | {percent(now)} |"
-        for probe, scope, before, now in results
+        f"| {html.escape(probe)} | {html.escape(scope)} | {percent(before)} | {percent(after)} |"
+        for probe, scope, before, after in results
     ]
-    table = ["| probe | labels of | untrained % | now % |", "|---|---|---|---|", *rows]
+    table = ["| probe | scope | untrained % | trained % |", "|---|---|---|---|", *rows]
     parts = [
         f"# Encoder of {title}",
-        f"{sum(p.numel() for p in method.encoder.parameters()):,} parameters, after {learnt}.",
+        f"{sum(p.numel() for p in method.encoder.parameters()):,} parameters, after {trained}.",
         _loading(method, made, file.name),
-        f"It reads {_input(method)}.",
+        f"Its input: {_input(method)}.",
         "Mean accuracy of probes on its frozen features, over the test data of the experiences:" if rows else
         "The stream was not probed.",
         "\n".join(table) if rows else "",
@@ -66,7 +66,7 @@ def card(
 
 
 def _record(recipe: Recipe) -> tuple[Method, dict[nn.Module, str]]:
-    """The method, and the calls that made the encoders in it."""
+    """The method, and the call that built each of its encoders."""
     made: dict[nn.Module, str] = {}
 
     def recorded(*given: Any, **named: Any) -> Any:
@@ -80,7 +80,7 @@ def _record(recipe: Recipe) -> tuple[Method, dict[nn.Module, str]]:
 
 
 def _loading(method: Method, made: Mapping[nn.Module, str], file: str) -> str:
-    """Five lines of Python, or what to do where the method builds a network of its own."""
+    """Five lines of Python, or what to do if the method builds a network of its own."""
     encoder, safe = method.encoder, file.endswith(".safetensors")
     load = f"load_file({file!r})" if safe else f"torch.load({file!r}, weights_only=True)"
     if encoder in made:
@@ -88,11 +88,11 @@ def _loading(method: Method, made: Mapping[nn.Module, str], file: str) -> str:
     elif isinstance(encoder, nn.ModuleDict) and all(part in made for part in encoder.values()):
         network = f"torch.nn.ModuleDict({{{', '.join(f'{k!r}: {made[v]}' for k, v in encoder.items())}}})"
     else:
-        return f"Its network is what {type(method).__name__} builds: `method.encoder.load_state_dict({load})`."
+        return f"The network is the encoder of {type(method).__name__}: `method.encoder.load_state_dict({load})`."
     name = next(iter(made.values())).partition("(")[0]
     lines = [
         "import torch",
-        f"from avalanche_ssl.models.resnet import {name}",
+        f"from avalanche_ssl.models import {name}",
         *(["from safetensors.torch import load_file"] if safe else []),
         f"encoder = {network}",
         f"encoder.load_state_dict({load})",
@@ -102,8 +102,8 @@ def _loading(method: Method, made: Mapping[nn.Module, str], file: str) -> str:
 
 
 def _input(method: Method) -> str:
-    """What kind of images the encoder takes."""
+    """The images that the encoder takes, in words."""
     if type(method).extract_features is not Method.extract_features:
-        return f"what `{type(method).__name__}.represent` makes of images"
+        return f"images as `{type(method).__name__}.extract_features` prepares them"
     mean, std = method.augment.mean, method.augment.std
     return f"images (B, 3, H, W) as float in [0, 1], minus {mean}, divided by {std}"

@@ -1,14 +1,22 @@
-"""The picture of a run's accuracy matrix."""
+"""The figure of a run: its accuracy matrix, and its accuracies over the stream."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    pass
-from avalanche_ssl.runs.summary import Matrix
+from avalanche_ssl.evaluation.metrics import Matrix
+
+SCOPES = {
+    "task": ("tab:green", "task: probe on one experience's classes"),
+    "seen": ("tab:orange", "seen: probe on the classes so far"),
+    "all": ("tab:blue", "all: probe on all classes"),
+}
+"""Color and label of each scope."""
+
+Curve = Sequence[tuple[int, float]]
+"""Images seen and mean accuracy."""
 
 
 def draw(
@@ -16,17 +24,18 @@ def draw(
     title: str,
     matrices: Mapping[str, Matrix],
     untrained: Matrix,
-    curves: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+    curves: Mapping[str, Curve] | None = None,
+    chance: float | None = None,
 ) -> None:
-    """A picture of the "all" matrix, and of the mean accuracy of each scope over the stream.
+    """Write a figure of the "all" matrix, and of the mean accuracy of each scope over the stream.
 
     Args:
         path: PNG to write.
         title: what was run.
         matrices: R (T, T) by scope.
         untrained: accuracies (T,) of the untrained encoder with the "all" probe.
-        curves: by scope, images seen and mean accuracy at points of the stream: to be drawn instead of the means after
-            each experience.
+        curves: accuracy curves by scope, to draw instead of the means after each experience.
+        chance: accuracy of guessing among all classes.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
@@ -34,41 +43,59 @@ def draw(
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    figure.suptitle(title)
-    kept = [t for t, row in enumerate(matrices["all"]) if not np.isnan(row).all()]  # what was measured
-    matrices = {scope: matrix[kept] for scope, matrix in matrices.items()}
-    table = 100 * np.vstack([untrained, matrices["all"]])
-    experiences, steps = len(untrained), np.array(kept, int) + 1
-    image = left.imshow(table, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-    most = 20 if experiences < 100 else 10  # numbers that fit
-    every, rows = 1 + (experiences - 1) // most, 1 + len(kept) // 20
-    left.set_xticks(range(0, experiences, every), [str(j + 1) for j in range(0, experiences, every)])
-    left.set_yticks(range(0, len(kept) + 1, rows), ["untrained", *map(str, steps)][::rows])
-    left.set(
-        xlabel="tested on experience", ylabel="learnt up to experience", title="accuracy, probe on all classes (%)"
-    )
-    if experiences <= 12:
-        for (t, j), value in np.ndenumerate(table):
-            if not np.isnan(value):
-                left.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "black")
+    figure.suptitle(title, parse_math=False)
+    measured = [t for t, row in enumerate(matrices["all"]) if not np.isnan(row).all()]
+    image = _draw_matrix(left, 100 * np.vstack([untrained, matrices["all"][measured]]), measured)
     figure.colorbar(image, ax=left, fraction=0.046)
-    labels = {
-        "task": "task: probe on one experience's classes",
-        "seen": "seen: probe on the classes so far",
-        "all": "all: probe on all classes",
-    }
-    for scope, color in [("task", "tab:green"), ("seen", "tab:orange"), ("all", "tab:blue")]:
-        if curves:
-            seen, accuracies = zip(*curves.get(scope, [(0, np.nan)]), strict=True)
-            right.plot(seen, 100 * np.array(accuracies), ".-", color=color, label=labels[scope])
-        elif scope in matrices and not np.isnan(matrices[scope]).all():
-            mean = [100 * np.nanmean(r) if not np.isnan(r).all() else np.nan for r in matrices[scope]]
-            right.plot(steps, mean, "o-", color=color, label=labels[scope])
+    if curves:
+        _draw_curves(right, curves)
+    else:
+        _draw_means(right, {scope: matrix[measured] for scope, matrix in matrices.items()}, measured)
     right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
-    if not curves:
-        right.set_xticks(steps[:: 1 + len(kept) // most])
-    learnt = "images of the stream seen" if curves else "experiences learnt"
-    right.set(xlabel=learnt, ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
+    if chance is not None:
+        right.axhline(100 * chance, color="gray", linestyle=":", label="chance, all")
+    right.set(ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
     right.grid(alpha=0.3)
     right.legend(fontsize="small")
     figure.savefig(path, dpi=120)
+
+
+def _draw_matrix(axes: Any, percents: Matrix, measured: Sequence[int]) -> Any:
+    """The image of the rows (1 + measured, T) of the matrix, the untrained encoder first."""
+    image = axes.imshow(percents, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+    experiences = percents.shape[1]
+    every, rows = 1 + (experiences - 1) // _most(experiences), 1 + len(measured) // 20
+    names = ["untrained", *(str(t + 1) for t in measured)]
+    axes.set_xticks(range(0, experiences, every), [str(j + 1) for j in range(0, experiences, every)])
+    axes.set_yticks(range(0, len(names), rows), names[::rows])
+    axes.set(
+        xlabel="tested on experience", ylabel="trained up to experience", title="accuracy, probe on all classes (%)"
+    )
+    if experiences <= 12:
+        for (t, j), value in np.ndenumerate(percents):
+            if not np.isnan(value):
+                axes.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "black")
+    return image
+
+
+def _draw_curves(axes: Any, curves: Mapping[str, Curve]) -> None:
+    for scope, (color, label) in SCOPES.items():
+        seen, accuracies = zip(*curves.get(scope, [(0, np.nan)]), strict=True)
+        axes.plot(seen, 100 * np.array(accuracies), ".-", color=color, label=label)
+    axes.set_xlabel("images of the stream seen")
+
+
+def _draw_means(axes: Any, matrices: Mapping[str, Matrix], measured: Sequence[int]) -> None:
+    """The mean of each row that was measured, a line per scope."""
+    steps = np.array(measured, int) + 1
+    for scope, (color, label) in SCOPES.items():
+        if scope in matrices and not np.isnan(matrices[scope]).all():
+            means = [100 * np.nanmean(row) if not np.isnan(row).all() else np.nan for row in matrices[scope]]
+            axes.plot(steps, means, "o-", color=color, label=label)
+    axes.set_xticks(steps[:: 1 + len(steps) // _most(matrices["all"].shape[1])])
+    axes.set_xlabel("experiences trained")
+
+
+def _most(experiences: int) -> int:
+    """How many of their numbers fit on an axis."""
+    return 20 if experiences < 100 else 10

@@ -1,142 +1,220 @@
-"""What a run has found, for people: summary, tables, CSV and picture of the accuracy matrix."""
+"""The metrics of a run by name, each with its explanation, and a run's accuracies as tables of text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from avalanche_ssl.evaluation.history import CurvePoint, curve
-from avalanche_ssl.evaluation.metrics import (
-    average_accuracy,
-    average_anytime_accuracy,
-    backward_transfer,
-    forgetting,
-    forward_transfer,
-    knowledge_gain,
-)
-from avalanche_ssl.evaluation.tasks import TaskResult
+from avalanche_ssl.evaluation import TaskResult, metrics
+from avalanche_ssl.evaluation.history import accuracy_curve
+from avalanche_ssl.evaluation.metrics import Matrix
 
 if TYPE_CHECKING:
-    from avalanche_ssl.plugins.probe import ProbePlugin
+    from avalanche_ssl.logging import CurveEvent
+    from avalanche_ssl.plugins import ProbePlugin
+
+Item = TypeVar("Item")
 
 
-Matrix = NDArray[np.float64]
+@dataclass(frozen=True)
+class Metric:
+    """A number of the accuracy matrix R (T, T) and the untrained encoder's accuracies (T,).
 
-EXPLAIN = {
-    "average accuracy": "mean of the last row of the matrix",
-    "anytime accuracy": "mean over the stream of the average accuracy on experiences seen so far",
-    "forgetting": "mean drop from the best to the last accuracy of an experience",
-    "backward transfer": "mean change from just after learning an experience to the end",
-    "untrained accuracy": "average accuracy of the encoder before any training",
-    "forward transfer": "mean gain over the untrained encoder on an experience just before it is learnt",
-    "knowledge gain": "mean gain of an experience's accuracy by learning it",
-    "consolidation": "how often 200 neighbours tell which experience a test image is of, at the end",
+    Args:
+        name: in every table, figure and document.
+        explanation: what it is, in one sentence.
+        function: of R and the untrained accuracies; None for what is measured on the features.
+    """
+
+    name: str
+    explanation: str
+    function: Callable[[Matrix, Matrix], float] | None
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "average accuracy",
+            "mean of the last row of R: the accuracy of the last encoder, mean over the experiences",
+            lambda R, untrained: metrics.average_accuracy(R),
+        ),
+        Metric(
+            "gain",
+            "average accuracy minus untrained accuracy",
+            lambda R, untrained: metrics.average_accuracy(R) - float(np.mean(untrained)),
+        ),
+        Metric(
+            "anytime accuracy",
+            "mean accuracy on the experiences seen so far, after each experience; as one number, its mean over the "
+            "stream",
+            lambda R, untrained: metrics.average_anytime_accuracy(R),
+        ),
+        Metric(
+            "forgetting",
+            "mean drop of an experience's accuracy from its best to the end, without the last experience (CaSSLe, "
+            "Osiris)",
+            lambda R, untrained: metrics.forgetting(R),
+        ),
+        Metric(
+            "forgetting (Chaudhry)",
+            "as forgetting, with the best taken between training on the experience and the end; negative if the end is "
+            "best",
+            lambda R, untrained: metrics.forgetting_chaudhry(R),
+        ),
+        Metric(
+            "backward transfer",
+            "mean change of an experience's accuracy from right after training on it to the end",
+            lambda R, untrained: metrics.backward_transfer(R),
+        ),
+        Metric(
+            "forward transfer",
+            "mean gain over the untrained encoder on an experience right before training on it",
+            metrics.forward_transfer,
+        ),
+        Metric(
+            "knowledge gain",
+            "plasticity: mean gain of an experience's accuracy by training on it (Osiris)",
+            lambda R, untrained: metrics.knowledge_gain(R),
+        ),
+        Metric(
+            "untrained accuracy",
+            "accuracy of the encoder before any training, mean over the experiences",
+            lambda R, untrained: float(np.mean(untrained)),
+        ),
+        Metric(
+            "consolidation",
+            "share of the test images whose experience the 200 nearest training images tell, by cosine, at the end; "
+            "independent of the probe, chance is 1 / T (Osiris)",
+            None,
+        ),
+    )
 }
+"""All metrics by name."""
+
+SUMMARY = (
+    "average accuracy",
+    "anytime accuracy",
+    "forgetting",
+    "backward transfer",
+    "forward transfer",
+    "untrained accuracy",
+    "knowledge gain",
+    "consolidation",
+)
+"""Metrics that are printed at the end of a run."""
 
 
-def summary(matrix: Matrix, untrained: Matrix, consolidation: float = float("nan")) -> dict[str, float]:
-    """The metrics of an accuracy matrix R (T, T) beside the untrained encoder's accuracies (T,), and consolidation."""
-    return {
-        "average accuracy": average_accuracy(matrix),
-        "anytime accuracy": average_anytime_accuracy(matrix),
-        "forgetting": forgetting(matrix),
-        "backward transfer": backward_transfer(matrix),
-        "forward transfer": forward_transfer(matrix, untrained),
-        "untrained accuracy": float(np.mean(untrained)),
-        "knowledge gain": knowledge_gain(matrix),
-        "consolidation": consolidation,
-    }
+def summary(matrix: Matrix, untrained: Matrix, consolidation: float = math.nan) -> dict[str, float]:
+    """The metrics of `SUMMARY` of an accuracy matrix R (T, T) and the untrained encoder's accuracies (T,)."""
+    functions = {name: METRICS[name].function for name in SUMMARY}
+    return {name: function(matrix, untrained) if function else consolidation for name, function in functions.items()}
 
 
-def percent(value: float) -> str:
-    """Accuracy in per cent with one decimal; a dash where it is not defined."""
-    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+def summary_table(matrix: Matrix, untrained: Matrix, consolidation: float = math.nan) -> str:
+    """The summary in percent with explanations, one line per metric."""
+    found = summary(matrix, untrained, consolidation)
+    return "\n".join(f"{name:<20} {percent(value):>6} %   {METRICS[name].explanation}" for name, value in found.items())
 
 
-def matrix_table(matrix: Matrix, untrained: Matrix, most: int = 20) -> str:
-    """The matrix in per cent, a row for the untrained encoder and one for each experience learnt and measured.
+def metrics_table() -> str:
+    """All metrics with their explanations as a table in Markdown."""
+    rows = [f"| {metric.name} | {metric.explanation} |" for metric in METRICS.values()]
+    return "\n".join(["| metric | meaning |", "|---|---|", *rows])
 
-    Of many rows or columns `most` are shown, among them the first and the last; the mean is over all columns.
+
+def percent(value: float, signed: bool = False) -> str:
+    """A share in percent with one decimal; a dash where it is not defined."""
+    return "-" if np.isnan(value) else f"{100 * value:{'+' if signed else ''}.1f}"
+
+
+def matrix_table(matrix: Matrix, untrained: Matrix, most: int = 20, chance: float | None = None) -> str:
+    """The accuracy matrix in percent: rows for the untrained encoder and each measured number of experiences.
+
+    Args:
+        matrix: R (T, T).
+        untrained: accuracies (T,) of the untrained encoder.
+        most: show so many rows and columns at most, among them the first and the last; the mean is over all columns.
+        chance: accuracy of guessing, for a last row.
     """
     width = max(6, len(str(len(matrix))) + 3)
-    columns = _some(range(len(matrix)), most)
-    head = "learnt".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"
+    columns = _sample(range(len(matrix)), most)
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
-    lines = [head]
-    for name, row in [("untrained", untrained), *((f"{t + 1}", matrix[t]) for t in _some(measured, most))]:
-        mean = "-" if np.isnan(row).all() else percent(float(np.nanmean(row)))
-        lines.append(name.ljust(10) + "".join(percent(row[j]).rjust(width) for j in columns) + mean.rjust(7))
+    rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in _sample(measured, most)}
+    rows |= {} if chance is None else {"chance": np.full(len(matrix), chance)}
+    lines = ["trained".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"]
+    for name, row in rows.items():
+        mean = math.nan if np.isnan(row).all() else float(np.nanmean(row))
+        lines.append(name.ljust(10) + "".join(percent(row[j]).rjust(width) for j in columns) + percent(mean).rjust(7))
     return "\n".join(lines)
 
 
-def _some(values: Sequence[int], most: int) -> list[int]:
-    """So many of the values at most, evenly spread, with the first and the last."""
-    places = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
-    return [values[place] for place in places]
-
-
-def protocol_table(probe: "ProbePlugin") -> str:
-    """Mean accuracy in per cent of the last encoder under every probe and scope; a line for each probe."""
+def protocol_table(probe: ProbePlugin) -> str:
+    """Mean accuracy of the last encoder in percent, one line per probe with a column per scope."""
     lines = ["probe".ljust(24) + "".join(scope.rjust(8) for scope in probe.scopes)]
     for protocol in probe.probes:
         row = {s: probe.matrix(s, protocol.name)[-1] for s in probe.scopes if s in protocol.scopes}
         values = (percent(float(np.mean(row[s]))) if s in row else "-" for s in probe.scopes)
-        lines.append(protocol.name.ljust(24) + "".join(v.rjust(8) for v in values))
-        lines += (
-            [f"  on all test images: {percent(probe.final[protocol.name])}"] if protocol.name in probe.final else []
-        )
-        lines += [f"  odd: {protocol.caveat}"] if protocol.caveat else []
+        lines.append(protocol.name.ljust(24) + "".join(value.rjust(8) for value in values))
+        if protocol.name in probe.full_test_accuracies:
+            lines.append(f"  on all test images: {percent(probe.full_test_accuracies[protocol.name])}")
+        if protocol.caveat:
+            lines.append(f"  caveat: {protocol.caveat}")
     return "\n".join(lines)
 
 
-def curve_table(points: Sequence[CurvePoint], probe: str, rows: int = 20) -> str:
-    """Accuracies in per cent by images seen, at most so many lines: the first, the last, and some between."""
-    scopes = list(dict.fromkeys(p.scope for p in points if p.probe == probe))
-    curves = {scope: dict(curve(points, probe, scope)) for scope in scopes}
-    seen = sorted({point for found in curves.values() for point in found})
-    chosen = [seen[i] for i in np.unique(np.linspace(0, len(seen) - 1, rows).round().astype(int))]
+def curve_table(curve: Sequence[CurveEvent], probe: str, most: int = 20) -> str:
+    """The accuracy curve of a probe in percent by images seen, one column per scope, at most so many rows."""
+    scopes = list(dict.fromkeys(point.scope for point in curve if point.probe == probe))
+    curves = {scope: dict(accuracy_curve(curve, probe, scope)) for scope in scopes}
+    seen = sorted({images for found in curves.values() for images in found})
     lines = ["images seen".rjust(12) + "".join(scope.rjust(8) for scope in scopes)]
-    for point in chosen:
-        values = (curves[scope].get(point) for scope in scopes)
-        lines.append(f"{point:>12,}" + "".join(("-" if v is None else f"{100 * v:.1f}").rjust(8) for v in values))
+    for images in _sample(seen, most):
+        values = (percent(curves[scope].get(images, math.nan)) for scope in scopes)
+        lines.append(f"{images:>12,}" + "".join(value.rjust(8) for value in values))
     return "\n".join(lines)
 
 
 def task_table(
     task_results: Sequence[tuple[int, Sequence[TaskResult]]],
     grouping: str,
-    rows: int = 12,
+    most: int = 12,
     final: Sequence[TaskResult] = (),
 ) -> str:
-    """Accuracies in per cent over the stream: a column for each question, and for each group of the first one.
+    """Accuracies of probing tasks in percent over the stream: a column per task, and per group of the first task.
 
     Args:
-        answers: with the number of experiences learnt before them.
-        grouping: of the first question.
-        rows: show no more, among them the first and the last.
-        final: answers about all test images, where the others are about some; for a row of their own.
+        task_results: with the number of experiences trained before them.
+        grouping: of the first task.
+        most: show so many rows at most, among them the first and the last.
+        final: results on all test images, where the others are on one in n, for a row of their own.
     """
     first = task_results[0][1]
-    groups = list(first[0].by.get(grouping, {}))
-    columns = [f"{grouping} {group}" for group in groups] + [found.question for found in first]
+    groups = list(first[0].by_group.get(grouping, {}))
+    columns = [f"{grouping} {group}" for group in groups] + [result.task for result in first]
     width = max(len(column) for column in columns) + 2
-    chosen = np.unique(np.linspace(0, len(task_results) - 1, min(rows, len(task_results))).round().astype(int))
-    lines = ["learnt".ljust(10) + "".join(column.rjust(width) for column in columns)]
 
-    def line(name: str, found: Sequence[TaskResult]) -> str:
-        known = {one.question: one for one in found}
-        lead = known.get(first[0].question)
-        values = [lead.by[grouping].get(group) if lead else None for group in groups]
-        values += [known[one.question].accuracy if one.question in known else None for one in first]
-        cells = ["-" if value is None else f"{100 * value:.1f}" for value in values]
-        return name.ljust(10) + "".join(cell.rjust(width) for cell in cells)
+    def line(name: str, values: Sequence[str]) -> str:
+        return name.ljust(10) + "".join(value.rjust(width) for value in values)
 
-    lines += [
-        line(str(learnt) if learnt else "untrained", found) for learnt, found in (task_results[i] for i in chosen)
-    ]
-    lines += [line("all images", final)] if final else []
-    chances = ["" for _ in groups] + [f"{100 * found.chance:.1f}" for found in first]
-    return "\n".join([*lines, "chance".ljust(10) + "".join(text.rjust(width) for text in chances)])
+    def result_line(name: str, results: Sequence[TaskResult]) -> str:
+        known = {result.task: result for result in results}
+        lead = known.get(first[0].task)
+        values = [lead.by_group[grouping].get(group, math.nan) if lead else math.nan for group in groups]
+        values += [known[one.task].accuracy if one.task in known else math.nan for one in first]
+        return line(name, [percent(value) for value in values])
+
+    lines = [line("trained", columns)]
+    lines += [result_line(str(trained) if trained else "untrained", r) for trained, r in _sample(task_results, most)]
+    lines += [result_line("all images", final)] if final else []
+    return "\n".join([*lines, line("chance", ["" for _ in groups] + [percent(result.chance) for result in first])])
+
+
+def _sample(values: Sequence[Item], most: int) -> list[Item]:
+    """So many of the values at most, evenly spread, with the first and the last."""
+    places = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
+    return [values[place] for place in places]

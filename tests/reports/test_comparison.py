@@ -1,0 +1,76 @@
+"""Runs are compared where they can be, and named by what they differ in."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.logs import append, probe_event, write_run
+
+from avalanche_ssl.reports import comparison
+from avalanche_ssl.runs.reader import read_run
+
+
+def test_groups_means_and_paired_differences_by_hand(tmp_path: Path, one_stream: Any) -> None:
+    runs = [write_run(tmp_path / f"a{s}", "cmc", s, 0.01 * s) for s in range(3)]
+    runs += [write_run(tmp_path / f"b{s}", "moco", s, 0.01 * s + 0.1 + 0.02 * (s == 2)) for s in (1, 2)]
+    first, second = one_stream(*runs).groups
+    values = list(first.values("average accuracy", "ridge", "all").values())
+    assert comparison.mean_and_std(values) == pytest.approx((0.61, 0.01))
+    mean, std, seeds = comparison.paired(first, second, "average accuracy", "ridge", "all")
+    assert (mean, std, seeds) == (pytest.approx(0.11), pytest.approx(0.02 / 2**0.5), 2)
+
+
+def test_mean_and_std_of_few_values() -> None:
+    assert np.isnan(comparison.mean_and_std([])).all()
+    mean, std = comparison.mean_and_std([0.5])
+    assert mean == 0.5 and np.isnan(std)
+
+
+def test_an_unfinished_run_is_compared_on_what_it_was_trained_on(tmp_path: Path, one_stream: Any) -> None:
+    (group,) = one_stream(write_run(tmp_path / "a", trained=2, end=False)).groups
+    assert group.label == "cmc (unfinished: 2 of 3)"
+    assert group.values("average accuracy", "ridge", "all") == {0: pytest.approx(0.75)}
+
+
+def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / "a"), write_run(tmp_path / "b"), write_run(tmp_path / "c", benchmark="cifar")]
+    runs = [read_run(folder) for folder in folders]
+    runs[1].config["settings"]["augment"]["size"] = 16
+    digits, cifar = comparison.streams(runs)
+    assert [group.label for group in digits.groups] == ["cmc augment.size=32", "cmc augment.size=16"]
+    assert [group.label for group in cifar.groups] == ["cmc"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "words"), [((1, 1), ", one pass"), ((3, 3), ", 3 passes"), ((3, 1), ", 1 or 3 passes"), ((1, None), "")]
+)
+def test_the_title_of_an_online_stream_has_its_passes(tmp_path: Path, epochs: Any, words: str) -> None:
+    runs = [read_run(write_run(tmp_path / f"{seed}", seed=seed)) for seed in range(2)]
+    for run, number in zip(runs, epochs):
+        run.config |= {"online_batch_size": 10, "settings": {"epochs": number} if number else None}
+    (stream,) = comparison.streams(runs)
+    assert stream.title == f"digits (experiences 3, in mini-batches of 10{words})"
+
+
+def test_protocols_that_all_groups_have_by_probe(tmp_path: Path, one_stream: Any) -> None:
+    a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", "moco")
+    for probe, scope in [("knn-20", "all"), ("ridge", "seen"), ("mine", "all")]:
+        append(a, probe_event(1, 1, 0.5, probe=probe, scope=scope))
+    for probe, scope in [("ridge", "seen"), ("knn-20", "all"), ("other", "all")]:
+        append(b, probe_event(1, 1, 0.5, probe=probe, scope=scope))
+    assert one_stream(a, b).protocols == [("ridge", "all"), ("ridge", "seen"), ("knn-20", "all")]
+
+
+WRONG_CONFIGS: list[dict[str, Any]] = [
+    {"seed": [1], "settings": 3, "benchmark_options": "x", "benchmark": None},
+    {"settings": {"epochs": [1]}, "online_batch_size": "10"},
+]
+
+
+@pytest.mark.parametrize("config", WRONG_CONFIGS)
+def test_wrong_types_in_a_configuration_harm_no_comparison(tmp_path: Path, config: dict[str, Any]) -> None:
+    run = read_run(write_run(tmp_path / "a"))
+    run.config = config
+    (stream,) = comparison.streams([run])
+    assert stream.groups[0].label == "unknown"

@@ -1,0 +1,38 @@
+"""Nearest neighbors and layout of the embeddings that a run kept."""
+
+from pathlib import Path
+
+import numpy as np
+from helpers.logs import add_embeddings, write_run
+
+from avalanche_ssl.reports import neighbors
+
+
+def test_neighbors_are_those_of_a_naive_search() -> None:
+    x = np.random.default_rng(0).normal(size=(12, 4))
+    found = neighbors.nearest_neighbors(x, 3)
+    for i in range(12):
+        cosines = {j: x[i] @ x[j] / np.linalg.norm(x[i]) / np.linalg.norm(x[j]) for j in range(12) if j != i}
+        assert found[i].tolist() == sorted(cosines, key=lambda j: -cosines[j])[:3]
+
+
+def test_what_a_report_shows_of_embeddings(tmp_path: Path) -> None:
+    view = neighbors.view_embeddings(add_embeddings(write_run(tmp_path / "a")), "mine")
+    assert view and view.title == "mine"
+    assert [frame.title for frame in view.frames] == [
+        "untrained encoder",
+        *(f"after experience {t}" for t in (1, 2, 3)),
+    ]
+    assert [row.query.class_name for row in view.rows] == ["0", "1", "2", "3"]
+    assert all(len(row.before) == len(row.after) == 5 for row in view.rows)
+    assert view.same_before < 0.6 and view.same_after == 1.0, "the classes have moved apart"
+    assert all(thumbnail.same for row in view.rows for thumbnail in row.after)
+
+
+def test_embeddings_that_cannot_be_read_are_none(tmp_path: Path) -> None:
+    folder = add_embeddings(write_run(tmp_path / "a"))
+    (folder / "embeddings" / "002.npy").write_bytes(b"cut off")
+    assert neighbors.view_embeddings(folder, "a") is None
+    np.save(folder / "embeddings" / "002.npy", np.zeros((3, 5)))
+    assert neighbors.view_embeddings(folder, "a") is None, "of other images"
+    assert neighbors.view_embeddings(write_run(tmp_path / "b"), "b") is None

@@ -1,0 +1,104 @@
+"""The comparison of runs as text: numbers, caveats, baselines, cost."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from helpers.logs import add_tasks, append, write_run
+
+from avalanche_ssl.logging import ConsolidationEvent
+from avalanche_ssl.reports import tables
+from avalanche_ssl.reports.baselines import Baseline
+from avalanche_ssl.reports.comparison import streams
+from avalanche_ssl.runs.reader import read_run
+
+
+def test_means_and_paired_differences(tmp_path: Path, one_stream: Any) -> None:
+    runs = [write_run(tmp_path / f"a{s}", "cmc", s, 0.01 * s) for s in range(3)]
+    runs += [write_run(tmp_path / f"b{s}", "moco", s, 0.01 * s + 0.1 + 0.02 * (s == 2)) for s in (1, 2)]
+    text = tables.table([one_stream(*runs)], ["a note"])
+    assert text.startswith("note: a note\n")
+    assert "probe ridge, scope all" in text and "61.0 ± 1.0" in text
+    assert "moco minus cmc, 2 paired seeds: average accuracy +11.0 ± 1.4" in text
+
+
+def test_streams_are_kept_apart(tmp_path: Path) -> None:
+    found = streams([read_run(write_run(tmp_path / name, benchmark=name)) for name in ("digits", "cifar")])
+    assert "2 different streams are kept apart" in tables.table(found, [])
+
+
+def test_a_caveat_is_next_to_the_numbers_and_consolidation_is_shown(tmp_path: Path, one_stream: Any) -> None:
+    folder = write_run(tmp_path / "a", probe="mine", caveat="<not> so")
+    append(folder, ConsolidationEvent(experiences_trained=3, accuracy=0.625, chance=0.333))
+    text = tables.table([one_stream(folder)], [])
+    assert "caveat of mine: <not> so" in text.splitlines() and "62.5" in text
+
+
+def cells(text: str, label: str) -> list[str]:
+    """The cells of a line of the table of probing tasks, without spaces around the standard deviation."""
+    (line,) = [line for line in text.partition("probing tasks")[2].splitlines() if line.startswith(label)]
+    return line.replace(" ± ", "±").split()[1:]
+
+
+def test_task_results_over_seeds_by_hand(tmp_path: Path, one_stream: Any) -> None:
+    folders = [
+        add_tasks(write_run(tmp_path / f"a{s}", seed=s), full_test=0.7 + 0.02 * s, accuracy=0.5 + 0.2 * s)
+        for s in range(2)
+    ]
+    stream = one_stream(*folders, add_tasks(write_run(tmp_path / "b", "moco"), 0.6))
+    text = tables.table([stream], [])
+    assert "probing tasks; last encoder on all test images" in text
+    (head,) = [line for line in text.splitlines() if "place here" in line]
+    assert head.split()[1:] == ["place", "here", "place", "there", "kind", "<scene>"]
+    assert cells(text, "cmc") == ["71.0±1.4", "61.0±1.4", "71.0±1.4", "41.0±1.4"]
+    assert cells(text, "moco") == ["60.0", "50.0", "60.0", "40.0"]
+    assert cells(text, "chance") == ["-", "-", "25.0", "12.5"]
+
+
+def test_task_results_are_on_the_same_images_for_all_runs(tmp_path: Path, one_stream: Any) -> None:
+    """One run has none on all test images; the other was measured after other experiences."""
+    folders = [
+        add_tasks(write_run(tmp_path / "a"), full_test=0.7),
+        add_tasks(write_run(tmp_path / "b", seed=1), trained=(0, 1, 3)),
+    ]
+    text = tables.table([one_stream(*folders)], [])
+    assert "probing tasks; last encoder on the test images of the matrix" in text
+    assert cells(text, "cmc")[2] == "65.0±0.0"
+
+
+def test_no_probing_tasks_no_table(tmp_path: Path, one_stream: Any) -> None:
+    assert "probing tasks" not in tables.table([one_stream(write_run(tmp_path / "a"))], [])
+
+
+def test_baselines_have_an_average_accuracy_only(tmp_path: Path, one_stream: Any) -> None:
+    stream = one_stream(write_run(tmp_path / "a"))
+    stream.baselines = [Baseline("raw pixels", [{("ridge", "all"): np.array([0.25, 0.75])}, {}])]
+    *_, row = tables.summary_rows(stream, "ridge", "all")
+    assert (row.label, row.seeds, row.baseline) == ("raw pixels", 1, True)
+    assert [cell.mean for cell in row.cells] == ["50.0"] + [""] * (len(tables.COLUMNS) - 1)
+    (line,) = [line for line in tables.table([stream], []).splitlines() if line.startswith("raw pixels")]
+    assert line.split()[2:] == ["1", "50.0"] + ["-"] * (len(tables.COLUMNS) - 1)
+    assert [str(cell) for cell in tables.protocol_rows(stream)[0].cells] == ["60.0", "50.0"]
+
+
+def test_accuracy_on_all_test_images(tmp_path: Path, one_stream: Any) -> None:
+    stream = one_stream(add_tasks(write_run(tmp_path / "a"), full_test=0.7), write_run(tmp_path / "b", "moco"))
+    (row,) = tables.full_test_rows(stream)
+    assert row.label == "ridge, all, on all test images"
+    assert [str(cell) for cell in row.cells] == ["70.0", "-"]
+
+
+def test_cost_by_hand(tmp_path: Path, one_stream: Any) -> None:
+    stream = one_stream(write_run(tmp_path / "a"), write_run(tmp_path / "b", seed=1), write_run(tmp_path / "c", "moco"))
+    row, _ = tables.cost_rows(stream)
+    assert dict(zip(tables.COST_COLUMNS, map(str, row.cells))) == {
+        "training s": "2 ± 0",
+        "images/s": "50 ± 0",
+        "views": "200",
+        "steps": "10",
+        "parameters": "5",
+        "bytes remembered": "7",
+    }
+    stream.groups[0].runs[0].cost, stream.groups[1].runs[0].end = None, None
+    assert [str(cell) for cell in tables.cost_rows(stream)[0].cells[2:]] == ["-"] * 4
+    assert [str(cell) for cell in tables.cost_rows(stream)[1].cells[:2]] == ["-"] * 2

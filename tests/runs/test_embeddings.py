@@ -1,0 +1,65 @@
+"""The sample of images whose features a run keeps."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from avalanche_ssl.data import ArrayDataset
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs import embeddings
+from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
+
+
+@pytest.fixture(scope="module")
+def data() -> list[Any]:
+    """The test data of three experiences of 100 images, of ten classes."""
+    images = ArrayDataset(
+        np.random.default_rng(0).integers(0, 255, (300, 8, 8, 3)).astype(np.uint8), np.arange(300) % 10
+    )
+    parts = [np.arange(300)[i::3] for i in range(3)]
+    return [e.dataset for e in benchmark_from_parts(images, parts, images, parts, None).test_stream]
+
+
+def test_the_sample_is_balanced_and_features_come_in_the_order_of_its_images(tmp_path: Path, data: list[Any]) -> None:
+    snapshots = EmbeddingSnapshots(data, tmp_path, images=50)
+    snapshots.save(2, [(torch.tensor(list(d.targets)).float()[:, None], torch.tensor(list(d.targets))) for d in data])
+    with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        assert kept["images"].shape == (50, 8, 8, 3) and kept["images"].dtype == np.uint8
+        assert np.bincount(kept["labels"]).tolist() == [5] * 10
+        np.testing.assert_array_equal(np.load(tmp_path / "embeddings" / "002.npy")[:, 0], kept["labels"])
+        first = data[0][int(snapshots.rows[0][0])][0]
+        np.testing.assert_array_equal(kept["images"][0], first.permute(1, 2, 0).numpy())
+
+
+def naive(labels: list[Any], images: int) -> list[Any]:
+    """The sample class by class: first of all classes the first image of a random order, then the second, ..."""
+    pooled = np.concatenate(labels)
+    order = np.random.default_rng(0).permutation(len(pooled))
+    ranks = np.empty(len(pooled), np.int64)
+    for label in np.unique(pooled):
+        rows = order[pooled[order] == label]
+        ranks[rows] = np.arange(len(rows))
+    chosen = set(sorted(range(len(pooled)), key=lambda i: (ranks[i], order[i]))[:images])
+    bounds = np.cumsum([0, *map(len, labels)])
+    return [[i - low for i in range(low, high) if i in chosen and pooled[i] >= 0] for low, high in pairwise(bounds)]
+
+
+def test_the_sample_equals_a_naive_one() -> None:
+    rng = np.random.default_rng(1)
+    for images in (1, 7, 60, 500):
+        labels = [rng.integers(-1, 12, size) for size in (40, 0, 90, 70)]
+        assert [rows.tolist() for rows in embeddings._balanced(labels, images)] == naive(labels, images)
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path, data: list[Any]) -> None:
+    snapshots = EmbeddingSnapshots(data, tmp_path, images=20)
+    (tmp_path / "embeddings" / "001.npy").mkdir(parents=True)
+    features = [(torch.zeros(len(d), 1), torch.zeros(len(d))) for d in data]
+    with pytest.raises(UsageError, match=r"cannot write .*001\.npy"):
+        snapshots.save(1, features)
+    assert not list((tmp_path / "embeddings").glob("*.part"))

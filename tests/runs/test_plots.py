@@ -1,0 +1,74 @@
+"""The figure of a run: what it shows, of how long a stream."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+import pytest
+from PIL import Image
+
+from avalanche_ssl.runs import plots
+
+
+def matrices(experiences: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    found = {scope: rng.random((experiences, experiences)) for scope in ("all", "seen", "task")}
+    found["all"][0, -1] = math.nan
+    found["seen"][np.triu_indices(experiences, 1)] = math.nan
+    return found
+
+
+@pytest.fixture
+def axes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The axes of the figures that are saved."""
+    saved: list[Any] = []
+    original = matplotlib.figure.Figure.savefig
+
+    def save(self: Any, *given: Any, **named: Any) -> None:
+        saved.extend(self.axes)
+        original(self, *given, **named)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", save)
+    return saved
+
+
+@pytest.mark.parametrize("experiences", [1, 3, 30])
+def test_figure(tmp_path: Path, experiences: int) -> None:
+    plots.draw(tmp_path / "a.png", "a title", matrices(experiences), np.full(experiences, 0.5))
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (1200, 504))
+        assert len(picture.convert("RGB").getcolors(2**24) or []) > 50, "not blank"
+
+
+def test_chance_is_a_dotted_line(tmp_path: Path, axes: list[Any]) -> None:
+    plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), chance=0.1)
+    plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5))
+    with_chance, without = axes[1], axes[4]
+    (line,) = [line for line in with_chance.lines if line.get_linestyle() == ":"]
+    assert set(line.get_ydata()) == {10.0} and line.get_label() == "chance, all"
+    assert not [line for line in without.lines if line.get_linestyle() == ":"]
+
+
+def test_curves_are_drawn_over_the_images_seen(tmp_path: Path, axes: list[Any]) -> None:
+    curves = {"all": [(0, 0.1), (40, 0.2)], "seen": [(40, 0.3)]}
+    plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), curves)
+    by_label = {line.get_label().partition(":")[0]: line for line in axes[1].lines}
+    assert list(by_label["all"].get_xdata()) == [0, 40] and list(by_label["all"].get_ydata()) == [10.0, 20.0]
+    assert list(by_label["seen"].get_xdata()) == [40]
+    assert axes[1].get_xlabel() == "images of the stream seen"
+
+
+def test_rows_that_were_not_measured_are_left_out(tmp_path: Path, axes: list[Any]) -> None:
+    found = matrices(4)
+    for matrix in found.values():
+        matrix[[0, 2]] = math.nan
+    plots.draw(tmp_path / "a.png", "a title", found, np.full(4, 0.5))
+    left, right, *_ = axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["untrained", "2", "4"]
+    assert right.lines[0].get_xdata().tolist() == [2, 4]
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path) -> None:
+    plots.draw(tmp_path / "a.png", r"$\mine on $x_{", matrices(2), np.full(2, 0.5))

@@ -1,0 +1,146 @@
+"""Metrics by hand, and the tables of text that a run prints."""
+
+import math
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avalanche_ssl.evaluation import TaskResult
+from avalanche_ssl.logging import CurveEvent
+from avalanche_ssl.runs import summary
+
+R = np.array([[0.8, 0.5, math.nan], [0.6, 0.9, 0.4], [0.7, 0.6, 1.0]])
+UNTRAINED = np.array([0.5, 0.4, 0.3])
+
+
+def test_summary_by_hand() -> None:
+    matrix = np.where(np.isnan(R), 0.35, R)
+    assert summary.summary(matrix, UNTRAINED, 0.8) == pytest.approx(
+        {
+            "average accuracy": (0.7 + 0.6 + 1.0) / 3,
+            "anytime accuracy": (0.8 + (0.6 + 0.9) / 2 + (0.7 + 0.6 + 1.0) / 3) / 3,
+            "forgetting": ((0.8 - 0.7) + (0.9 - 0.6)) / 2,
+            "backward transfer": ((0.7 - 0.8) + (0.6 - 0.9)) / 2,
+            "forward transfer": ((0.5 - 0.4) + (0.4 - 0.3)) / 2,
+            "untrained accuracy": 0.4,
+            "knowledge gain": ((0.9 - 0.5) + (1.0 - 0.4)) / 2,
+            "consolidation": 0.8,
+        }
+    )
+    assert summary.METRICS.keys() >= summary.summary(matrix, UNTRAINED).keys()
+    gain, chaudhry = (summary.METRICS[name].function for name in ("gain", "forgetting (Chaudhry)"))
+    assert gain and gain(matrix, UNTRAINED) == pytest.approx((0.7 + 0.6 + 1.0) / 3 - 0.4)
+    assert chaudhry and chaudhry(matrix, UNTRAINED) == pytest.approx(((0.8 - 0.7) + (0.9 - 0.6)) / 2)
+
+
+def test_the_tables_of_metrics_explain_each_of_them() -> None:
+    lines = summary.summary_table(R, UNTRAINED, 0.8).splitlines()
+    assert len(lines) == len(summary.SUMMARY)
+    assert lines[0] == "average accuracy       76.7 %   " + summary.METRICS["average accuracy"].explanation
+    assert lines[-1].startswith("consolidation          80.0 %   share of the test images")
+    head, _, *rows = summary.metrics_table().splitlines()
+    assert head == "| metric | meaning |" and len(rows) == len(summary.METRICS)
+    assert all(name == metric.name and not metric.explanation.endswith(".") for name, metric in summary.METRICS.items())
+
+
+def test_percent() -> None:
+    assert [summary.percent(v) for v in (0.5, 1.0, -0.0123, math.nan)] == ["50.0", "100.0", "-1.2", "-"]
+    assert [summary.percent(v, signed=True) for v in (0.5, -0.0123, math.nan)] == ["+50.0", "-1.2", "-"]
+
+
+def test_table_of_the_matrix() -> None:
+    expected = [
+        "trained       e1    e2    e3   mean",
+        "untrained   50.0  40.0  30.0   40.0",
+        "1           80.0  50.0     -   65.0",
+        "2           60.0  90.0  40.0   63.3",
+        "3           70.0  60.0 100.0   76.7",
+    ]
+    assert summary.matrix_table(R, UNTRAINED).splitlines() == expected
+    assert summary.matrix_table(R, UNTRAINED, chance=0.25).splitlines() == [
+        *expected,
+        "chance      25.0  25.0  25.0   25.0",
+    ]
+    assert summary.matrix_table(np.full((1, 1), math.nan), np.ones(1)).endswith("      -      -")
+
+
+def test_of_a_long_stream_some_rows_and_columns_are_shown() -> None:
+    matrix = np.arange(100.0).repeat(100).reshape(100, 100) / 100
+    matrix[1::2] = np.nan
+    matrix[-1] = 1
+    lines = [line.split() for line in summary.matrix_table(matrix, np.zeros(100), most=4).splitlines()]
+    assert lines[0] == ["trained", "e1", "e34", "e67", "e100", "mean"]
+    assert [line[0] for line in lines[1:]] == ["untrained", "1", "35", "67", "100"]
+    assert lines[3] == ["35", *["34.0"] * 5]
+
+
+def test_table_of_probing_tasks() -> None:
+    rows = [
+        (
+            t,
+            [
+                TaskResult("kind", 0.5, 0.25, {"place": {"here": t / 20, "there": 1.0}}),
+                TaskResult("other", 0.1, 0.5, {}),
+            ],
+        )
+        for t in range(21)
+    ]
+    lines = summary.task_table(rows, "place", most=3).splitlines()
+    assert [line.split() for line in lines] == [
+        ["trained", "place", "here", "place", "there", "kind", "other"],
+        ["untrained", "0.0", "100.0", "50.0", "10.0"],
+        ["10", "50.0", "100.0", "50.0", "10.0"],
+        ["20", "100.0", "100.0", "50.0", "10.0"],
+        ["chance", "25.0", "50.0"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+    last = [TaskResult("kind", 0.7, 0.25, {"place": {"here": 0.6}})]  # the other task has no result on all images
+    *_, final, _ = summary.task_table(rows, "place", most=3, final=last).splitlines()
+    assert final.split() == ["all", "images", "60.0", "-", "70.0", "-"] and len(final) == len(lines[0])
+
+
+def point(images: int, scope: str, accuracy: float, probe: str = "ridge") -> CurveEvent:
+    numbers = {"images_seen": images, "images_trained": images, "seconds": 1.0, "experiences_trained": 0}
+    return CurveEvent(probe=probe, scope=scope, accuracy=accuracy, **numbers)
+
+
+def test_table_of_the_curve() -> None:
+    curve = [point(images, "all", images / 10_000) for images in range(0, 5001, 1000)]
+    curve += [point(2000, "seen", 0.75), point(2000, "all", 0.5, "knn-20")]
+    assert summary.curve_table(curve, "ridge", most=3).splitlines() == [
+        " images seen     all    seen",
+        "           0     0.0       -",
+        "       2,000    20.0    75.0",
+        "       5,000    50.0       -",
+    ]
+    assert len(summary.curve_table(curve, "ridge").splitlines()) == 7
+
+
+@dataclass
+class Probed:
+    """What the table needs of a `ProbePlugin`."""
+
+    scopes: tuple[str, ...] = ("all", "task")
+    full_test_accuracies: dict[str, float] = field(default_factory=lambda: {"core50": 0.5})
+    probes: list[Any] = field(
+        default_factory=lambda: [
+            SimpleNamespace(name="core50", scopes=("all", "task"), caveat=""),
+            SimpleNamespace(name="mine", scopes=("all",), caveat="it has one"),
+        ]
+    )
+
+    def matrix(self, scope: str, probe: str) -> Any:
+        return np.array([[0.1, 0.1], [0.2, 0.4 if scope == "all" else 0.6]])
+
+
+def test_table_of_protocols_with_their_caveats() -> None:
+    assert summary.protocol_table(Probed()).splitlines() == [  # type: ignore[arg-type]
+        "probe                        all    task",
+        "core50                      30.0    40.0",
+        "  on all test images: 50.0",
+        "mine                        30.0       -",
+        "  caveat: it has one",
+    ]
