@@ -1,4 +1,4 @@
-"""Does freed memory stay with the process?"""
+"""Freed memory stays with the process, or is given back."""
 
 import os
 import platform
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 FAULTS = """
 import resource

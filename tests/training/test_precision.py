@@ -1,3 +1,5 @@
+"""The precision that suits a machine."""
+
 import pytest
 import torch
 

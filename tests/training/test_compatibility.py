@@ -1,0 +1,86 @@
+"""What cannot work with a method is refused before any training, or warned of."""
+
+import warnings
+
+import pytest
+import torch
+from avalanche.evaluation.metrics import accuracy_metrics
+from avalanche.logging import InteractiveLogger
+from avalanche.training import plugins as av
+from helpers.encoders import tiny
+from helpers.strategies import Spy, cmc, make, moco, train
+from torch.optim import SGD
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import DeepCluster, SimCLR, Supervised
+from avalanche_ssl.streams import online_stream
+from avalanche_ssl.training.compatibility import check_boundaries, check_labels, count_bank_hits
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        av.LwFPlugin(1, 2),
+        av.CoPEPlugin(10, 8, 10),
+        av.BiCPlugin(10),
+        av.LFLPlugin(0.1),
+        av.MASPlugin(),
+        av.RARPlugin(10),
+    ],
+    ids=lambda p: type(p).__name__,
+)
+def test_plugins_that_need_logits_are_refused(plugin):
+    with pytest.raises(UsageError, match=rf"{type(plugin).__name__} needs class logits.*ReplayPlugin"):
+        make(plugins=[plugin])
+
+
+def test_other_mistakes_are_refused_before_training():
+    optimizer = SGD(moco().parameters(), lr=0.1)
+    with pytest.raises(UsageError, match="LRSchedulerPlugin would be overruled"):
+        make(plugins=[av.LRSchedulerPlugin(torch.optim.lr_scheduler.StepLR(optimizer, 1))])
+    with pytest.raises(UsageError, match="is a Linear, not a Method"):
+        make(torch.nn.Linear(2, 2))
+    with pytest.raises(UsageError, match="precision 'fp16'"):
+        make(precision="fp16")
+    with pytest.raises(UsageError, match="EpochAccuracy needs class logits during training"):
+        make(evaluator=av.EvaluationPlugin(accuracy_metrics(epoch=True), loggers=[InteractiveLogger()]))
+
+
+def test_a_parameter_missing_from_the_optimizer_is_named():
+    model = moco()
+    with pytest.raises(UsageError, match=r"the optimizer holds no projection_head\.0\.weight.*model\.parameters"):
+        make(model, optimizer=SGD(model.encoder.parameters(), lr=0.1))
+
+
+@pytest.mark.slow
+def test_images_that_change_from_epoch_to_epoch_are_reported(digits):
+    def disturb(strategy):
+        strategy.mbatch[0][:, 0, 0, 0] = torch.randint(0, 256, (32,))
+        strategy.mbatch[0][:, 1] = torch.randint(0, 256, strategy.mbatch[0][:, 1].shape)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(make(cmc(), train_epochs=3), digits, experiences=2)
+    with pytest.warns(UserWarning, match="no image of a repeated epoch was recognized"):
+        train(make(cmc(), train_epochs=2, plugins=[Spy(before_training_iteration=disturb)]), digits, experiences=1)
+
+
+def test_labels_without_a_class_are_refused(digits):
+    dataset = digits.train_stream[0].dataset
+    check_labels(SimCLR(tiny), dataset)
+    check_labels(Supervised(tiny, classes=10), dataset)
+    with pytest.raises(UsageError, match=r"Supervised reads labels 0 to 1, and the experience has \d: give it more cl"):
+        check_labels(Supervised(tiny, classes=2), dataset)
+
+
+def test_mini_batches_are_refused_for_a_method_that_requires_full_experiences(digits):
+    (part, *_) = online_stream(digits.train_stream[0], 10)
+    check_boundaries(SimCLR(tiny), part)
+    with pytest.raises(UsageError, match="DeepCluster looks at a whole experience before each epoch"):
+        check_boundaries(DeepCluster(tiny), part)
+
+
+def test_hits_are_counted_over_all_banks(digits):
+    assert count_bank_hits(moco()) is None
+    strategy = train(make(cmc(), train_epochs=2), digits, experiences=1)
+    assert count_bank_hits(strategy.model) > 0
