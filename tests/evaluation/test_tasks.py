@@ -11,15 +11,13 @@ from helpers.fake_core50 import write_frames
 from torch import Tensor, nn
 
 from avalanche_ssl import ProbePlugin, Recipe, streams
-from avalanche_ssl.data.image_cache import read_index
 from avalanche_ssl.data.loader import RawDataLoader
-from avalanche_ssl.data.traversal import leaf_datasets
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.probes.protocols import PROTOCOLS
-from avalanche_ssl.runs.summary import matrix_table, protocol_table, task_table
+from avalanche_ssl.runs.summary import protocol_table
 from avalanche_ssl.streams.tasks import ProbingTask
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:UserWarning")
@@ -84,44 +82,6 @@ def test_an_answer_about_a_fold_comes_from_the_others() -> None:
     assert found.chance == 1 / 4
 
 
-def test_every_nth_image() -> None:
-    question = ProbingTask("x", codes([0, 1, 2], [3]), codes([4, 5], [6]), groups={"g": (["a"], codes([0, -1], [0]))})
-    thin = question.every_nth(2)
-    assert [part.tolist() for part in (*thin.train_labels, *thin.test_labels, *thin.groups["g"][1])] == [
-        [0, 2],
-        [3],
-        [4],
-        [6],
-        [0],
-        [0],
-    ]
-
-
-def test_table() -> None:
-    rows = [
-        (
-            t,
-            [
-                TaskResult("kind", 0.5, 0.25, {"place": {"here": t / 20, "there": 1.0}}),
-                TaskResult("other", 0.1, 0.5, {}),
-            ],
-        )
-        for t in range(21)
-    ]
-    lines = task_table(rows, "place", rows=3).splitlines()
-    assert [line.split() for line in lines] == [
-        ["learnt", "place", "here", "place", "there", "kind", "other"],
-        ["untrained", "0.0", "100.0", "50.0", "10.0"],
-        ["10", "50.0", "100.0", "50.0", "10.0"],
-        ["20", "100.0", "100.0", "50.0", "10.0"],
-        ["chance", "25.0", "50.0"],
-    ]
-    assert len({len(line) for line in lines}) == 1
-    last = [TaskResult("kind", 0.7, 0.25, {"place": {"here": 0.6}})]  # not asked everything
-    *_, final, _ = task_table(rows, "place", rows=3, final=last).splitlines()
-    assert final.split() == ["all", "images", "60.0", "-", "70.0", "-"] and len(final) == len(lines[0])
-
-
 # -- while learning --------------------------------------------------------------------------------------------------
 
 
@@ -172,21 +132,6 @@ def test_core50_asks_for_objects_and_for_the_background(root: Path) -> None:
     assert list(found["session"]) == ["s3", "s7", "s10"]
     for groups in (found["session"], found["object"], found["category"]):
         assert np.mean(list(groups.values())) == pytest.approx(of_object["object"].accuracy)
-
-
-def test_core50_groups_are_those_of_their_names(root: Path) -> None:
-    """Checked against the names of the frames."""
-    benchmark = streams.core50_stream("nc", root, size=16)
-    question = benchmark.probing_tasks[0]
-    names = read_index(root / "core50-16.json")["names"]
-    for j, experience in enumerate(benchmark.test_stream):
-        frames = [names[i].split("/") for i in leaf_datasets(experience.dataset)[2]]
-        for grouping, part in (("session", 0), ("object", 1)):
-            values, groups = question.groups[grouping]
-            assert [values[code] for code in groups[j]] == [frame[part] for frame in frames]
-        assert {question.groups["experience"][0][code] for code in question.groups["experience"][1][j]} == {f"e{j + 1}"}
-    categories = streams.core50_stream("ni", root, size=16, labels="category").probing_tasks
-    assert [asked.name for asked in categories] == ["category", "new instance", "background"]
 
 
 def test_images_that_experiences_share_are_represented_once(root: Path) -> None:
@@ -301,19 +246,3 @@ def test_the_final_accuracy_by_hand(root: Path) -> None:
         k: pytest.approx(float(v.double().mean())) for k, v in sessions.items()
     }
     assert plugin.task_results[-1][1][0].accuracy != plugin.final["core50"]
-
-
-def test_a_stream_in_video_order_is_cut_in_order(root: Path) -> None:
-    experience = streams.core50_stream("ni", root, size=16, order="video").train_stream[2]
-    parts = [e.dataset for e in streams.online_stream(experience, 7, shuffle=False)]
-    assert np.concatenate([np.asarray(part.targets) for part in parts]).tolist() == list(experience.dataset.targets)
-
-
-def test_of_a_long_stream_some_rows_and_columns_are_shown() -> None:
-    matrix = np.arange(100.0).repeat(100).reshape(100, 100) / 100
-    matrix[1::2] = np.nan
-    matrix[-1] = 1
-    lines = [line.split() for line in matrix_table(matrix, np.zeros(100), most=4).splitlines()]
-    assert lines[0] == ["learnt", "e1", "e34", "e67", "e100", "mean"]
-    assert [line[0] for line in lines[1:]] == ["untrained", "1", "35", "67", "100"]
-    assert lines[3] == ["35", *["34.0"] * 5]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from avalanche_ssl import streams
+from avalanche_ssl.recipes import arguments
+
+SPLIT = {"experiences", "incremental", "imbalance", "leak", "repeats", "seed", "class_order"}
 
 
 def test_names_are_read_without_torch() -> None:
@@ -18,3 +27,37 @@ def test_names_are_read_without_torch() -> None:
 
 def test_every_benchmark_has_a_line_of_help() -> None:
     assert all((build.__doc__ or "").split("\n")[0].endswith((".", "labels.")) for build in streams.BENCHMARKS.values())
+
+
+@pytest.mark.parametrize(
+    ("build", "experiences", "own"),
+    [
+        (streams.split_digits, 5, {"composites"}),
+        (streams.split_cifar10, 5, {"data"}),
+        (streams.split_cifar100, 10, {"data"}),
+        (streams.split_tiny_imagenet, 10, {"data", "size"}),
+        (streams.folder, 10, {"data", "size"}),
+    ],
+)
+def test_split_options_are_declared(build: Callable[..., Any], experiences: int, own: set[str]) -> None:
+    """The command line reads their types and defaults from the signature."""
+    assert set(inspect.signature(build).parameters) == SPLIT | own
+    declared = arguments(build)
+    assert declared["experiences"] == (int, experiences)
+    assert declared["incremental"] == (str, "class")
+    assert declared["imbalance"] == (float, 1.0)
+    assert declared["class_order"] == (Sequence[int] | None, None)
+
+
+@pytest.mark.parametrize("name", [name for name in streams.BENCHMARKS if name.startswith("core50-")])
+def test_a_stream_of_core50_has_its_scenario_fixed(name: str) -> None:
+    parameters = inspect.signature(streams.BENCHMARKS[name]).parameters
+    assert list(parameters) == ["data", "run", "size", "labels", "order", "damaged", "cache"]
+    assert parameters["data"].annotation == "str | Path"
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(TypeError, match="'experience'"):
+        streams.split_digits(experience=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="'scenario'"):
+        streams.BENCHMARKS["core50-ni"](Path("nowhere"), scenario="nc")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from avalanche.benchmarks.classic import CORe50
@@ -201,3 +202,9 @@ def test_a_damaged_frame_is_left_out_on_request(copied: Path) -> None:
     everything = [name for part in frame_names(benchmark, copied)[0] for name in part]
     assert len(everything) == 2 * OBJECTS * len(TRAIN) - 1
     assert "s1/o7/C_01_07_001.png" not in everything
+
+
+def test_a_stream_in_video_order_is_cut_in_order(plain: Path) -> None:
+    experience = ours(plain, "ni", order="video").train_stream[2]
+    parts = [e.dataset for e in streams.online_stream(experience, 7, shuffle=False)]
+    assert np.concatenate([np.asarray(part.targets) for part in parts]).tolist() == list(experience.dataset.targets)
