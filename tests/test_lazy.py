@@ -1,0 +1,36 @@
+"""Names that are imported when first used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import avalanche_ssl
+from avalanche_ssl.lazy import lazy_names
+
+
+def test_names_come_from_their_modules():
+    get = lazy_names("avalanche_ssl", {"UsageError": "errors"})
+    from avalanche_ssl.errors import UsageError
+
+    assert get("UsageError") is UsageError
+    with pytest.raises(AttributeError, match="module 'avalanche_ssl' has no attribute 'nothing'"):
+        get("nothing")
+
+
+@pytest.mark.parametrize("package", ["checkpointing", "recipes", "runs", "training"])
+def test_all_names_of_a_lazy_room_exist(package):
+    room = getattr(__import__(f"avalanche_ssl.{package}"), package)
+    assert all(getattr(room, name) is not None for name in room.__all__)
+
+
+def test_all_names_of_the_package_exist():
+    assert all(getattr(avalanche_ssl, name) is not None for name in avalanche_ssl.__all__)
+
+
+@pytest.mark.slow
+def test_nothing_heavy_is_imported_before_it_is_used():
+    code = "import sys, avalanche_ssl.checkpointing, avalanche_ssl.recipes, avalanche_ssl.training"
+    code += "; print([name for name in ('torch', 'avalanche', 'numpy') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
