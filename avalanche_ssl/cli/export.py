@@ -44,7 +44,7 @@ def export(source: Path, out: Path | None = None) -> tuple[Path, Path]:
     Raises:
         UsageError: there is no run, its weights cannot be used, or the disk refuses.
     """
-    from avalanche_ssl.checkpointing.encoder_weights import read_encoder, write_encoder
+    from avalanche_ssl.checkpointing import read_encoder, write_encoder
     from avalanche_ssl.files import replacing
     from avalanche_ssl.runs.build import run_of_folder
     from avalanche_ssl.runs.model_card import card

@@ -51,16 +51,16 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
 
     matrix, untrained, headline = probe.matrix("all"), probe.untrained("all"), probe.probes[0]
     print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
-    print(matrix_table(matrix, untrained, chance=chance), "\n")
+    print(matrix_table(matrix, untrained, chance=chance), end="\n\n")
     if len(probe.probes) > 1 or headline.caveat:
-        print(protocol_table(probe), "\n")
+        print(protocol_table(probe), end="\n\n")
     if probe.curve:
         print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
-        print(curve_table(probe.curve, headline.name), "\n")
+        print(curve_table(probe.curve, headline.name), end="\n\n")
     if probe.task_results:
         grouping = next(iter(probe.probing_tasks[0].groups), "")
         print(f"probing tasks (accuracy in %; {probe.probing_tasks[0].name} by {grouping} first)")
-        print(task_table(probe.task_results, grouping, final=probe.full_test_results), "\n")
+        print(task_table(probe.task_results, grouping, final=probe.full_test_results), end="\n\n")
     print(summary_table(matrix, untrained, probe.consolidation))
 
 

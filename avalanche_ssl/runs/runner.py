@@ -1,70 +1,152 @@
-"""The main job behind run.py: learn a stream, probe, show progress, write the run's files."""
+"""The main job: train on a stream, probe it, show progress, and leave the files of a run in a folder."""
+
+from __future__ import annotations
 
 import math
 import platform
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import avalanche_ssl
-from avalanche_ssl.checkpointing.checkpointer import Checkpointer
-from avalanche_ssl.checkpointing.encoder_weights import write_encoder
+from avalanche_ssl.checkpointing import Checkpointer, SaveInterval, write_encoder
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.cost import training_cost
-from avalanche_ssl.evaluation.schedule import ProbeSchedule
+from avalanche_ssl.evaluation import ProbeSchedule, training_cost
 from avalanche_ssl.files import locked
-from avalanche_ssl.logging.jsonl import JSONLinesLogger
-from avalanche_ssl.plugins.monitor import RepresentationMonitor
-from avalanche_ssl.plugins.probe import ProbePlugin
+from avalanche_ssl.logging import CostEvent, EndEvent, JSONLinesLogger, RunEvent
+from avalanche_ssl.plugins import ProbePlugin, RepresentationMonitor
 from avalanche_ssl.plugins.progress import Progress
-from avalanche_ssl.plugins.replay import _replay
-from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.rng import _seed
-from avalanche_ssl.runs.console import _parts, _report
+from avalanche_ssl.plugins.replay import replay_plugin
+from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.rng import seed_all
+from avalanche_ssl.runs.artifacts import write_artifacts
+from avalanche_ssl.runs.build import build_benchmark, resolve
+from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.console import experience_line, print_report, seconds_line, status
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
-from avalanche_ssl.runs.folder import FILES, _open
+from avalanche_ssl.runs.folder import (
+    CHECKPOINT,
+    check_out,
+    contents,
+    default_out,
+    remove_checkpoints,
+    start_folder,
+)
 from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import online_stream
 
-SIGNS = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
-
-ROWS = 40
+SHOWN = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
+"""Measures of the representation that the message about a failed run shows."""
+PROBED_EXPERIENCES = 40
 """A stream of more experiences is probed after as many of them at most, unless the user says how often."""
-
 DEAD = 0.001
-"""Share of the healthy standard deviation of unit features below which nothing can be learnt any more."""
+"""Share of the healthy feature std below which no loss has a useful gradient any more."""
+
+
+@dataclass
+class _Run:
+    """What belongs to a run while it lasts."""
+
+    config: RunConfig
+    recipe: Recipe
+    benchmark: Any
+    out: Path
+    log: JSONLinesLogger
+    progress: Progress
+    monitor: RepresentationMonitor
+    probe: ProbePlugin | None
+    snapshots: EmbeddingSnapshots | None
+    strategy: Any
+    checkpointer: Checkpointer
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether the images of an experience come in random order."""
+        return not getattr(self.benchmark, "ordered", False)
+
+
+def run(
+    config: RunConfig,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: str = "10min",
+    keep_checkpoints: bool = False,
+    started: float | None = None,
+) -> Path:
+    """Train a strategy on a stream, as `avalanche-ssl run` does; read the result with `read_run`.
+
+    Args:
+        config: what is trained on which stream.
+        out: folder of the run; None: `runs/STRATEGY-BENCHMARK-sSEED`.
+        overwrite: replace a run that is there already.
+        resume: continue from the checkpoint in `out`, if there is one.
+        checkpoint_every: how often a checkpoint is written inside an experience, see `SaveInterval.parse`.
+        keep_checkpoints: keep the checkpoints when the run is finished.
+        started: `time.perf_counter()` when the caller began to import; its time is logged.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: an option is wrong, or the run cannot go on; the message says why and where its last checkpoint is.
+        RunInterruptedError: a signal came, and the state is saved.
+    """
+    began = time.perf_counter() if started is None else started
+    folder = default_out(config) if out is None else Path(out)
+    check_out(folder, overwrite or resume)
+    SaveInterval.parse(checkpoint_every)
+    config, recipe = resolve(config)
+    imported = time.perf_counter()
+    with status("preparing data"):
+        benchmark = build_benchmark(config)
+    if config.probe_every_images and not benchmark.class_names:
+        raise UsageError("--probe-every-images: the stream has no labels to fit and score probes on; leave it out")
+    before = {"import": imported - began, "data": time.perf_counter() - imported}
+    train(
+        recipe,
+        benchmark,
+        config,
+        folder,
+        every=checkpoint_every,
+        resume=resume,
+        keep_checkpoints=keep_checkpoints,
+        before=before,
+    )
+    return folder
 
 
 def train(
     recipe: Recipe,
     benchmark: Any,
-    config: dict[str, Any],
+    config: RunConfig,
     out: Path,
     *,
     every: str = "10min",
     resume: bool = False,
+    keep_checkpoints: bool = True,
     before: Mapping[str, float] = {},
 ) -> None:
-    """Learn the whole stream and leave config.yaml, log.jsonl, accuracy.csv, accuracy.png and a checkpoint in `out`.
+    """Train on a stream that is built already.
 
-    A stream without labels cannot be probed: of it, accuracy.csv and accuracy.png are not left.
+    A stream without labels cannot be probed: `accuracy.csv` and `accuracy.png` are missing then.
 
     Args:
-        recipe: what learns.
+        recipe: what is trained.
         benchmark: the stream.
-        config: all settings; a resumed run must have the same.
-        out: the run's folder.
-        every: how often a checkpoint is written inside an experience, see `SaveInterval.parse`.
-        resume: go on from the checkpoint in `out`, if there is one.
-        before: seconds that were spent before, by what they were spent on; told at the end.
+        config: all options; a resumed run must have the same.
+        out: the folder of the run.
+        every, resume, keep_checkpoints: as for `run`.
+        before: seconds that were spent before, by what they were spent on; logged at the end.
 
     Raises:
-        UsageError: the run cannot go on; the message says why and where its last checkpoint is.
-        RunInterruptedError: a signal came, and the state is saved.
+        UsageError, RunInterruptedError: as `run`.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -74,123 +156,150 @@ def train(
         raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
     with lock:
         try:
-            _train(recipe, benchmark, config, out, every, resume, before)
+            running = _assemble(recipe, benchmark, config, out, every)
+            _begin(running, resume)
+            _train_stream(running)
+            _finish(running, before)
+            if not keep_checkpoints:
+                remove_checkpoints(out)
+            print(f"files in {out}: {', '.join(contents(out))}")
         except OSError as error:
             raise UsageError(f"cannot write to {out}: {error.strerror}; make room, then --resume") from error
 
 
-def _train(
-    recipe: Recipe,
-    benchmark: Any,
-    config: dict[str, Any],
-    out: Path,
-    every: str,
-    resume: bool,
-    before: Mapping[str, float],
-) -> None:
+def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every: str) -> _Run:
+    """Strategy, plugins and checkpointer."""
     log = JSONLinesLogger(out / "log.jsonl")
-    names = config["probes"].split(",")
-    at = ProbeSchedule.parse(config["probe_every"]) if config["probe_every"] else None
-    boundaries = config["probe_boundaries"] or -(-len(benchmark.train_stream) // ROWS)
+    often = config.probe_every_experiences or -(-len(benchmark.train_stream) // PROBED_EXPERIENCES)
+    schedule = ProbeSchedule.parse(config.probe_every_images) if config.probe_every_images else None
+    probes = config.probes.split(",")
     probe = (
-        ProbePlugin(benchmark, probes=names, points=at, log=log, boundaries=boundaries)
+        ProbePlugin(benchmark, probes=probes, schedule=schedule, log=log, every_experiences=often)
         if benchmark.class_names
         else None
     )
-    shuffle = not getattr(benchmark, "ordered", False)
     progress = Progress(len(benchmark.train_stream))
-    vitals = RepresentationMonitor(benchmark, log=log, boundaries=boundaries)
-    device, precision = config["device"], config["precision"]
-    given = [progress, _replay(config), vitals, probe]
+    monitor = RepresentationMonitor(benchmark, log=log, every_experiences=often)
+    replay = replay_plugin(config.replay_size, config.replay_batch_size, config.online_batch_size)
     strategy = recipe.build(
-        seed=config["seed"],
-        device=device,
-        precision=precision,
-        compile=config["compile"],
-        on_nan=config["on_nan"],
-        plugins=[plugin for plugin in given if plugin],
+        seed=config.seed,
+        device=config.device,
+        precision=config.precision,
+        compile=config.compile,
+        on_nan=config.on_nan,
+        plugins=[plugin for plugin in (progress, replay, monitor, probe) if plugin],
     )
-    settings = {name: value for name, value in config.items() if name != "workers"}  # they change no result
-    checkpoints = Checkpointer(
-        out / "checkpoint", strategy, benchmark.train_stream, every=every, config=settings, log=log
-    )
-    name = f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}"
-    resumed = resume and checkpoints.resume()
+    same = {name: value for name, value in config.as_dict().items() if name != "num_workers"}  # changes no result
+    checkpointer = Checkpointer(out / CHECKPOINT, strategy, benchmark.train_stream, every=every, config=same, log=log)
+    snapshots = EmbeddingSnapshots(probe.test, out) if probe else None
+    return _Run(config, recipe, benchmark, out, log, progress, monitor, probe, snapshots, strategy, checkpointer)
+
+
+def _begin(run: _Run, resume: bool) -> None:
+    """Resume the run, or start its folder and probe the untrained encoder."""
+    config = run.config
+    resumed = resume and run.checkpointer.resume()
     if not resumed:
-        _open(out, config)
-        log("run", name=name, config=config, device=device, precision=precision, versions=_versions())
-        _seed(config["seed"])
-    encoder = f"{recipe.encoder}, compiled" if config["compile"] else recipe.encoder
-    print(f"{name} ({device}, {precision}, {encoder}) -> {out}")
-    gallery = EmbeddingSnapshots(probe.test, out) if probe else None
+        start_folder(run.out, config)
+        run.log(
+            RunEvent(
+                title=config.title,
+                config=config.as_dict(),
+                device=config.device,
+                precision=config.precision,
+                versions=_versions(),
+            )
+        )
+        seed_all(config.seed)  # of what Avalanche draws from the global random states, e.g. the images it remembers
+    encoder = f"{run.recipe.encoder}, compiled" if config.compile else run.recipe.encoder
+    print(f"{config.title} ({config.device}, {config.precision}, {encoder}) -> {run.out}")
     if resumed:
-        print(f"resumed after {strategy.clock.train_iterations} steps, {checkpoints.done} experiences complete")
-    elif probe and gallery:
-        probe.measure(strategy)
-        gallery.save(0, probe.latest)
-        print(f"untrained encoder: all {percent(float(np.mean(probe.untrained('all'))))} %")
-    if not probe:
+        print(
+            f"resumed after {run.strategy.clock.train_iterations} steps, {run.checkpointer.done} experiences complete"
+        )
+    elif run.probe and run.snapshots:
+        with status("probing the untrained encoder"):
+            run.probe.measure(run.strategy)
+            run.snapshots.save(0, run.probe.latest)
+        print(f"untrained encoder: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
+    if not run.probe:
         print("the stream has no labels: nothing to probe, watch the loss")
+
+
+def _train_stream(run: _Run) -> None:
+    """Train on every experience that is not complete yet; log, print and save after each."""
+    config, progress = run.config, run.progress
     try:
-        with checkpoints.signals():
-            for experience in checkpoints.stream(benchmark.train_stream):
-                part = _cut(experience, config, shuffle)
-                with progress.watch(len(experience.dataset) * recipe.epochs):
-                    strategy.train(
-                        part, eval_streams=[], num_workers=config["workers"], shuffle=shuffle or config["online"] > 0
+        with run.checkpointer.signals():
+            for experience in run.checkpointer.stream(run.benchmark.train_stream):
+                with progress.watch(len(experience.dataset) * run.recipe.epochs):
+                    run.strategy.train(
+                        _cut(run, experience),
+                        eval_streams=[],
+                        num_workers=config.num_workers,
+                        shuffle=run.shuffle or config.online_batch_size > 0,
                     )
-                log("experience", **progress.last)
-                if probe and gallery and probe.measured:
-                    gallery.save(progress.learnt, probe.latest)
-                write_encoder(out / "encoder.pt", strategy.model.encoder.state_dict())
-                print(progress.line(probe))
-                _check_alive(vitals)
+                assert progress.last is not None
+                run.log(progress.last)
+                if run.probe and run.snapshots and run.probe.measured:
+                    run.snapshots.save(progress.trained, run.probe.latest)
+                write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
+                print(experience_line(progress.last, progress.experiences, run.probe), flush=True)
+                _check_alive(run.monitor)
     except UsageError as error:
-        raise UsageError(f"{error}; {_where(checkpoints, vitals, strategy)}") from error
+        raise UsageError(f"{error}; {_where(run)}") from error
+
+
+def _cut(run: _Run, experience: Any) -> Any:
+    """The experience, or its mini-batches, in which the order does not matter."""
+    size = run.config.online_batch_size
+    return online_stream(experience, size, seed=run.config.seed, shuffle=run.shuffle) if size else experience
+
+
+def _finish(run: _Run, before: Mapping[str, float]) -> None:
+    """Log what the run has cost, print the report, and write tables and figure."""
+    progress, probe = run.progress, run.probe
     clocks = {
         "train_seconds": progress.seconds,
-        "seconds": checkpoints.seconds + sum(before.values()),
-        "checkpoint_seconds": checkpoints.writing,
+        "seconds": run.checkpointer.seconds + sum(before.values()),
+        "checkpoint_seconds": run.checkpointer.writing,
         "probe_seconds": probe.eval_seconds if probe else 0.0,
         **{f"{name}_seconds": value for name, value in before.items()},
     }
-    log("spent", **training_cost(strategy, progress.example, progress.images, progress.steps))
-    log("end", images=progress.images, **{name: round(value, 3) for name, value in clocks.items()})
+    run.log(CostEvent(**training_cost(run.strategy, progress.example, progress.images, progress.steps)))
+    run.log(EndEvent(images_trained=progress.images, **{name: round(value, 3) for name, value in clocks.items()}))
     if probe:
-        _report(probe, out, name)
+        chance = 1 / len(run.benchmark.class_names)
+        print_report(probe, chance)
+        with status("drawing"):
+            write_artifacts(run.out, run.config.title, probe, chance)
     print(f"\ntraining {progress.seconds:.1f} s, {progress.rate:,.0f} images/s", end="; ")
-    print(f"everything {clocks['seconds']:.1f} s, of it {_parts(clocks)}")
-    print(f"files in {out}: {', '.join(f for f in FILES if (out / f).exists())}")
+    print(f"everything {clocks['seconds']:.1f} s, of it {seconds_line(clocks)}")
 
 
-def _cut(experience: Any, config: dict[str, Any], shuffle: bool) -> Any:
-    """The experience, or its mini-batches, in which the order does not matter."""
-    size = config["online"]
-    return online_stream(experience, size, seed=config["seed"], shuffle=shuffle) if size else experience
-
-
-def _check_alive(vitals: RepresentationMonitor) -> None:
+def _check_alive(monitor: RepresentationMonitor) -> None:
     """Stop a run whose features have collapsed beyond recovery: of identical features no loss has a useful gradient."""
-    event = vitals.events[-1] if vitals.events else {}
-    std = event.get("feature_std", 1.0)
-    if std < DEAD / math.sqrt(event.get("dim", 1)):
+    event = monitor.events[-1] if monitor.events else None
+    if event and event.feature_std is not None and event.feature_std < DEAD / math.sqrt(event.feature_dim):
         raise UsageError(
-            f"the features have collapsed beyond recovery after experience {event['trained']}: lower lr, or look at "
-            "temperature, momentum and batch_size"
+            f"the features have collapsed beyond recovery after experience {event.experiences_trained}: lower lr, or "
+            "look at temperature, momentum and batch_size"
         )
 
 
-def _where(checkpoints: Checkpointer, vitals: RepresentationMonitor, strategy: Any) -> str:
-    """What someone wants to know of a run that was stopped by a fault."""
-    signs = ", ".join(f"{k} {v:.3g}" for k, v in vitals.events[-1].items() if k in SIGNS) if vitals.events else ""
-    health = f" after experience {vitals.events[-1]['trained']}: {signs}" if signs else ": none measured yet"
-    last = f"step {checkpoints.saved_at}, {checkpoints.path}" if checkpoints.saved_at is not None else "none"
-    return f"stopped after step {strategy.clock.train_iterations}; vital signs{health}; last good checkpoint: {last}"
+def _where(run: _Run) -> str:
+    """What someone wants to know of a run that a fault stopped."""
+    event = run.monitor.events[-1] if run.monitor.events else None
+    found = {name: getattr(event, name) for name in SHOWN if event and getattr(event, name) is not None}
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+    measured = f" after experience {event.experiences_trained}: {shown}" if event and found else ": not measured yet"
+    saved = run.checkpointer.saved_at
+    last = f"step {saved}, {run.checkpointer.path}" if saved is not None else "none"
+    return (
+        f"stopped after step {run.strategy.clock.train_iterations}; representation{measured}; last checkpoint: {last}"
+    )
 
 
 def _versions() -> dict[str, str]:
-    packages = ("torch", "torchvision", "avalanche-lib", "numpy")
-    return {
-        "avalanche-ssl": avalanche_ssl.__version__,
-        "python": platform.python_version(),
-    } | {p: version(p) for p in packages}
+    packages = ("avalanche-ssl", "torch", "torchvision", "avalanche-lib", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

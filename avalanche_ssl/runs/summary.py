@@ -27,11 +27,13 @@ class Metric:
     Args:
         name: in every table, figure and document.
         explanation: what it is, in one sentence.
-        function: of R and the untrained accuracies; None for what is measured on the features.
+        formula: of R[t, j] and the untrained accuracies u[j]; empty for what is measured on the features.
+        function: the same; None for what is measured on the features.
     """
 
     name: str
     explanation: str
+    formula: str
     function: Callable[[Matrix, Matrix], float] | None
 
 
@@ -41,55 +43,65 @@ METRICS: dict[str, Metric] = {
         Metric(
             "average accuracy",
             "mean of the last row of R: the accuracy of the last encoder, mean over the experiences",
+            "mean over j of R[T, j]",
             lambda R, untrained: metrics.average_accuracy(R),
         ),
         Metric(
             "gain",
             "average accuracy minus untrained accuracy",
+            "mean over j of R[T, j] - u[j]",
             lambda R, untrained: metrics.average_accuracy(R) - float(np.mean(untrained)),
         ),
         Metric(
             "anytime accuracy",
             "mean accuracy on the experiences seen so far, after each experience; as one number, its mean over the "
             "stream",
+            "mean over t of the mean over j <= t of R[t, j]",
             lambda R, untrained: metrics.average_anytime_accuracy(R),
         ),
         Metric(
             "forgetting",
             "mean drop of an experience's accuracy from its best to the end, without the last experience (CaSSLe, "
             "Osiris)",
+            "mean over j < T of max over t of R[t, j] - R[T, j]",
             lambda R, untrained: metrics.forgetting(R),
         ),
         Metric(
             "forgetting (Chaudhry)",
             "as forgetting, with the best taken between training on the experience and the end; negative if the end is "
             "best",
+            "mean over j < T of max over j <= t < T of R[t, j] - R[T, j]",
             lambda R, untrained: metrics.forgetting_chaudhry(R),
         ),
         Metric(
             "backward transfer",
             "mean change of an experience's accuracy from right after training on it to the end",
+            "mean over j < T of R[T, j] - R[j, j]",
             lambda R, untrained: metrics.backward_transfer(R),
         ),
         Metric(
             "forward transfer",
             "mean gain over the untrained encoder on an experience right before training on it",
+            "mean over j > 1 of R[j - 1, j] - u[j]",
             metrics.forward_transfer,
         ),
         Metric(
             "knowledge gain",
             "plasticity: mean gain of an experience's accuracy by training on it (Osiris)",
+            "mean over j < T of R[j + 1, j + 1] - R[j, j + 1]",
             lambda R, untrained: metrics.knowledge_gain(R),
         ),
         Metric(
             "untrained accuracy",
             "accuracy of the encoder before any training, mean over the experiences",
+            "mean over j of u[j]",
             lambda R, untrained: float(np.mean(untrained)),
         ),
         Metric(
             "consolidation",
             "share of the test images whose experience the 200 nearest training images tell, by cosine, at the end; "
             "independent of the probe, chance is 1 / T (Osiris)",
+            "",
             None,
         ),
     )
@@ -122,9 +134,9 @@ def summary_table(matrix: Matrix, untrained: Matrix, consolidation: float = math
 
 
 def metrics_table() -> str:
-    """All metrics with their explanations as a table in Markdown."""
-    rows = [f"| {metric.name} | {metric.explanation} |" for metric in METRICS.values()]
-    return "\n".join(["| metric | meaning |", "|---|---|", *rows])
+    """All metrics with their explanations and formulas as a table in Markdown."""
+    rows = [f"| {metric.name} | {metric.explanation} | {metric.formula} |" for metric in METRICS.values()]
+    return "\n".join(["| metric | meaning | formula |", "|---|---|---|", *rows])
 
 
 def percent(value: float, signed: bool = False) -> str:

@@ -1,0 +1,31 @@
+"""Tables and figure of a finished run: `accuracy.csv`, `curve.csv`, `accuracy.png`."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from avalanche_ssl.evaluation import accuracy_curve
+from avalanche_ssl.plugins import ProbePlugin
+from avalanche_ssl.runs.csv_files import write_accuracies, write_curve
+from avalanche_ssl.runs.plots import draw
+
+
+def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float) -> None:
+    """Write what a run has measured.
+
+    Args:
+        out: the folder of the run.
+        title: what was run.
+        probe: after the last experience.
+        chance: accuracy of guessing among all classes.
+    """
+    headline = probe.probes[0]
+    write_accuracies(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.caveat for p in probe.probes})
+    if probe.curve:
+        write_curve(out / "curve.csv", probe.curve)
+    if headline.caveat:
+        title = "\n".join([title, *textwrap.wrap(f"{headline.name}: {headline.caveat}", 110)])
+    matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
+    curves = {scope: accuracy_curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
+    draw(out / "accuracy.png", title, matrices, probe.untrained("all"), curves, chance=chance)
