@@ -19,8 +19,9 @@ from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.cli import run
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.history import curve
+from avalanche_ssl.evaluation.history import accuracy_curve
 from avalanche_ssl.evaluation.schedule import ProbeSchedule
+from avalanche_ssl.logging.events import CurveEvent, ProbeEvent
 from avalanche_ssl.memory.bank import content_hash
 from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
@@ -55,7 +56,7 @@ class Spy(av.SupervisedPlugin):
 
 def build(method, size=4, passes=1, plugins=(), **settings):
     """A strategy for mini-batches, as `run.py --online` sets it up."""
-    recipe = Recipe(partial(method, dim=8, **settings), optimizer="adam", lr=0.001)
+    recipe = Recipe(partial(method, output_dim=8, **settings), optimizer="adam", lr=0.001)
     recipe = recipe.override({"batch_size": size} | recipe.online_defaults | {"epochs": passes} | settings)
     return recipe.build(plugins=list(plugins))
 
@@ -89,7 +90,7 @@ def test_nothing_of_past_mini_batches_is_kept(digits):
             counts.append(len(gc.get_objects()))
 
     plugins = [
-        ProbePlugin(digits, points=ProbeSchedule(at=(10**6,))),
+        ProbePlugin(digits, schedule=ProbeSchedule(at=(10**6,))),
         RepresentationMonitor(digits),
         Spy(look),
         replay(),
@@ -249,7 +250,7 @@ def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
     assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters()))
 
 
-# -- points ----------------------------------------------------------------------------------------------------------
+# -- schedule --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +261,7 @@ def few():
     return benchmark_from_parts(data, parts, data, parts, list("abcd"))
 
 
-def test_points_of_a_stream():
+def test_numbers_of_images_of_a_schedule():
     assert ProbeSchedule.parse("10") == ProbeSchedule(every=10)
     assert ProbeSchedule.parse("5,7") == ProbeSchedule(at=(5, 7))
     assert ProbeSchedule.parse("") == ProbeSchedule()
@@ -268,52 +269,52 @@ def test_points_of_a_stream():
     assert passed == [12, 20, 32, 40]
     assert [now for now in range(4, 41, 4) if ProbeSchedule(at=(1, 8, 9)).passed(now - 4, now)] == [4, 8, 12]
     for wrong in ("x", "0", "5,", "-3", "1.5"):
-        with pytest.raises(UsageError, match="are no points of a stream: give"):
+        with pytest.raises(UsageError, match="is no probe schedule: give"):
             ProbeSchedule.parse(wrong)
 
 
-def test_probes_at_points_on_the_axis_of_images_seen(few):
-    notes = []
-    probe = ProbePlugin(few, points=ProbeSchedule(every=8), log=lambda event, **f: notes.append({"event": event} | f))
+def test_probes_are_scheduled_by_images_seen(few):
+    events = []
+    probe = ProbePlugin(few, schedule=ProbeSchedule(every=8), log=events.append)
     strategy = build(MoCo, passes=2, plugins=[probe, replay(batch=4)], queue_size=16)
     strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
-    told = [e for e in notes if e["event"] == "point"]
-    at = [e["seen"] for e in told if e["scope"] == "all"]
+    logged = [e for e in events if isinstance(e, CurveEvent)]
+    at = [e.images_seen for e in logged if e.scope == "all"]
     assert at == [0, 8, 16, 20, 24, 32, 40], "the boundaries, too"
-    assert [e["seen"] for e in told if e["scope"] == "seen"] == at[1:], "the experience under way counts as seen"
-    assert [e["images"] for e in told if e["scope"] == "all"] == [0, 24, 56, 72, 88, 120, 152]
-    assert [e["trained"] for e in told if e["scope"] == "all"] == [0, 0, 0, 1, 1, 1, 2]
-    rows = [e for e in notes if e["event"] == "probe" and e["scope"] == "all"]
-    assert {e["trained"] for e in rows} == {0, 1, 2}, "the matrix is of boundaries"
+    assert [e.images_seen for e in logged if e.scope == "seen"] == at[1:], "the experience under way counts as seen"
+    assert [e.images_trained for e in logged if e.scope == "all"] == [0, 24, 56, 72, 88, 120, 152]
+    assert [e.experiences_trained for e in logged if e.scope == "all"] == [0, 0, 0, 1, 1, 1, 2]
+    rows = [e for e in events if isinstance(e, ProbeEvent) and e.scope == "all"]
+    assert {e.experiences_trained for e in rows} == {0, 1, 2}, "the matrix is of boundaries"
     ends = {0: 0, 1: 20, 2: 40}
     for trained, seen in ends.items():
-        mean = sum(e["accuracy"] for e in rows if e["trained"] == trained) / 2
-        assert dict(curve(probe.curve, "ridge", "all"))[seen] == pytest.approx(mean)
+        mean = sum(e.accuracy for e in rows if e.experiences_trained == trained) / 2
+        assert dict(accuracy_curve(probe.curve, "ridge", "all"))[seen] == pytest.approx(mean)
     assert [line.split()[0] for line in curve_table(probe.curve, "ridge").splitlines()[1:]] == [f"{n}" for n in at]
-    assert len(curve_table(probe.curve, "ridge", rows=3).splitlines()) == 4
+    assert len(curve_table(probe.curve, "ridge", most=3).splitlines()) == 4
 
 
-def test_what_counts_as_seen_at_a_point(few, monkeypatch):
+def test_what_counts_as_seen_between_boundaries(few, monkeypatch):
     """The experience under way; but not the next one at a boundary that is no row of the matrix."""
-    probe = ProbePlugin(few, points=ProbeSchedule(every=4), boundaries=2)
-    measure, told = probe.accuracies, []
-    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: told.append(seen) or measure(strategy, seen))
+    probe = ProbePlugin(few, schedule=ProbeSchedule(every=4), every_experiences=2)
+    measure, seen_counts = probe.accuracies, []
+    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: seen_counts.append(seen) or measure(strategy, seen))
     build(MoCo, plugins=[probe], queue_size=16).train(online_stream(few.train_stream, 4), eval_streams=[])
-    assert told == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+    assert seen_counts == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
 
 
-def test_points_change_nothing_else(few):
+def test_a_schedule_changes_nothing_else(few):
     found = []
-    for points in (None, ProbeSchedule(every=4)):
-        probe = ProbePlugin(few, points=points)
+    for schedule in (None, ProbeSchedule(every=4)):
+        probe = ProbePlugin(few, schedule=schedule)
         strategy = build(MoCo, plugins=[probe], queue_size=16)
         strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
         found.append((probe, strategy.model.state_dict()))
-    (without, left), (with_points, right) = found
+    (without, left), (with_schedule, right) = found
     assert all(torch.equal(left[name], right[name]) for name in left)
-    assert (without.matrix("all") == with_points.matrix("all")).all()
-    assert without.consolidation == with_points.consolidation
-    assert not without.curve and len(with_points.curve) > 20
+    assert (without.matrix("all") == with_schedule.matrix("all")).all()
+    assert without.consolidation == with_schedule.consolidation
+    assert not without.curve and len(with_schedule.curve) > 20
 
 
 # -- run.py ----------------------------------------------------------------------------------------------------------
