@@ -1,13 +1,19 @@
 """Weights of an encoder in files."""
 
 import pickle
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from crashes.comparison import compare
 from crashes.small_run import few_digits
+from helpers.damage import damage
 from helpers.encoders import tiny
 from helpers.resuming import make, save
+from hypothesis import HealthCheck, given, settings
 
 from avalanche_ssl.checkpointing import file_format, read_encoder, write_encoder
 from avalanche_ssl.errors import UsageError
@@ -62,3 +68,37 @@ def test_other_files_are_refused_in_one_line() -> None:
         with pytest.raises(UsageError, match=words) as error:
             read_encoder(f"{name}.pt")
         assert "\n" not in str(error.value)
+
+
+def test_without_safetensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(UsageError, match=r"pip install safetensors, or give a file named \.pt"):
+        write_encoder("e.safetensors", {"x": torch.zeros(2)})
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("victim"),)
+
+
+@pytest.mark.parametrize("content", [Evil(), {"x": Evil()}, [torch.zeros(2)], {"x": 1}])
+def test_only_tensors_are_read(content: Any) -> None:
+    torch.save(content, "encoder.pt")
+    with pytest.raises(UsageError, match=r"cannot use encoder\.pt") as error:
+        read_encoder("encoder.pt")
+    assert "\n" not in str(error.value) and not Path("victim").exists()
+
+
+@pytest.mark.slow
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(change=damage())
+def test_damaged_weights_are_never_used(change: Callable[[bytes], bytes]) -> None:
+    weights = {"a": torch.arange(50.0), "b": torch.ones(3, 4)}
+    write_encoder("e.pt", weights)
+    Path("e.pt").write_bytes(change(Path("e.pt").read_bytes()))
+    try:
+        found = read_encoder("e.pt")
+    except UsageError as error:
+        assert "\n" not in str(error)
+    else:  # where nothing was said
+        assert not compare(found, weights, "")

@@ -1,52 +1,54 @@
-"""Can plain torch read what a run exports, and is nothing damaged ever exported?"""
+"""Plain torch reads what a run exports, and the card says what it is."""
 
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from crashes import comparison, small_run
-from helpers.damage import damage
+from crashes.comparison import compare, log_of
+from crashes.small_run import few_digits, run_options
 from helpers.docs import block
-from hypothesis import HealthCheck, given, settings
 
+from avalanche_ssl import models
 from avalanche_ssl.checkpointing import read_encoder, write_encoder
 from avalanche_ssl.cli import export, run
-from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models import resnet, smallconv
-from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.runs import config
+from avalanche_ssl.models import ENCODERS, smallconv
+from avalanche_ssl.runs.build import run_of_folder
 from avalanche_ssl.streams import BENCHMARKS
 
+pytestmark = pytest.mark.slow
+
 KINDS = ["simclr", "cmc", "deepcluster", "moco"]
+tiny = partial(smallconv, width=4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """The small stream and the narrow encoder by name, also where a card imports it from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BENCHMARKS, "few-digits", few_digits)
+        patch.setitem(ENCODERS, "tiny", tiny)
+        patch.setattr(models, "tiny", tiny, raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run of each kind of encoder: plain, one a view, on derivatives of images, with split batch norm."""
+def runs(tmp_path_factory: pytest.TempPathFactory, small: None) -> Path:
+    """A short run of each kind of encoder: plain, one per view, on derivatives of images, with split batch norm."""
     place = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as m:
-        m.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
-        m.setitem(ENCODERS, "tiny", partial(smallconv.smallconv, width=4))
-        for strategy in KINDS:
-            more = ["--set", "split_norm=true"] if strategy == "moco" else []
-            options = [*small_run.run_options(strategy, "fp32", 0, 0, 0), "--epochs", "1", *more]
-            assert run.main([*options, "--out", str(place / strategy)]) == 0
+    for strategy in KINDS:
+        more = ["--set", "split_norm=true"] if strategy == "moco" else []
+        assert run.main([*run_options(strategy), "--epochs", "1", *more, "--out", str(place / strategy)]) == 0
     return place
 
 
 @pytest.fixture(autouse=True)
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, and the encoder of the runs where their cards import it from."""
+    """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
-    tiny = partial(smallconv.smallconv, width=4)
-    monkeypatch.setitem(ENCODERS, "tiny", tiny)
-    monkeypatch.setattr(resnet, "tiny", tiny, raising=False)
 
 
 def of_card(card: str) -> Any:
@@ -63,19 +65,19 @@ def of_card(card: str) -> Any:
 def test_the_code_in_a_card_gives_the_encoder_of_the_run(kind: str, file: str, runs: Path) -> None:
     assert export.main([str(runs / kind), "--out", file]) == 0
     encoder = of_card(Path("e.md").read_text())
-    expected = config.of_folder(runs / kind)[1].build_method().encoder
+    expected = run_of_folder(runs / kind)[1].build_method().encoder
     expected.load_state_dict(torch.load(runs / kind / "encoder.pt", weights_only=True))
     assert repr(encoder) == repr(expected) and not encoder.training
-    assert not comparison.compare(encoder.state_dict(), expected.state_dict(), "")
+    assert not compare(encoder.state_dict(), expected.state_dict(), "")
 
 
-def test_readmes_five_lines(runs: Path) -> None:
-    code = block("README.md", "weights_only=True")
+def test_the_five_lines_of_the_readme(runs: Path) -> None:
+    code = block("benchmarks/README.md", "weights_only=True")
     assert sum(bool(line) for line in code.splitlines()) == 5
     (tmp := Path("encoder.pt")).write_bytes((runs / "simclr" / "encoder.pt").read_bytes())
     names: dict[str, Any] = {"images": torch.rand(6, 3, 32, 32)}
     exec(code.replace("smallconv", "tiny"), names)
-    method = config.of_folder(runs / "simclr")[1].build_method().eval()
+    method = run_of_folder(runs / "simclr")[1].build_method().eval()
     method.encoder.load_state_dict(torch.load(tmp, weights_only=True))
     assert torch.equal(names["features"], method.extract_features(names["images"]))
 
@@ -89,14 +91,18 @@ def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]
     for words in ("# Encoder of simclr on few-digits, seed 0", "after 2 of 2 experiences", "minus 0.5, divided by 0.25",
                   "    strategy: simclr\n", "    benchmark: few-digits\n", "      encoder: tiny\n"):  # fmt: skip
         assert words in card, words
-    log = comparison.log_of(runs / "simclr")
+    log = log_of(runs / "simclr")
     for scope in ("all", "seen", "task"):
-        last = [e["accuracy"] for e in log if e["event"] == "probe" and e["trained"] == 2 and e["scope"] == scope]
+        last = [
+            e["accuracy"]
+            for e in log
+            if e["event"] == "probe" and e["experiences_trained"] == 2 and e["scope"] == scope
+        ]
         assert re.search(rf"\| ridge \| {scope} \| .* \| {100 * sum(last) / 2:.1f} \|", card)
 
 
 def test_a_new_run_removes_the_card_of_the_old_one(runs: Path) -> None:
-    arguments = [*small_run.run_options("simclr", "fp32", 0, 0, 0), "--epochs", "1", "--out", "a"]
+    arguments = [*run_options("simclr"), "--epochs", "1", "--out", "a"]
     assert run.main(arguments) == 0 and export.main(["a"]) == 0
     assert Path("a/encoder.md").exists()
     assert run.main([*arguments, "--overwrite"]) == 0
@@ -107,7 +113,7 @@ def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[s
     assert export.main([str(runs / "moco" / "checkpoint")]) == 2
     assert "say with --out" in capsys.readouterr().err
     assert export.main([str(runs / "moco" / "checkpoint"), "--out", "a.pt"]) == 0
-    assert not comparison.compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
+    assert not compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
     assert "an unknown part of the stream" in Path("a.md").read_text()
 
 
@@ -120,43 +126,10 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
     for source, words in {"nowhere": "no run 'nowhere'", ".": "cannot read", "a/encoder.pt": "say with --out"}.items():
         assert export.main([source]) == 2
         said = capsys.readouterr().err
-        assert words in said and said.startswith("export.py: ") and said.count("\n") == 1
+        assert words in said and said.startswith("avalanche-ssl export: ") and said.count("\n") == 1
     (tmp_path / "a" / "encoder.pt").write_bytes((runs / "moco" / "encoder.pt").read_bytes())
     write_encoder("a/encoder.pt", {"x": torch.zeros(2)})
     assert export.main(["a"]) == 2
     assert "the weights are not of this run's encoder" in capsys.readouterr().err
     assert export.main([str(runs / "simclr"), "--out", "/dev/null/e.pt"]) == 2
     assert "cannot write /dev/null/e.pt" in capsys.readouterr().err
-
-
-def test_without_safetensors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    with pytest.raises(UsageError, match=r"pip install safetensors, or give a file named \.pt"):
-        write_encoder("e.safetensors", {"x": torch.zeros(2)})
-
-
-class Evil:
-    def __reduce__(self) -> Any:
-        return Path.touch, (Path("victim"),)
-
-
-@pytest.mark.parametrize("content", [Evil(), {"x": Evil()}, [torch.zeros(2)], {"x": 1}])
-def test_only_tensors_are_read(content: Any) -> None:
-    torch.save(content, "encoder.pt")
-    with pytest.raises(UsageError, match=r"cannot use encoder\.pt") as error:
-        read_encoder("encoder.pt")
-    assert "\n" not in str(error.value) and not Path("victim").exists()
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(change=damage())
-def test_damaged_weights_are_never_used(change: Callable[[bytes], bytes]) -> None:
-    weights = {"a": torch.arange(50.0), "b": torch.ones(3, 4)}
-    write_encoder("e.pt", weights)
-    Path("e.pt").write_bytes(change(Path("e.pt").read_bytes()))
-    try:
-        found = read_encoder("e.pt")
-    except UsageError as error:
-        assert "\n" not in str(error)
-    else:  # where nothing was said
-        assert not comparison.compare(found, weights, "")
