@@ -39,7 +39,7 @@ class ArrayDataset:
 class MappedDataset(ArrayDataset):
     """An `ArrayDataset` of a .npy file, mapped from disk: copies and other processes share its memory."""
 
-    def __init__(self, path: Path, targets: Sequence[int]) -> None:
+    def __init__(self, path: str | Path, targets: Sequence[int]) -> None:
         super().__init__(np.asarray(np.load(path, mmap_mode="r")), targets)
         self.path = path
 

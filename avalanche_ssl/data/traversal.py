@@ -15,11 +15,11 @@ from avalanche_ssl.data.datasets import Indices, concat_datasets
 
 
 class Leaves(NamedTuple):
-    """Where each item of a dataset lies: item i is item `index[i]` of `datasets[leaf[i]]`."""
+    """Where each item of a dataset lies: item i is item `position[i]` of `datasets[leaf[i]]`."""
 
     datasets: list[Any]
     leaf: Indices
-    index: Indices
+    position: Indices
 
 
 def leaf_datasets(dataset: Any) -> Leaves:

@@ -108,6 +108,7 @@ def with_split_options(builder: Builder) -> Builder:
         if f.name not in signature.parameters
     ]
     builder.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
-    del builder.__annotations__["split"]
+    for name in signature.parameters.keys() - {p.name for p in own}:
+        builder.__annotations__.pop(name, None)
     builder.__annotations__.update({p.name: p.annotation for p in shared})
     return builder

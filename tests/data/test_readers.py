@@ -41,13 +41,13 @@ def raw(dataset: Any) -> Iterator[tuple[Any, int]]:
     """The independent way: Avalanche's own indexing, its transforms switched off."""
     if isinstance(dataset, AvalancheDataset):
         dataset = dataset.replace_current_transform_group(None)
-    pictures = traversal.leaf_datasets(dataset)[0]
-    saved = [leaf.__dict__.pop("transform", None) for leaf in pictures]
-    for leaf in pictures:
+    leaves = traversal.leaf_datasets(dataset)[0]
+    saved = [leaf.__dict__.pop("transform", None) for leaf in leaves]
+    for leaf in leaves:
         leaf.transform = None
     for i in range(len(dataset)):
         yield dataset[i][0], int(dataset[i][1])
-    for leaf, transform in zip(pictures, saved):
+    for leaf, transform in zip(leaves, saved):
         leaf.transform = transform
 
 

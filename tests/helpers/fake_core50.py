@@ -32,7 +32,7 @@ def frame(session: int, thing: int, number: int) -> str:
 
 
 def write_frames(root: Path, frames: int = 2, side: int = 16, of: str = "core50_128x128") -> Path:
-    """`frames` pictures of each of 50 objects in each of 11 sessions: background of the session, blob of the object."""
+    """`frames` images of each of 50 objects in each of 11 sessions: background of the session, blob of the object."""
     rng = np.random.default_rng(0)
     backgrounds, colors = rng.integers(0, 256, (12, 3)), rng.integers(0, 256, (51, 3))
     for session in range(1, 12):
@@ -48,7 +48,7 @@ def write_frames(root: Path, frames: int = 2, side: int = 16, of: str = "core50_
 
 
 def write_zip(images: Path) -> Path:
-    """The folder's zip file beside it, as distributed: with the folder inside."""
+    """The folder's zip file next to it, as distributed: with the folder inside."""
     path = images.with_suffix(".zip")
     with zipfile.ZipFile(path, "w") as archive:
         for image in sorted(images.rglob("*.png")):

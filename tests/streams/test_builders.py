@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from helpers.docs import block
+from helpers.streams import check_benchmark
 
 from avalanche_ssl import streams
 from avalanche_ssl.recipes import arguments
@@ -61,3 +64,17 @@ def test_unknown_options_are_refused() -> None:
         streams.split_digits(experience=3)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="'scenario'"):
         streams.BENCHMARKS["core50-ni"](Path("nowhere"), scenario="nc")
+
+
+def test_the_stream_that_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "BENCHMARKS", dict(streams.BENCHMARKS))
+    names: dict[str, Any] = {}
+    exec(block("avalanche_ssl/streams/README.md", "BENCHMARKS"), names)
+    for name, n in (("train", 24), ("test", 12)):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).integers(0, 256, (n, 8, 8, 3), np.uint8))
+        np.save(tmp_path / f"{name}-labels.npy", np.arange(n) % 6)
+    build = streams.BENCHMARKS["arrays"]
+    assert set(inspect.signature(build).parameters) == SPLIT | {"data"}
+    benchmark = build(str(tmp_path), experiences=3, incremental="blurry", leak=0.0)
+    check_benchmark(benchmark)
+    assert len(benchmark.train_stream) == 3

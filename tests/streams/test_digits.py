@@ -42,20 +42,20 @@ def test_no_digit_is_both_in_training_and_test() -> None:
 
 
 def test_a_composite_follows_its_formula() -> None:
-    """Where the mask is 1 there is the colour alone, where it is 0 the photograph at 0.6."""
+    """Where the mask is 1 there is the color alone, where it is 0 the photograph at 0.6."""
     gray = [np.full((40, 50, 3), 100, np.uint8)] * 2
     masks = np.zeros((1, 28, 28), np.float32)
     masks[0, :14] = 1
     one = np.ones(1, bool)
     made = digits._composites(masks, np.zeros(1, np.int64), one, 4, [gray, gray], np.random.default_rng(0))
     for image in made.data:
-        colour_or_photo = {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
-        assert len(colour_or_photo) == 2
-        assert (60, 60, 60) in colour_or_photo
+        color_or_photo = {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
+        assert len(color_or_photo) == 2
+        assert (60, 60, 60) in color_or_photo
         assert (image != 60).any(-1).sum() == 14 * 28
 
 
-def test_digits_differ_in_colour_place_and_background(default: Any) -> None:
+def test_digits_differ_in_color_place_and_background(default: Any) -> None:
     x = images(default.train_stream[0].dataset).float()
     assert x.mean((2, 3)).std(0).min() > 10
     assert len(x.byte().flatten(1).unique(dim=0)) == len(x)

@@ -41,10 +41,10 @@ def test_folder_in_equal_parts(pets: Path) -> None:
 
 
 def test_folder_pixels(tmp_path: Path) -> None:
-    """An image of the right size is untouched; others are cut to the centre, upright, and RGB."""
+    """An image of the right size is untouched; others are cut to the center, upright, and RGB."""
     exact = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     wide = np.zeros((8, 24, 3), np.uint8)
-    wide[:, 8:16] = 200  # the centre
+    wide[:, 8:16] = 200  # the center
     palette = Image.fromarray(exact).convert("P")
     turned = Image.fromarray(np.vstack([np.full((16, 16, 3), 250, np.uint8), np.zeros((16, 16, 3), np.uint8)]))
     exif = Image.Exif()

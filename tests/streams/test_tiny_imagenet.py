@@ -22,21 +22,21 @@ def tiny_imagenet(tmp_path: Path) -> Path:
     root = tmp_path / "tiny-imagenet-200"
     rng = np.random.default_rng(0)
 
-    def picture(path: Path, gray: bool = False) -> None:
+    def write_image(path: Path, gray: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 256, (64, 64) if gray else (64, 64, 3), np.uint8)
         Image.fromarray(pixels).save(path, "JPEG", quality=95)
 
     for wnid in IDS:
         for i in range(3):
-            picture(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", gray=i == 0)
+            write_image(root / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", gray=i == 0)
         (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("")
     lines = []
     for i, wnid in enumerate([*reversed(IDS), *IDS]):
-        picture(root / "val" / "images" / f"val_{i}.JPEG")
+        write_image(root / "val" / "images" / f"val_{i}.JPEG")
         lines.append(f"val_{i}.JPEG\t{wnid}\t0\t32\t44\t62\n")
     (root / "val" / "val_annotations.txt").write_text("".join(lines))
-    picture(root / "test" / "images" / "test_0.JPEG")
+    write_image(root / "test" / "images" / "test_0.JPEG")
     (root / "wnids.txt").write_text("\n".join(IDS) + "\n")
     (root / "words.txt").write_text("n01\ttench, Tinca tinca\nn02\tgoldfish\nn03\tshark\nn04\tray\nn99\tunused\n")
     return tmp_path

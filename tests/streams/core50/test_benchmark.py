@@ -120,12 +120,12 @@ def test_frames_are_found_as_folder_zip_or_array(copied: Path) -> None:
     images = copied / "core50_128x128"
     whole = ours(copied, "nc")
     assert (copied / f"core50-{SIDE}.npy").exists()
-    beside = ours(images, "nc")  # the folder of images itself
+    direct = ours(images, "nc")  # the folder of images itself
     archive = write_zip(images)
     lone = copied / "elsewhere"
     lone.mkdir()
     shutil.copy(archive, lone)
-    others = [beside, ours(archive, "nc"), ours(lone, "nc")]
+    others = [direct, ours(archive, "nc"), ours(lone, "nc")]
     shutil.rmtree(images)
     archive.unlink()
     others.append(ours(copied, "nc"))
