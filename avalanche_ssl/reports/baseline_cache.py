@@ -7,13 +7,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import avalanche_ssl
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 
@@ -36,7 +36,7 @@ class CacheEntry:
     @classmethod
     def of(cls, folder: Path, kind: str, settings: Mapping[str, Any]) -> CacheEntry:
         """The entry of a kind of baseline with some settings in a folder."""
-        values = {"version": avalanche_ssl.__version__} | dict(settings)
+        values = {"version": version("avalanche-ssl")} | dict(settings)
         key = json.loads(json.dumps(values, default=str))
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return cls(folder / f"{kind}-{digest[:16]}.json", key)

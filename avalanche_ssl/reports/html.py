@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import avalanche_ssl
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import figures
 from avalanche_ssl.reports.comparison import Group, Stream
@@ -40,7 +40,7 @@ def page(found: list[Stream], notes: list[str]) -> str:
         notes=notes,
         count=sum(len(group.runs) for stream in found for group in stream.groups),
         glossary=glossary(),
-        version=avalanche_ssl.__version__,
+        version=version("avalanche-ssl"),
     )
 
 

@@ -13,8 +13,6 @@ from avalanche_ssl.runs.config import RunConfig, read_config
 from avalanche_ssl.streams import BENCHMARKS
 
 if TYPE_CHECKING:
-    from avalanche.benchmarks import CLScenario
-
     from avalanche_ssl.recipes import Recipe
 
 
@@ -129,7 +127,7 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
     return options
 
 
-def build_benchmark(config: RunConfig) -> CLScenario:
+def build_benchmark(config: RunConfig) -> Any:
     """The benchmark, with its images.
 
     Raises:

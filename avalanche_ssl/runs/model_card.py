@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-import avalanche_ssl
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import ENCODERS
@@ -60,7 +60,7 @@ def card(
         "\n".join(table) if rows else "",
         "All settings:",
         indent(yaml.safe_dump(dict(config), sort_keys=False), "    ").rstrip(),
-        f"Written by avalanche-ssl {avalanche_ssl.__version__}, torch {torch.__version__}.",
+        f"Written by avalanche-ssl {version('avalanche-ssl')}, torch {torch.__version__}.",
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-import avalanche_ssl
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.logging import (
@@ -138,8 +138,8 @@ def read_run(folder: Path) -> Run:
         raise UsageError(f"{folder}: no experience was trained on and probed, nothing to report")
     if not run.finished:
         notes.append(f"unfinished: {run.experiences_trained} of {run.n_experiences} experiences")
-    if run.version != avalanche_ssl.__version__:
-        notes.append(f"written by version {run.version}, read by {avalanche_ssl.__version__}")
+    if run.version != version("avalanche-ssl"):
+        notes.append(f"written by version {run.version}, read by {version('avalanche-ssl')}")
     if not run.config:
         notes.append("its beginning is missing: strategy, stream and seed are not known")
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from avalanche_ssl.runs.artifacts import write_artifacts
 from avalanche_ssl.runs.build import build_benchmark, resolve
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.console import experience_line, print_report, seconds_line, status
+from avalanche_ssl.runs.diagnosis import check_alive, where
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
     CHECKPOINT,
@@ -40,12 +40,8 @@ from avalanche_ssl.runs.folder import (
 from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import online_stream
 
-SHOWN = ("feature_std", "rankme", "alignment", "uniformity", "drift_cka")
-"""Measures of the representation that the message about a failed run shows."""
 PROBED_EXPERIENCES = 40
 """A stream of more experiences is probed after as many of them at most, unless the user says how often."""
-DEAD = 0.001
-"""Share of the healthy feature std below which no loss has a useful gradient any more."""
 
 
 @dataclass
@@ -245,9 +241,9 @@ def _train_stream(run: _Run) -> None:
                     run.snapshots.save(progress.trained, run.probe.latest)
                 write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
                 print(experience_line(progress.last, progress.experiences, run.probe), flush=True)
-                _check_alive(run.monitor)
+                check_alive(run.monitor)
     except UsageError as error:
-        raise UsageError(f"{error}; {_where(run)}") from error
+        raise UsageError(f"{error}; {where(run.strategy, run.monitor, run.checkpointer)}") from error
 
 
 def _cut(run: _Run, experience: Any) -> Any:
@@ -275,29 +271,6 @@ def _finish(run: _Run, before: Mapping[str, float]) -> None:
             write_artifacts(run.out, run.config.title, probe, chance)
     print(f"\ntraining {progress.seconds:.1f} s, {progress.rate:,.0f} images/s", end="; ")
     print(f"everything {clocks['seconds']:.1f} s, of it {seconds_line(clocks)}")
-
-
-def _check_alive(monitor: RepresentationMonitor) -> None:
-    """Stop a run whose features have collapsed beyond recovery: of identical features no loss has a useful gradient."""
-    event = monitor.events[-1] if monitor.events else None
-    if event and event.feature_std is not None and event.feature_std < DEAD / math.sqrt(event.feature_dim):
-        raise UsageError(
-            f"the features have collapsed beyond recovery after experience {event.experiences_trained}: lower lr, or "
-            "look at temperature, momentum and batch_size"
-        )
-
-
-def _where(run: _Run) -> str:
-    """What someone wants to know of a run that a fault stopped."""
-    event = run.monitor.events[-1] if run.monitor.events else None
-    found = {name: getattr(event, name) for name in SHOWN if event and getattr(event, name) is not None}
-    shown = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
-    measured = f" after experience {event.experiences_trained}: {shown}" if event and found else ": not measured yet"
-    saved = run.checkpointer.saved_at
-    last = f"step {saved}, {run.checkpointer.path}" if saved is not None else "none"
-    return (
-        f"stopped after step {run.strategy.clock.train_iterations}; representation{measured}; last checkpoint: {last}"
-    )
 
 
 def _versions() -> dict[str, str]:
