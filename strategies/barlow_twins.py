@@ -1,12 +1,12 @@
 """Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): two views' dimensions correlate one to one.
 
-python benchmarks/run.py --strategy barlow_twins
+    avalanche-ssl run --strategy barlow_twins
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 60.8 ± 1.2 %.
 
-Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. Views are mild crops with the
-hue turned freely: digits and photographs here have any colour, and a method that may tell images by it learns little
-else.
+Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. Views are mild crops with any
+shift of the hue: digits and photographs here have random colors, and a method that can identify images by color learns
+little else.
 """
 
 from functools import partial

@@ -1,14 +1,14 @@
-"""BYOL (Grill et al. 2020, arXiv:2006.07733): predict the slow network's view of the same image.
+"""BYOL (Grill et al. 2020, arXiv:2006.07733): predict the momentum encoder's view of the same image.
 
-python benchmarks/run.py --strategy byol
+    avalanche-ssl run --strategy byol
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 58.6 ± 1.0 %.
 
-Adam, where the paper has LARS, and batches of 32: a short stream gives some hundred steps, too few for LARS. For the
-same reason batch norm at the end of the projection, a narrow predictor and no solarised views; the slow copy's
-momentum is 0.99 and constant, since the paper's schedule would freeze it after the first experience. Views are mild
-crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell images by it
-learns little else.
+Adam, where the paper has LARS, and batches of 32: a short stream has a few hundred steps, too few for LARS. For the
+same reason the recipe has batch norm at the end of the projection, a narrow predictor and no solarized views. The
+momentum is 0.99 and constant, since the paper's schedule would freeze the momentum encoder after the first experience.
+Views are mild crops with any shift of the hue: digits and photographs here have random colors, and a method that can
+identify images by color learns little else.
 """
 
 from functools import partial

@@ -1,12 +1,13 @@
-"""CMC (Tian et al. 2020, arXiv:1906.05849): lightness and colour of an image, each with its encoder, agree.
+"""CMC (Tian et al. 2020, arXiv:1906.05849): lightness and color of an image, each with its own encoder, agree.
 
-python benchmarks/run.py --strategy cmc
+    avalanche-ssl run --strategy cmc
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 56.7 % untrained to 73.1 ± 2.4 %.
 
-Negatives come from the batch: a bank's rows are as old as the last epoch, and a short stream has few epochs
-(`cmc_bank` is the paper's variant, with 45 of them). No colour jitter and no gray views, as in the paper: the colour
-split is the augmentation. Adam, where the paper has SGD for 240 epochs, because an experience here has some 300 steps.
+Negatives come from the batch: the rows of a bank are as old as the last epoch, and a short stream has few epochs
+(`cmc_bank` is the paper's variant, with 45 of them). There is no color jitter and no gray view, as in the paper: the
+color split is the augmentation. Adam instead of the paper's SGD for 240 epochs, because an experience here has some 300
+steps.
 """
 
 from functools import partial

@@ -1,15 +1,15 @@
 """CMC with the memory bank (Tian et al. 2020, arXiv:1906.05849 sec. 3.3): negatives from all images seen.
 
-python benchmarks/run.py --strategy cmc_bank
+    avalanche-ssl run --strategy cmc_bank
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 56.7 % untrained to 70.2 ± 1.1 %.
 
-It learns more slowly than `cmc`, which contrasts inside the batch, probably as an anchor looks for its image's row of
-the other view, written an epoch ago from another crop, and the anchor's encoder alone gets a gradient: either encoder
-chases what the other was. More passes help (the paper has 240): on seed 0 thirty gained 8.1 points, 45 gained 13.8.
-Batch norm at the end of the heads is not the paper's; without it all of nine trials but one ended below the untrained
-encoder. 2,048 rows are about an experience: of 65,536 four fifths were of earlier experiences at the end, and easy.
-Batches of 32, twice the steps, learnt no faster.
+It trains more slowly than `cmc`, which contrasts within the batch, probably because an anchor is compared with its
+image's row of the other view, written an epoch ago from another crop, and only the anchor's encoder gets a gradient:
+each encoder follows a past state of the other. More epochs help (the paper has 240): on seed 0, 30 epochs gained 8.1
+points and 45 gained 13.8. Batch norm at the end of the heads is not in the paper; without it, eight of nine trials
+ended below the untrained encoder. 2,048 rows are about one experience: of 65,536 rows, four fifths were from earlier
+experiences at the end, and easy negatives. Batches of 32, with twice the steps, did not train faster.
 """
 
 from functools import partial

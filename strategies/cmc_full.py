@@ -1,11 +1,11 @@
 """CMC with three views and the full graph (Tian et al. 2020, arXiv:1906.05849 sec. 3.4): every pair of views agrees.
 
-python benchmarks/run.py --strategy cmc_full
+    avalanche-ssl run --strategy cmc_full
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 60.0 % untrained to 76.1 ± 1.1 %.
 
-The third view beside lightness and colour are edges, gradients of lightness; the paper has depth and segments there.
-Settings are those of `cmc`; `graph=core` contrasts lightness with each of the others only.
+The third view, next to lightness and color, is edges, the gradients of lightness; the paper has depth and segments.
+Settings as in `cmc`; `graph=core` contrasts lightness with each of the others only.
 """
 
 from functools import partial

@@ -1,13 +1,13 @@
-"""CPC v1 (van den Oord et al. 2018, arXiv:1807.03748): rows of patches foretold from the rows above.
+"""CPC v1 (van den Oord et al. 2018, arXiv:1807.03748): rows of patches are predicted from the rows above.
 
-python benchmarks/run.py --strategy cpc
+    avalanche-ssl run --strategy cpc
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 36.0 % untrained to 50.6 ± 2.2 %.
 
-Adam, as in the paper, with a larger step for the few steps of a short stream. A narrow context network and 512 drawn
-candidates, where the paper compares with all positions, keep a step affordable on a CPU. Layer norm is v2's. Views are
-mild crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell images
-by it learns little else.
+Adam, as in the paper, with a larger learning rate for the few steps of a short stream. A narrow context network and 512
+drawn candidates, where the paper compares with all positions, keep a step affordable on a CPU. Layer norm is from v2.
+Views are mild crops with any shift of the hue: digits and photographs here have random colors, and a method that can
+identify images by color learns little else.
 """
 
 from functools import partial

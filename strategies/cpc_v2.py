@@ -1,12 +1,12 @@
-"""CPC v2 (Henaff et al. 2020, arXiv:1905.09272): patches foretold from four sides, with colours dropped.
+"""CPC v2 (Henaff et al. 2020, arXiv:1905.09272): patches are predicted from four sides, with dropped colors.
 
-python benchmarks/run.py --strategy cpc_v2
+    avalanche-ssl run --strategy cpc_v2
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 36.0 % untrained to 54.7 ± 1.0 %.
 
-Settings as in `cpc`, and for the same reasons. `patch_augment` would crop and colour each patch by itself, too, and
-halves the speed. Views are mild crops with the hue turned freely: digits and photographs here have any colour, and a
-method that may tell images by it learns little else.
+Settings as in `cpc`, for the same reasons. `patch_augment` would also crop and color each patch separately, at half the
+speed. Views are mild crops with any shift of the hue: digits and photographs here have random colors, and a method that
+can identify images by color learns little else.
 """
 
 from functools import partial

@@ -1,12 +1,12 @@
 """DeepCluster v2 (arXiv:1807.05520; 2006.09882, appendix D): predict an image's cluster from two views.
 
-python benchmarks/run.py --strategy deepcluster
+    avalanche-ssl run --strategy deepcluster
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 59.7 ± 2.0 %.
 
-Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. 64 clusters, not 3,000. Views
-are mild crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell
-images by it learns little else.
+Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. 64 clusters instead of 3,000.
+Views are mild crops with any shift of the hue: digits and photographs here have random colors, and a method that can
+identify images by color learns little else.
 """
 
 from functools import partial

@@ -1,15 +1,16 @@
-"""DeepCluster v1 (Caron et al. 2018, arXiv:1807.05520): classify an image's cluster, found anew each epoch.
+"""DeepCluster v1 (Caron et al. 2018, arXiv:1807.05520): classify an image's cluster, recomputed each epoch.
 
-python benchmarks/run.py --strategy deepcluster_v1
+    avalanche-ssl run --strategy deepcluster_v1
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 60.5 ± 1.6 %.
 
-What is clustered lies behind two further layers, as in the paper. Clusters of the encoder's own features (`hidden=0`)
-were of backgrounds: 42.6 % untrained became 48.8 % (seed 0), while the normalised mutual information of 64 clusters
-stayed at 0.05 with the digit and rose from 0.11 to 0.27 with the photograph behind it.
+Two hidden layers follow the encoder before clustering, as in the paper. Clusters of the encoder's own features
+(`hidden_dim=0`) captured backgrounds: accuracy went from 42.6 % untrained to 48.8 % (seed 0), while the normalized
+mutual information of 64 clusters stayed at 0.05 with the digit and rose from 0.11 to 0.27 with the photograph behind
+it.
 
-Adam, where the paper has SGD: a short stream gives some hundred steps. 64 clusters, not 10,000, three times, and a
-classifier that is kept, since twelve epochs are too few to learn it anew in each.
+Adam instead of the paper's SGD: a short stream has a few hundred steps. Three clusterings of 64 clusters instead of one
+of 10,000, and a classifier that is kept, since twelve epochs are too few to retrain it in each.
 """
 
 from functools import partial

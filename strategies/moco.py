@@ -1,12 +1,12 @@
-"""MoCo v2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297): a queue of slow keys.
+"""MoCo v2 (He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297): a queue of momentum-encoded keys.
 
-python benchmarks/run.py --strategy moco
+    avalanche-ssl run --strategy moco
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 61.7 ± 0.9 %.
 
-Made for short streams: an experience here has some 350 steps, where the paper has millions. So Adam instead of SGD, a
-queue of 1,024 keys (half an experience), a key encoder that follows within ten steps (momentum 0.9), batch norm in the
-head, and milder crops.
+For short streams: an experience here has some 350 steps, where the paper has millions. Hence Adam instead of SGD, a
+queue of 1,024 keys (half an experience), a momentum encoder that follows within ten steps (momentum 0.9), batch norm in
+the head, and milder crops.
 """
 
 from functools import partial

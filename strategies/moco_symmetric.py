@@ -1,11 +1,11 @@
-"""MoCo v2, symmetric (arXiv:1911.05722, the authors' CIFAR-10 demo): each view is query and key.
+"""MoCo v2, symmetric (arXiv:1911.05722, the authors' CIFAR-10 demo): each view is a query and a key.
 
-python benchmarks/run.py --strategy moco_symmetric
+    avalanche-ssl run --strategy moco_symmetric
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 64.9 ± 0.8 %.
 
-Settings as in `moco`, and for the same reasons; batch norm in groups, as in the demo. Views are mild crops with the
-hue turned freely: digits and photographs here have any colour, and a method that may tell images by it learns little
+Settings as in `moco`, for the same reasons; batch norm in groups, as in the demo. Views are mild crops with any shift
+of the hue: digits and photographs here have random colors, and a method that can identify images by color learns little
 else.
 """
 

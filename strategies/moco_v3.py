@@ -1,12 +1,12 @@
 """MoCo v3 (Chen et al. 2021, arXiv:2104.02057): keys of the batch instead of a queue, and a predictor.
 
-python benchmarks/run.py --strategy moco_v3
+    avalanche-ssl run --strategy moco_v3
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 63.1 ± 0.8 %.
 
-Adam, where the paper has LARS for ResNets and AdamW for ViT: a short stream gives some hundred steps, too few for
-LARS. For the same reason the slow encoder follows within ten steps. Views are mild crops with the hue turned freely:
-digits and photographs here have any colour, and a method that may tell images by it learns little else.
+Adam, where the paper has LARS for ResNets and AdamW for ViT: a short stream has a few hundred steps, too few for LARS.
+For the same reason the momentum encoder follows within ten steps. Views are mild crops with any shift of the hue:
+digits and photographs here have random colors, and a method that can identify images by color learns little else.
 """
 
 from functools import partial

@@ -1,15 +1,15 @@
 """PIRL, jigsaw (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its shuffled patches.
 
-python benchmarks/run.py --strategy pirl
+    avalanche-ssl run --strategy pirl
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 65.3 ± 2.5 %.
 
-What is looked for is the image's row in the memory bank, as in the paper; the negatives are the batch's other images.
-With 1,024 negatives of the bank, and the term of the image alone, the encoder fell below the untrained one (47.0 % to
-39.0 %, five passes over the stream with seed 9): its rows are as old as an epoch. `negatives=bank objective=paper` is
-eq. 5 to the letter. Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. For the
-same reason heads with a hidden layer and batch norm. Views are mild crops with the hue turned freely: digits and
-photographs here have any colour, and a method that may tell images by it learns little else.
+The positive is the image's row in the memory bank, as in the paper; the negatives are the other images of the batch.
+With 1,024 negatives from the bank, whose rows are as old as an epoch, and the term of the image alone, accuracy fell
+below that of the untrained encoder (47.0 % to 39.0 %, five passes over the stream with seed 9). `negatives=bank
+objective=paper` is exactly eq. 5. Adam, where the paper has SGD: a short stream has a few hundred steps, too few for
+it. For the same reason the heads have a hidden layer and batch norm. Views are mild crops with any shift of the hue:
+digits and photographs here have random colors, and a method that can identify images by color learns little else.
 """
 
 from functools import partial

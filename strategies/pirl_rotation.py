@@ -1,10 +1,10 @@
 """PIRL, rotation (Misra & van der Maaten 2020, arXiv:1912.01991): an image agrees with its rotated version.
 
-python benchmarks/run.py --strategy pirl_rotation
+    avalanche-ssl run --strategy pirl_rotation
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 66.2 ± 0.7 %.
 
-Settings as in `pirl`, and for the same reasons.
+Settings as in `pirl`, for the same reasons.
 """
 
 from functools import partial

@@ -1,13 +1,13 @@
-"""SimSiam (Chen & He 2021, arXiv:2011.10566): BYOL without a slow network, the gradient stopped instead.
+"""SimSiam (Chen & He 2021, arXiv:2011.10566): BYOL with a stopped gradient instead of a momentum encoder.
 
-python benchmarks/run.py --strategy simsiam
+    avalanche-ssl run --strategy simsiam
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 56.1 ± 2.8 %.
 
-Adam, where the paper has SGD: a short stream gives some hundred steps, too few for it. Batches of 32 with half the
-learning rate of other recipes gained 7.7 points in six passes where 64 with lr 0.001 gained 2.4 (seed 9). Views are
-mild crops with the hue turned freely: digits and photographs here have any colour, and a method that may tell images
-by it learns little else.
+Adam, where the paper has SGD: a short stream has a few hundred steps, too few for it. Batches of 32 with half the
+learning rate of other recipes gained 7.7 points in six epochs, where 64 with lr 0.001 gained 2.4 (seed 9). Views are
+mild crops with any shift of the hue: digits and photographs here have random colors, and a method that can identify
+images by color learns little else.
 """
 
 from functools import partial

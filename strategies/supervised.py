@@ -1,16 +1,17 @@
-"""Supervised cross-entropy, the reference that READS LABELS: same encoder, loop and probes, not self-supervised.
+"""Supervised cross-entropy, a reference that READS LABELS: same encoder, loop and probes, not self-supervised.
 
-python benchmarks/run.py --strategy supervised
+    avalanche-ssl run --strategy supervised
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 58.3 ± 4.5 %.
 
-Learning two classes at a time, an encoder forgets what does not tell these two apart. A hidden layer between encoder
-and classifier, as self-supervised methods have one, takes that upon itself (SL+MLP, Marczak et al. 2024,
-arXiv:2311.13321), and a small step does the rest. Without both (`--set hidden=0 --set lr=0.001 --epochs 8`) it goes
-from 42.6 % untrained to 69.7 % after the first two classes and ends at 37.7 % (seed 0). With all classes at once there
-is nothing to forget, and this is the better choice: 96.3 %, where this recipe has 79.1 % (`--experiences 1`).
+Trained on two classes at a time, an encoder forgets whatever does not separate these two. A hidden layer between
+encoder and classifier, as in self-supervised methods, absorbs much of this (SL+MLP, Marczak et al. 2024,
+arXiv:2311.13321), and a small learning rate does the rest. Without both (`--set hidden_dim=0 --set lr=0.001 --epochs
+8`) accuracy goes from 42.6 % untrained to 69.7 % after the first two classes and ends at 37.7 % (seed 0). With all
+classes at once (`--experiences 1`) there is nothing to forget, and those settings are better: 96.3 %, where this recipe
+has 79.1 %.
 
-Adam as in the other recipes, for comparison. For a stream of more than 100 classes: --set classes=200.
+Adam as in the other recipes, for comparison. For a stream of more than 100 classes: `--set classes=200`.
 """
 
 from functools import partial

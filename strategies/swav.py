@@ -1,11 +1,11 @@
 """SwAV (Caron et al. 2020, arXiv:2006.09882) with two crops: predict the other crop's balanced cluster.
 
-python benchmarks/run.py --strategy swav
+    avalanche-ssl run --strategy swav
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 56.1 ± 2.0 %.
 
-Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. 128 prototypes for batches of
-64, not 3,000 for 4,096, frozen for the first 100 steps of the stream; mild crops.
+Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. 128 prototypes for batches of
+64, instead of 3,000 for 4,096, frozen for the first 100 steps of the stream; mild crops.
 """
 
 from functools import partial

@@ -1,12 +1,12 @@
-"""SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict large ones' codes.
+"""SwAV with multi-crop (arXiv:2006.09882, sec. 3.2): small crops predict the codes of large ones.
 
-python benchmarks/run.py --strategy swav_multicrop
+    avalanche-ssl run --strategy swav_multicrop
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 56.6 ± 0.7 %.
 
 Two crops of 32x32 and two of 24x24, where the paper has two of 224 and six of 96: a digit fills half of an image, and
 crops of 16x16, or of less than a third of the area, show none (they ended below the untrained encoder). The hue is
-turned freely, without which the crops of an image agree by its colours; else as `swav`.
+shifted at random, since otherwise the crops of an image agree by their colors; otherwise as `swav`.
 """
 
 from functools import partial

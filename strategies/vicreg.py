@@ -1,12 +1,12 @@
 """VICReg (Bardes et al. 2022, arXiv:2105.04906): views agree, dimensions vary, and no two vary together.
 
-python benchmarks/run.py --strategy vicreg
+    avalanche-ssl run --strategy vicreg
 
 Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 63.0 ± 1.6 %.
 
-Adam, where the paper has LARS: a short stream gives some hundred steps, too few for it. Views are mild crops with the
-hue turned freely: digits and photographs here have any colour, and a method that may tell images by it learns little
-else.
+Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. Views are mild crops with any
+shift of the hue: digits and photographs here have random colors, and a method that can identify images by color learns
+little else.
 """
 
 from functools import partial

@@ -17,8 +17,8 @@ def test_contributings_method_runs(tmp_path: Path, digits: Any, monkeypatch: pyt
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     path = tmp_path / "mine.py"
     path.write_text(block("CONTRIBUTING.md", "class BarlowTwins"), encoding="utf-8")
-    recipe = load_recipe(str(path)).override({"dim": 16, "epochs": 1, "lr": 0.02})
-    assert {"dim", "weight", "augment"} <= recipe.settings.keys()
+    recipe = load_recipe(str(path)).override({"output_dim": 16, "epochs": 1, "lr": 0.02})
+    assert {"output_dim", "weight", "augment"} <= recipe.settings.keys()
     check_method(recipe.build_method())
     losses: list[float] = []
     strategy = recipe.build()

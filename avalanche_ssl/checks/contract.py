@@ -1,6 +1,6 @@
-"""Does a method keep the contract? `check_method` tells, for any method, and names the rule that is broken.
+"""`check_method`: checks the contract of any method, and names the rule that is broken.
 
-Each rule is a small function over a method in train mode, with its own seeded generator, and a batch of raw images.
+Each rule is a small function of a method in train mode, with its own seeded generator, and a batch of raw images.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from avalanche_ssl.checks.features import (
     features_are_finite_rows,
     features_belong_to_their_images,
 )
-from avalanche_ssl.checks.harness import _own_randomness, _RuleError, _trial, textured
+from avalanche_ssl.checks.harness import RuleError, isolated_randomness, textured, trial_copy
 from avalanche_ssl.checks.learning import (
     batches_of_any_size_work,
     gradient_reaches_the_encoder,
@@ -36,24 +36,24 @@ from avalanche_ssl.checks.views import (
     views_belong_to_their_images,
 )
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.methods.base import Method
+from avalanche_ssl.methods import Method
 
 Check = Callable[[Method, Tensor], None]
 
 
 class ContractError(AssertionError):
-    """A method breaks a rule of the contract: says which method, which rule, what was found, and the remedy."""
+    """A method breaks a rule of the contract; names the method, the rule, the finding and the remedy."""
 
 
 def check_method(method: Method, images: Tensor | None = None) -> None:
-    """Run every check in `CHECKS` over deep copies of a method; the method and all global state stay as they are.
+    """Run all of `CHECKS` on deep copies of a method; the method and all global state are left unchanged.
 
     Args:
-        method: any method, at the beginning of its life or later.
-        images: raw uint8 (B, C, H, W), at least 6 and all different. None: 16 textured ones, (16, 3, 32, 32).
+        method: any method, untrained or trained.
+        images: raw uint8 (B, C, H, W), at least 6, all different. None: 16 textures, (16, 3, 32, 32).
 
     Raises:
-        ContractError: a rule is broken; the first that is broken is named.
+        ContractError: a rule is broken; names the first one.
         UsageError: the images are not as described.
     """
     device = next(method.parameters()).device
@@ -62,13 +62,13 @@ def check_method(method: Method, images: Tensor | None = None) -> None:
         found = f"{images.dtype} {tuple(images.shape)}"
         raise UsageError(f"check_method needs 6 or more different raw images, uint8 (B, C, H, W), not {found}")
     for check in CHECKS:
-        with _own_randomness():
+        with isolated_randomness():
             try:
-                check(_trial(method), images.clone())
+                check(trial_copy(method), images.clone())
             except Exception as error:
-                found = f"{error}" if isinstance(error, _RuleError) else f"{type(error).__name__}: {error}"
+                found = f"{error}" if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
                 message = f'{type(method).__name__} breaks "{check.__name__}": {found}'
-                raise ContractError(message) from (None if isinstance(error, _RuleError) else error)
+                raise ContractError(message) from (None if isinstance(error, RuleError) else error)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -91,4 +91,4 @@ CHECKS: tuple[Check, ...] = (
     randomness_comes_from_the_generator,
     a_fresh_copy_continues_bit_for_bit,
 )
-"""Every rule, the causes before their consequences: the first that is broken is the one to repair."""
+"""All rules, causes before consequences: the first that is broken is the one to repair."""

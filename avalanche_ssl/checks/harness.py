@@ -1,4 +1,4 @@
-"""Trial images, trial steps and comparisons that the checks share."""
+"""Trial images, training steps and comparisons for the checks."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
@@ -10,161 +10,170 @@ from torch.nn import functional as F
 
 from avalanche_ssl import rng
 from avalanche_ssl.checks.snapshot import Snapshot, attributes, changed, describe, tensors
-from avalanche_ssl.methods.base import Method, Outputs
+from avalanche_ssl.methods import Method, Outputs
 
 SEED = 7
-"""Of the generator that every check starts with."""
+"""Seed of the generator at the start of every check."""
 
 
-class _RuleError(Exception):
-    """What a check found."""
+class RuleError(Exception):
+    """Finding of a check: what breaks the rule, and the remedy."""
 
 
 def textured(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    """Different coloured random textures, uint8 (count, 3, size, size), coarse blobs with fine grain."""
+    """Different random color textures, uint8 (count, 3, size, size): coarse blobs with fine grain."""
     generator = torch.Generator().manual_seed(seed)
     blobs = F.interpolate(torch.rand(count, 3, 4, 4, generator=generator), size=size, mode="bilinear")
     grain = torch.rand(count, 3, size, size, generator=generator)
     return (255 * (0.8 * blobs + 0.2 * grain)).to(torch.uint8)
 
 
-# -- how they look ---------------------------------------------------------------------------------------------
-def _require(holds: object, found: str) -> None:
+def require(holds: object, found: str) -> None:
+    """Raise a `RuleError` with the finding unless the condition holds."""
     if not holds:
-        raise _RuleError(found)
+        raise RuleError(found)
 
 
-def _unchanged(before: Snapshot, after: Snapshot, found: str, remedy: str = "") -> None:
+def require_unchanged(before: Snapshot, after: Snapshot, found: str, remedy: str = "") -> None:
+    """Raise a `RuleError` that names the first entry that differs between two snapshots."""
     names = changed(before, after)
     if names:
         name, rest = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
         values = f"{describe(before, name)} became {describe(after, name)}"
-        raise _RuleError(f"{found} '{name}'{rest} ({values})" + (f": {remedy}" if remedy else ""))
+        raise RuleError(f"{found} '{name}'{rest} ({values})" + (f": {remedy}" if remedy else ""))
 
 
-def _require_rows(named: Outputs, kind: str, count: int) -> None:
+def require_rows(named: Outputs, kind: str, count: int) -> None:
+    """Raise a `RuleError` unless every tensor has one row per image."""
     for name, tensor in named.items():
         shape = tuple(tensor.shape)
-        _require(shape[:1] == (count,), f"{kind} '{name}' of {count} images has shape {shape}: give it a row an image")
+        require(shape[:1] == (count,), f"{kind} '{name}' of {count} images is {shape}: give it one row per image")
 
 
-def _watched(name: str, function: Callable[[Outputs], object], given: Outputs) -> None:
+def require_inputs_unchanged(name: str, function: Callable[[Outputs], object], given: Outputs) -> None:
+    """Call a function, and raise a `RuleError` if it writes to the tensors it is given."""
     before = {key: tensor.detach().clone() for key, tensor in given.items()}
     function(given)
     remedy = "copy before in-place operations"
-    _unchanged(before, _detached(given), f"{name} writes into what it is given:", remedy)
+    require_unchanged(before, detached(given), f"{name} writes to the tensors it is given:", remedy)
 
 
-def _trial(method: Method) -> Method:
-    """A deep copy in train mode, its generator at the start."""
-    return _seeded(copy.deepcopy(method).train())
+def trial_copy(method: Method) -> Method:
+    """A deep copy in train mode, with its generator at the start."""
+    return seeded(copy.deepcopy(method).train())
 
 
-def _rewound(method: Method) -> Method:
-    """The method itself, its generator at the start."""
+def rewound(method: Method) -> Method:
+    """The method itself, with its generator at the start."""
     device = next(method.parameters()).device
     method.generator = torch.Generator(device).manual_seed(SEED)
     return method
 
 
-def _seeded(method: Method) -> Method:
-    """The method itself, its generator at the start, as is the global one (of dropout in an encoder)."""
+def seeded(method: Method) -> Method:
+    """The method itself, with its generator and the global ones (read by dropout in an encoder) at the start."""
     rng.seed_all(SEED, cuda=next(method.parameters()).is_cuda)
-    return _rewound(method)
+    return rewound(method)
 
 
-def _optimizer(method: Method) -> torch.optim.SGD:
+def trial_optimizer(method: Method) -> torch.optim.SGD:
+    """SGD with momentum for the trainable parameters."""
     return torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.02, momentum=0.9)
 
 
-def _train(method: Method, optimizer: torch.optim.Optimizer, batches: Iterable[Tensor]) -> list[float]:
-    """Steps as `SelfSupervised` makes them; gives their losses."""
+def train(method: Method, optimizer: torch.optim.Optimizer, batches: Iterable[Tensor]) -> list[float]:
+    """Make steps as `SelfSupervised` does; returns their losses."""
     losses = []
     for images in batches:
         outputs = method(images)
-        loss = _loss(method, outputs)
+        loss = loss_of(method, outputs)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        method.update(_detached(outputs))
+        method.update(detached(outputs))
         losses.append(loss.item())
     return losses
 
 
-def _loss(method: Method, outputs: Outputs) -> Tensor:
-    """The loss; that of a method which reads labels with some."""
+def loss_of(method: Method, outputs: Outputs) -> Tensor:
+    """The loss of outputs, with made-up labels for a method that reads them."""
     if method.num_classes_read:
         rows = next(iter(outputs.values()))
         outputs = outputs | {"labels": torch.arange(len(rows), device=rows.device) % method.num_classes_read}
     return method.loss(outputs)
 
 
-def _visited(method: Method, images: Tensor) -> Method:
+def after_one_step(method: Method, images: Tensor) -> Method:
     """The method itself, after a step that moves the trainable parameters without a gradient."""
     outputs = method(images)
-    _loss(method, outputs)
+    loss_of(method, outputs)
     with torch.no_grad():
         for parameter in method.parameters():
             parameter.add_(0.01 * parameter.requires_grad)
-    method.update(_detached(outputs))
+    method.update(detached(outputs))
     return method
 
 
-def _detached(outputs: Outputs) -> Outputs:
+def detached(outputs: Outputs) -> Outputs:
+    """The outputs without gradient."""
     return {name: tensor.detach() for name, tensor in outputs.items()}
 
 
-def _held(method: Method, statistics: bool = True) -> Snapshot:
+def held_state(method: Method, statistics: bool = True) -> Snapshot:
+    """Tensors and plain attributes of the method; optionally without batch-norm statistics."""
     return tensors(method, statistics) | attributes(method)
 
 
-def _all(method: Method) -> Snapshot:
-    """What it holds, and all states of randomness."""
+def full_state(method: Method) -> Snapshot:
+    """The state of the method and of all random generators."""
     own = {"generator": method.generator.get_state()} if method.generator else {}
-    return _held(method) | own | _global_randomness()
+    return held_state(method) | own | global_random_states()
 
 
-def _shapes(method: Method) -> Snapshot:
+def state_shapes(method: Method) -> Snapshot:
+    """Types and shapes in `state_dict`."""
     state = method.state_dict()
     return {name: f"{entry.dtype} {tuple(entry.shape)}" for name, entry in state.items()}
 
 
-def _shuffled(images: Tensor) -> Tensor:
-    """A permutation of the images, of another seed: it must not commute with one that the method draws."""
+def permutation(images: Tensor) -> Tensor:
+    """A permutation of the images with another seed, so that it does not commute with one drawn by the method."""
     return torch.randperm(len(images), generator=torch.Generator().manual_seed(SEED + 1)).to(images.device)
 
 
-def _without_dropout(method: Method) -> Method:
+def without_dropout(method: Method) -> Method:
+    """The method itself, with its dropout layers in eval mode."""
     for module in method.modules():
         if "drop" in type(module).__name__.lower() and module is not method:
             module.eval()
     return method
 
 
-def _close(a: Tensor, b: Tensor) -> bool:
-    """Equal up to rounding; whole numbers exactly."""
+def close(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are equal up to rounding; integers exactly."""
     if not b.is_floating_point():
         return torch.equal(a, b)
     return a.shape == b.shape and bool((a - b).abs().max() <= 1e-3 * b.abs().max())
 
 
-def _mostly_nearest(a: Tensor, b: Tensor) -> bool:
-    """Whether, for more than half of the rows of a, the nearest row of b is the one at its own place."""
+def mostly_nearest(a: Tensor, b: Tensor) -> bool:
+    """Whether, for more than half of the rows of `a`, the nearest row of `b` is the one at the same index."""
     if not b.is_floating_point():
         return False
-    unknown_name = torch.cdist(a.detach().flatten(1), b.detach().flatten(1)).argmin(1)
-    return bool((unknown_name == torch.arange(len(b), device=b.device)).float().mean() > 0.5)
+    nearest = torch.cdist(a.detach().flatten(1), b.detach().flatten(1)).argmin(1)
+    return bool((nearest == torch.arange(len(b), device=b.device)).float().mean() > 0.5)
 
 
-def _global_randomness() -> Snapshot:
+def global_random_states() -> Snapshot:
+    """States of all global generators, by name."""
     states = rng.capture()
     on_gpus = {f"the global generator of cuda:{i}": state for i, state in enumerate(states.pop("cuda"))}
     return {f"{name}'s global generator": state for name, state in states.items()} | on_gpus
 
 
 @contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Leave the global generators as they were; on CUDA, with repeatable convolutions."""
+def isolated_randomness() -> Iterator[None]:
+    """Restore the global generators afterwards; on CUDA, use deterministic convolutions."""
     repeatable = torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
     with rng.isolated(), repeatable:
         yield

@@ -1,4 +1,4 @@
-"""What does a module hold at this moment, and what has changed since?"""
+"""Snapshots of everything that a module holds, and their differences."""
 
 import reprlib
 from collections import deque
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.models.norms import STATISTICS
+from avalanche_ssl.models import STATISTICS
 
 Snapshot = dict[str, Any]
 """Names to tensors (copies), numbers, strings or None."""
@@ -32,9 +32,9 @@ def tensors(module: nn.Module, statistics: bool = True) -> Snapshot:
 
 
 def attributes(module: nn.Module) -> Snapshot:
-    """Everything else that `module` and its children hold, down to numbers, strings and (copied) tensors.
+    """All other values of `module` and its children: numbers, strings and (copied) tensors, by path, e.g. `items[3]`.
 
-    Found in their own and their classes' attributes, through lists, dicts, sets and plain objects: `items[3]`.
+    Found in the attributes of the modules and their classes, through lists, dicts, sets and plain objects.
     """
     seen = {id(part) for part in chain(module.modules(), module.parameters(), module.buffers())}
     found: Snapshot = {}
@@ -45,20 +45,20 @@ def attributes(module: nn.Module) -> Snapshot:
 
 
 def changed(before: Snapshot, after: Snapshot) -> list[str]:
-    """Names that came, went, or hold another value: tensors compared bit for bit, with type and shape."""
+    """Names of entries that were added, removed or changed; tensors are compared bit for bit, with type and shape."""
     names = before.keys() | after.keys()
     return sorted(n for n in names if n not in before or n not in after or not equal(before[n], after[n]))
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Whether two entries of snapshots are the same, tensors bit for bit."""
+    """Whether two entries of snapshots are equal, tensors bit for bit."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.dtype == b.dtype and a.shape == b.shape and torch.equal(_bits(a), _bits(b))
     return type(a) is type(b) and repr(a) == repr(b)
 
 
 def describe(snapshot: Snapshot, name: str) -> str:
-    """A short word for an entry: its value, shape, or that there is none."""
+    """A short description of an entry: its value, its shape, or "nothing"."""
     if name not in snapshot:
         return "nothing"
     value = snapshot[name]

@@ -12,7 +12,7 @@ from avalanche_ssl.transforms import RandomView
 class BarlowTwins(Method):
     """Redundancy reduction: the cross-correlation of two views' embeddings becomes the identity.
 
-    Remembers nothing besides its weights.
+    Remembers nothing but its weights.
 
     Args:
         encoder: builds the encoder.

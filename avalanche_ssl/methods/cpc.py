@@ -22,7 +22,7 @@ class CPC(Method):
 
     An image is cut into a grid of overlapping patches, each encoded separately to z. A PixelCNN summarizes the rows at
     or above each position as a context c; for each offset k a linear W_k predicts the target k rows below, which
-    InfoNCE compares with the targets of all positions of all images. Remembers nothing besides its weights.
+    InfoNCE compares with the targets of all positions of all images. Remembers nothing but its weights.
 
     The encoder has no batch norm, since patches would see each other through the statistics of the batch, and no
     offset may reach a row that shares pixels with the context. CPC v2: ``directions=4, color_drop=0.5`` and a

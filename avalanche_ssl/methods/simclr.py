@@ -12,7 +12,7 @@ from avalanche_ssl.transforms import RandomView
 
 
 class SimCLR(Method):
-    """A simple framework for contrastive learning; remembers nothing besides its weights.
+    """A simple framework for contrastive learning; remembers nothing but its weights.
 
     Args:
         encoder: builds the encoder.

@@ -10,7 +10,7 @@ from avalanche_ssl.transforms import RandomView
 
 
 class SimSiam(Method):
-    """Simple siamese representation learning; remembers nothing besides its weights.
+    """Simple siamese representation learning; remembers nothing but its weights.
 
     Args:
         encoder: builds the encoder.

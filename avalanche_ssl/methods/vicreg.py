@@ -10,7 +10,7 @@ from avalanche_ssl.transforms import RandomView
 
 
 class VICReg(Method):
-    """Variance-invariance-covariance regularization; remembers nothing besides its weights.
+    """Variance-invariance-covariance regularization; remembers nothing but its weights.
 
     Args:
         encoder: builds the encoder.

@@ -291,20 +291,20 @@ class DrawsWhileEvaluating(SimCLR):
         return super().extract_features(x)
 
 
-@breaks("inputs_are_left_alone", "embed writes into what it is given: 'first'")
+@breaks("inputs_are_left_alone", "embed writes to the tensors it is given: 'first'")
 class InPlaceEmbed(SimCLR):
     def embed(self, views):
         views["first"].clamp_(-1, 1)
         return super().embed(views)
 
 
-@breaks("inputs_are_left_alone", "views writes into the images")
+@breaks("inputs_are_left_alone", "views writes to its images")
 class InPlaceViews(SimCLR):
     def views(self, x):
         return super().views(x.clamp_(max=0.5) if x.is_floating_point() else x)
 
 
-@breaks("inputs_are_left_alone", "keeps the given outputs themselves as 'last'")
+@breaks("inputs_are_left_alone", "stores the given outputs without a copy as 'last'")
 class KeepsOutputs(Remembering):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -343,7 +343,7 @@ class RolledViews(SimCLR):
         return {"first": self.augment(x, self.generator), "second": self.augment(x, self.generator).roll(1, 0)}
 
 
-@breaks("views_belong_to_their_images", "give it a row an image")
+@breaks("views_belong_to_their_images", "give it one row per image")
 class JoinedViews(SimCLR):
     def views(self, x):
         views = super().views(x)
