@@ -93,7 +93,7 @@ class CurveEvent(Event):
 
     name = "curve"
     former_name = "point"
-    former_fields: ClassVar[Mapping[str, str]] = ProbeEvent.former_fields | {"images_seen": "seen"}
+    former_fields: ClassVar[Mapping[str, str]] = {**ProbeEvent.former_fields, "images_seen": "seen"}
     images_seen: int = _count("images of the stream so far, each counted once")
     images_trained: int = _count(IMAGES_TRAINED)
     seconds: float = _seconds("seconds of training so far")
@@ -110,7 +110,7 @@ class FullTestEvent(Event):
 
     name = "full_test"
     former_name = "final"
-    former_fields: ClassVar[Mapping[str, str]] = ProbeEvent.former_fields | {"images_tested": "tested"}
+    former_fields: ClassVar[Mapping[str, str]] = {**ProbeEvent.former_fields, "images_tested": "tested"}
     experiences_trained: int = _count(EXPERIENCES_TRAINED)
     images_trained: int = _count(IMAGES_TRAINED)
     probe: str = _field(PROBE)

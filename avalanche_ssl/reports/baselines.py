@@ -191,7 +191,8 @@ class RawPixels(Job):
 
         class Pixels(torch.nn.Module):
             def extract_features(self, x: torch.Tensor) -> torch.Tensor:
-                return F.adaptive_avg_pool2d(x.float() / 255, [min(side, SIDE) for side in x.shape[-2:]]).flatten(1)
+                height, width = x.shape[-2:]
+                return F.adaptive_avg_pool2d(x.float() / 255, (min(height, SIDE), min(width, SIDE))).flatten(1)
 
         clock = SimpleNamespace(train_iterations=0)
         return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), use_dataset_transforms=False, clock=clock)

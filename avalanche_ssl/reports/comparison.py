@@ -72,6 +72,11 @@ class Stream:
         return sorted(shared, key=lambda key: probes.index(key[0]))
 
     @property
+    def labels(self) -> list[str]:
+        """What groups and baselines are called."""
+        return [group.label for group in self.groups] + [baseline.label for baseline in self.baselines]
+
+    @property
     def caveats(self) -> dict[str, str]:
         """Caveats of probe protocols, by name."""
         return {name: text for group in self.groups for run in group.runs for name, text in run.caveats.items()}

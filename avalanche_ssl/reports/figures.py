@@ -25,7 +25,7 @@ COLORS = ("#3366cc", "#e07b1a", "#2c9b6c", "#b8408f", "#7a5cc4", "#8a6d3b", "#c0
 CLASSES = ("#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#c9a800", "#b07aa1", "#ff8fa3", "#8c6246", "#79706e")
 """Colors of classes."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -193,13 +193,15 @@ def _band(axes: Any, values: NDArray[np.float64], color: str, label: str, steps:
 
     The steps are t = 1, 2, ... unless they are given.
     """
-    known = ~np.isnan(values).any(axis=0)
+    known = np.asarray(~np.isnan(values).any(axis=0))
     if not known.any():
         return
-    steps, values = np.array(steps or range(1, len(known) + 1))[known], values[:, known]
+    places = np.array(list(steps or range(1, len(known) + 1)))[known]
+    values = values[:, known]
     mean, std = (np.array(part) for part in zip(*(mean_and_std(list(column)) for column in values.T), strict=True))
-    axes.plot(steps, mean, "o-", color=color, label=label, markersize=4, linewidth=1.8)
-    axes.fill_between(steps, mean - np.nan_to_num(std), mean + np.nan_to_num(std), color=color, alpha=0.15, linewidth=0)
+    axes.plot(places, mean, "o-", color=color, label=label, markersize=4, linewidth=1.8)
+    std = np.nan_to_num(std)
+    axes.fill_between(places, mean - std, mean + std, color=color, alpha=0.15, linewidth=0)
 
 
 def _finish(axes: Any) -> None:

@@ -75,7 +75,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "summary": summary_rows(stream, probe, scope),
         "paired_columns": PAIRED,
         "paired": paired_rows(stream, probe, scope),
-        "columns_of_protocols": [entry.label for entry in (*stream.groups, *stream.baselines)],
+        "columns_of_protocols": stream.labels,
         "protocols": protocol_rows(stream) + full_test_rows(stream),
         "tasks": _tasks(stream),
         "groups": [{"label": g.label, "heat_map": figures.heat_map(g, probe, scope)} for g in stream.groups],

@@ -64,8 +64,7 @@ def table(found: list[Stream], notes: list[str]) -> str:
 
 def _stream_lines(stream: Stream) -> list[str]:
     probe, scope = stream.protocols[0]
-    entries = [entry.label for entry in (*stream.groups, *stream.baselines)]
-    width = max(len(text) for text in ("strategy", *entries)) + 2
+    width = max(len(text) for text in ("strategy", *stream.labels)) + 2
     lines = ["", f"{stream.title}; probe {probe}, scope {scope}; percent, mean ± standard deviation over seeds"]
     lines.append("strategy".ljust(width) + "seeds" + "".join(name.rjust(20) for name in COLUMNS))
     for row in summary_rows(stream, probe, scope):

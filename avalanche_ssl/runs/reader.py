@@ -83,7 +83,7 @@ class Run:
     @property
     def n_experiences(self) -> int:
         """T, the length of the stream."""
-        return next(iter(self.accuracies.values())).shape[1]
+        return int(next(iter(self.accuracies.values())).shape[1])
 
     @property
     def experiences_trained(self) -> int:
