@@ -1,7 +1,7 @@
-"""Would every recipe learn on a GPU without waiting for it? Told without one, by tensors of a device without values.
+"""A training step of every recipe stays on the GPU and never waits for it, checked on tensors without values.
 
-Whatever reads a value of theirs fails, and so does what joins tensors of two devices. The gradient needs a driver,
-and is torch's.
+No GPU is needed: whatever reads a value fails, and so does what joins tensors of two devices. The backward pass needs a
+driver, and is torch's.
 """
 
 import logging
@@ -47,7 +47,7 @@ def on_gpu(method):
     return method
 
 
-def learn(method, steps=2):
+def train(method, steps=2):
     for _ in range(steps):
         outputs = method(torch.zeros(16, 3, 32, 32, dtype=torch.uint8, device="cuda"))
         labels = {"labels": torch.zeros(16, dtype=torch.long, device="cuda")} if method.num_classes_read else {}
@@ -56,13 +56,14 @@ def learn(method, steps=2):
         method.update({name: output.detach() for name, output in outputs.items()})
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("stream", [False, True], ids=["experiences", "online"])
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_step_stays_on_the_gpu_and_never_waits_for_it(name, stream):
     recipe = load_recipe(name)
     method = recipe.override(recipe.online_defaults if stream else {}).build_method()
     with FakeTensorMode():
-        learn(on_gpu(method).train())
+        train(on_gpu(method).train())
 
 
 def test_reading_a_value_and_leaving_a_tensor_behind_would_show():
@@ -72,9 +73,9 @@ def test_reading_a_value_and_leaving_a_tensor_behind_would_show():
     method = load_recipe("moco").build_method()
     method.loss = waits
     with FakeTensorMode(), pytest.raises(DataDependentOutputException):
-        learn(on_gpu(method))
+        train(on_gpu(method))
     method = load_recipe("moco").build_method()
     with FakeTensorMode():
         on_gpu(method).queue.rows = torch.zeros(8, 128)
         with pytest.raises(RuntimeError, match="device"):
-            learn(method)
+            train(method)
