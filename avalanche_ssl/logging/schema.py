@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import MISSING
+from functools import cache
 from typing import Any, get_type_hints
 
 from avalanche_ssl.logging.events import (
@@ -62,7 +63,7 @@ def parse(line: Any) -> Event | None:
     kind = EVENTS.get(line["event"]) or _FORMER.get(line["event"])
     if kind is None:
         return None
-    types = get_type_hints(kind)
+    types = _types(kind)
     values = {}
     for f in dataclasses.fields(kind):
         former = kind.former_fields.get(f.name, f.name)
@@ -72,6 +73,12 @@ def parse(line: Any) -> Event | None:
         elif f.default is MISSING:
             raise ValueError(f"event '{kind.name}' has no field '{f.name}'")
     return kind(**values)
+
+
+@cache
+def _types(kind: type[Event]) -> dict[str, Any]:
+    """Type of each field; cached, because a log of a long stream has many thousand lines."""
+    return get_type_hints(kind)
 
 
 def _value(value: Any, kind: Any, f: dataclasses.Field[Any]) -> Any:
