@@ -80,7 +80,7 @@ def die_at(owner: Any, name: str, call: int, before: Callable[..., Any] | None =
 
 def kills(rng: random.Random, count: int, steps: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """Ways to die with their names: while a probe is fitted, while a checkpoint is written, then in any step."""
-    yield "fit", partial(die_at, ProbeProtocol, "fit", rng.randint(1, 3))
+    yield "fit", partial(die_at, ProbeProtocol, "fit", rng.randint(1, 2))  # untrained, or after one experience
     spot = rng.choice(["write", "fsync", "replace", "step"])
     if spot == "write":
         yield "write", partial(die_at, HashingWriter, "write", rng.randint(3, 60), _write_half)
