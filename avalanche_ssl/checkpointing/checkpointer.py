@@ -87,7 +87,7 @@ class Checkpointer:
         return self.timer.total
 
     def resume(self) -> bool:
-        """Restore the newest whole checkpoint; False if there is none.
+        """Restore the newest intact checkpoint; False if there is none.
 
         Raises:
             UsageError: it was written with other settings (which are named), or cannot be used.

@@ -2,7 +2,7 @@
 
 It is a line of magic, the state as `torch.save` writes it, and the SHA-256 of both. It is written next to its final
 place, forced to the disk and renamed, and the file it replaces is kept as the previous one: a crash at any moment
-leaves at least one whole file. Only tensors, numbers, strings and their containers are read; a pickle that asks for
+leaves at least one intact file. Only tensors, numbers, strings and their containers are read; a pickle that asks for
 anything else is refused before any of it runs.
 """
 
@@ -56,7 +56,7 @@ def read(path: Path) -> State:
     """The state in the file at `path`, tensors on the CPU.
 
     Raises:
-        DamagedError: the file is no checkpoint, or not whole.
+        DamagedError: the file is no checkpoint, or damaged.
         UsageError: the file cannot be read, is of another version, or holds more than tensors and plain values.
     """
     try:
@@ -80,12 +80,12 @@ def read(path: Path) -> State:
 
 
 def latest(path: Path) -> State | None:
-    """The newest whole state; None if none was ever written.
+    """The newest intact state; None if none was ever written.
 
     A damaged file is set aside as `PATH.damaged`, with a warning, and the previous one is read.
 
     Raises:
-        UsageError: there are files but none is whole, or one is refused, see `read`.
+        UsageError: there are files but none is intact, or one is refused, see `read`.
     """
     damaged: list[Path] = []
     for candidate in (path, previous(path)):
@@ -103,7 +103,7 @@ def latest(path: Path) -> State | None:
         return state
     if damaged:
         names = " and ".join(str(p) for p in damaged)
-        raise DamagedError(f"no whole checkpoint: {names} damaged; restore a copy, or start again with --overwrite")
+        raise DamagedError(f"no intact checkpoint: {names} damaged; restore a copy, or start again with --overwrite")
     return None
 
 

@@ -67,8 +67,8 @@ def check_boundaries(model: Method, experience: Any) -> None:
     if model.requires_full_experience and isinstance(experience, OnlineCLExperience):
         settings = ", ".join(f"{name}={value!r}" for name, value in model.online_defaults.items())
         raise UsageError(
-            f"{type(model).__name__} looks at a whole experience before each epoch, and this one is a mini-batch of a "
-            f"stream: give it {settings or 'whole experiences'}"
+            f"{type(model).__name__} reads a full experience before each epoch, and this one is a mini-batch of a "
+            f"stream: give it {settings or 'full experiences'}"
         )
 
 

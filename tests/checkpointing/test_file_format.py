@@ -1,4 +1,4 @@
-"""A checkpoint file is there and whole whatever happens, and no file runs code."""
+"""A checkpoint file is there and intact whatever happens, and no file runs code."""
 
 import errno
 import io
@@ -143,7 +143,7 @@ def test_an_error_at_any_system_call_is_one_line(code: int, path: Path, monkeypa
 
 
 def test_a_disk_that_is_really_full(path: Path) -> None:
-    """The system refuses the bytes beyond a limit in the midst of a write."""
+    """The system refuses the bytes beyond a limit in the middle of a write."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -175,7 +175,7 @@ def test_a_damaged_checkpoint_is_never_used(path: Path, change: Callable[[bytes]
     assert path.with_name("checkpoint.damaged").read_bytes() == damaged
     assert number(path) == 1, "and no more words of it"
     previous(path).write_bytes(change(previous(path).read_bytes()) + b"x")
-    with pytest.raises(DamagedError, match="no whole checkpoint"):
+    with pytest.raises(DamagedError, match="no intact checkpoint"):
         latest(path)
 
 

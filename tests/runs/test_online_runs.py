@@ -230,7 +230,7 @@ def test_deepcluster_without_boundaries_keeps_its_clusters(digits, version):
 
 def test_deepcluster_by_epochs_is_refused_mini_batches(digits):
     strategy = build(DeepCluster, clustering="epoch")
-    with pytest.raises(UsageError, match=r"DeepCluster looks at a whole experience .* give it clustering='online'"):
+    with pytest.raises(UsageError, match=r"DeepCluster reads a full experience .* give it clustering='online'"):
         learn(strategy, digits, 1)
 
 

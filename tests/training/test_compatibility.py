@@ -76,7 +76,7 @@ def test_labels_without_a_class_are_refused(digits):
 def test_mini_batches_are_refused_for_a_method_that_requires_full_experiences(digits):
     (part, *_) = online_stream(digits.train_stream[0], 10)
     check_boundaries(SimCLR(tiny), part)
-    with pytest.raises(UsageError, match="DeepCluster looks at a whole experience before each epoch"):
+    with pytest.raises(UsageError, match="DeepCluster reads a full experience before each epoch"):
         check_boundaries(DeepCluster(tiny), part)
 
 
