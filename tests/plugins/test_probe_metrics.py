@@ -1,0 +1,77 @@
+"""Metrics of the probes' matrix, as Avalanche's loggers get them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from avalanche.evaluation.metric_results import TensorImage
+from avalanche.training.plugins import EvaluationPlugin
+from helpers.probing import Listener, moco
+
+from avalanche_ssl import ProbePlugin, probe_metrics
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation import average_accuracy, average_anytime_accuracy, forgetting
+from avalanche_ssl.plugins.probe_metrics import CELL, EmbeddingProjection, matrix_image
+
+
+def test_the_values_are_those_of_the_matrix(few: Any) -> None:
+    listener, probe = Listener(), ProbePlugin(few, probes=["ridge", "knn-20"])
+    metrics = [*probe_metrics(matrix=False), *probe_metrics(matrix=False, scope="task", probe="knn-20")]
+    learner = moco(probe, evaluator=EvaluationPlugin(*metrics, loggers=[listener]))
+    for experience in few.train_stream:
+        learner.train(experience, eval_streams=[])
+    found = {
+        key: value
+        for key, value in listener.values.items()
+        if "Average" in key[1] or "Any" in key[1] or "Forg" in key[1]
+    }
+    expected = {}
+    for name, matrix in (("ridge_all", probe.matrix("all")), ("knn-20_task", probe.matrix("task", "knn-20"))):
+        for t in (1, 2):
+            corner = matrix[:t, :t]
+            expected[2 * t, f"ProbeAverageAccuracy_{name}/eval_phase/test_stream"] = average_accuracy(corner)
+            expected[2 * t, f"ProbeAnytimeAccuracy_{name}/eval_phase/test_stream"] = average_anytime_accuracy(corner)
+        expected[4, f"ProbeForgetting_{name}/eval_phase/test_stream"] = forgetting(matrix)  # NaN is left out
+    assert found == pytest.approx(expected)
+
+
+def test_which_metrics() -> None:
+    assert [str(m) for m in probe_metrics()] == [
+        "ProbeAverageAccuracy",
+        "ProbeAnytimeAccuracy",
+        "ProbeForgetting",
+        "ProbeMatrix",
+    ]
+    off = {"average": False, "anytime": False, "forgetting": False, "matrix": False}
+    assert [str(m) for m in probe_metrics(embedding=True, **off)] == ["EmbeddingProjection"]
+
+
+def test_without_a_probe_plugin_the_remedy_is_named(few: Any) -> None:
+    learner = moco(evaluator=EvaluationPlugin(*probe_metrics(), loggers=[Listener()]))
+    with pytest.raises(UsageError, match=r"add ProbePlugin\(benchmark\) to its plugins"):
+        learner.train(few.train_stream[0], eval_streams=[])
+
+
+def test_the_image_of_the_matrix() -> None:
+    found = matrix_image(np.array([[1.0, np.nan], [0.25, 0.5]]))
+    assert isinstance(found, TensorImage)
+    image = found.image
+    assert image.shape == (3, 2 * CELL, 2 * CELL)
+    assert torch.allclose(image[:, 0, 0], torch.ones(3)) and torch.allclose(image[:, -1, 0], torch.full((3,), 0.25))
+    assert torch.allclose(image[:, 0, -1], torch.tensor([0.6, 0.0, 0.0])), "not measured is red"
+
+
+def test_the_projector_gets_features_with_their_classes(few: Any) -> None:
+    added: list[Any] = []
+    writer = SimpleNamespace(add_embedding=lambda x, y, **named: added.append((x, y, named)))
+    plugin = ProbePlugin(few)
+    learner = moco(plugin)
+    plugin.measure(learner)
+    strategy = SimpleNamespace(evaluator=SimpleNamespace(loggers=[SimpleNamespace(writer=writer), SimpleNamespace()]))
+    EmbeddingProjection().values(strategy, plugin)
+    ((x, y, named),) = added
+    assert torch.equal(x, torch.cat([x for x, _ in plugin.latest]))
+    assert y == [0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3]
+    assert named == {"tag": "test_features", "global_step": 0}
