@@ -59,6 +59,14 @@ def finished(original: Path, desk: Path) -> Path:
     return Path(shutil.copytree(original, desk / "finished"))
 
 
+@pytest.fixture
+def stopped(finished: Path) -> Path:
+    """A run that was stopped after its last experience: the same folder without the last line of its log."""
+    log = finished / "log.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    return finished
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_says_how_to_resume(
     number: int, status: int, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -76,11 +84,12 @@ def test_a_signal_saves_and_says_how_to_resume(
     said = capsys.readouterr().err.split("\r")[-1]
     name = signal.Signals(number).name
     assert (
-        said == f"avalanche-ssl run: stopped by {name}, everything is saved; continue with: run.py --resume --out a\n"
+        said
+        == f"avalanche-ssl run: stopped by {name}, everything is saved; continue with: avalanche-ssl run --resume --out a\n"
     )
     assert len(updates) == 3, "the step was finished, and no other begun"
     assert run.main(["--resume", "--out", "a"]) == status
-    assert run.main(["--resume", "--out", "a"]) == 0
+    assert run.main(["--resume", "--out", "a", "--keep-checkpoints"]) == 0
     assert len(updates) == sum(e["steps"] for e in lines("a") if e["event"] == "experience"), "none was repeated"
     assert not comparison.differences(finished, Path("a"))
     assert "resumed after 9 steps, 1 experiences complete" in capsys.readouterr().out
@@ -98,12 +107,18 @@ def test_a_second_interrupt_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsy
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_finished_run_can_be_resumed(finished: Path) -> None:
-    before = lines("finished")
-    (finished / "accuracy.csv").unlink()
+def test_a_finished_run_is_left_as_it_is(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
     assert run.main(["--resume", "--out", "finished"]) == 0
-    assert lines("finished") == before
-    assert (finished / "accuracy.csv").exists()
+    assert "finished is finished: nothing is left to train" in capsys.readouterr().out
+    assert before == {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
+
+
+def test_a_run_that_was_stopped_at_its_end_can_be_resumed(original: Path, stopped: Path) -> None:
+    (stopped / "accuracy.csv").unlink()
+    assert run.main(["--resume", "--out", "finished"]) == 0
+    assert lines("finished") == comparison.log_of(original)
+    assert (stopped / "accuracy.csv").exists()
 
 
 def test_resume_starts_what_never_began(finished: Path) -> None:
@@ -111,9 +126,9 @@ def test_resume_starts_what_never_began(finished: Path) -> None:
     assert not comparison.differences(finished, Path("b"))
 
 
-def test_a_resume_with_other_settings_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_resume_with_other_settings_is_refused(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def content() -> dict[str, bytes]:
-        return {p.name: p.read_bytes() for p in finished.rglob("*") if p.is_file() and p.name != "lock"}
+        return {p.name: p.read_bytes() for p in stopped.rglob("*") if p.is_file() and p.name != "lock"}
 
     before = content()
     assert run.main(["--resume", "--out", "finished", "--set", "lr=0.5", "--seed", "3"]) == 2
@@ -169,20 +184,19 @@ def test_a_full_disk_stops_the_run_in_one_line(place: str, finished: Path, monke
     assert not comparison.differences(finished, Path("a"))
 
 
-def test_a_damaged_checkpoint_costs_an_experience_at_most(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = finished / "checkpoint"
-    before = lines("finished")
+def test_a_damaged_checkpoint_costs_an_experience_at_most(original: Path, stopped: Path) -> None:
+    path = stopped / "checkpoint"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.warns(UserWarning, match="was damaged"):
         assert run.main(["--resume", "--out", "finished"]) == 0
-    assert lines("finished") == before
-    assert json.loads((finished / "log.jsonl").read_text().splitlines()[-1])["event"] == "end"
+    assert lines("finished") == comparison.log_of(original)
+    assert json.loads((stopped / "log.jsonl").read_text().splitlines()[-1])["event"] == "end"
 
 
-def test_a_changed_log_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = finished / "log.jsonl"
+def test_a_changed_log_is_refused(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = stopped / "log.jsonl"
     log.write_text(log.read_text().replace("probe", "prove", 1))
     assert run.main(["--resume", "--out", "finished"]) == 2
     assert "log.jsonl is not what the checkpoint left" in capsys.readouterr().err
@@ -206,5 +220,5 @@ def test_collapsed_features_stop_the_run(monkeypatch: pytest.MonkeyPatch, capsys
     assert said.startswith(
         "avalanche-ssl run: the features have collapsed beyond recovery after experience 2: lower lr, or look"
     )
-    assert re.search(rf"; stopped after step {steps}; vital signs after experience 2: feature_std \S+e-\d+, ", said)
-    assert said.endswith(f"; last good checkpoint: step {steps // 2}, a/checkpoint\n") and said.count("\n") == 1
+    assert re.search(rf"; stopped after step {steps}; representation after experience 2: feature_std \S+e-\d+, ", said)
+    assert said.endswith(f"; last checkpoint: step {steps // 2}, a/checkpoint\n") and said.count("\n") == 1
