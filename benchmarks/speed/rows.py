@@ -25,7 +25,7 @@ def compare_with_bare(case: Case, steps: int, rounds: int, settings: Mapping[str
     full, bare = FullStep(case, steps, settings), BareStep(case, steps, settings)
     slow, fast = in_turn(rounds, full, bare)
     row = case._asdict() | {"full_seconds": slow, "bare_seconds": fast, "peak_mib": peak_memory_mib(case.device)}
-    row |= {"views_an_image": bare.views_an_image, "flops": bare.flops(), "parts_seconds": full.parts()}
+    row |= {"views_per_image": bare.views_per_image, "flops": bare.flops(), "parts_seconds": full.parts()}
     return row | {"matmul_flops_per_second": matmul_rate(case.device, case.precision)}
 
 
@@ -42,7 +42,7 @@ def compare_with_peer(
 def bare_line(row: Mapping[str, Any]) -> str:
     """Two lines of text for a row of `compare_with_bare`."""
     slow, fast = row["full_seconds"], row["bare_seconds"]
-    views = row["views_an_image"] * row["batch"] / statistics.median(slow)
+    views = row["views_per_image"] * row["batch"] / statistics.median(slow)
     bare = row["flops"] / statistics.median(fast)
     peak = "" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
     total = sum(row["parts_seconds"].values())

@@ -12,7 +12,7 @@ from speed.case import Case
 from speed.timing import now
 from torch.utils.flop_counter import FlopCounterMode
 
-from avalanche_ssl.evaluation.cost import views_per_image
+from avalanche_ssl.evaluation import views_per_image
 
 PARTS = ("data", "views", "forward", "loss", "backward", "optimizer", "memory")
 
@@ -68,7 +68,7 @@ class BareStep:
         self.case, self.steps = case, steps
         self.strategy = case.build(settings)
         x = torch.from_numpy(case.images(case.batch)).permute(0, 3, 1, 2).contiguous().to(case.device)
-        self.views_an_image = views_per_image(self.strategy.model, x)
+        self.views_per_image = views_per_image(self.strategy.model, x)
         with torch.no_grad():
             views = self.strategy.model.views(x)
         self.views = {

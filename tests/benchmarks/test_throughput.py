@@ -20,7 +20,7 @@ def test_table_and_json(tmp_path, capsys):
     assert re.match(r"  fp32, bare [\d,]+ GFLOP/s, \d+ % of a matrix product's; % of a step: data", lines[4])
     row = json.loads(file.read_text())["rows"][1]
     assert len(row["full_seconds"]) == len(row["bare_seconds"]) == 2
-    assert row["strategy"] == "moco" and row["views_an_image"] == 2
+    assert row["strategy"] == "moco" and row["views_per_image"] == 2
     assert {*row["parts_seconds"]} == {*PARTS, "rest"}
 
 

@@ -24,7 +24,7 @@ def test_bare_network_is_trained_on_ready_views_and_stays_as_it_is(name, moco):
     assert bare() > 0
     assert all(torch.equal(a, b) for a, b in zip(before, bare.strategy.model.parameters()))
     assert all(p.grad is not None for p in bare.strategy.model.encoder.parameters())
-    assert bare.views_an_image == {"moco": 2, "pirl": 10, "swav_multicrop": 4, "cpc": 49}[name]
+    assert bare.views_per_image == {"moco": 2, "pirl": 10, "swav_multicrop": 4, "cpc": 49}[name]
 
 
 def test_flops_are_those_of_forward_and_backward(moco):
