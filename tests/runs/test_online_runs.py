@@ -7,7 +7,6 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import avalanche.training.plugins as av
-import numpy as np
 import pytest
 import torch
 from avalanche.models.dynamic_modules import DynamicModule
@@ -15,13 +14,9 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from crashes import small_run
 from helpers.encoders import tiny
 
-from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.cli import run
-from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.history import accuracy_curve
 from avalanche_ssl.evaluation.schedule import ProbeSchedule
-from avalanche_ssl.logging.events import CurveEvent, ProbeEvent
 from avalanche_ssl.memory.bank import content_hash
 from avalanche_ssl.methods import BYOL, PIRL, DeepCluster, MoCo, SimCLR, SwAV
 from avalanche_ssl.models.encoders import ENCODERS
@@ -32,9 +27,7 @@ from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.runs import build as build_module
 from avalanche_ssl.runs import config as config_module
-from avalanche_ssl.runs.summary import curve_table
 from avalanche_ssl.streams import online_stream
-from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.training import Replay
 
 
@@ -248,73 +241,6 @@ def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
     learn(strategy, digits, 12)
     assert len(losses) == 12 and torch.tensor(losses).isfinite().all()
     assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters()))
-
-
-# -- schedule --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def few():
-    """Two experiences of 20 images, which are the test images, too."""
-    images = textured(40).permute(0, 2, 3, 1).numpy()
-    data, parts = ArrayDataset(images, np.arange(40) % 4), [np.arange(20), np.arange(20, 40)]
-    return benchmark_from_parts(data, parts, data, parts, list("abcd"))
-
-
-def test_numbers_of_images_of_a_schedule():
-    assert ProbeSchedule.parse("10") == ProbeSchedule(every=10)
-    assert ProbeSchedule.parse("5,7") == ProbeSchedule(at=(5, 7))
-    assert ProbeSchedule.parse("") == ProbeSchedule()
-    passed = [now for now in range(4, 41, 4) if ProbeSchedule(every=10).passed(now - 4, now)]
-    assert passed == [12, 20, 32, 40]
-    assert [now for now in range(4, 41, 4) if ProbeSchedule(at=(1, 8, 9)).passed(now - 4, now)] == [4, 8, 12]
-    for wrong in ("x", "0", "5,", "-3", "1.5"):
-        with pytest.raises(UsageError, match="is no probe schedule: give"):
-            ProbeSchedule.parse(wrong)
-
-
-def test_probes_are_scheduled_by_images_seen(few):
-    events = []
-    probe = ProbePlugin(few, schedule=ProbeSchedule(every=8), log=events.append)
-    strategy = build(MoCo, passes=2, plugins=[probe, replay(batch=4)], queue_size=16)
-    strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
-    logged = [e for e in events if isinstance(e, CurveEvent)]
-    at = [e.images_seen for e in logged if e.scope == "all"]
-    assert at == [0, 8, 16, 20, 24, 32, 40], "the boundaries, too"
-    assert [e.images_seen for e in logged if e.scope == "seen"] == at[1:], "the experience under way counts as seen"
-    assert [e.images_trained for e in logged if e.scope == "all"] == [0, 24, 56, 72, 88, 120, 152]
-    assert [e.experiences_trained for e in logged if e.scope == "all"] == [0, 0, 0, 1, 1, 1, 2]
-    rows = [e for e in events if isinstance(e, ProbeEvent) and e.scope == "all"]
-    assert {e.experiences_trained for e in rows} == {0, 1, 2}, "the matrix is of boundaries"
-    ends = {0: 0, 1: 20, 2: 40}
-    for trained, seen in ends.items():
-        mean = sum(e.accuracy for e in rows if e.experiences_trained == trained) / 2
-        assert dict(accuracy_curve(probe.curve, "ridge", "all"))[seen] == pytest.approx(mean)
-    assert [line.split()[0] for line in curve_table(probe.curve, "ridge").splitlines()[1:]] == [f"{n}" for n in at]
-    assert len(curve_table(probe.curve, "ridge", most=3).splitlines()) == 4
-
-
-def test_what_counts_as_seen_between_boundaries(few, monkeypatch):
-    """The experience under way; but not the next one at a boundary that is no row of the matrix."""
-    probe = ProbePlugin(few, schedule=ProbeSchedule(every=4), every_experiences=2)
-    measure, seen_counts = probe.accuracies, []
-    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: seen_counts.append(seen) or measure(strategy, seen))
-    build(MoCo, plugins=[probe], queue_size=16).train(online_stream(few.train_stream, 4), eval_streams=[])
-    assert seen_counts == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
-
-
-def test_a_schedule_changes_nothing_else(few):
-    found = []
-    for schedule in (None, ProbeSchedule(every=4)):
-        probe = ProbePlugin(few, schedule=schedule)
-        strategy = build(MoCo, plugins=[probe], queue_size=16)
-        strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
-        found.append((probe, strategy.model.state_dict()))
-    (without, left), (with_schedule, right) = found
-    assert all(torch.equal(left[name], right[name]) for name in left)
-    assert (without.matrix("all") == with_schedule.matrix("all")).all()
-    assert without.consolidation == with_schedule.consolidation
-    assert not without.curve and len(with_schedule.curve) > 20
 
 
 # -- run.py ----------------------------------------------------------------------------------------------------------
