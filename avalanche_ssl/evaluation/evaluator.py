@@ -142,7 +142,7 @@ class Evaluator:
                 test=test,
                 consolidation=consolidation(train, test) if at_boundary and seen == len(train) > 1 else None,
                 task_results=self._evaluate_tasks(self.tasks if at_boundary else (), train, test, seen, fitted),
-                full_test=full_test_set and self._evaluate_full_test(strategy, full_test_set, train, fitted),
+                full_test=self._evaluate_full_test(strategy, full_test_set, train, fitted) if full_test_set else None,
                 accuracies={p.name: self._score(strategy, p, fitted.get(p.name), test) for p in self.probes},
             )
 
