@@ -63,7 +63,7 @@ def parse(line: Any) -> Event | None:
     kind = EVENTS.get(line["event"]) or _FORMER.get(line["event"])
     if kind is None:
         return None
-    types = _types(kind)
+    types = _types(kind.name)
     values = {}
     for f in dataclasses.fields(kind):
         former = kind.former_fields.get(f.name, f.name)
@@ -76,9 +76,9 @@ def parse(line: Any) -> Event | None:
 
 
 @cache
-def _types(kind: type[Event]) -> dict[str, Any]:
-    """Type of each field; cached, because a log of a long stream has many thousand lines."""
-    return get_type_hints(kind)
+def _types(name: str) -> dict[str, Any]:
+    """Type of each field of an event; cached, because a log of a long stream has many thousand lines."""
+    return get_type_hints(EVENTS[name])
 
 
 def _value(value: Any, kind: Any, f: dataclasses.Field[Any]) -> Any:

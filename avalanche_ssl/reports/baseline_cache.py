@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 
-Accuracies = dict[tuple[str, str], NDArray[np.float64]]
-"""Accuracies (T,) by probe and scope."""
+ProtocolAccuracies = dict[tuple[str, str], NDArray[np.float64]]
+"""ProtocolAccuracies (T,) by probe and scope."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CacheEntry:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return cls(folder / f"{kind}-{digest[:16]}.json", key)
 
-    def read(self) -> Accuracies | None:
+    def read(self) -> ProtocolAccuracies | None:
         """The accuracies; None if there is no file, or it is damaged or of other settings."""
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ class CacheEntry:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, accuracies: Accuracies) -> None:
+    def write(self, accuracies: ProtocolAccuracies) -> None:
         """Write the file.
 
         Raises:

@@ -18,9 +18,8 @@ from typing import Any, ClassVar
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.recipes import Recipe
-from avalanche_ssl.reports.baseline_cache import Accuracies, CacheEntry
-from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.reader import Run
+from avalanche_ssl.reports.baseline_cache import CacheEntry, ProtocolAccuracies
+from avalanche_ssl.runs import Run, RunConfig
 
 INITIALIZATIONS = 5
 
@@ -39,10 +38,10 @@ JOINT = {"hidden_dim": 0, "lr": 0.001}
 
 @dataclass
 class Baseline:
-    """Accuracies to compare with, of one or several repeats."""
+    """ProtocolAccuracies to compare with, of one or several repeats."""
 
     label: str
-    repeats: list[Accuracies]
+    repeats: list[ProtocolAccuracies]
 
     def averages(self, probe: str, scope: str) -> list[float]:
         """Average accuracy of each repeat that has a probe."""
@@ -61,7 +60,7 @@ def baselines(label: str, runs: list[Run], folder: Path, say: Callable[[str], No
     Raises:
         UsageError: a run is unfinished, its strategy or data are gone, or the cache cannot be written.
     """
-    found: dict[str, dict[Path, Accuracies]] = {}
+    found: dict[str, dict[Path, ProtocolAccuracies]] = {}
     for run in runs:
         for job in jobs(label, run):
             entry = CacheEntry.of(folder, job.kind, job.key)
@@ -113,7 +112,7 @@ class Subject:
     @cached_property
     def benchmark(self) -> Any:
         """The run's benchmark."""
-        from avalanche_ssl.runs.build import build_benchmark
+        from avalanche_ssl.runs import build_benchmark
 
         return build_benchmark(self.config)
 
@@ -127,7 +126,7 @@ class Subject:
     @cached_property
     def machine(self) -> dict[str, str]:
         """Device and precision of what is trained here."""
-        from avalanche_ssl.runs.build import resolve_machine
+        from avalanche_ssl.runs import resolve_machine
 
         device, precision = resolve_machine("auto", self.config.precision)
         return {"device": device, "precision": precision}
@@ -137,9 +136,9 @@ class Subject:
         names = ("benchmark", "data", "benchmark_options", *options)
         return {name: getattr(self.config, name) for name in names} | {"probes": self.probes}
 
-    def measure(self, strategy: Any) -> Accuracies:
-        """Accuracies of the run's probes on the features of a strategy."""
-        from avalanche_ssl.evaluation.evaluator import Evaluator
+    def measure(self, strategy: Any) -> ProtocolAccuracies:
+        """ProtocolAccuracies of the run's probes on the features of a strategy."""
+        from avalanche_ssl.evaluation import Evaluator
 
         evaluator = Evaluator(self.benchmark, self.probes)
         found = evaluator.evaluate(strategy, seen=len(evaluator.train), at_boundary=False).accuracies

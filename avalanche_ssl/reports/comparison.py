@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.evaluation import anytime_accuracy, forgetting_by_experience
-from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation import Matrix, anytime_accuracy, forgetting_by_experience
 from avalanche_ssl.recipes import flatten
 from avalanche_ssl.reports.baselines import Baseline
-from avalanche_ssl.runs.reader import Run
-from avalanche_ssl.runs.summary import METRICS
+from avalanche_ssl.runs import METRICS, Run
 
 IDENTITY = ("benchmark", "data", "benchmark_options", "online_batch_size")
 """Options that make the stream."""

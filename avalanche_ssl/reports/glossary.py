@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from avalanche_ssl.logging import CostEvent, Event, RepresentationEvent
-from avalanche_ssl.runs.summary import METRICS
+from avalanche_ssl.runs import METRICS
 
 MEASURES = ("feature_std", "rankme", "drift_cka", "alignment", "uniformity")
 """Fields of `RepresentationEvent` that a report shows."""

@@ -25,7 +25,7 @@ from avalanche_ssl.reports.tables import (
     task_rows,
 )
 from avalanche_ssl.reports.tasks import latest_tasks
-from avalanche_ssl.runs.reader import Run
+from avalanche_ssl.runs import Run
 
 
 def page(found: list[Stream], notes: list[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avalanche_ssl.reports.figures import DataURL, scatter, thumbnail
-from avalanche_ssl.runs.folder import EMBEDDINGS
+from avalanche_ssl.runs import EMBEDDINGS
 
 Features = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std, paired
 from avalanche_ssl.reports.tasks import LatestTasks, latest_tasks
-from avalanche_ssl.runs.summary import percent
+from avalanche_ssl.runs import percent
 
 COLUMNS = (
     "average accuracy",

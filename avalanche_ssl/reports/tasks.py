@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation import Matrix
 from avalanche_ssl.logging import TaskEvent
 from avalanche_ssl.reports.comparison import Group, Stream
-from avalanche_ssl.runs.reader import Run
+from avalanche_ssl.runs import Run
 
 
 @dataclass

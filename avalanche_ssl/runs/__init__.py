@@ -5,14 +5,45 @@ from typing import TYPE_CHECKING
 from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from avalanche_ssl.runs.build import build_benchmark as build_benchmark
+    from avalanche_ssl.runs.build import resolve_machine as resolve_machine
+    from avalanche_ssl.runs.build import run_of_folder as run_of_folder
     from avalanche_ssl.runs.config import RunConfig as RunConfig
+    from avalanche_ssl.runs.folder import EMBEDDINGS as EMBEDDINGS
     from avalanche_ssl.runs.reader import Run as Run
     from avalanche_ssl.runs.reader import read_run as read_run
     from avalanche_ssl.runs.reader import read_runs as read_runs
     from avalanche_ssl.runs.runner import run as run
+    from avalanche_ssl.runs.summary import METRICS as METRICS
+    from avalanche_ssl.runs.summary import percent as percent
 
-__all__ = ["Run", "RunConfig", "read_run", "read_runs", "run"]
+__all__ = [
+    "EMBEDDINGS",
+    "METRICS",
+    "Run",
+    "RunConfig",
+    "build_benchmark",
+    "percent",
+    "read_run",
+    "read_runs",
+    "resolve_machine",
+    "run",
+    "run_of_folder",
+]
 
 __getattr__ = lazy_names(
-    __name__, {"Run": "reader", "RunConfig": "config", "read_run": "reader", "read_runs": "reader", "run": "runner"}
+    __name__,
+    {
+        "EMBEDDINGS": "folder",
+        "METRICS": "summary",
+        "Run": "reader",
+        "RunConfig": "config",
+        "build_benchmark": "build",
+        "percent": "summary",
+        "read_run": "reader",
+        "read_runs": "reader",
+        "resolve_machine": "build",
+        "run": "runner",
+        "run_of_folder": "build",
+    },
 )

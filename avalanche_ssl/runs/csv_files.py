@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation import Matrix
 from avalanche_ssl.logging import CurveEvent
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation import Matrix
 
 SCOPES = {
     "task": ("tab:green", "task: probe on one experience's classes"),

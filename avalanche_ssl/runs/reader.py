@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation import Matrix
 from avalanche_ssl.logging import (
     ConsolidationEvent,
     CostEvent,

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from avalanche_ssl.evaluation import TaskResult, metrics
-from avalanche_ssl.evaluation.history import accuracy_curve
-from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation import Matrix, TaskResult, accuracy_curve, metrics
 
 if TYPE_CHECKING:
     from avalanche_ssl.logging import CurveEvent

@@ -8,6 +8,7 @@ from helpers.logs import add_embeddings, write_run
 from avalanche_ssl.cli import report
 
 
+@pytest.mark.slow
 def test_a_table_on_the_screen_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(add_embeddings(write_run(tmp_path / "a"))), str(write_run(tmp_path / "b", "moco"))]
     page = tmp_path / "pages" / "report.html"

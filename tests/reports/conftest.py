@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from avalanche_ssl.reports.comparison import Stream, streams
-from avalanche_ssl.runs.reader import read_run
+from avalanche_ssl.runs import read_run
 
 OneStream = Callable[..., Stream]
 

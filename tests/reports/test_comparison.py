@@ -8,7 +8,7 @@ import pytest
 from helpers.logs import append, probe_event, write_run
 
 from avalanche_ssl.reports import comparison
-from avalanche_ssl.runs.reader import read_run
+from avalanche_ssl.runs import read_run
 
 
 def test_groups_means_and_paired_differences_by_hand(tmp_path: Path, one_stream: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from helpers.logs import representation_event, write_run
 
 from avalanche_ssl.reports import comparison, figures
-from avalanche_ssl.runs.reader import read_run
+from avalanche_ssl.runs import read_run
 
 
 def test_figures_of_a_long_stream_show_what_was_measured_where_it_was(

@@ -10,7 +10,7 @@ from helpers.logs import add_embeddings, add_tasks, write_run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import html
 from avalanche_ssl.reports.comparison import streams
-from avalanche_ssl.runs.reader import read_runs
+from avalanche_ssl.runs import read_runs
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from avalanche_ssl.logging import ConsolidationEvent
 from avalanche_ssl.reports import tables
 from avalanche_ssl.reports.baselines import Baseline
 from avalanche_ssl.reports.comparison import streams
-from avalanche_ssl.runs.reader import read_run
+from avalanche_ssl.runs import read_run
 
 
 def test_means_and_paired_differences(tmp_path: Path, one_stream: Any) -> None:
