@@ -17,6 +17,9 @@ from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs.folder import is_finished
 
+RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
+"""The command of a run."""
+
 
 @command("avalanche-ssl sweep")
 def main(arguments: list[str] | None = None) -> int:
@@ -69,7 +72,7 @@ def plan(strategies: str, seeds: str, grid: list[str], out: Path) -> dict[Path, 
 def _run(out: Path, options: list[str], rest: list[str]) -> tuple[Path, bool]:
     """One run in a process of its own; its output goes to a file next to its folder."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "avalanche_ssl", "run", *rest, *options, "--out", str(out), "--overwrite"]
+    words = [*RUN, *rest, *options, "--out", str(out), "--overwrite"]
     with Path(f"{out}.txt").open("w", encoding="utf-8") as file:
         code = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     print(f"{'done' if code == 0 else 'FAILED'}: {out}", flush=True)

@@ -133,7 +133,7 @@ def _decode(files: ImageFiles, paths: CachePaths, out: IO[bytes], progress: Prog
     with (
         files.reader() as read,
         ThreadPoolExecutor(decoding_threads(list(files.sizes.values()))) as pool,
-        tqdm(total=len(names), initial=done, desc=f"decode {paths.array.name}", unit="image") as bar,
+        tqdm(total=len(names), initial=done, desc=f"decode {paths.array.name}", unit="image", disable=None) as bar,
     ):
         for number, first in enumerate(range(done, len(names), CHUNK), 1):
             chunk = names[first : first + CHUNK]

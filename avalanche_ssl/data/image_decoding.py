@@ -63,7 +63,7 @@ def decode_files(paths: Sequence[Path], size: int, name: str) -> Pixels:
     sample = paths[:: max(1, len(paths) // 100)]
     with (
         ThreadPoolExecutor(decoding_threads([path.stat().st_size for path in sample])) as pool,
-        tqdm(total=len(paths), desc=f"decode {name}", unit="image") as bar,
+        tqdm(total=len(paths), desc=f"decode {name}", unit="image", disable=None) as bar,
     ):
         jobs = [pool.submit(fill, first) for first in range(0, len(paths), CHUNK)]
         try:

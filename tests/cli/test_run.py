@@ -102,7 +102,7 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
         "forward transfer ",
         "untrained accuracy ",
         "images/s; everything ",
-        "chance    25.0 ",
+        "\nchance      25.0  25.0   25.0",
         "files in a/b: accuracy.csv, accuracy.png, config.yaml, embeddings/, encoder.pt, lock, log.jsonl\n",
     ):
         assert text in out, text
@@ -356,7 +356,7 @@ def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert run.main(["--strategy", "cmc", *small, "--set", "capacity=4096", "--set", "count=64"]) == 0
     assert "files in runs/cmc-split-digits-s0: " in capsys.readouterr().out
-    stream = {"experiences": 2, "seed": 0, "composites": 2}
+    stream = {"experiences": 2, "seed": 0, "composites": 2, "class_order": None}
     kind = {"incremental": "class", "imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert config("runs/cmc-split-digits-s0")["benchmark_options"] == stream | kind
 

@@ -1,10 +1,12 @@
-"""Does a sweep run its whole grid, skip what is finished, and go on after an interruption?"""
+"""A sweep runs its whole grid, skips finished runs, and goes on after an interruption."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from avalanche_ssl.cli import sweep
+from avalanche_ssl.runs.folder import is_finished
 
 
 def test_the_grid(tmp_path):
@@ -14,13 +16,13 @@ def test_the_grid(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [["--seeds", "x"], ["--grid", "lr"], ["--grid", "lr=1,"], ["--jobs", "0"]])
-def test_mistakes_are_told_in_one_line(wrong, capsys):
+def test_a_mistake_is_one_line(wrong, capsys):
     assert sweep.main(["--strategy", "cmc", *wrong]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_finished_runs_are_skipped_and_others_run(tmp_path: Path, monkeypatch, capsys):
-    """With a stand-in for run.py that fails for one seed."""
+    """With a stand-in for the command that fails for one seed."""
     script = tmp_path / "run.py"
     script.write_text(
         "import sys, pathlib\n"
@@ -28,7 +30,7 @@ def test_finished_runs_are_skipped_and_others_run(tmp_path: Path, monkeypatch, c
         "if a[a.index('--seed') + 1] == '2': sys.exit('no')\n"
         '(out / \'log.jsonl\').write_text(\'{"event": "run"}\\n{"event": "end"}\\n\')\n'
     )
-    monkeypatch.setattr(sweep, "RUN", script)
+    monkeypatch.setattr(sweep, "RUN", [sys.executable, str(script)])
     for name, tail in (("cmc-s0", '{"event": "end"}\n'), ("cmc-s1", '{"event": "pro')):
         (tmp_path / "out" / name).mkdir(parents=True)
         (tmp_path / "out" / name / "log.jsonl").write_text('{"event": "run"}\n' + tail)
@@ -37,6 +39,6 @@ def test_finished_runs_are_skipped_and_others_run(tmp_path: Path, monkeypatch, c
     out = capsys.readouterr().out
     assert "3 runs, 1 finished already" in out and f"failed: {tmp_path / 'out' / 'cmc-s2'}" in out
     assert (tmp_path / "out" / "cmc-s2.txt").read_text() == "no\n"
-    assert sweep.finished(tmp_path / "out" / "cmc-s1")
+    assert is_finished(tmp_path / "out" / "cmc-s1")
     assert sweep.main([*given[:3], "0,1", *given[4:]]) == 0
     assert "2 finished already" in capsys.readouterr().out
