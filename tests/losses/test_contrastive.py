@@ -1,4 +1,4 @@
-"""Losses against golden values, naive loops from the papers' equations, closed forms, and lightly where installed."""
+"""Contrastive losses: golden values, naive loops from the equations, closed forms, lightly where installed."""
 
 import math
 
@@ -7,7 +7,14 @@ import torch
 from helpers.lcg import lcg, unit_rows
 
 from avalanche_ssl.functional import l2_normalize, log_mean_exp
-from avalanche_ssl.losses.contrastive import info_nce, nce, nt_xent, pair_info_nce, similarity_scores
+from avalanche_ssl.losses.contrastive import (
+    info_nce,
+    nce,
+    nt_xent,
+    pair_info_nce,
+    similarity_scores,
+    similarity_scores_in_batch,
+)
 
 GOLDEN = 1e-9
 
@@ -18,9 +25,6 @@ def leaf(seed, *shape):
 
 def views(*seeds, batch=8, dim=16):
     return [unit_rows(seed, batch, dim) for seed in seeds]
-
-
-# -- golden values: methods.md, appendix A ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,8 @@ def test_cmc_in_the_batch_golden(temperature, pair, core, full):
 
 
 Y = torch.tensor([3, 1, 4, 15, 9, 2, 6, 5])
+
+
 NEGATIVES = torch.tensor([[(7 * i + 3 * k + 1) % 20 for k in range(1, 7)] for i in range(8)])
 
 
@@ -98,9 +104,6 @@ def test_cmc_nce_golden(anchor, value, normaliser):
     log_z = log_mean_exp(scores.detach(), 0.07)
     assert 20 * log_z.exp().item() == pytest.approx(normaliser, rel=1e-9)
     assert nce(scores, 0.07, log_z).item() == pytest.approx(value, rel=1e-5)  # the official code adds 1e-7 in logs
-
-
-# -- naive loops from the equations ----------------------------------------------------------------------------
 
 
 def test_nt_xent_equals_algorithm_1_of_simclr():
@@ -158,9 +161,6 @@ def test_log_mean_exp_equals_its_name():
     assert log_mean_exp(scores, 0.5).item() == pytest.approx(log_mean_exp(rest, 0.5).item(), rel=1e-12)
 
 
-# -- closed forms ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("batch", [2, 8, 33])
 def test_identical_embeddings_cannot_be_told_apart(batch):
     same = unit_rows(1, 1, 16).expand(batch, 16)
@@ -196,9 +196,6 @@ def test_a_queue_of_random_rows_starts_where_theory_says(temperature, value):
     theory = math.log1p(count * math.exp(1 / (2 * dim * temperature**2) - 1 / temperature))
     assert theory == pytest.approx(value, abs=0.005)
     assert info_nce(similarity_scores(query, query, rows), temperature).item() == pytest.approx(theory, abs=0.002)
-
-
-# -- properties: methods.md 6.1 --------------------------------------------------------------------------------
 
 
 def nt_xent_of(a, b):
@@ -323,9 +320,6 @@ def test_a_zero_embedding_has_a_finite_gradient():
     assert zero.grad.isfinite().all()
 
 
-# -- an independent implementation -----------------------------------------------------------------------------
-
-
 @pytest.fixture
 def lightly():
     """lightly 1.6.0, if installed: `pip install --no-deps lightly==1.6.0`."""
@@ -354,3 +348,14 @@ def test_moco_equals_lightly(lightly):
     a.backward()
     b.backward()
     assert torch.allclose(a, b, rtol=1e-12) and torch.allclose(ours.grad, theirs.grad, rtol=1e-12)
+
+
+def test_moco_v3_golden():
+    query, key = l2_normalize(lcg(1, 8, 16)), l2_normalize(lcg(2, 8, 16))
+    two_tau = 2 * 0.2
+    one_direction = two_tau * info_nce(similarity_scores_in_batch(query, key), 0.2)
+    assert one_direction.item() == pytest.approx(0.962813759011, abs=1e-9)
+    both = pair_info_nce(query, key, 0.2)
+    assert torch.allclose(
+        both, sum(info_nce(similarity_scores_in_batch(*z), 0.2) for z in ((query, key), (key, query)))
+    )

@@ -1,71 +1,24 @@
-import copy
-import math
+"""The memory bank: rows by image, eviction, negatives; the content hash."""
+
 import random
 
 import pytest
 import torch
-from torch import nn
+from helpers.memory import assert_restorable, rows
 
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.memory.bank import MemoryBank, content_hash
-from avalanche_ssl.memory.momentum import MomentumEncoder
-from avalanche_ssl.memory.nce_normalizer import NCENormalizer
-from avalanche_ssl.memory.queue import Queue
 
 
-def rows(n, dim=4, seed=0):
-    return l2_normalize(torch.randn(n, dim, generator=torch.Generator().manual_seed(seed)))
-
-
-def test_queue_wraps_around():
-    queue = Queue(10, 4)
-    queue.enqueue(rows(8))
-    fresh = rows(5, seed=1)
-    queue.enqueue(fresh)
-    assert torch.equal(queue.rows[[8, 9, 0, 1, 2]], fresh)
-    assert queue.n_enqueued == 13
-    assert queue.ages().tolist() == [2, 1, 0, 9, 8, 7, 6, 5, 4, 3]
-
-
-def test_queue_keeps_the_newest_of_a_batch_larger_than_itself():
-    queue = Queue(3, 4)
-    queue.enqueue(rows(1))
-    big = rows(8, seed=2)
-    queue.enqueue(big)
-    assert {tuple(r) for r in queue.rows.tolist()} == {tuple(r) for r in big[-3:].tolist()}
-    assert torch.equal(queue.rows[queue.ages().argsort()], big[-3:].flip(0))
-
-
-def test_queue_starts_with_unit_rows_never_written():
-    queue = Queue(6, 4)
-    assert torch.allclose(queue.rows.norm(dim=1), torch.ones(6))
-    assert (queue.ages() == -1).all()
-
-
-@pytest.mark.parametrize("batch", [1, 3, 7, 10, 23])
-def test_queue_equals_a_list(batch):
-    queue, reference = Queue(10, 4), []
-    for step in range(9):
-        fresh = rows(batch, seed=step)
-        queue.enqueue(fresh)
-        reference = (reference + list(fresh))[-10:]
-        written = queue.ages().argsort(descending=True)[: len(reference)]
-        assert torch.equal(queue.rows[written], torch.stack(reference))
-
-
-def test_bad_sizes_are_refused():
-    with pytest.raises(ValueError, match="not 0 and 4"):
-        Queue(0, 4)
+def test_impossible_settings_are_refused():
     with pytest.raises(ValueError, match="capacity of at least 1"):
         MemoryBank(0, 4)
     with pytest.raises(ValueError, match="momentum 1"):
         MemoryBank(4, 4, momentum=1.0)
-    with pytest.raises(ValueError, match="momentum 2"):
-        MomentumEncoder(nn.Linear(2, 2), 2)
 
 
-class SlowBank:
-    """The bank as a Python dictionary: first-in first-out, moving average, re-normalised."""
+class NaiveBank:
+    """The bank as a Python dictionary: first in, first out; moving averages, re-normalized."""
 
     def __init__(self, capacity, momentum):
         self.capacity, self.momentum, self.rows, self.n_written = capacity, momentum, {}, 0
@@ -90,9 +43,9 @@ class SlowBank:
 
 @pytest.mark.parametrize("capacity, images, batch", [(50, 40, 8), (16, 40, 8), (5, 12, 8), (300, 1000, 64)])
 def test_bank_equals_a_dictionary(capacity, images, batch):
-    """Births, moving averages, repeated images in a batch and eviction, over many random batches."""
+    """New rows, moving averages, repeated images in a batch and eviction, over many random batches."""
     draw = random.Random(0)
-    bank, slow = MemoryBank(capacity, 4, momentum=0.5), SlowBank(capacity, 0.5)
+    bank, slow = MemoryBank(capacity, 4, momentum=0.5), NaiveBank(capacity, 0.5)
     names = [draw.getrandbits(63) - 2**62 for _ in range(images)]
     for step in range(60):
         ids = [draw.choice(names) for _ in range(batch)]
@@ -106,7 +59,7 @@ def test_bank_equals_a_dictionary(capacity, images, batch):
                 assert torch.allclose(bank.rows[slot], slow.rows[name], atol=1e-6)
 
 
-def test_bank_row_is_born_with_the_first_embedding_and_follows_the_rest():
+def test_bank_row_starts_as_the_first_embedding_and_follows_the_rest():
     bank, ids = MemoryBank(8, 4), torch.tensor([3, 5])
     first, second = rows(2), rows(2, seed=1)
     assert torch.equal(bank.read(ids, first), first)
@@ -163,52 +116,6 @@ def test_an_empty_bank_has_no_negatives():
     assert not MemoryBank(8, 4).sample_negatives(torch.tensor([1, 2]), 4)[1].any()
 
 
-@pytest.mark.parametrize("memory", [Queue(8, 4), MemoryBank(8, 4), MomentumEncoder(nn.Linear(4, 4), 0.9)])
-def test_memory_is_in_the_state_dict(memory):
-    assert {n for n, _ in memory.named_buffers()} <= set(memory.state_dict())
-    restored = copy.deepcopy(memory)
-    with torch.no_grad():
-        for value in restored.state_dict().values():
-            value.zero_()
-    restored.load_state_dict(memory.state_dict())
-    assert all(torch.equal(a, b) for a, b in zip(memory.state_dict().values(), restored.state_dict().values()))
-
-
-def test_slow_copy_moves_by_exactly_one_minus_m():
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    slow = MomentumEncoder(network, 0.9)
-    before = [p.clone() for p in slow.parameters()]
-    with torch.no_grad():
-        for p in network.parameters():
-            p.add_(torch.randn_like(p))
-    slow.update(network)
-    for old, now, fast in zip(before, slow.parameters(), network.parameters(), strict=True):
-        assert torch.allclose(now, 0.9 * old + 0.1 * fast, atol=1e-7)
-        assert not now.requires_grad
-
-
-def test_slow_copy_with_m_zero_is_the_network():
-    network = nn.Linear(3, 3)
-    slow = MomentumEncoder(network, 0.0)
-    with torch.no_grad():
-        network.weight.add_(torch.randn(3, 3))
-    slow.update(network)
-    assert torch.equal(slow.copy.weight, network.weight)
-
-
-def test_slow_copy_keeps_its_own_batch_norm_statistics():
-    network = nn.BatchNorm1d(3)
-    slow = MomentumEncoder(network, 0.9)
-    x = torch.randn(64, 3) + 5
-    out = slow(x)
-    assert not out.requires_grad
-    assert slow.copy.running_mean.mean() > 0.1 and network.running_mean.abs().max() == 0
-    before = slow.copy.running_mean.clone()
-    slow.update(network)
-    assert torch.equal(slow.copy.running_mean, before)
-
-
 def test_identity_follows_the_pixels():
     x = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     ids = content_hash(x)
@@ -248,15 +155,5 @@ def test_binary_images_do_not_collide():
     assert len(set(content_hash(x).tolist())) == distinct
 
 
-def test_normaliser_is_a_running_mean_and_does_not_overflow():
-    """Of scores at a temperature whose exp(s/T) no float holds; the key in column 0 does not count."""
-    normaliser = NCENormalizer(1, temperature=0.005)
-    scores = [torch.tensor([[1.0, 0.5, -math.inf], [1.0, low, 0.5]]) for low in (0.5, 0.495)]
-    assert normaliser(0, scores[0]).item() == pytest.approx(100, rel=1e-6)  # all noise of the first at 0.5
-    for each in scores:
-        normaliser.update([each])
-    noise = [each[:, 1:][each[:, 1:].isfinite()].double() / 0.005 for each in scores]
-    means = torch.stack([z.logsumexp(0) - math.log(3) for z in noise])
-    assert normaliser.log_z[0].item() == pytest.approx((means.logsumexp(0) - math.log(2)).item(), rel=1e-6)
-    normaliser.update([torch.tensor([[1.0, -math.inf]])])
-    assert normaliser.steps == 2, "a step without negatives does not count"
+def test_the_bank_is_in_the_state_dict():
+    assert_restorable(MemoryBank(8, 4))

@@ -1,7 +1,7 @@
-"""Views against torchvision's functional, image by image, and the laws of their random parameters.
+"""Random views against torchvision with the same parameters, and the laws of the parameters.
 
-Tolerances: both sides round float32 in another order, so values in [0, 1] agree to a few 1e-6. Hue divides by
-the range of the channels and multiplies by it again, which keeps it there. Wider bounds are explained where used.
+Tolerances: both sides round float32 in another order, so values in [0, 1] agree to a few 1e-6; wider bounds are
+explained where used.
 """
 
 import contextlib
@@ -10,232 +10,12 @@ import math
 
 import pytest
 import torch
-from torchvision import transforms
-from torchvision.transforms import InterpolationMode
+from helpers.views import close, images, seeded, torchvision_crop
 from torchvision.transforms.v2 import functional as tv
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.rng import uniform
 from avalanche_ssl.transforms import color
 from avalanche_ssl.transforms.augmentation import RandomView
-from avalanche_ssl.transforms.geometry import gaussian_blur, random_boxes, resized_crop
-
-SIZES = [(32, 32), (17, 40), (64, 48), (5, 3)]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def images(n=24, height=32, width=32, channels=3, seed=0):
-    """Noise, smooth colours, few levels with many ties between channels, grays, pure black and white."""
-    generator = seeded(seed)
-    x = torch.rand(n, channels, height, width, generator=generator)
-    coarse = torch.rand(n, channels, 3, 3, generator=generator)
-    x[1::4] = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[1::4]
-    x[2::4] = (x[2::4] * 3).round() / 3
-    x[3::8] = x[3::8, :1]
-    x[7::8] = (x[7::8, :1] > 0.5).float()
-    return x
-
-
-def close(ours, theirs, bound=1e-5):
-    assert ours.shape == theirs.shape
-    assert ours.dtype == torch.float32
-    assert (ours - theirs).abs().max() <= bound
-
-
-def one_by_one(operation, x, *parameters):
-    rows = zip(x, *(p.tolist() for p in parameters), strict=True)
-    return torch.stack([operation(*row) for row in rows])
-
-
-FACTORS = {
-    "brightness": (color.brightness, tv.adjust_brightness, 0.0, 2.0),
-    "contrast": (color.contrast, tv.adjust_contrast, 0.0, 2.0),
-    "saturation": (color.saturation, tv.adjust_saturation, 0.0, 2.0),
-    "hue": (color.hue, tv.adjust_hue, -0.5, 0.5),
-}
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("shape", SIZES, ids=str)
-@pytest.mark.parametrize("name", FACTORS)
-def test_colour_operations_equal_torchvision(name, shape, channels):
-    ours, theirs, low, high = FACTORS[name]
-    x = images(40, *shape, channels)
-    factor = uniform((40,), low, high, seeded(1))
-    factor[:3] = torch.tensor([low, high, (low + high) / 2])
-    before = x.clone()
-    close(ours(x, factor), one_by_one(theirs, x, factor))
-    assert torch.equal(x, before)
-
-
-@pytest.mark.parametrize("shift", [-0.5, -1 / 3, -1 / 6, 0.0, 1 / 6, 1 / 3, 0.5])
-def test_hue_equals_torchvision_at_the_corners_of_the_colour_circle(shift):
-    # Sectors meet here and both sides may round into different ones; hue is continuous, so values still agree.
-    levels = torch.tensor([0.0, 1e-3, 0.5, 1.0])
-    x = torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 8, 8)
-    close(color.hue(x, torch.tensor([shift])), tv.adjust_hue(x, shift))
-
-
-@pytest.mark.parametrize("shape", SIZES, ids=str)
-def test_gray_and_solarize_equal_torchvision(shape):
-    for channels in (1, 3):
-        x = images(24, *shape, channels)
-        close(color.grayscale(x), tv.rgb_to_grayscale(x, num_output_channels=channels), 1e-6)
-        for threshold in (0.0, 1 / 3, 0.5, 1.0):
-            close(color.solarize(x, threshold), tv.solarize(x, threshold), 0)
-
-
-@pytest.mark.parametrize(("shape", "kernel"), [((32, 32), 3), ((17, 40), 9), ((40, 24), 23), ((5, 3), 5)], ids=str)
-def test_blur_equals_torchvision(shape, kernel):
-    x = images(24, *shape)
-    sigma = uniform((24,), 0.1, 3.0, seeded(1))
-    close(gaussian_blur(x, sigma, kernel), one_by_one(lambda i, s: tv.gaussian_blur(i, kernel, s), x, sigma))
-
-
-@pytest.mark.parametrize("kernel", [4, 11])
-def test_blur_refuses_a_kernel_that_does_not_fit(kernel):
-    with pytest.raises(ValueError, match=f"blur kernel {kernel} does not fit images of 32x5"):
-        gaussian_blur(torch.rand(2, 3, 32, 5), torch.ones(2), kernel)
-
-
-def random_crops(n, height, width, seed=1):
-    """Boxes of any shape, the whole image, single pixels."""
-    share = torch.rand(4, n, generator=seeded(seed))
-    h, w = (share[0] * height).long() + 1, (share[1] * width).long() + 1
-    h[0], w[0], h[1], w[1] = height, width, 1, 1
-    top, left = (share[2] * (height - h + 1)).long(), (share[3] * (width - w + 1)).long()
-    return top, left, h, w
-
-
-def torchvision_crop(image, top, left, height, width, flip, size, interpolation):
-    mode = InterpolationMode(interpolation)
-    view = tv.resized_crop(image, top, left, height, width, list(size), mode, antialias=True).clamp(0, 1)
-    return tv.horizontal_flip(view) if flip else view
-
-
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [
-        ((32, 32), (32, 32)),
-        ((40, 23), (16, 24)),
-        ((9, 12), (30, 31)),
-        ((250, 180), (96, 96)),
-        ((64, 64), (224, 224)),
-    ],
-    ids=str,
-)
-def test_crop_equals_torchvision(shape, size, interpolation):
-    # The weights of a tap depend on its distance to a centre up to 250 pixels away: float32 holds 1.5e-5 there.
-    n = 48 if max(*shape, *size) < 64 else 12
-    x, boxes = images(n, *shape), random_crops(n, *shape)
-    flip = torch.rand(n, generator=seeded(2)) < 0.5
-    theirs = one_by_one(lambda *row: torchvision_crop(*row, size, interpolation), x, *boxes, flip)
-    close(resized_crop(x, *boxes, size, flip, interpolation), theirs, 1e-5 if max(*shape, *size) < 64 else 5e-5)
-
-
-def test_crop_of_the_whole_image_is_the_image():
-    x, zero, full = images(), torch.zeros(24), torch.full((24,), 32)
-    for interpolation in ("bilinear", "bicubic"):
-        assert torch.equal(resized_crop(x, zero, zero, full, full, 32, None, interpolation), x)
-
-
-def naive_lab(red, green, blue):
-    """CIE Lab of one sRGB pixel, from the definitions."""
-    r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (red, green, blue))
-    x = (0.412453 * r + 0.357580 * g + 0.180423 * b) / 0.95047
-    y = 0.212671 * r + 0.715160 * g + 0.072169 * b
-    z = (0.019334 * r + 0.119193 * g + 0.950227 * b) / 1.08883
-    fx, fy, fz = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z))
-    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
-
-
-def test_lab_equals_the_formula_pixel_by_pixel():
-    # Differences of cube roots times 500: 1e-3 is 1e-5 of the range.
-    levels = torch.tensor([0.0, 0.02, 0.0404, 0.0405, 0.05, 0.5, 0.8, 1.0])
-    pixels = torch.cartesian_prod(levels, levels, levels)
-    lab = color.rgb_to_lab(pixels.T.reshape(1, 3, 32, 16))
-    slow = torch.tensor([naive_lab(*pixel) for pixel in pixels.tolist()])
-    assert (lab.reshape(3, -1).T - slow).abs().max() < 1e-3
-
-
-def test_lab_of_known_colours():
-    # The red, green and blue of sRGB in Lab are textbook values (D65).
-    pixels = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
-    known = torch.tensor(
-        [[53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [100, 0, 0], [0, 0, 0]]
-    )
-    lab = color.rgb_to_lab(pixels.T.reshape(1, 3, 5, 1)).reshape(3, 5).T
-    assert (lab - known).abs().max() < 0.02
-    gray = color.rgb_to_lab(torch.linspace(0, 1, 256).expand(1, 3, 1, 256))
-    assert gray[:, 1:].abs().max() < 1e-2
-    assert (gray[0, 0, 0].diff() > 0).all()
-
-
-def test_lab_views_fill_minus_one_to_one_over_all_colours():
-    levels = torch.linspace(0, 1, 32)
-    cube = torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 256, 128)
-    luminance, chrominance = color.lab_views(cube)
-    assert luminance.shape == (1, 1, 256, 128)
-    assert chrominance.shape == (1, 2, 256, 128)
-    for channel in torch.cat((luminance, chrominance), 1)[0]:
-        assert channel.min() == pytest.approx(-1, abs=2e-3)
-        assert channel.max() == pytest.approx(1, abs=2e-3)
-
-
-def test_lab_refuses_gray_images():
-    with pytest.raises(ValueError, match=r"Lab needs RGB \(B, 3, H, W\), not \(2, 1, 8, 8\)"):
-        color.rgb_to_lab(torch.rand(2, 1, 8, 8))
-
-
-def test_normalize_equals_torchvision():
-    x, mean, std = images(), (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
-    close(color.normalize(x, mean, std), tv.normalize(x, mean, std))
-    close(color.normalize(x, 0.5, 0.25), tv.normalize(x, [0.5] * 3, [0.25] * 3))
-    with pytest.raises(ValueError, match="mean has 3 numbers, images 1 channels: give 1 or 1"):
-        color.normalize(x[:, :1], mean, std)
-
-
-def test_boxes_follow_the_law_of_torchvision():
-    n, image = 3000, torch.empty(3, 32, 48)
-    torch.manual_seed(0)
-    get_params = transforms.RandomResizedCrop.get_params
-    theirs = torch.tensor([get_params(image, [0.2, 1.0], [3 / 4, 4 / 3]) for _ in range(n)]).double()
-    ours = torch.stack(random_boxes(n, 32, 48, (0.2, 1.0), (3 / 4, 4 / 3), seeded()), 1).double()
-
-    def describe(boxes):
-        top, left, height, width = boxes.T
-        return torch.stack((height * width / (32 * 48), (width / height).log(), top / 32, left / 48), 1)
-
-    a, b = describe(ours), describe(theirs)
-    for column in range(4):
-        # Two-sample Kolmogorov-Smirnov distance; 1.95 sqrt(2/n) is exceeded once in a thousand.
-        grid = torch.cat((a[:, column], b[:, column])).unique()
-        cdf = [(torch.searchsorted(s[:, column].sort().values, grid, right=True) / n) for s in (a, b)]
-        assert (cdf[0] - cdf[1]).abs().max() < 1.95 * math.sqrt(2 / n)
-
-
-@pytest.mark.parametrize("shape", [(32, 32), (7, 60), (1, 1)], ids=str)
-def test_boxes_lie_inside_the_image(shape):
-    top, left, height, width = random_boxes(5000, *shape, (0.01, 1.0), (0.5, 2.0), seeded())
-    assert (height >= 1).all()
-    assert (width >= 1).all()
-    assert (top >= 0).all()
-    assert (left >= 0).all()
-    assert (top + height <= shape[0]).all()
-    assert (left + width <= shape[1]).all()
-    assert top.dtype == torch.int64
-
-
-@pytest.mark.parametrize("shape", [(10, 100), (100, 10)], ids=str)
-def test_boxes_fall_back_to_the_centre(shape):
-    # No box of 90 % of the area has a ratio near 1: torchvision takes the central box with the nearest ratio.
-    theirs = transforms.RandomResizedCrop.get_params(torch.empty(3, *shape), [0.9, 1.0], [3 / 4, 4 / 3])
-    boxes = torch.stack(random_boxes(50, *shape, (0.9, 1.0), (3 / 4, 4 / 3), seeded()), 1)
-    assert (boxes == torch.tensor(theirs)).all()
 
 
 def torchvision_view(augment, x, draw):
@@ -286,9 +66,9 @@ def test_solarized_views_equal_torchvision():
 def test_blocks_do_not_show(monkeypatch):
     augment, x = RandomView(blur_prob=0.5), images(50)
     draw = augment.sample_params(x, seeded())
-    whole = augment.apply(x, draw)
+    at_once = augment.apply(x, draw)
     monkeypatch.setattr("avalanche_ssl.transforms.augmentation.BLOCK", 3 * 32 * 32 * 7)
-    close(augment.apply(x, draw), whole, 1e-6)
+    close(augment.apply(x, draw), at_once, 1e-6)
 
 
 def test_computing_all_images_and_choosing_equals_computing_the_chosen(monkeypatch):
@@ -407,13 +187,13 @@ def test_a_view_is_square_and_in_range(shape):
         assert ((view >= 0) & (view <= 1)).all()
 
 
-def test_rgb_is_the_view_before_normalisation():
+def test_rgb_is_the_view_before_normalization():
     augment = RandomView(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
     x = images()
     assert torch.equal(color.normalize(augment.rgb(x, seeded()), augment.mean, augment.std), augment(x, seeded()))
 
 
-def test_plain_only_normalises():
+def test_normalize_only_does_nothing_else():
     x = images(4, 20, 30)
     assert torch.equal(RandomView().normalize_only(x), (x - 0.5) / 0.25)
 
@@ -492,5 +272,5 @@ def test_a_device_gives_the_same_views_without_waiting():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert own.isfinite().all()
-    # Solarising jumps at 0.5, where rounding differs between devices.
+    # Solarizing jumps at 0.5, where rounding differs between devices.
     assert ((view.cpu() - augment(x, seeded(1))).abs() > 1e-4).float().mean() < 1e-3

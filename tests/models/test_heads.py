@@ -1,0 +1,27 @@
+"""Heads: the layers of an mlp."""
+
+import pytest
+import torch
+from torch import nn
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.heads import mlp
+
+
+def test_mlp() -> None:
+    head = mlp(8, 16, 4, layers=3, last_norm=True)
+    assert [type(m).__name__ for m in head] == [
+        *("Linear", "BatchNorm1d", "ReLU") * 2,
+        *("Linear", "BatchNorm1d"),
+    ]
+    assert all(m.bias is None for m in head if isinstance(m, nn.Linear))
+    assert head(torch.randn(5, 8)).shape == (5, 4)
+    plain = mlp(8, 16, 4, norm=False)
+    assert [type(m).__name__ for m in plain] == ["Linear", "ReLU", "Linear"]
+    assert all(m.bias is not None for m in plain if isinstance(m, nn.Linear))
+    assert [type(m).__name__ for m in mlp(8, 16, 4, layers=1)] == ["Linear"]
+
+
+def test_no_layers_are_refused() -> None:
+    with pytest.raises(UsageError, match="cannot have 0 layers"):
+        mlp(8, 16, 4, layers=0)
