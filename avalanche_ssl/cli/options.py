@@ -63,12 +63,12 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     for name, (target, *_) in SHORTCUTS.items():
         if (value := getattr(options, name)) is not None:
             changes[target][name] = value
-    if "data" in changes["benchmark_options"]:
-        given["data"] = changes["benchmark_options"].pop("data")
+    benchmark_options |= changes["benchmark_options"]
+    if "data" in benchmark_options:
+        given["data"] = benchmark_options.pop("data")
     if settings and given.get("online_batch_size"):
         settings |= _online_settings(values | given)
-    values |= given | {"settings": settings | changes["settings"]}
-    values |= {"benchmark_options": benchmark_options | changes["benchmark_options"]}
+    values |= given | {"settings": settings | changes["settings"], "benchmark_options": benchmark_options}
     return RunConfig.from_mapping(values, str(options.config or "the command line"))
 
 
@@ -89,7 +89,7 @@ def flag(field: dataclasses.Field[Any]) -> str:
 
 def _help(field: dataclasses.Field[Any]) -> str:
     default = _default(field)
-    return field.metadata["help"] + (f" ({default})" if default else "")
+    return str(field.metadata["help"]) + (f" ({default})" if default else "")
 
 
 def _default(field: dataclasses.Field[Any]) -> str:

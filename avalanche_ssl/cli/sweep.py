@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     todo = {out: words for out, words in jobs.items() if not is_finished(out)}
     print(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already")
     with ThreadPoolExecutor(options.jobs) as pool:
-        failed = [out for out, ok in pool.map(lambda job: _run(*job, options.rest), todo.items()) if not ok]
+        failed = [out for out, ok in pool.map(lambda out: _run(out, todo[out], options.rest), todo) if not ok]
     for out in failed:
         print(f"failed: {out} (see {out}.txt)")
     print(f"next: avalanche-ssl report {options.out}/*/")
