@@ -47,7 +47,7 @@ def require_rows(named: Outputs, kind: str, count: int) -> None:
     """Raise a `RuleError` unless every tensor has one row per image."""
     for name, tensor in named.items():
         shape = tuple(tensor.shape)
-        require(shape[:1] == (count,), f"{kind} '{name}' of {count} images is {shape}: give it one row per image")
+        require(shape[:1] == (count,), f"{kind} '{name}' of {count} images has shape {shape}: give one row per image")
 
 
 def require_inputs_unchanged(name: str, function: Callable[[Outputs], object], given: Outputs) -> None:
