@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.methods.base import Method
+from avalanche_ssl.methods import Method
 
 
 def training_cost(strategy: Any, batch: Tensor | None, images: int, steps: int) -> dict[str, int]:

@@ -15,11 +15,19 @@ from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, Feature
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.probing_data import FullTestSet, probing_data, thinned
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
-from avalanche_ssl.models.inference import LabeledFeatures, eval_mode
-from avalanche_ssl.probes.online import OnlineProbe
-from avalanche_ssl.probes.protocols import PROTOCOLS, ProbeProtocol, get_protocol
-from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, probe_accuracies
-from avalanche_ssl.streams.tasks import ProbingTask
+from avalanche_ssl.models import LabeledFeatures, eval_mode
+from avalanche_ssl.probes import (
+    PROTOCOLS,
+    SCOPES,
+    OnlineProbe,
+    ProbeProtocol,
+    Probes,
+    accuracy,
+    consolidation,
+    get_protocol,
+    probe_accuracies,
+)
+from avalanche_ssl.streams import ProbingTask
 
 Accuracies = dict[str, dict[str, Matrix]]
 """Accuracies (T,) by probe and scope."""

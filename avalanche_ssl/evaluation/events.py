@@ -9,8 +9,8 @@ import numpy as np
 
 from avalanche_ssl.evaluation.evaluator import Accuracies, FullTestResult
 from avalanche_ssl.evaluation.tasks import TaskResult
-from avalanche_ssl.logging.events import CurveEvent, FullTestEvent, TaskEvent
-from avalanche_ssl.probes.protocols import ProbeProtocol
+from avalanche_ssl.logging import CurveEvent, FullTestEvent, TaskEvent
+from avalanche_ssl.probes import ProbeProtocol
 
 
 def curve_events(

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.data.loader import RawDataLoader
-from avalanche_ssl.data.traversal import distinct_images_if_cheaper
+from avalanche_ssl.data import RawDataLoader, distinct_images_if_cheaper
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, extract_features
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.models import FeatureModel, LabeledFeatures, extract_features
+from avalanche_ssl.transforms import RandomView
 
 PROBE_CROPS = RandomView(scale=(0.08, 1.0), jitter_prob=0.0, gray_prob=0.0)
 """Views for probes that are trained on augmented images: random resized crops, flipped at random."""

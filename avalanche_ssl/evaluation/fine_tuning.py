@@ -14,10 +14,9 @@ from torch.nn import functional as F
 from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.logging import FineTuningEpochEvent
-from avalanche_ssl.methods.base import Method
-from avalanche_ssl.models.encoder import Encoder
-from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.transforms.augmentation import RandomView
+from avalanche_ssl.methods import Method
+from avalanche_ssl.models import Encoder, mlp
+from avalanche_ssl.transforms import RandomView
 
 FINE_TUNING_CROPS = RandomView(scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)
 """Views of training images: random resized crops, flipped at random."""

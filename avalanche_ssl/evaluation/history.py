@@ -12,7 +12,7 @@ import torch
 
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.tasks import TaskResult
-from avalanche_ssl.logging.events import CurveEvent
+from avalanche_ssl.logging import CurveEvent
 
 
 class History:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.data.traversal import distinct_images
+from avalanche_ssl.data import distinct_images
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.probes.protocols import ProbeProtocol
-from avalanche_ssl.streams.tasks import ProbingTask
+from avalanche_ssl.probes import ProbeProtocol
+from avalanche_ssl.streams import ProbingTask
 
 
 @dataclass(frozen=True)

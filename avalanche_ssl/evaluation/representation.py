@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from avalanche_ssl.losses.contrastive import info_nce
-from avalanche_ssl.memory.clusters import perplexity
-from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores
+from avalanche_ssl.losses import info_nce
+from avalanche_ssl.memory import perplexity
+from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores
 
 Array = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.models.inference import LabeledFeatures
-from avalanche_ssl.streams.tasks import Codes, ProbingTask
+from avalanche_ssl.models import LabeledFeatures
+from avalanche_ssl.streams import Codes, ProbingTask
 
 Fit = Callable[[LabeledFeatures, int], nn.Module]
 """A classifier of so many classes, fitted on features and labels; negative where the label is unknown."""

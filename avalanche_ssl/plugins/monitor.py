@@ -19,10 +19,9 @@ from avalanche.benchmarks import CLScenario
 from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
-from avalanche_ssl.data import RawDataLoader
-from avalanche_ssl.data.datasets import concat_datasets
+from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.evaluation.representation import (
+from avalanche_ssl.evaluation import (
     alignment,
     cluster_usage,
     feature_std,
@@ -33,8 +32,8 @@ from avalanche_ssl.evaluation.representation import (
 )
 from avalanche_ssl.logging import Log, RepresentationEvent
 from avalanche_ssl.memory import MemoryBank, Queue
-from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Method, Outputs
-from avalanche_ssl.models.inference import eval_mode, extract_features
+from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs
+from avalanche_ssl.models import eval_mode, extract_features
 from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
 
 COLLAPSED = 0.2

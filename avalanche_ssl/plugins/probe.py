@@ -14,15 +14,21 @@ from avalanche.evaluation.metric_results import MetricValue
 from torch import nn
 
 from avalanche_ssl.errors import require_positive
-from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator
-from avalanche_ssl.evaluation.events import curve_events, full_test_events, task_events
-from avalanche_ssl.evaluation.feature_extractor import FeatureFunction
-from avalanche_ssl.evaluation.history import History
-from avalanche_ssl.evaluation.metrics import Matrix
-from avalanche_ssl.evaluation.schedule import ProbeSchedule
-from avalanche_ssl.evaluation.tasks import TaskResult
+from avalanche_ssl.evaluation import (
+    Accuracies,
+    Evaluation,
+    Evaluator,
+    FeatureFunction,
+    History,
+    Matrix,
+    ProbeSchedule,
+    TaskResult,
+    curve_events,
+    full_test_events,
+    task_events,
+)
 from avalanche_ssl.logging import ConsolidationEvent, CurveEvent, Event, Log, ProbeEvent
-from avalanche_ssl.models.inference import LabeledFeatures
+from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
 from avalanche_ssl.probes import SCOPES, ProbeProtocol
 
@@ -217,10 +223,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
                     if not np.isnan(value):
                         self._publish(strategy, probe, scope, j, float(value))
         if self.trained == len(self.train) > 1:
-            event = ConsolidationEvent(
-                experiences_trained=self.trained, accuracy=self.consolidation, chance=1 / self.trained
-            )
-            self._write([event])
+            t, accuracy = self.trained, self.consolidation
+            self._write([ConsolidationEvent(experiences_trained=t, accuracy=accuracy, chance=1 / t)])
 
     def accuracies(self, strategy: Any, seen: int) -> Accuracies:
         """Evaluate the current encoder, of which `seen` experiences count as seen; its accuracies by probe and scope.
@@ -245,19 +249,17 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def _keep(self, found: Evaluation, seen: int) -> None:
         """Keep and log what was measured apart from the accuracies."""
         self.latest = found.test
-        task_probe, images = self.evaluator.task_probe.name, self.images_trained
+        task_probe = self.evaluator.task_probe.name
+        counts = {"experiences_trained": seen, "images_trained": self.images_trained}
         if found.consolidation is not None:
             self.history.consolidation = found.consolidation
         if found.task_results:
             self.history.task_results.append((seen, found.task_results))
-            self._write(task_events(found.task_results, task_probe, experiences_trained=seen, images_trained=images))
+            self._write(task_events(found.task_results, task_probe, **counts))
         if (full := found.full_test) is not None:
             self.history.full_test_accuracies, self.history.full_test_results = full.accuracies, full.task_results
-            self._write(full_test_events(full, self.probes, experiences_trained=seen, images_trained=images))
-            results = task_events(
-                full.task_results, task_probe, experiences_trained=seen, images_trained=images, full_test_set=True
-            )
-            self._write(results)
+            self._write(full_test_events(full, self.probes, **counts))
+            self._write(task_events(full.task_results, task_probe, **counts, full_test_set=True))
 
     def _add_to_curve(self, accuracies: Accuracies) -> None:
         """Add and log a point of the accuracy curve for each probe and scope, if there is a schedule."""

@@ -11,8 +11,8 @@ from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue, TensorImage
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation.metrics import Matrix, average_accuracy, average_anytime_accuracy
-from avalanche_ssl.evaluation.metrics import forgetting as mean_forgetting
+from avalanche_ssl.evaluation import Matrix, average_accuracy, average_anytime_accuracy
+from avalanche_ssl.evaluation import forgetting as mean_forgetting
 from avalanche_ssl.plugins.probe import ProbePlugin
 
 CELL = 24
