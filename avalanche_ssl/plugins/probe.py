@@ -250,7 +250,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         """Keep and log what was measured apart from the accuracies."""
         self.latest = found.test
         task_probe = self.evaluator.task_probe.name
-        counts = {"experiences_trained": seen, "images_trained": self.images_trained}
+        counts: dict[str, Any] = {"experiences_trained": seen, "images_trained": self.images_trained}
         if found.consolidation is not None:
             self.history.consolidation = found.consolidation
         if found.task_results:
