@@ -96,13 +96,13 @@ def test_cmc_softmax_golden(anchor, value):
 
 
 @pytest.mark.parametrize(
-    "anchor, value, normaliser",
+    "anchor, value, normalizer",
     [("l", 7.399865545343, 1690.688689091), ("ab", 7.649787439963, 603.9150022867)],
 )
-def test_cmc_nce_golden(anchor, value, normaliser):
+def test_cmc_nce_golden(anchor, value, normalizer):
     scores = bank_scores(*cmc_case(anchor))
     log_z = log_mean_exp(scores.detach(), 0.07)
-    assert 20 * log_z.exp().item() == pytest.approx(normaliser, rel=1e-9)
+    assert 20 * log_z.exp().item() == pytest.approx(normalizer, rel=1e-9)
     assert nce(scores, 0.07, log_z).item() == pytest.approx(value, rel=1e-5)  # the official code adds 1e-7 in logs
 
 

@@ -28,7 +28,7 @@ def test_pirl_softmax_golden():
 
 
 def test_pirl_nce_golden():
-    """The authors' code: one normaliser, of the patches' scores, for both terms."""
+    """The authors' code: one normalizer, of the patches' scores, for both terms."""
     (g, f), _ = pirl_case()
     log_z = log_mean_exp(g, 0.07)
     assert 20 * log_z.exp().item() == pytest.approx(1199.784315805, rel=1e-9)

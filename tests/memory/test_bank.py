@@ -45,18 +45,18 @@ class NaiveBank:
 def test_bank_equals_a_dictionary(capacity, images, batch):
     """New rows, moving averages, repeated images in a batch and eviction, over many random batches."""
     draw = random.Random(0)
-    bank, slow = MemoryBank(capacity, 4, momentum=0.5), NaiveBank(capacity, 0.5)
+    bank, naive = MemoryBank(capacity, 4, momentum=0.5), NaiveBank(capacity, 0.5)
     names = [draw.getrandbits(63) - 2**62 for _ in range(images)]
     for step in range(60):
         ids = [draw.choice(names) for _ in range(batch)]
         fresh = rows(batch, seed=step)
         bank.write(torch.tensor(ids), fresh)
-        slow.write(ids, fresh)
+        naive.write(ids, fresh)
         found, known = bank.find(torch.tensor(names))
-        assert {n for n, k in zip(names, known.tolist(), strict=True) if k} == set(slow.rows)
+        assert {n for n, k in zip(names, known.tolist(), strict=True) if k} == set(naive.rows)
         for name, slot, k in zip(names, found.tolist(), known.tolist(), strict=True):
             if k:
-                assert torch.allclose(bank.rows[slot], slow.rows[name], atol=1e-6)
+                assert torch.allclose(bank.rows[slot], naive.rows[name], atol=1e-6)
 
 
 def test_bank_row_starts_as_the_first_embedding_and_follows_the_rest():

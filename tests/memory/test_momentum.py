@@ -13,36 +13,36 @@ from avalanche_ssl.memory.momentum import MomentumEncoder, cosine_momentum
 def test_momentum_encoder_moves_by_exactly_one_minus_m():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    slow = MomentumEncoder(network, 0.9)
-    before = [p.clone() for p in slow.parameters()]
+    averaged = MomentumEncoder(network, 0.9)
+    before = [p.clone() for p in averaged.parameters()]
     with torch.no_grad():
         for p in network.parameters():
             p.add_(torch.randn_like(p))
-    slow.update(network)
-    for old, now, fast in zip(before, slow.parameters(), network.parameters(), strict=True):
-        assert torch.allclose(now, 0.9 * old + 0.1 * fast, atol=1e-7)
+    averaged.update(network)
+    for old, now, online in zip(before, averaged.parameters(), network.parameters(), strict=True):
+        assert torch.allclose(now, 0.9 * old + 0.1 * online, atol=1e-7)
         assert not now.requires_grad
 
 
 def test_momentum_encoder_with_m_zero_is_the_network():
     network = nn.Linear(3, 3)
-    slow = MomentumEncoder(network, 0.0)
+    averaged = MomentumEncoder(network, 0.0)
     with torch.no_grad():
         network.weight.add_(torch.randn(3, 3))
-    slow.update(network)
-    assert torch.equal(slow.copy.weight, network.weight)
+    averaged.update(network)
+    assert torch.equal(averaged.copy.weight, network.weight)
 
 
 def test_momentum_encoder_keeps_its_own_batch_norm_statistics():
     network = nn.BatchNorm1d(3)
-    slow = MomentumEncoder(network, 0.9)
+    averaged = MomentumEncoder(network, 0.9)
     x = torch.randn(64, 3) + 5
-    out = slow(x)
+    out = averaged(x)
     assert not out.requires_grad
-    assert slow.copy.running_mean.mean() > 0.1 and network.running_mean.abs().max() == 0
-    before = slow.copy.running_mean.clone()
-    slow.update(network)
-    assert torch.equal(slow.copy.running_mean, before)
+    assert averaged.copy.running_mean.mean() > 0.1 and network.running_mean.abs().max() == 0
+    before = averaged.copy.running_mean.clone()
+    averaged.update(network)
+    assert torch.equal(averaged.copy.running_mean, before)
 
 
 def test_momentum_schedule_golden():
@@ -53,15 +53,15 @@ def test_momentum_schedule_golden():
 
 def test_momentum_rises_starts_again_and_never_freezes():
     online = nn.Linear(1, 1, bias=False)
-    slow, moved = MomentumEncoder(online, 0.9, steps=4, final=0.99), []
+    averaged, moved = MomentumEncoder(online, 0.9, steps=4, final=0.99), []
     for _ in range(9):
-        nn.init.zeros_(slow.copy.weight)
+        nn.init.zeros_(averaged.copy.weight)
         nn.init.ones_(online.weight)
-        slow.update(online)
-        moved.append(1 - slow.copy.weight.item())
+        averaged.update(online)
+        moved.append(1 - averaged.copy.weight.item())
     expected = [0.99 - 0.09 * (1 + math.cos(math.pi * k / 4)) / 2 for k in (0, 1, 2, 3)]
     assert moved == pytest.approx((expected * 3)[:9], abs=1e-6)
-    assert max(moved) < 0.99 and slow.n_updates == 9
+    assert max(moved) < 0.99 and averaged.n_updates == 9
 
 
 @pytest.mark.parametrize("settings", [{"final": 1.0}, {"final": 0.5}, {"steps": -1}])

@@ -76,20 +76,20 @@ def test_moco_momentum_encoder_moves_towards_the_updated_encoder(momentum):
     method = moco(momentum=momentum)
     optimizer = sgd(method)
     for _ in range(3):
-        slow = [p.clone() for p in method.momentum_encoder.copy.parameters()]
+        averaged = [p.clone() for p in method.momentum_encoder.copy.parameters()]
         step(method, textured(8), optimizer)
-        fast = list(method.online_network().parameters())
-        for old, new, target in zip(slow, method.momentum_encoder.copy.parameters(), fast):
+        online = list(method.online_network().parameters())
+        for old, new, target in zip(averaged, method.momentum_encoder.copy.parameters(), online):
             assert torch.allclose(new, momentum * old + (1 - momentum) * target, atol=1e-7)
     if momentum == 0:
-        assert all(torch.equal(a, b) for a, b in zip(method.momentum_encoder.copy.parameters(), fast))
+        assert all(torch.equal(a, b) for a, b in zip(method.momentum_encoder.copy.parameters(), online))
 
 
 def test_moco_momentum_encoder_starts_equal_and_shares_nothing():
     method = moco()
-    for fast, slow in zip(method.online_network().parameters(), method.momentum_encoder.copy.parameters()):
-        assert torch.equal(fast, slow) and fast.data_ptr() != slow.data_ptr()
-        assert fast.requires_grad and not slow.requires_grad
+    for online, averaged in zip(method.online_network().parameters(), method.momentum_encoder.copy.parameters()):
+        assert torch.equal(online, averaged) and online.data_ptr() != averaged.data_ptr()
+        assert online.requires_grad and not averaged.requires_grad
 
 
 def test_moco_keys_and_queue_have_no_gradient():
@@ -104,7 +104,7 @@ def test_moco_keys_and_queue_have_no_gradient():
 def test_moco_gradient_does_not_survive_an_early_update():
     method = moco()
     loss = method.loss(method(textured(8)))
-    with pytest.raises(RuntimeError, match="inplace"):  # why `update` comes after the optimiser step
+    with pytest.raises(RuntimeError, match="inplace"):  # why `update` comes after the optimizer step
         method.queue.enqueue(torch.zeros(8, 16))
         loss.backward()
 
@@ -112,12 +112,12 @@ def test_moco_gradient_does_not_survive_an_early_update():
 def test_moco_momentum_batch_norm_keeps_its_own_statistics():
     method = moco(momentum=1.0)
     step(method, textured(8), sgd(method))
-    fast, slow = (
+    online, averaged = (
         next(m for m in n.modules() if isinstance(m, nn.BatchNorm2d))
         for n in (method.online_network(), method.momentum_encoder)
     )
-    assert slow.num_batches_tracked == 1 and not torch.equal(fast.running_mean, slow.running_mean)
-    assert slow.running_mean.abs().sum() > 0
+    assert averaged.num_batches_tracked == 1 and not torch.equal(online.running_mean, averaged.running_mean)
+    assert averaged.running_mean.abs().sum() > 0
 
 
 def test_moco_heads_of_both_versions():
@@ -146,7 +146,7 @@ def test_head_norm_centers_embeddings_in_each_batch(hidden_dim):
 
 def test_moco_normalizes_keys_in_other_groups_than_queries():
     method = moco(split_norm=True)
-    fast = [m.interleaved for m in method.online_network().modules() if isinstance(m, SplitBatchNorm)]
-    slow = [m.interleaved for m in method.momentum_encoder.modules() if isinstance(m, SplitBatchNorm)]
-    assert fast == [False] * 4 and slow == [True] * 4
+    online = [m.interleaved for m in method.online_network().modules() if isinstance(m, SplitBatchNorm)]
+    averaged = [m.interleaved for m in method.momentum_encoder.modules() if isinstance(m, SplitBatchNorm)]
+    assert online == [False] * 4 and averaged == [True] * 4
     assert not any(isinstance(m, SplitBatchNorm) for m in moco().modules())

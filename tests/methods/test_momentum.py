@@ -23,13 +23,13 @@ def test_the_momentum_encoder_moves_towards_the_encoder_after_the_step(cls, mome
     method = make(cls, momentum=momentum)
     optimizer = sgd(method)
     for _ in range(3):
-        slow = [p.clone() for p in method.momentum_encoder.copy.parameters()]
+        averaged = [p.clone() for p in method.momentum_encoder.copy.parameters()]
         step(method, textured(8), optimizer)
-        fast = list(method.online_network().parameters())
-        for old, new, target in zip(slow, method.momentum_encoder.copy.parameters(), fast):
+        online = list(method.online_network().parameters())
+        for old, new, target in zip(averaged, method.momentum_encoder.copy.parameters(), online):
             assert torch.allclose(new, momentum * old + (1 - momentum) * target, atol=1e-7)
     if momentum == 0:
-        assert all(torch.equal(a, b) for a, b in zip(method.momentum_encoder.copy.parameters(), fast))
+        assert all(torch.equal(a, b) for a, b in zip(method.momentum_encoder.copy.parameters(), online))
 
 
 @METHODS
@@ -69,7 +69,7 @@ def test_only_the_second_view_is_solarized(cls):
 @pytest.mark.slow
 @METHODS
 def test_the_momentum_encoder_carries_over_and_matters(digits, cls):
-    """Experience 2 starts from the momentum encoder that experience 1 left; a fresh one gives another result."""
+    """Experience 2 starts from the momentum encoder that experience 1 left; a new one gives another result."""
     starts = []
 
     class Look(av.SupervisedPlugin):

@@ -127,7 +127,7 @@ def test_pirl_patches_are_views_of_their_own_image_with_their_own_colors():
     views = method.views(levels)
     assert views["transformed"].shape == (8, 9, 3, 8, 8)
     values = views["transformed"].mean((2, 3, 4))
-    assert (values.std(dim=1) > 0.01).all(), "patches of one image share their colour jitter"
+    assert (values.std(dim=1) > 0.01).all(), "patches of one image share their color jitter"
     plain = pirl(augment=NO_AUGMENT, transform=NO_AUGMENT).views(levels)
     assert torch.allclose(plain["transformed"], plain["image"].mean().expand(8, 9, 3, 8, 8), atol=1e-5)
 
