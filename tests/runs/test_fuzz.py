@@ -1,4 +1,4 @@
-"""Is a damaged or malicious configuration, setting or image told in one line, and never used in silence?"""
+"""A damaged or malicious configuration, setting or image is one line, and never used in silence."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +17,7 @@ from avalanche_ssl import streams
 from avalanche_ssl.cli import run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
-from avalanche_ssl.runs import config as config_module
-from avalanche_ssl.runs import runner
+from avalanche_ssl.runs import RunConfig, runner
 from avalanche_ssl.streams import BENCHMARKS
 
 MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -26,18 +25,23 @@ GOOD: dict[str, Any] = {
     "strategy": "simclr",
     "benchmark": "split-digits",
     "data": None,
-    "stream": {"experiences": 2, "seed": 0, "composites": 2},
-    "online": 0,
-    "replay": 0,
+    "benchmark_options": {"experiences": 2, "seed": 0, "composites": 2},
+    "online_batch_size": 0,
+    "replay_size": 0,
     "seed": 0,
     "device": "cpu",
     "precision": "fp32",
     "probes": "ridge",
-    "workers": 0,
-    "on_nan": "stop",
-    "settings": {"lr": 0.01, "dim": 8, "schedule": {"kind": "cosine", "warmup": 0.1}, "augment": {"scale": [0.2, 1.0]}},
+    "num_workers": 0,
+    "on_nan": "raise",
+    "settings": {
+        "lr": 0.01,
+        "output_dim": 8,
+        "schedule": {"kind": "cosine", "warmup": 0.1},
+        "augment": {"scale": [0.2, 1.0]},
+    },
 }
-KEYS = [*GOOD, *(f"{head}.{key}" for head in ("stream", "settings") for key in GOOD[head])]
+KEYS = [*GOOD, *(f"{head}.{key}" for head in ("benchmark_options", "settings") for key in GOOD[head])]
 ANYTHING: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -57,19 +61,21 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def one_line(arguments: list[str], ran: list[Any], capsys: pytest.CaptureFixture[str]) -> str:
-    """What is said of a mistake; "" where a run would have started, with settings of the right types."""
+    """The message about a mistake; "" where a run would have started, with settings of the right types."""
     ran.clear()
     status = run.main(arguments)
     said = capsys.readouterr().err
     if status:
         assert (status, len(ran)) == (2, 0)
-        assert said.startswith("run.py: ") and said.count("\n") == 1 and len(said) < 2000, said[:500]
+        assert said.startswith("avalanche-ssl run: ") and said.count("\n") == 1 and len(said) < 2000, said[:500]
         return said
     (config,) = ran
-    for name, kind in config_module.KINDS.items():
-        assert name == "on_nan" or isinstance(config[name], kind), f"{name} is {config[name]!r}"
-    again = yaml.safe_load(yaml.safe_dump(config))
-    assert again == config or config != config, "config.yaml can be written and read"
+    plain = config.as_dict()
+    for name, default in RunConfig(strategy="simclr").as_dict().items():
+        kind = type(default) if default is not None else str | None
+        assert isinstance(plain[name], kind), f"{name} is {plain[name]!r}"
+    again = yaml.safe_load(yaml.safe_dump(plain))
+    assert again == plain or plain != plain, "config.yaml can be written and read"
     return ""
 
 
@@ -121,7 +127,7 @@ def test_any_set(ran: Any, capsys: Any, text: str, value: Any) -> None:
     if "=" not in text:
         text = f"lr={text}"
     one_line([*base, f"--set={text}"], ran, capsys)
-    one_line([*base, f"--stream={text}"], ran, capsys)
+    one_line([*base, f"--benchmark-option={text}"], ran, capsys)
     one_line([*base, f"--set=augment={yaml.safe_dump(value, default_flow_style=True)}"], ran, capsys)
 
 
@@ -133,13 +139,13 @@ EVIL = "!!python/object/apply:os.system ['touch victim']"
 )
 def test_a_malicious_configuration_runs_nothing(text: str, ran: Any, capsys: Any) -> None:
     Path("c.yaml").write_text(text)
-    assert "cannot read --config c.yaml" in one_line(["--config", "c.yaml"], ran, capsys)
+    assert "cannot read c.yaml" in one_line(["--config", "c.yaml"], ran, capsys)
     assert not Path("victim").exists()
     yaml.unsafe_load(text)
     assert Path("victim").exists(), "it is malicious indeed"
 
 
-@pytest.mark.parametrize("option", ["--set", "--stream"])
+@pytest.mark.parametrize("option", ["--set", "--benchmark-option"])
 def test_a_malicious_setting_runs_nothing(option: str, ran: Any, capsys: Any) -> None:
     assert "is not YAML" in one_line(["--strategy", "simclr", option, f"lr={EVIL}"], ran, capsys)
     assert not Path("victim").exists()
@@ -192,5 +198,5 @@ def test_what_is_no_image(content: bytes, name: str, photos: Path, ran: Any, cap
     arguments = ["--strategy", "simclr", "--benchmark", "folder", "--data", str(photos), "--experiences", "2"]
     assert run.main(arguments) == 2
     said = capsys.readouterr().err.split("\r")[-1]
-    assert f"run.py: cannot read image '{photos / 'test' / 'b' / name}'" in said and said.count("\n") == 1
+    assert f"avalanche-ssl run: cannot read image '{photos / 'test' / 'b' / name}'" in said and said.count("\n") == 1
     assert not ran

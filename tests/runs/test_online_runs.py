@@ -15,6 +15,7 @@ from crashes import small_run
 from helpers.encoders import tiny
 
 from avalanche_ssl.cli import run
+from avalanche_ssl.cli.options import read_options
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.memory.bank import content_hash
@@ -25,8 +26,7 @@ from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.runs import build as build_module
-from avalanche_ssl.runs import config as config_module
+from avalanche_ssl.runs.build import build_recipe
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.training import Replay
 
@@ -243,13 +243,11 @@ def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
     assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters()))
 
 
-# -- run.py ----------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------------------------
 
 
 def options(*given):
-    parsed = run._parser().parse_args(["--strategy", "deepcluster", *given])
-    config = config_module._config(parsed)
-    return build_module._recipe(parsed, config).settings
+    return build_recipe(read_options(run.parser().parse_args(["--strategy", "deepcluster", *given]))).settings
 
 
 def test_online_brings_the_methods_settings_and_those_beside_it_win():
@@ -275,21 +273,24 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
         "30,45",
     ]
     assert run.main([*given, "--out", "a"]) == 0
-    rows = [line.split(",") for line in Path("a/points.csv").read_text().splitlines()[1:]]
+    rows = [line.split(",") for line in Path("a/curve.csv").read_text().splitlines()[1:]]
     assert list(dict.fromkeys(row[0] for row in rows)) == ["0", "30", "50", "72"]
     assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 20 + 25)), "of the memory 20 a step, if it has so many"
     out = capsys.readouterr().out
     assert "mean accuracy (%) by images of the stream seen; ridge" in out and "curve.csv" in out
     assert run.main([*given, "--replay-batch-size", "5", "--out", "b"]) == 0
-    assert f"\n50,{2 * (10 + 4 * 15)}," in Path("b/points.csv").read_text()
+    assert f"\n50,{2 * (10 + 4 * 15)}," in Path("b/curve.csv").read_text()
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--probe-every-images", "100"], "--probe-every is about a stream of mini-batches: give --online, too"),
-        (["--online-batch-size", "--probe-every-images", "often"], "'often' are no points of a stream"),
-        (["--online-batch-size", "--replay-batch-size", "-1"], "replay_batch is -1: give 0 or more"),
+        (
+            ["--probe-every-images", "100"],
+            "--probe-every-images is about a stream of mini-batches: give --online-batch-size, too",
+        ),
+        (["--online-batch-size", "--probe-every-images", "often"], "'often' is no probe schedule"),
+        (["--online-batch-size", "--replay-batch-size", "-1"], "replay_batch_size is -1: give 0 or more"),
         (
             ["--online-batch-size", "--set", "clustering=epoch", "--strategy", "deepcluster"],
             "give it clustering='online'",
