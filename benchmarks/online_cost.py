@@ -37,8 +37,6 @@ from avalanche_ssl.training import Replay
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
 
-ENCODERS["narrow"] = partial(smallconv, width=8)
-
 Work = Callable[[int], object]
 """A function that does the given number of steps or experiences."""
 
@@ -124,6 +122,7 @@ def replay() -> Replay:
 
 def simclr(*plugins: Any) -> Any:
     """SimCLR for a stream of mini-batches."""
+    ENCODERS["narrow"] = partial(smallconv, width=8)  # recipes know encoders by name
     recipe = load_recipe("simclr")
     settings = {"batch_size": IMAGES, "encoder": "narrow"} | recipe.online_defaults
     return recipe.override(settings).build(plugins=list(plugins))

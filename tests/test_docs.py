@@ -7,8 +7,7 @@ import pytest
 from helpers.docs import block
 from helpers.encoders import tiny
 
-from avalanche_ssl import check_method, streams
-from avalanche_ssl.models import resnet
+from avalanche_ssl import check_method, models, streams
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.loading import load_recipe
 
@@ -32,7 +31,7 @@ def test_readmes_script_runs(
 ) -> None:
     """With a smaller encoder and a stream that needs no download."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(resnet, "resnet18", tiny)
+    monkeypatch.setattr(models, "resnet18", tiny)
     monkeypatch.setattr(streams, "split_cifar10", lambda experiences: streams.split_digits(2, composites=2))
     names: dict[str, Any] = {}
     exec(compile(block("README.md", "split_cifar10"), "README.md", "exec"), names)
