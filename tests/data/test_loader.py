@@ -87,6 +87,7 @@ def test_mistakes_in_files_are_one_line(tmp_path: Path, workers: int) -> None:
         list(RawDataLoader([dataset], [3], shuffle=False, num_workers=workers))
 
 
+@pytest.mark.slow
 def test_the_users_transforms_are_kept_when_asked() -> None:
     train, *_ = nc()
     ((x, y, _),) = RawDataLoader([train], [len(train)], shuffle=False, use_dataset_transforms=True)

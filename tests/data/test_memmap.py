@@ -19,6 +19,7 @@ def mapped_bytes() -> int:
     return 1024 * int(fields[fields.index("RssFile:") + 1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
 @pytest.mark.parametrize("size", [200, 10])
 def test_pages_that_were_read_are_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:

@@ -72,6 +72,7 @@ def replay(memory=20, batch=8):
 # -- the stream ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nothing_of_past_mini_batches_is_kept(digits):
     """Neither the mini-batches themselves nor anything that is made for each."""
     past, counts = [], []
@@ -207,6 +208,7 @@ def test_online_swav_has_a_queue():
     assert build(SwAV).model.queues[0].rows.shape == (384, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 def test_deepcluster_without_boundaries_keeps_its_clusters(digits, version):
     """Over several hundred mini-batches; with as many images each, k-means would make two clusters."""
@@ -256,6 +258,7 @@ def test_online_brings_the_methods_settings_and_those_beside_it_win():
     assert options("--online-batch-size", "--set", "clustering=epoch")["clustering"] == "epoch"
 
 
+@pytest.mark.slow
 def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(run.BENCHMARKS, "few-digits", small_run.few_digits)
