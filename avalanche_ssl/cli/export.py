@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.trust import add_strategy_of_run
 from avalanche_ssl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,18 +26,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="avalanche-ssl export", description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or a checkpoint in it")
     parser.add_argument("--out", type=Path, metavar="FILE", help=".pt or .safetensors (encoder.pt of the run)")
+    add_strategy_of_run(parser)
     options = parser.parse_args(arguments)
-    for path in export(options.run, options.out):
+    for path in export(options.run, options.out, strategy=options.strategy, trust_strategy=options.trust_strategy):
         print(path)
     return 0
 
 
-def export(source: Path, out: Path | None = None) -> tuple[Path, Path]:
+def export(
+    source: Path, out: Path | None = None, *, strategy: str | None = None, trust_strategy: bool = False
+) -> tuple[Path, Path]:
     """Write weights and card.
 
     Args:
         source: a run's folder, or a checkpoint in it.
         out: the weights; the card goes next to them as `.md`. None: the run's `encoder.pt`, which stays as it is.
+        strategy, trust_strategy: as for `RunConfig.from_mapping`.
 
     Returns:
         Where they are.
@@ -55,7 +60,7 @@ def export(source: Path, out: Path | None = None) -> tuple[Path, Path]:
     folder = source if source.is_dir() else source.parent
     if source != folder and out is None:
         raise UsageError(f"{source} is one of several checkpoints: say with --out where its encoder goes")
-    config, recipe = run_of_folder(folder)
+    config, recipe = run_of_folder(folder, strategy=strategy, trust_strategy=trust_strategy)
     weights = read_encoder(folder / "encoder.pt" if source == folder else source)
     target = out or folder / "encoder.pt"
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.trust import add_strategy_of_run
 from avalanche_ssl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--out", type=Path, metavar="DIR", help="for logs and learning curves (RUN)")
     add("--seed", type=int, default=0, metavar="N", help="of head, crops and order (0)")
+    add_strategy_of_run(parser)
     _compare(parser.parse_args(arguments))
     return 0
 
@@ -60,7 +62,7 @@ def _compare(options: argparse.Namespace) -> None:
         stages_to_freeze("full" if name == "scratch" else name)
     options.device, _ = resolve_machine(options.device, "fp32")
     options.out = options.out or options.run
-    config, recipe = run_of_folder(options.run)
+    config, recipe = run_of_folder(options.run, strategy=options.strategy, trust_strategy=options.trust_strategy)
     weights = read_encoder(options.run / "encoder.pt")
     benchmark = build_benchmark(config)
     with torch.random.fork_rng(devices=[]):

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from avalanche_ssl.cli.trust import add_trust
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs.config import RunConfig, read_config, today
 
@@ -21,7 +22,7 @@ SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of `RunConfig`, the shortcuts, and --config; none has a default of its own."""
     kinds = get_type_hints(RunConfig)
-    for field in dataclasses.fields(RunConfig):
+    for field in option_fields():
         kind, more = kinds[field.name], dict(field.metadata)
         settings: dict[str, Any] = {"dest": field.name, "default": None, "help": _help(field).replace("%", "%%")}
         if kind == dict[str, Any]:
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, (_, kind, metavar, about) in SHORTCUTS.items():
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=about)
     parser.add_argument("--config", type=Path, metavar="FILE", help="start from the config.yaml of an earlier run")
+    add_trust(parser)
 
 
 def read_options(options: argparse.Namespace) -> RunConfig:
@@ -53,7 +55,7 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     settings, benchmark_options = (_mapping(values, name) for name in ("settings", "benchmark_options"))
     given = {
         f.name: value
-        for f in dataclasses.fields(RunConfig)
+        for f in option_fields()
         if f.name not in ("settings", "benchmark_options") and (value := getattr(options, f.name)) is not None
     }
     changes = {
@@ -67,19 +69,29 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     if "data" in benchmark_options:
         given["data"] = benchmark_options.pop("data")
     if settings and given.get("online_batch_size"):
-        settings |= _online_settings(values | given)
+        settings |= _online_settings(values | given, options)
     values |= given | {"settings": settings | changes["settings"], "benchmark_options": benchmark_options}
-    return RunConfig.from_mapping(values, str(options.config or "the command line"))
+    return _configuration(values, options)
+
+
+def _configuration(values: dict[str, Any], options: argparse.Namespace) -> RunConfig:
+    source = str(options.config or "the command line")
+    return RunConfig.from_mapping(values, source, strategy=options.strategy, trust_strategy=options.trust_strategy)
 
 
 def options_table() -> str:
     """The options as a table in Markdown: a row for each field of `RunConfig` and each shortcut."""
     lines = ["| option | default | meaning |", "|---|---|---|"]
-    for field in dataclasses.fields(RunConfig):
+    for field in option_fields():
         name = f"{flag(field)} {field.metadata['metavar']}".strip().replace("|", "\\|")
         lines.append(f"| `{name}` | {_default(field)} | {field.metadata['help']} |")
     lines += [f"| `--{name} {metavar}` | | {about} |" for name, (_, _, metavar, about) in SHORTCUTS.items()]
     return "\n".join(lines)
+
+
+def option_fields() -> list[dataclasses.Field[Any]]:
+    """The fields of `RunConfig` that are options, without what a run notes by itself."""
+    return [field for field in dataclasses.fields(RunConfig) if not field.metadata.get("noted")]
 
 
 def flag(field: dataclasses.Field[Any]) -> str:
@@ -105,9 +117,9 @@ def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _online_settings(values: dict[str, Any]) -> dict[str, Any]:
+def _online_settings(values: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     from avalanche_ssl.recipes import load_recipe
     from avalanche_ssl.runs.build import online_settings
 
-    config = RunConfig.from_mapping(values)
-    return online_settings(config, load_recipe(config.strategy))
+    config = _configuration(values, options)
+    return online_settings(config, load_recipe(config.strategy, config.strategy_sha256))

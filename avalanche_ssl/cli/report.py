@@ -6,10 +6,12 @@ avalanche-ssl report runs/cmc-* --baselines            # with baselines, which a
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.trust import add_trust
 from avalanche_ssl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,25 +27,35 @@ def main(arguments: list[str] | None = None) -> int:
     add("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
     add("--baselines", action="store_true", help="add raw pixels, untrained, iid and supervised (trains encoders)")
     add("--cache", type=Path, default=Path("runs/baselines"), metavar="DIR", help="of baselines (runs/baselines)")
+    add_trust(parser)
     options = parser.parse_args(arguments)
 
     from avalanche_ssl.reports.comparison import streams
-    from avalanche_ssl.reports.html import page, write
+    from avalanche_ssl.reports.html import check_writable, page, write
+    from avalanche_ssl.reports.neighbors import note_unreadable
     from avalanche_ssl.reports.tables import table
-    from avalanche_ssl.runs.reader import read_runs
+    from avalanche_ssl.runs import printable, read_runs
 
+    check_writable(options.out)
     runs, notes = read_runs(options.runs)
     found = streams(runs)
-    notes += [f"{run.folder}: {note}" for run in runs for note in run.notes]
+    note_unreadable(found)
+    notes += [f"{printable(str(run.folder))}: {'; '.join(run.notes)}" for run in runs if run.notes]
     if options.baselines:
-        notes += _add_baselines(found, options.cache)
-    print(table(found, notes))
+        notes += _add_baselines(found, options.cache, options.trust_strategy)
+    _show(table(found, notes))
     write(options.out, page(found, notes))
-    print(f"\nwritten: {options.out}")
+    _show(f"\nwritten: {options.out}")
     return 0
 
 
-def _add_baselines(found: list[Stream], cache: Path) -> list[str]:
+def _show(text: str) -> None:
+    """Print a text that the screen may not be able to show whole, such as the name of a folder."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _add_baselines(found: list[Stream], cache: Path, trust_strategy: bool) -> list[str]:
     """Give each stream the baselines of its groups; why some have none."""
     from avalanche_ssl.reports.baselines import baselines
 
@@ -51,7 +63,7 @@ def _add_baselines(found: list[Stream], cache: Path) -> list[str]:
     for stream in found:
         for group in stream.groups:
             try:
-                new = baselines(group.label, group.runs, cache)
+                new = baselines(group.label, group.runs, cache, trust_strategy=trust_strategy)
             except UsageError as error:
                 notes.append(f"no baselines of {group.label}: {error}")
                 continue

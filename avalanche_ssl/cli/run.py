@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import shlex
 import sys
 import time
 import warnings
@@ -76,10 +77,9 @@ def _run(options: argparse.Namespace) -> int:
             started=began,
         )
     except RunInterruptedError as stop:
-        print(
-            f"avalanche-ssl run: {stop}, everything is saved; continue with: avalanche-ssl run --resume --out {out}",
-            file=sys.stderr,
-        )
+        own = ["--strategy", config.strategy] if config.is_file else []
+        again = shlex.join(["avalanche-ssl", "run", "--resume", "--out", str(out), *own])
+        print(f"avalanche-ssl run: {stop}, everything is saved; continue with: {again}", file=sys.stderr)
         return 128 + stop.signal
     return 0
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.recipes.installed import recipe_files as recipe_files
     from avalanche_ssl.recipes.installed import recipe_names as recipe_names
     from avalanche_ssl.recipes.loading import load_recipe as load_recipe
+    from avalanche_ssl.recipes.loading import strategy_sha256 as strategy_sha256
     from avalanche_ssl.recipes.recipe import Recipe as Recipe
     from avalanche_ssl.recipes.settings import arguments as arguments
     from avalanche_ssl.recipes.settings import convert as convert
@@ -28,6 +29,7 @@ __all__ = [
     "read_yaml",
     "recipe_files",
     "recipe_names",
+    "strategy_sha256",
     "to_plain",
 ]
 
@@ -44,6 +46,7 @@ __getattr__ = lazy_names(
         "read_yaml": "settings",
         "recipe_files": "installed",
         "recipe_names": "installed",
+        "strategy_sha256": "loading",
         "to_plain": "settings",
     },
 )

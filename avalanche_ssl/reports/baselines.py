@@ -48,7 +48,9 @@ class Baseline:
         return [float(rows[probe, scope].mean()) for rows in self.repeats if (probe, scope) in rows]
 
 
-def baselines(label: str, runs: list[Run], folder: Path, say: Callable[[str], None] = print) -> list[Baseline]:
+def baselines(
+    label: str, runs: list[Run], folder: Path, say: Callable[[str], None] = print, *, trust_strategy: bool = False
+) -> list[Baseline]:
     """All baselines of runs that differ in their seed only, from the cache or computed and written to it.
 
     Args:
@@ -56,13 +58,14 @@ def baselines(label: str, runs: list[Run], folder: Path, say: Callable[[str], No
         runs: finished runs.
         folder: the cache.
         say: called with a line about each baseline that is computed.
+        trust_strategy: as for `RunConfig.from_mapping`.
 
     Raises:
         UsageError: a run is unfinished, its strategy or data are gone, or the cache cannot be written.
     """
     found: dict[str, dict[Path, ProtocolAccuracies]] = {}
     for run in runs:
-        for job in jobs(label, run):
+        for job in jobs(label, run, trust_strategy):
             entry = CacheEntry.of(folder, job.kind, job.key)
             accuracies = entry.read()
             if accuracies is None:
@@ -73,7 +76,7 @@ def baselines(label: str, runs: list[Run], folder: Path, say: Callable[[str], No
     return [Baseline(name, list(repeats.values())) for name, repeats in found.items()]
 
 
-def jobs(label: str, run: Run) -> Iterator[Job]:
+def jobs(label: str, run: Run, trust_strategy: bool = False) -> Iterator[Job]:
     """Every repeat of every baseline of a run.
 
     Raises:
@@ -81,7 +84,8 @@ def jobs(label: str, run: Run) -> Iterator[Job]:
     """
     if not run.finished or not run.end or not run.settings:
         raise UsageError(f"{run.folder} is unfinished, or its configuration is not known: finish it with --resume")
-    subject = Subject(label, RunConfig.from_mapping(run.config, str(run.folder)), run.end.images_trained)
+    config = RunConfig.from_mapping(run.config, str(run.folder), trust_strategy=trust_strategy)
+    subject = Subject(label, config, run.end.images_trained)
     yield RawPixels(subject)
     yield from (Untrained(subject, seed) for seed in range(INITIALIZATIONS))
     yield IID(subject)
@@ -107,7 +111,7 @@ class Subject:
         """The run's recipe with all its settings."""
         from avalanche_ssl.recipes import load_recipe
 
-        return load_recipe(self.config.strategy).override(self.config.settings)
+        return load_recipe(self.config.strategy, self.config.strategy_sha256).override(self.config.settings)
 
     @cached_property
     def benchmark(self) -> Any:

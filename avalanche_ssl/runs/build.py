@@ -22,9 +22,13 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     Raises:
         UsageError: an option or setting is wrong; nothing was trained, no image was read.
     """
+    from avalanche_ssl.recipes import strategy_sha256
+
     options = resolve_benchmark_options(config)
     check_probes(config)
     device, precision = resolve_machine(config.device, config.precision)
+    noted = (config.is_file and config.strategy_sha256) or strategy_sha256(config.strategy)
+    config = dataclasses.replace(config, strategy_sha256=noted)
     recipe = build_recipe(config)
     recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
     resolved = dataclasses.replace(
@@ -33,14 +37,21 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     return resolved.with_absolute_paths(), recipe
 
 
-def run_of_folder(folder: Path) -> tuple[RunConfig, Recipe]:
+def run_of_folder(
+    folder: Path, *, strategy: str | None = None, trust_strategy: bool = False
+) -> tuple[RunConfig, Recipe]:
     """Configuration and recipe of the run in a folder.
 
+    Args:
+        folder: the folder.
+        strategy, trust_strategy: as for `RunConfig.from_mapping`.
+
     Raises:
-        UsageError: there is none, or its configuration is damaged.
+        UsageError: there is none, its configuration is damaged, or its strategy is a Python file that nobody gave or
+            trusted.
     """
     path = folder / "config.yaml"
-    config = RunConfig.from_mapping(read_config(path), str(path))
+    config = RunConfig.from_mapping(read_config(path), str(path), strategy=strategy, trust_strategy=trust_strategy)
     return config, build_recipe(config)
 
 
@@ -52,7 +63,7 @@ def build_recipe(config: RunConfig) -> Recipe:
     """
     from avalanche_ssl.recipes import load_recipe
 
-    recipe = load_recipe(config.strategy)
+    recipe = load_recipe(config.strategy, config.strategy_sha256)
     return recipe.override(online_settings(config, recipe)).override(config.settings)
 
 

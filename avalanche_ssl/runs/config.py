@@ -7,12 +7,14 @@ The command line (`avalanche_ssl.cli.options`), `config.yaml`, the checks of bot
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.recipes import recipe_names
 from avalanche_ssl.streams import BENCHMARKS
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
@@ -38,7 +40,8 @@ def option(help: str, default: Any, metavar: str = "", **more: Any) -> Any:
         default: its value if it is not given.
         metavar: stands for the value in `--help`.
         more: `flag`, the option's name on the command line if it is not that of the field; `const`, its value where
-            it is given without one; `shown`, what to show as the default.
+            it is given without one; `shown`, what to show as the default; `noted`, that the run fills it in, and the
+            command line has no option for it.
     """
     factory = {"default_factory": lambda: dict(default)} if isinstance(default, dict) else {"default": default}
     return dataclasses.field(metadata={"help": help, "metavar": metavar, **more}, **factory)
@@ -87,6 +90,7 @@ class RunConfig:
     num_workers: int = option("processes that decode images not held in memory; changes no result", 0, "N")
     on_nan: Literal["raise", "skip"] = option("at a step whose loss is not finite", "raise")
     settings: dict[str, Any] = option("a setting of the recipe; repeatable", {}, "KEY=VALUE", flag="--set")
+    strategy_sha256: str | None = option("SHA-256 of the Python file that is the strategy", None, noted=True)
 
     def __post_init__(self) -> None:
         from avalanche_ssl.recipes.settings import convert  # YAML is loaded when it is needed
@@ -108,23 +112,63 @@ class RunConfig:
         object.__setattr__(self, "probes", self.probes or HEADLINE_PROBES.get(self.benchmark, "ridge"))
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any], source: str = "the configuration") -> RunConfig:
+    def from_mapping(
+        cls,
+        values: Mapping[str, Any],
+        source: str = "the configuration",
+        *,
+        strategy: str | None = None,
+        trust_strategy: bool = False,
+    ) -> RunConfig:
         """The configuration that a mapping holds, such as `config.yaml`; former names of options are understood.
 
+        A mapping is data, and its strategy the name of an installed one: a Python file is code, which the caller gives
+        or trusts.
+
+        Args:
+            values: options by name.
+            source: where they are from, for messages.
+            strategy: taken instead of that of the mapping; the name of an installed one or a Python file.
+            trust_strategy: accept a Python file that the mapping names, together with its SHA-256.
+
         Raises:
-            UsageError: a name is not known (the nearest is proposed), or a value has a wrong type or range.
+            UsageError: a name is not known (the nearest is proposed), a value has a wrong type or range, or the
+                strategy is a Python file that nobody gave or trusted.
         """
         known = today(values)
         names = [f.name for f in dataclasses.fields(cls)]
         for name in known:
             if name not in names:
                 raise unknown_name(f"option in {source}", name, names)
-        return cls(**known)
+        if strategy is not None:
+            return cls(**known | {"strategy": strategy, "strategy_sha256": None})
+        config = cls(**known)
+        config._check_source(source, trust_strategy)
+        return config
+
+    def _check_source(self, source: str, trust_strategy: bool) -> None:
+        """Refuse a strategy that a mapping may not name."""
+        if not self.is_file:
+            if self.strategy_name not in recipe_names():
+                raise unknown_name(f"strategy in {source}", self.strategy, recipe_names())
+            return
+        names = f"{source} names the Python file '{self.strategy}'"
+        if not trust_strategy:
+            raise UsageError(
+                f"{names}: give --trust-strategy to run it if it is unchanged since that run, or --strategy PATH"
+            )
+        if not self.strategy_sha256:
+            raise UsageError(f"{names} without its strategy_sha256, so it cannot be trusted: give --strategy PATH")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the strategy is a Python file, not the name of an installed one."""
+        return self.strategy.endswith(".py")
 
     @property
     def strategy_name(self) -> str:
         """The strategy's name; for a file its stem."""
-        return Path(self.strategy).stem if self.strategy.endswith(".py") else self.strategy.replace("-", "_")
+        return Path(self.strategy).stem if self.is_file else self.strategy.replace("-", "_")
 
     @property
     def title(self) -> str:
@@ -137,7 +181,7 @@ class RunConfig:
 
     def with_absolute_paths(self) -> RunConfig:
         """The same with absolute paths, so that `config.yaml` can be used from any folder."""
-        strategy = _absolute(self.strategy) if self.strategy.endswith(".py") else self.strategy
+        strategy = _absolute(self.strategy) if self.is_file else self.strategy
         return dataclasses.replace(self, strategy=strategy, data=self.data and _absolute(self.data))
 
 
@@ -165,4 +209,4 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return os.path.abspath(Path(path).expanduser())

@@ -8,7 +8,7 @@ import yaml
 from helpers.docs import ROOT
 
 from avalanche_ssl.cli import run
-from avalanche_ssl.cli.options import SHORTCUTS, flag, options_table, read_options
+from avalanche_ssl.cli.options import SHORTCUTS, flag, option_fields, options_table, read_options
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs.config import RunConfig
 
@@ -19,14 +19,21 @@ def read(*words: str) -> RunConfig:
 
 def test_every_field_is_an_option_and_a_line_of_help() -> None:
     text = run.parser().format_help()
-    for field in dataclasses.fields(RunConfig):
+    for field in option_fields():
         assert f"  {flag(field)}" in text, field.name
 
 
 def test_every_option_is_a_line_of_the_table_in_benchmarks_readme() -> None:
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert options_table() in text, "write the table again: it is options_table()"
-    assert len(options_table().splitlines()) == 2 + len(dataclasses.fields(RunConfig)) + len(SHORTCUTS)
+    assert len(options_table().splitlines()) == 2 + len(option_fields()) + len(SHORTCUTS)
+
+
+def test_what_a_run_notes_is_no_option() -> None:
+    noted = {f.name for f in dataclasses.fields(RunConfig)} - {f.name for f in option_fields()}
+    assert noted == {"strategy_sha256"}
+    with pytest.raises(UsageError, match="unrecognized arguments: --strategy-sha256"):
+        read("--strategy", "cmc", "--strategy-sha256", "0")
 
 
 def test_what_is_given_becomes_the_configuration() -> None:

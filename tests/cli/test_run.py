@@ -186,6 +186,7 @@ def test_the_caveat_of_a_protocol_is_in_every_output(photos: Path, capsys: pytes
     assert logged["experiences_trained"] == 2 and 0 <= logged["accuracy"] <= 1 and logged["chance"] == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [(), ("--online-batch-size", "8"), ("--seed", "3", "--benchmark-option", "incremental=data")]
 )
@@ -278,7 +279,7 @@ def test_a_strategy_of_ones_own(photos: Path, desk: Path) -> None:
     assert config(out)["strategy"] == str(desk / "my-own.py")
     (desk / "below").mkdir()
     os.chdir("below")
-    assert run.main(["--config", f"../{out}/config.yaml"]) == 0
+    assert run.main(["--config", f"../{out}/config.yaml", "--trust-strategy"]) == 0
     assert accuracies(out) == accuracies(f"../{out}")
 
 
@@ -315,6 +316,7 @@ def test_points_of_a_stream_without_labels_are_refused(flat: Path, capsys: pytes
     assert not Path("a").exists(), "before training"
 
 
+@pytest.mark.slow
 def test_a_warning_is_one_line_too(desk: Path) -> None:
     """Of a recipe that warns twice, before another mistake."""
     (desk / "mine.py").write_text(
@@ -341,6 +343,7 @@ def test_warnings_are_as_before_after_a_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen == ["avalanche-ssl run: warning: a\n"] and warnings.formatwarning is before
 
 
+@pytest.mark.slow
 def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
     small = [
         "--benchmark-option",
@@ -560,6 +563,7 @@ def test_no_permission_to_write(
 # -- as a command ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "texts"),
     [
@@ -592,6 +596,7 @@ def test_a_strategy_without_documentation_is_listed(
     assert "  bare " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["option", "corrupt image"])
 def test_the_process_ends_with_status_2_and_one_line(name: str, photos: Path, desk: Path) -> None:
     given, message = BAD.get(name, ([], ""))

@@ -1,5 +1,7 @@
 """Recipes by name and from files of one's own; every mistake in a file is one line."""
 
+import os
+import py_compile
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from avalanche_ssl import check_method
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.recipes import loading
-from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.recipes.loading import load_recipe, strategy_sha256
 
 MINE = """
 from __future__ import annotations
@@ -92,3 +94,37 @@ def test_a_strategy_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_hyphen_in_a_name_is_an_underscore() -> None:
     assert load_recipe("moco-v1") is load_recipe("moco_v1")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "a/b", "/evil", "moco/../moco", "strategies.moco", "moco.", "", "_moco"]
+)
+def test_a_name_is_that_of_an_installed_strategy_and_nothing_else(name: str) -> None:
+    with pytest.raises(UsageError, match="no strategy '"):
+        load_recipe(name)
+
+
+def test_a_noted_file_is_run_if_it_is_unchanged(tmp_path: Path) -> None:
+    path = write(tmp_path, MINE)
+    noted = strategy_sha256(path)
+    assert load_recipe(path, noted).lr == 0.01 and strategy_sha256("moco") is None
+    marker = tmp_path / "marker"
+    write(tmp_path, MINE + f"open({str(marker)!r}, 'w')\n")
+    with pytest.raises(UsageError, match=r"mine.py' is not the file that was noted \(SHA-256 .*: give --strategy PATH"):
+        load_recipe(path, noted)
+    assert not marker.exists()
+    assert load_recipe(path).lr == 0.01 and marker.exists()
+
+
+def test_what_is_run_is_the_source_and_no_compiled_copy(tmp_path: Path) -> None:
+    """A compiled file with the time and size of the source would be taken by Python's own import."""
+    marker = tmp_path / "marker"
+    evil = MINE + f"open({str(marker)!r}, 'w')\n"
+    path = Path(write(tmp_path, evil))
+    py_compile.compile(str(path))
+    stat = path.stat()
+    path.write_text(MINE.ljust(len(evil), "\n"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert load_recipe(str(path), strategy_sha256(str(path))).lr == 0.01
+    assert not marker.exists()

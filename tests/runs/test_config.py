@@ -83,3 +83,22 @@ def test_a_file_without_options_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match=r"c\.yaml"):
         read_config(path)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "strategies.moco", "moco.", "/evil", "mine.PY"])
+def test_a_mapping_names_an_installed_strategy_and_nothing_else(name: str) -> None:
+    for trust in (False, True):
+        with pytest.raises(UsageError, match=r"no strategy in c\.yaml '"):
+            RunConfig.from_mapping({"strategy": name, "strategy_sha256": "0"}, "c.yaml", trust_strategy=trust)
+
+
+def test_a_file_in_a_mapping_is_given_or_trusted() -> None:
+    values = {"strategy": "/x/mine.py", "strategy_sha256": "0", "seed": 2}
+    with pytest.raises(UsageError, match=r"c\.yaml names the Python file '/x/mine\.py': give --trust-strategy .*PATH"):
+        RunConfig.from_mapping(values, "c.yaml")
+    trusted = RunConfig.from_mapping(values, "c.yaml", trust_strategy=True)
+    assert (trusted.strategy, trusted.strategy_sha256) == ("/x/mine.py", "0")
+    given = RunConfig.from_mapping(values, "c.yaml", strategy="/y/mine.py")
+    assert (given.strategy, given.strategy_sha256, given.seed) == ("/y/mine.py", None, 2)
+    with pytest.raises(UsageError, match="without its strategy_sha256, so it cannot be trusted: give --strategy PATH"):
+        RunConfig.from_mapping({"strategy": "mine.py"}, "c.yaml", trust_strategy=True)

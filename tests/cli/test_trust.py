@@ -1,0 +1,125 @@
+"""A run folder is data: no command runs the Python file that it names, unless the user gives or trusts that file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from crashes import small_run
+from helpers.encoders import tiny
+
+from avalanche_ssl.cli.command import main
+from avalanche_ssl.models import ENCODERS
+from avalanche_ssl.streams import BENCHMARKS
+
+pytestmark = pytest.mark.slow
+
+STRATEGY = """
+from pathlib import Path
+from avalanche_ssl import Recipe
+from avalanche_ssl.methods import SimCLR
+
+(Path(__file__).parent / "marker").touch()
+recipe = Recipe(SimCLR)
+"""
+COMMANDS = {
+    "run --config": ["run", "--config", "a/config.yaml", "--out", "b"],
+    "run --config, cut anew": ["run", "--config", "a/config.yaml", "--out", "b", "--online-batch-size", "8"],
+    "run --resume": ["run", "--resume", "--out", "a"],
+    "export": ["export", "a"],
+    "finetune": ["finetune", "a", "--epochs", "1", "--labels", "0.5", "--out", "fine"],
+    "report --baselines": ["report", "a", "--baselines", "--cache", "cache"],
+}
+NAMED = [name for name in COMMANDS if name != "report --baselines"]
+"""Commands that take the strategy of one run from the command line."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENCODERS, "tiny", tiny)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a strategy of one's own, with its checkpoints."""
+    place = tmp_path_factory.mktemp("original")
+    (place / "mine.py").write_text(STRATEGY)
+    with pytest.MonkeyPatch.context() as m:
+        m.chdir(place)
+        m.setitem(ENCODERS, "tiny", tiny)
+        m.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
+        assert (
+            main(["run", *small_run.run_options("simclr"), "--strategy", "mine.py", "--epochs", "1", "--out", "a"]) == 0
+        )
+    return place
+
+
+@pytest.fixture
+def marker(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the strategy's file leaves when it is run; the run lies in `a` of the present folder."""
+    shutil.copytree(original / "a", tmp_path / "a")
+    monkeypatch.chdir(tmp_path)
+    (original / "mine.py").write_text(STRATEGY)
+    (original / "marker").unlink(missing_ok=True)
+    return original / "marker"
+
+
+def unfinished() -> None:
+    log = Path("a/log.jsonl")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+
+
+def start(name: str, *more: str) -> int:
+    if name == "run --resume":
+        unfinished()
+    return main([*COMMANDS[name], *more])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_file_that_a_run_names_is_not_run(name: str, marker: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(name) == (0 if name.startswith("report") else 2)
+    out, err = capsys.readouterr()
+    said = out if name.startswith("report") else err
+    assert f"names the Python file '{marker.with_name('mine.py')}': give --trust-strategy" in said
+    assert err.count("\n") <= 1
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_trusted_file_is_run(name: str, marker: Path) -> None:
+    assert start(name, "--trust-strategy") == 0
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_file_on_the_command_line_is_run(name: str, marker: Path) -> None:
+    assert start(name, "--strategy", str(marker.with_name("mine.py"))) == 0
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_changed_file_is_not_trusted(name: str, marker: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    marker.with_name("mine.py").write_text(STRATEGY + "# changed\n")
+    assert start(name, "--trust-strategy") == (0 if name.startswith("report") else 2)
+    assert "mine.py' is not the file that was noted (SHA-256 " in "".join(capsys.readouterr())
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("strategy", ["{}/mine", "../../mine", "a/b", "strategies.simclr", "{}/mine.py"])
+def test_a_name_that_is_a_path_is_refused(
+    name: str, strategy: str, marker: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a noted SHA-256, the user's trust does not help either."""
+    strategy = strategy.format(marker.parent)
+    values = yaml.safe_load(Path("a/config.yaml").read_text()) | {"strategy": strategy, "strategy_sha256": None}
+    Path("a/config.yaml").write_text(yaml.safe_dump(values))
+    log = Path("a/log.jsonl")
+    first, rest = log.read_text().split("\n", 1)
+    log.write_text(json.dumps(json.loads(first) | {"config": values}) + "\n" + rest)
+    assert start(name, "--trust-strategy") == (0 if name.startswith("report") else 2)
+    said = "".join(capsys.readouterr())
+    assert f"'{strategy}'" in said and ("no strategy in " in said or "cannot be trusted" in said)
+    assert not marker.exists()
