@@ -16,6 +16,9 @@ from avalanche_ssl.runs import METRICS, Run
 IDENTITY = ("benchmark", "data", "benchmark_options", "online_batch_size")
 """Options that make the stream."""
 
+LONGEST = 200
+"""Characters of the label of a group and of the title of a stream."""
+
 
 @dataclass
 class Group:
@@ -84,9 +87,14 @@ def streams(runs: list[Run]) -> list[Stream]:
     """The runs by stream; those on different streams are kept apart, because their numbers cannot be compared."""
     apart: dict[str, list[Run]] = {}
     for run in runs:
-        key = _hashable([run.n_experiences, *(run.config.get(name) for name in IDENTITY)])
+        key = _hashable([run.n_experiences, *(_given(run.config.get(name)) for name in IDENTITY)])
         apart.setdefault(key, []).append(run)
     return [Stream(_title(part), _groups(part)) for part in apart.values()]
+
+
+def _given(value: Any) -> Any:
+    """Options without those that are null: an option that came with a later version changes no stream."""
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 def _hashable(value: Any) -> str:
@@ -101,7 +109,7 @@ def _title(runs: list[Run]) -> str:
     if config.get("online_batch_size"):
         words += [f"in mini-batches of {config['online_batch_size']}", *_passes(runs)]
     name = str(config.get("benchmark", "unknown stream"))
-    return f"{name} ({', '.join(words)})" if words else name
+    return _short(f"{name} ({', '.join(words)})" if words else name)
 
 
 def _passes(runs: list[Run]) -> list[str]:
@@ -127,7 +135,12 @@ def _label(run: Run, others: list[Run]) -> str:
     differing = [name for name in mine if any(settings.get(name) != mine[name] for settings in theirs)]
     words = [run.strategy, *(f"{name}={mine[name]}" for name in differing)]
     words += [] if run.finished else [f"(unfinished: {run.experiences_trained} of {run.n_experiences})"]
-    return " ".join(words)
+    return _short(" ".join(words))
+
+
+def _short(text: str) -> str:
+    """The text with the end left out where it would fill the screen."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def paired(first: Group, second: Group, metric: str, probe: str, scope: str) -> tuple[float, float, int]:

@@ -42,6 +42,14 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path: Path) -
     assert [group.label for group in cifar.groups] == ["cmc"]
 
 
+def test_an_option_that_is_null_changes_no_stream(tmp_path: Path) -> None:
+    """Such as one that came with a later version."""
+    runs = [read_run(write_run(tmp_path / name)) for name in "ab"]
+    runs[1].config["benchmark_options"] = runs[1].config["benchmark_options"] | {"class_order": None}
+    (stream,) = comparison.streams(runs)
+    assert len(stream.groups) == 1
+
+
 @pytest.mark.parametrize(
     ("epochs", "words"), [((1, 1), ", one pass"), ((3, 3), ", 3 passes"), ((3, 1), ", 1 or 3 passes"), ((1, None), "")]
 )
