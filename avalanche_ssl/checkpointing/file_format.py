@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import torch
 
+from avalanche_ssl.checkpointing.signals import interrupts_deferred
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 
@@ -43,7 +44,7 @@ def write(path: Path, state: State) -> None:
     Raises:
         UsageError: the disk is full, or refuses for another reason; `latest` finds what it found before.
     """
-    with replacing(path, keep=previous(path)) as file:
+    with interrupts_deferred(), replacing(path, keep=previous(path)) as file:
         sink = HashingWriter(file)
         sink.write(MAGIC)
         torch.save(state | {"version": VERSION}, sink)  # type: ignore[arg-type]

@@ -1,6 +1,9 @@
-"""SIGINT and SIGTERM stop a run after its present step."""
+"""SIGINT and SIGTERM stop a run after its present step, and never inside the write of a checkpoint."""
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -11,6 +14,22 @@ class RunInterruptedError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.signal = number
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """A block in which SIGINT waits until the end: raised inside torch's writer, it would become an error of torch."""
+    if threading.current_thread() is not threading.main_thread():  # which alone receives signals
+        yield
+        return
+    came: list[int] = []
+    former = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 class StopSignals:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
@@ -171,6 +174,7 @@ class RawDataLoader:
                 collate_fn=_unchanged,
                 generator=torch.Generator(),
                 persistent_workers=True,
+                worker_init_fn=_leave_signals_to_parent,
             )
         return self._workers
 
@@ -217,6 +221,21 @@ def dead_worker_message(error: Exception) -> str:
 def _unchanged(batch: Any) -> Any:
     """The collate function: the batch is complete."""
     return batch
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """In a worker process: outlive signals to the whole process group, as Ctrl-C sends, until the parent has saved."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent sends SIGTERM, and ignore the SIGTERM of others."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def from_replay(

@@ -1,14 +1,16 @@
 """Signals that stop a run."""
 
+import itertools
 import os
 import signal
+import threading
 
 import pytest
 from crashes.small_run import few_digits
 from helpers.resuming import make
 
-from avalanche_ssl.checkpointing import Checkpointer, RunInterruptedError
-from avalanche_ssl.checkpointing.signals import StopSignals
+from avalanche_ssl.checkpointing import Checkpointer, RunInterruptedError, file_format
+from avalanche_ssl.checkpointing.signals import StopSignals, interrupts_deferred
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -46,3 +48,57 @@ def test_the_step_is_finished_and_saved_first() -> None:
     with pytest.raises(RunInterruptedError), checkpointer.signals():
         strategy.train(benchmark.train_stream[0], eval_streams=[])
     assert strategy.clock.train_iterations == checkpointer.saved_at == 1
+
+
+def test_interrupts_wait_for_the_end_of_a_write() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        with interrupts_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(1)
+        done.append(2)
+    assert done == [1] and signals.received == signal.SIGINT
+
+
+def test_a_first_interrupt_inside_a_write_is_noted_after_it() -> None:
+    with StopSignals() as signals:
+        with interrupts_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not signals.received
+        assert signals.received == signal.SIGINT
+
+
+def test_threads_may_write_too() -> None:
+    def body() -> None:
+        with interrupts_deferred():
+            written.append(1)
+
+    written: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert written and signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("call", [1, 2, 40])
+def test_an_interrupt_inside_torchs_writer_leaves_a_whole_checkpoint(
+    call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a script that does not note signals."""
+    calls = itertools.count(1)
+    original = file_format.HashingWriter.write
+
+    def interrupted(self: file_format.HashingWriter, data: bytes) -> int:
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, data)
+
+    benchmark = few_digits()
+    checkpointer = Checkpointer("checkpoint", make(benchmark), benchmark.train_stream)
+    monkeypatch.setattr(file_format.HashingWriter, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpointer.save()
+    assert next(calls) > call
+    assert file_format.read(checkpointer.path)["done"] == 0
