@@ -6,6 +6,7 @@ from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
     from avalanche_ssl.checkpointing.checkpointer import Checkpointer as Checkpointer
+    from avalanche_ssl.checkpointing.data_fingerprint import stream_fingerprint as stream_fingerprint
     from avalanche_ssl.checkpointing.encoder_weights import read_encoder as read_encoder
     from avalanche_ssl.checkpointing.encoder_weights import write_encoder as write_encoder
     from avalanche_ssl.checkpointing.file_format import DamagedError as DamagedError
@@ -18,6 +19,7 @@ __all__ = [
     "RunInterruptedError",
     "SaveInterval",
     "read_encoder",
+    "stream_fingerprint",
     "write_encoder",
 ]
 
@@ -29,6 +31,7 @@ __getattr__ = lazy_names(
         "RunInterruptedError": "signals",
         "SaveInterval": "interval",
         "read_encoder": "encoder_weights",
+        "stream_fingerprint": "data_fingerprint",
         "write_encoder": "encoder_weights",
     },
 )

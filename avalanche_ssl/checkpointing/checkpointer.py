@@ -1,17 +1,23 @@
 """`Checkpointer`: writes the checkpoints of a run, and resumes a run from one."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from avalanche_ssl.checkpointing import file_format
+from avalanche_ssl.checkpointing.data_fingerprint import check_same_stream, stream_fingerprint
 from avalanche_ssl.checkpointing.fingerprint import (
+    OWN,
+    check_own_version,
     check_same,
     package_versions,
     settings_hash,
     strategy_settings,
-    warn_of_other_versions,
+    warn_of_last_bits,
 )
 from avalanche_ssl.checkpointing.interval import MAX_SHARE, SaveInterval, SaveTimer
 from avalanche_ssl.checkpointing.serialization import StreamIndex
@@ -38,7 +44,10 @@ class Checkpointer:
     Args:
         path: the file; the one before it is kept next to it.
         strategy: a `SelfSupervised`.
-        train_stream: all experiences, from which replay memories draw their images.
+        train_stream: all experiences, from which replay memories draw their images. A resumed run must have the same
+            images and labels, wherever they lie: a sample is compared.
+        test_stream: test experiences that a resumed run must share, too.
+        class_names: names of the classes that it must share.
         every: as `SaveInterval.parse` reads it: iterations, time, or "never" for boundaries only.
         config: settings that a resumed run must share; those of the strategy are added.
         log: rewound on resume to where the checkpoint left it.
@@ -54,6 +63,8 @@ class Checkpointer:
         strategy: Any,
         train_stream: Iterable[Any],
         *,
+        test_stream: Iterable[Any] = (),
+        class_names: Sequence[str] | None = None,
         every: str = "10min",
         config: Mapping[str, Any] | None = None,
         log: JSONLinesLogger | None = None,
@@ -62,8 +73,10 @@ class Checkpointer:
         check_savable(strategy)
         self.path, self.strategy, self.log = Path(path), strategy, log
         self.timer = SaveTimer(SaveInterval.parse(every), share)
-        datasets = [e.dataset for e in train_stream]
+        experiences = list(train_stream)
+        datasets = [e.dataset for e in experiences]
         self.images = StreamIndex(datasets)
+        self.fingerprint = stream_fingerprint(experiences, test_stream, class_names)
         own = strategy_settings(strategy, [len(d) for d in datasets])
         self.config = dict(config or {}) | {"strategy_settings": own}
         self.done = 0
@@ -74,7 +87,7 @@ class Checkpointer:
         self._start = time.monotonic()
         self._elapsed = 0.0
         strategy.after_step = self._after_step
-        strategy.after_data_error = lambda: self.save(inside=True)
+        strategy.after_data_error = self._after_data_error
 
     @property
     def seconds(self) -> float:
@@ -90,7 +103,8 @@ class Checkpointer:
         """Restore the newest intact checkpoint; False if there is none.
 
         Raises:
-            UsageError: it was written with other settings (which are named), or cannot be used.
+            UsageError: it was written by another version, with other settings or another stream (which are named), or
+                cannot be used.
         """
         state = file_format.latest(self.path)
         if state is None:
@@ -109,8 +123,10 @@ class Checkpointer:
             raise UsageError(
                 f"the checkpoint {self.path} contradicts itself: its settings are not those it was made of"
             )
+        check_own_version(state["versions"])
         check_same(state["config"], self.config)
-        warn_of_other_versions(state["versions"])
+        check_same_stream(state["stream"], self.fingerprint)
+        warn_of_last_bits(state["versions"], state["threads"])
         restore_strategy(self.strategy, state["strategy"], self.images)
         self.done, self._elapsed, self.timer.total = state["done"], state["seconds"], state["writing"]
         self._start = time.monotonic()
@@ -162,7 +178,9 @@ class Checkpointer:
             "log": self.log.position() if self.log else None,
             "config": self.config,
             "hash": settings_hash(self.config),
-            "versions": package_versions(),
+            "stream": self.fingerprint,
+            "versions": package_versions() | {OWN: version(OWN)},
+            "threads": torch.get_num_threads(),
         }
         file_format.write(self.path, state)
         self.saved_at = self.strategy.clock.train_iterations
@@ -174,6 +192,11 @@ class Checkpointer:
         `RunInterruptedError` is raised then. A second SIGINT stops at once. For the main thread only.
         """
         return self._signals
+
+    def _after_data_error(self) -> None:
+        """Save; loader processes may have died of the signal that came to the whole process group."""
+        self.save(inside=True)
+        self._signals.raise_if_received()
 
     def _after_step(self) -> None:
         if not isinstance(self.strategy.dataloader, RawDataLoader):  # set by a plugin; it does not know its position

@@ -1,4 +1,4 @@
-"""Settings and versions that a checkpoint and the run that resumes from it must share."""
+"""Settings, package and machine that a checkpoint and the run that resumes from it must share."""
 
 import hashlib
 import json
@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+import torch
+
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.recipes import flatten, to_plain
+
+OWN = "avalanche-ssl"
 
 
 def check_same(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -61,9 +65,25 @@ def package_versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "avalanche-lib", "numpy")}
 
 
-def warn_of_other_versions(saved: Mapping[str, str]) -> None:
-    """Warn if a run was started with other versions of packages than those that are installed."""
+def check_own_version(saved: Mapping[str, str]) -> None:
+    """Refuse a checkpoint that another avalanche-ssl has written: its methods may train in another way.
+
+    Raises:
+        UsageError: both versions.
+    """
+    old, now = saved.get(OWN, "of an unknown version"), version(OWN)
+    if old != now:
+        raise UsageError(
+            f"the checkpoint was written by {OWN} {old}, this is {now}: install that version to go on, or start anew "
+            "with a new --out"
+        )
+
+
+def warn_of_last_bits(versions: Mapping[str, str], threads: int) -> None:
+    """Warn if a run was started with other versions of packages, or another number of threads, than there are now."""
     now = package_versions()
-    other = [f"{name} {old}, now {new}" for name, new in now.items() if (old := saved.get(name)) != new]
+    other = [f"{name} {old}, now {new}" for name, new in now.items() if (old := versions.get(name)) != new]
+    if threads != torch.get_num_threads():
+        other.append(f"{threads} thread{'s' if threads > 1 else ''}, now {torch.get_num_threads()}")
     if other:
         warnings.warn(f"the run was started with {'; '.join(other)}: results may differ in the last bits", stacklevel=4)

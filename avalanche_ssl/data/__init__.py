@@ -5,7 +5,7 @@ from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 from avalanche_ssl.data.image_cache import CachedImages, cached_images
 from avalanche_ssl.data.image_decoding import check_memory, decode_files, decode_image
 from avalanche_ssl.data.loader import RawDataLoader, dead_worker_message, from_replay, is_dead_worker
-from avalanche_ssl.data.readers import ArrayReader, DataError, array_reader
+from avalanche_ssl.data.readers import ArrayReader, DataError, array_reader, make_reader
 from avalanche_ssl.data.traversal import distinct_images, distinct_images_if_cheaper, leaf_datasets
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "from_replay",
     "is_dead_worker",
     "leaf_datasets",
+    "make_reader",
 ]

@@ -52,11 +52,16 @@ def is_finished(out: Path) -> bool:
 
 def start_folder(out: Path, config: RunConfig) -> None:
     """Remove the files of an earlier run, and write the configuration."""
-    import yaml
-
     for path in [*(out / name for name in FILES), *out.glob(f"{CHECKPOINT}*")]:
         path.unlink(missing_ok=True)
     shutil.rmtree(out / EMBEDDINGS, ignore_errors=True)
+    write_config(out, config)
+
+
+def write_config(out: Path, config: RunConfig) -> None:
+    """Write `config.yaml`."""
+    import yaml
+
     with replacing(out / "config.yaml") as file:
         file.write(yaml.safe_dump(config.as_dict(), sort_keys=False).encode())
 

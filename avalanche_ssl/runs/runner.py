@@ -36,6 +36,7 @@ from avalanche_ssl.runs.folder import (
     default_out,
     remove_checkpoints,
     start_folder,
+    write_config,
 )
 from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import online_stream
@@ -185,17 +186,33 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         on_nan=config.on_nan,
         plugins=[plugin for plugin in (progress, replay, monitor, probe) if plugin],
     )
-    same = {name: value for name, value in config.as_dict().items() if name != "num_workers"}  # changes no result
-    checkpointer = Checkpointer(out / CHECKPOINT, strategy, benchmark.train_stream, every=every, config=same, log=log)
+    checkpointer = Checkpointer(
+        out / CHECKPOINT,
+        strategy,
+        benchmark.train_stream,
+        test_stream=benchmark.test_stream,
+        class_names=benchmark.class_names,
+        every=every,
+        config=_decisive(config),
+        log=log,
+    )
     snapshots = EmbeddingSnapshots(probe.test, out) if probe else None
     return _Run(config, recipe, benchmark, out, log, progress, monitor, probe, snapshots, strategy, checkpointer)
+
+
+def _decisive(config: RunConfig) -> dict[str, Any]:
+    """The options that decide the result: not who decodes the images, nor where they lie."""
+    options = {name: value for name, value in config.as_dict().items() if name not in ("data", "num_workers")}
+    return options | {"benchmark_options": {k: v for k, v in config.benchmark_options.items() if k != "cache"}}
 
 
 def _begin(run: _Run, resume: bool) -> None:
     """Resume the run, or start its folder and probe the untrained encoder."""
     config = run.config
     resumed = resume and run.checkpointer.resume()
-    if not resumed:
+    if resumed:
+        write_config(run.out, config)  # the data may lie elsewhere now
+    else:
         start_folder(run.out, config)
         run.log(
             RunEvent(
