@@ -55,7 +55,9 @@ def _run(options: argparse.Namespace) -> int:
     began = time.perf_counter()  # all that is heavy is imported from here on
     warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
     if options.resume and not options.config:
-        saved = (options.out or default_out(read_options(options))) / "config.yaml"
+        resumed = options.out or default_out(read_options(options))
+        check_out(resumed, overwrite=True)  # before anything in it is read
+        saved = resumed / "config.yaml"
         options.config = saved if saved.is_file() else None
     config = read_options(options)
     out = options.out or default_out(config)

@@ -32,8 +32,10 @@ from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
     CHECKPOINT,
     check_out,
+    claim,
     contents,
     default_out,
+    is_finished,
     remove_checkpoints,
     start_folder,
     write_config,
@@ -83,7 +85,7 @@ def run(
         config: what is trained on which stream.
         out: folder of the run; None: `runs/STRATEGY-BENCHMARK-sSEED`.
         overwrite: replace a run that is there already.
-        resume: continue from the checkpoint in `out`, if there is one.
+        resume: continue from the checkpoint in `out`, if there is one; a finished run is left as it is.
         checkpoint_every: how often a checkpoint is written inside an experience, see `SaveInterval.parse`.
         keep_checkpoints: keep the checkpoints when the run is finished.
         started: `time.perf_counter()` when the caller began to import; its time is logged.
@@ -98,6 +100,9 @@ def run(
     began = time.perf_counter() if started is None else started
     folder = default_out(config) if out is None else Path(out)
     check_out(folder, overwrite or resume)
+    if resume and is_finished(folder):
+        print(f"{folder} is finished: nothing is left to train")
+        return folder
     SaveInterval.parse(checkpoint_every)
     config, recipe = resolve(config)
     imported = time.perf_counter()
@@ -146,7 +151,7 @@ def train(
         UsageError, RunInterruptedError: as `run`.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        claim(out)
         lock = ExitStack()
         lock.enter_context(locked(out))
     except OSError as error:

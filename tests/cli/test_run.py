@@ -21,10 +21,11 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins import progress
 from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.runs.folder import MARKER
 from avalanche_ssl.training import precision
 
 RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
-KEPT = {"lock", "encoder.pt"}
+KEPT = {MARKER, "lock", "encoder.pt"}
 FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "embeddings"} | KEPT
 SMALL = ["--experiences", "2", "--epochs", "1", "--benchmark-option", "size=16", "--set", "augment.size=16"]
 SMALL += ["--set", "batch_size=16", "--set", "output_dim=8", "--device", "cpu"]
@@ -103,7 +104,8 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
         "untrained accuracy ",
         "images/s; everything ",
         "\nchance      25.0  25.0   25.0",
-        "files in a/b: accuracy.csv, accuracy.png, config.yaml, embeddings/, encoder.pt, lock, log.jsonl\n",
+        "files in a/b: .avalanche-ssl-run, accuracy.csv, accuracy.png, config.yaml, embeddings/, encoder.pt, ",
+        "encoder.pt, lock, log.jsonl\n",
     ):
         assert text in out, text
     with Image.open("a/b/accuracy.png") as picture:
@@ -297,7 +299,7 @@ def test_a_stream_without_labels_runs_to_the_end(
     assert [e["experiences_trained"] for e in events("a", "experience")] == [1, 2]
     out = capsys.readouterr().out
     assert "no labels" in out
-    assert "files in a: config.yaml, encoder.pt, lock, log.jsonl\n" in out
+    assert "files in a: .avalanche-ssl-run, config.yaml, encoder.pt, lock, log.jsonl\n" in out
 
 
 def test_points_of_a_stream_without_labels_are_refused(flat: Path, capsys: pytest.CaptureFixture[str]) -> None:

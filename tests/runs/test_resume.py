@@ -18,7 +18,10 @@ from avalanche_ssl.checkpointing import Checkpointer, file_format
 from avalanche_ssl.cli import run
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models import ENCODERS
+from avalanche_ssl.runs import RunConfig
+from avalanche_ssl.runs import run as run_config
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
+from avalanche_ssl.runs.folder import MARKER, claim, remove_checkpoints
 from avalanche_ssl.streams import BENCHMARKS
 
 pytestmark = pytest.mark.slow
@@ -144,7 +147,7 @@ def test_resume_without_a_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_second_run_on_one_folder_is_refused(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (desk / "a").mkdir()
+    claim(desk / "a")
     code = "import fcntl, os; f = open('a/lock', 'a+'); fcntl.lockf(f, fcntl.LOCK_EX); f.write(str(os.getpid()))"
     code += "; f.flush(); print(flush=True); input()"
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
@@ -155,7 +158,7 @@ def test_a_second_run_on_one_folder_is_refused(desk: Path, capsys: pytest.Captur
             assert run.main(options("a", *more)) == 2
             said = capsys.readouterr().err
             assert said == f"avalanche-ssl run: a is in use by process {holder.pid}: give another --out, or wait\n"
-        assert [p.name for p in (desk / "a").iterdir()] == ["lock"]
+        assert {p.name for p in (desk / "a").iterdir()} == {"lock", MARKER}
     finally:
         holder.kill()
         holder.communicate()
@@ -220,3 +223,14 @@ def test_collapsed_features_stop_the_run(monkeypatch: pytest.MonkeyPatch, capsys
     )
     assert re.search(rf"; stopped after step {steps}; representation after experience 2: feature_std \S+e-\d+, ", said)
     assert said.endswith(f"; last checkpoint: step {steps // 2}, a/checkpoint\n") and said.count("\n") == 1
+
+
+def test_a_finished_run_without_checkpoints_is_not_trained_anew(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a script, too."""
+    remove_checkpoints(finished)
+    before = {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
+    assert run_config(RunConfig(strategy="simclr", benchmark="few-digits"), finished, resume=True) == finished
+    assert "finished is finished: nothing is left to train" in capsys.readouterr().out
+    assert before == {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
