@@ -1,0 +1,98 @@
+"""Signals to the whole process group of a run with loader processes, as a terminal and a batch system send them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from crashes import comparison, process, small_run
+
+from avalanche_ssl.checkpointing import file_format
+
+pytestmark = pytest.mark.slow
+
+RUN = """
+import itertools, sys, time
+from avalanche_ssl.checkpointing.file_format import HashingWriter
+from avalanche_ssl.cli import run
+from avalanche_ssl.methods import SimCLR
+from crashes import small_run
+
+def pause(owner, name, call):
+    original, calls = getattr(owner, name), itertools.count(1)
+    def slow(*arguments):
+        if next(calls) == call:
+            print("now", file=sys.__stdout__, flush=True)
+            for _ in range(10):
+                time.sleep(0.1)
+            if name == "update" and sys.argv[1] == "write":
+                pause(HashingWriter, "write", 5)
+        return original(*arguments)
+    setattr(owner, name, slow)
+
+small_run.prepare_process()
+pause(SimCLR, "update", 3)
+sys.exit(run.main(sys.argv[2:]))
+"""
+"""A run that says when it is in its third step, and if asked when it writes the next checkpoint."""
+
+
+def options(out: str) -> list[str]:
+    return [*small_run.run_options("simclr", num_workers=2), "--out", out]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that got no signal."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    assert process.wait(process.launch(options(str(place / "a")), place, small_run.prepare_process)) == 0
+    return place / "a"
+
+
+@pytest.mark.parametrize(
+    ("place", "numbers", "status", "said"),
+    [
+        ("step", [signal.SIGINT], 130, "stopped by SIGINT, everything is saved; continue with: "),
+        ("step", [signal.SIGTERM], 143, "stopped by SIGTERM, everything is saved; continue with: "),
+        ("step", [signal.SIGINT, signal.SIGINT], 130, "interrupted\n"),
+        ("write", [signal.SIGINT, signal.SIGINT], 130, "interrupted\n"),
+    ],
+)
+def test_signals_to_the_group_end_the_run_and_lose_nothing(
+    place: str, numbers: list[int], status: int, said: str, tmp_path: Path, undisturbed: Path
+) -> None:
+    root = Path(__file__).parents[2]
+    run = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", RUN, place, *options("b")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{root / 'benchmarks'}{os.pathsep}{root}"},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout
+    for sent, number in enumerate(numbers):
+        if sent == 0 or place == "write":
+            while run.stdout.readline() != "now\n":
+                assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.3)  # two signals at once would be one
+        os.killpg(run.pid, number)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == status, errors
+    last = errors.split("\r")[-1]
+    assert last.startswith(f"avalanche-ssl run: {said}") and last.count("\n") == 1, errors
+    assert "Traceback" not in errors and "loader process" not in errors
+    assert file_format.read(tmp_path / "b" / "checkpoint")["loader"] is not None, "inside an epoch"
+    resumed = process.launch(
+        ["--resume", "--keep-checkpoints", "--out", str(tmp_path / "b")],
+        tmp_path,
+        small_run.prepare_process,
+    )
+    assert process.wait(resumed) == 0, process.last_output(tmp_path)
+    assert not comparison.differences(undisturbed, tmp_path / "b")
