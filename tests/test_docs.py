@@ -1,4 +1,4 @@
-"""Does the code that README and CONTRIBUTING show run?"""
+"""The code that README and CONTRIBUTING show runs."""
 
 from pathlib import Path
 from typing import Any

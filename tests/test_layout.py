@@ -1,6 +1,7 @@
 """The rooms of the package: imports point one way, Avalanche stays in its rooms, files stay small."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +71,18 @@ def test_files_are_small_and_state_what_they_are(path: Path) -> None:
     first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     assert first and "?" not in first, f"the docstring of {path} begins with: {first!r}"
     assert len(text.splitlines()) <= 300
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "strategies", "tests"])
+def test_no_module_asks(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        assert "?" not in first, f"the docstring of {path} begins with: {first!r}"
+
+
+def test_users_import_rooms() -> None:
+    """README and the recipes import from rooms, never from a file in one."""
+    texts = [*(ROOT / "strategies").glob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]
+    for path in [*texts, *PACKAGE.rglob("*.md")]:
+        for module in re.findall(r"from (avalanche_ssl[\w.]*) import", path.read_text(encoding="utf-8")):
+            assert module.count(".") <= 1, f"{path.name} imports from {module}"

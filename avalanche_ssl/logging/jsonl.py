@@ -66,7 +66,7 @@ class JSONLinesLogger:
         content = self.path.read_bytes()[:length] if self.path.exists() else b""
         if len(content) < length or zlib.crc32(content) != position["crc32"]:
             raise UsageError(
-                f"{self.path} is not what the checkpoint left ({length} bytes): put it back, or start anew with "
+                f"{self.path} is not what the checkpoint left ({length} bytes): put it back, or start again with "
                 "--overwrite"
             )
         if length:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 def consolidation(
     train: Sequence[ArrayLike], test: Sequence[ArrayLike], k: int = 200, temperature: float = 0.1
 ) -> float:
-    """C: how often the experience of a test image is told from its features, by k nearest neighbours.
+    """C: how often the experience of a test image its features tell, by k nearest neighbors.
 
     Features of experience j are rows of `train[j]` (N_j, D) and `test[j]`; by cosine, votes weighted exp(sim / T);
     the mean over experiences (Osiris, Zhang et al. 2024, arXiv:2404.19132). Chance is 1 / T.

@@ -1,4 +1,4 @@
-"""Do streams of mini-batches, each seen once and without boundaries, do to every method what they should?"""
+"""Streams of mini-batches, each seen once and without boundaries, do to every method what they should."""
 
 import gc
 import weakref
