@@ -19,13 +19,16 @@ from avalanche_ssl.errors import UsageError
 if TYPE_CHECKING:
     from avalanche_ssl.runs import Run
 
+SUFFIXES = (".pt", ".pth", ".safetensors")
+"""Of files that weights are written to."""
+
 
 @command("avalanche-ssl export")
 def main(arguments: list[str] | None = None) -> int:
     """Run as a command."""
     parser = Parser(prog="avalanche-ssl export", description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or a checkpoint in it")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=".pt or .safetensors (encoder.pt of the run)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=".pt, .pth or .safetensors (encoder.pt of the run)")
     add_strategy_of_run(parser)
     options = parser.parse_args(arguments)
     for path in export(options.run, options.out, strategy=options.strategy, trust_strategy=options.trust_strategy):
@@ -40,14 +43,15 @@ def export(
 
     Args:
         source: a run's folder, or a checkpoint in it.
-        out: the weights; the card goes next to them as `.md`. None: the run's `encoder.pt`, which stays as it is.
+        out: the weights; the card is next to them, under the same name with `.md` appended. None: the run's
+            `encoder.pt`, which stays as it is.
         strategy, trust_strategy: as for `RunConfig.from_mapping`.
 
     Returns:
         Where they are.
 
     Raises:
-        UsageError: there is no run, its weights cannot be used, or the disk refuses.
+        UsageError: there is no run, its weights cannot be used, `out` has another suffix, or the disk refuses.
     """
     from avalanche_ssl.checkpointing import read_encoder, write_encoder
     from avalanche_ssl.files import replacing
@@ -55,6 +59,10 @@ def export(
     from avalanche_ssl.runs.model_card import card
     from avalanche_ssl.runs.reader import read_run
 
+    if out is not None and out.suffix not in SUFFIXES:
+        raise UsageError(
+            f"cannot export to '{out}': give a file that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        )
     if not source.exists():
         raise UsageError(f"no run '{source}': give the folder of a run")
     folder = source if source.is_dir() else source.parent
@@ -73,9 +81,10 @@ def export(
     text = card(recipe, config.as_dict(), weights, target, trained, _results(probed) if probed else ())
     if out:
         write_encoder(out, weights)
-    with replacing(target.with_suffix(".md")) as file:
+    page = target.with_name(f"{target.name}.md")
+    with replacing(page) as file:
         file.write(text.encode())
-    return target, target.with_suffix(".md")
+    return target, page
 
 
 def _results(probed: Run) -> Iterator[tuple[str, str, float, float]]:

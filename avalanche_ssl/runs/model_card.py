@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
 from torch import Tensor, nn
 
+from avalanche_ssl import models
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import ENCODERS
@@ -53,7 +54,7 @@ def card(
     parts = [
         f"# Encoder of {title}",
         f"{sum(p.numel() for p in method.encoder.parameters()):,} parameters, after {trained}.",
-        _loading(method, made, file.name),
+        _loading(method, made, file.name, Path(config["strategy"]).name),
         f"Its input: {_input(method)}.",
         "Mean accuracy of probes on its frozen features, over the test data of the experiences:" if rows else
         "The stream was not probed.",
@@ -65,40 +66,65 @@ def card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _record(recipe: Recipe) -> tuple[Method, dict[nn.Module, str]]:
+class EncoderCall(NamedTuple):
+    """How a method has built an encoder."""
+
+    name: str
+    given: tuple[Any, ...]
+    named: dict[str, Any]
+
+    def __str__(self) -> str:
+        arguments = [*map(repr, self.given), *(f"{name}={value!r}" for name, value in self.named.items())]
+        return f"{self.name}({', '.join(arguments)})"
+
+    def makes(self, network: nn.Module) -> bool:
+        """Whether the same call, written in a script, makes this network."""
+        plain = all(isinstance(value, (int, float, str, type(None))) for value in (*self.given, *self.named.values()))
+        if not plain or getattr(models, self.name, None) is not ENCODERS[self.name]:
+            return False
+        with torch.random.fork_rng(devices=[]):
+            again = ENCODERS[self.name](*self.given, **self.named)
+        return repr(again) == repr(network) and _shapes(again) == _shapes(network)
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
+
+
+def _record(recipe: Recipe) -> tuple[Method, dict[nn.Module, EncoderCall]]:
     """The method, and the call that built each of its encoders."""
-    made: dict[nn.Module, str] = {}
+    made: dict[nn.Module, EncoderCall] = {}
 
     def recorded(*given: Any, **named: Any) -> Any:
         encoder = ENCODERS[recipe.encoder](*given, **named)
-        arguments = [*map(repr, given), *(f"{k}={v!r}" for k, v in named.items())]
-        made[encoder] = f"{recipe.encoder}({', '.join(arguments)})"
+        made[encoder] = EncoderCall(recipe.encoder, given, named)
         return encoder
 
     with torch.random.fork_rng(devices=[]):
         return recipe.method(recorded), made
 
 
-def _loading(method: Method, made: Mapping[nn.Module, str], file: str) -> str:
-    """Five lines of Python, or what to do if the method builds a network of its own."""
+def _loading(method: Method, made: Mapping[nn.Module, EncoderCall], file: str, strategy: str) -> str:
+    """Five lines of Python, or whose the network is if it is none of this package."""
     encoder, safe = method.encoder, file.endswith(".safetensors")
     load = f"load_file({file!r})" if safe else f"torch.load({file!r}, weights_only=True)"
-    if encoder in made:
-        network = made[encoder]
-    elif isinstance(encoder, nn.ModuleDict) and all(part in made for part in encoder.values()):
-        network = f"torch.nn.ModuleDict({{{', '.join(f'{k!r}: {made[v]}' for k, v in encoder.items())}}})"
-    else:
-        return f"The network is the encoder of {type(method).__name__}: `method.encoder.load_state_dict({load})`."
-    name = next(iter(made.values())).partition("(")[0]
+    parts = dict(encoder.items()) if type(encoder) is nn.ModuleDict else {"": encoder}
+    if not (parts and all(part in made and made[part].makes(part) for part in parts.values())):
+        return (
+            f"Its network is none of `avalanche_ssl.models`: `{type(method).__name__}` of the strategy "
+            f"{html.escape(strategy)} builds it, and its `encoder` takes these weights."
+        )
+    pairs = ", ".join(f"{name!r}: {made[part]}" for name, part in parts.items())
+    network = made[encoder] if encoder in made else f"torch.nn.ModuleDict({{{pairs}}})"
     lines = [
         "import torch",
-        f"from avalanche_ssl.models import {name}",
+        f"from avalanche_ssl.models import {next(iter(made.values())).name}",
         *(["from safetensors.torch import load_file"] if safe else []),
         f"encoder = {network}",
         f"encoder.load_state_dict({load})",
         "encoder.eval()",
     ]
-    return "\n".join(["```python", *(lines[1:] if safe and "torch." not in network else lines), "```"])
+    return "\n".join(["```python", *(lines[1:] if safe and encoder in made else lines), "```"])
 
 
 def _input(method: Method) -> str:

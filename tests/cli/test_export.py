@@ -64,7 +64,7 @@ def of_card(card: str) -> Any:
 @pytest.mark.parametrize("file", ["e.pt", "e.safetensors"])
 def test_the_code_in_a_card_gives_the_encoder_of_the_run(kind: str, file: str, runs: Path) -> None:
     assert export.main([str(runs / kind), "--out", file]) == 0
-    encoder = of_card(Path("e.md").read_text())
+    encoder = of_card(Path(f"{file}.md").read_text())
     expected = run_of_folder(runs / kind)[1].build_method().encoder
     expected.load_state_dict(torch.load(runs / kind / "encoder.pt", weights_only=True))
     assert repr(encoder) == repr(expected) and not encoder.training
@@ -85,9 +85,9 @@ def test_the_five_lines_of_the_readme(runs: Path) -> None:
 def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (runs / "simclr" / "encoder.pt").read_bytes()
     assert export.main([str(runs / "simclr")]) == 0
-    assert capsys.readouterr().out.split() == [str(runs / "simclr" / n) for n in ("encoder.pt", "encoder.md")]
+    assert capsys.readouterr().out.split() == [str(runs / "simclr" / n) for n in ("encoder.pt", "encoder.pt.md")]
     assert (runs / "simclr" / "encoder.pt").read_bytes() == before
-    card = (runs / "simclr" / "encoder.md").read_text()
+    card = (runs / "simclr" / "encoder.pt.md").read_text()
     for words in ("# Encoder of simclr on few-digits, seed 0", "after 2 of 2 experiences", "minus 0.5, divided by 0.25",
                   "    strategy: simclr\n", "    benchmark: few-digits\n", "      encoder: tiny\n"):  # fmt: skip
         assert words in card, words
@@ -104,9 +104,9 @@ def test_the_card_says_what_it_is(runs: Path, capsys: pytest.CaptureFixture[str]
 def test_a_new_run_removes_the_card_of_the_old_one(runs: Path) -> None:
     arguments = [*run_options("simclr"), "--epochs", "1", "--out", "a"]
     assert run.main(arguments) == 0 and export.main(["a"]) == 0
-    assert Path("a/encoder.md").exists()
+    assert Path("a/encoder.pt.md").exists()
     assert run.main([*arguments, "--overwrite"]) == 0
-    assert not Path("a/encoder.md").exists()
+    assert not Path("a/encoder.pt.md").exists()
 
 
 def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ def test_the_encoder_in_a_checkpoint(runs: Path, capsys: pytest.CaptureFixture[s
     assert "say with --out" in capsys.readouterr().err
     assert export.main([str(runs / "moco" / "checkpoint"), "--out", "a.pt"]) == 0
     assert not compare(read_encoder("a.pt"), read_encoder(runs / "moco" / "encoder.pt"), "")
-    assert "an unknown part of the stream" in Path("a.md").read_text()
+    assert "an unknown part of the stream" in Path("a.pt.md").read_text()
 
 
 def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +122,7 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
     for name in ("config.yaml", "encoder.pt"):
         (tmp_path / "a" / name).write_bytes((runs / "simclr" / name).read_bytes())
     assert export.main(["a"]) == 0, "a run without a log was not probed"
-    assert "was not probed" in Path("a/encoder.md").read_text()
+    assert "was not probed" in Path("a/encoder.pt.md").read_text()
     for source, words in {"nowhere": "no run 'nowhere'", ".": "cannot read", "a/encoder.pt": "say with --out"}.items():
         assert export.main([source]) == 2
         said = capsys.readouterr().err
@@ -133,3 +133,22 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
     assert "the weights are not of this run's encoder" in capsys.readouterr().err
     assert export.main([str(runs / "simclr"), "--out", "/dev/null/e.pt"]) == 2
     assert "cannot write /dev/null/e.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["enc.onnx", "enc", "enc.PT", "enc.npz", "enc.pt.md"])
+def test_a_suffix_that_is_none_of_weights_is_refused(
+    file: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main([str(runs / "simclr"), "--out", file]) == 2
+    refused = f"avalanche-ssl export: cannot export to '{file}': give a file that ends in .pt, .pth or .safetensors\n"
+    assert capsys.readouterr().err == refused
+    assert not list(tmp_path.iterdir())
+
+
+def test_exports_of_one_stem_have_a_card_each(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "e.md").write_text("mine")
+    for file in ("e.pt", "e.pth", "e.safetensors"):
+        assert export.main([str(runs / "simclr"), "--out", file]) == 0
+    for file in ("e.pt", "e.pth", "e.safetensors"):
+        assert f"('{file}'" in Path(f"{file}.md").read_text()
+    assert (tmp_path / "e.md").read_text() == "mine"

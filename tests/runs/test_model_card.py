@@ -10,6 +10,7 @@ from torch import nn
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method, SimCLR
+from avalanche_ssl.models import ENCODERS, smallconv
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.model_card import card
 from avalanche_ssl.transforms import RandomView
@@ -62,10 +63,40 @@ class Own(Method):
         return x
 
 
-def test_a_network_of_ones_own_is_loaded_into_the_method() -> None:
-    text = of(Recipe(Own, encoder="smallconv"))
-    assert "`method.encoder.load_state_dict(torch.load('e.pt', weights_only=True))`" in text
-    assert "images as `Own.extract_features` prepares them" in text and "```" not in text
+class Altered(SimCLR):
+    """A method that changes the encoder which it was given."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__(encoder, 8)
+        self.encoder.stages.append(nn.Conv2d(256, 256, 1))
+
+
+class WithScale(SimCLR):
+    """A method that gives the encoder a weight of its own, which no layer shows."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__(encoder, 8)
+        self.encoder.scale = nn.Parameter(torch.ones(1))
+
+
+@pytest.mark.parametrize("method", [Own, Altered, WithScale])
+def test_a_network_of_ones_own_gets_no_code(method: type[Method]) -> None:
+    text = of(Recipe(method, encoder="smallconv"))
+    assert (
+        f"Its network is none of `avalanche_ssl.models`: `{method.__name__}` of the strategy simclr builds it" in text
+    )
+    assert "```" not in text and "load_state_dict" not in text
+    if method is Own:
+        assert "images as `Own.extract_features` prepares them" in text
+
+
+@pytest.mark.parametrize("name", ["mine", "smallconv"])
+def test_an_encoder_that_a_strategy_registered_gets_no_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a name that `avalanche_ssl.models` does not have, or has with another network."""
+    monkeypatch.setitem(ENCODERS, name, partial(smallconv, width=4))
+    text = of(Recipe(partial(SimCLR, output_dim=8), encoder=name))
+    assert "Its network is none of `avalanche_ssl.models`: `SimCLR` of the strategy simclr builds it" in text
+    assert "```" not in text
 
 
 def test_weights_of_another_encoder_are_refused() -> None:
