@@ -30,7 +30,7 @@ __all__ = [
     "probe_metrics",
 ]
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Method": "methods.base",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "avalanche_ssl"
 LEVELS = [
     {"errors", "lazy"},
-    {"functional", "rng", "files", "distributed"},
+    {"functional", "rng", "files"},
     {"losses", "transforms", "models", "memory", "optim", "logging"},
     {"methods", "data"},
     {"checks", "training", "probes", "streams"},
@@ -58,7 +58,7 @@ def test_imports_point_one_way(path: Path) -> None:
 def test_the_levels_name_every_room() -> None:
     rooms = {room(path) for path in FILES} - {"__init__", "__main__"}
     assert rooms <= LEVEL.keys()
-    assert LEVEL.keys() - rooms <= {"strategies", "distributed"}
+    assert LEVEL.keys() - rooms <= {"strategies"}
 
 
 def test_the_hall_stays_empty() -> None:

@@ -10,10 +10,11 @@ from avalanche_ssl.lazy import lazy_names
 
 
 def test_names_come_from_their_modules():
-    get = lazy_names("avalanche_ssl", {"UsageError": "errors"})
+    get, names = lazy_names("avalanche_ssl", {"UsageError": "errors"})
     from avalanche_ssl.errors import UsageError
 
     assert get("UsageError") is UsageError
+    assert names() == ["UsageError"], "what dir() and completion show"
     with pytest.raises(AttributeError, match="module 'avalanche_ssl' has no attribute 'nothing'"):
         get("nothing")
 
@@ -22,6 +23,7 @@ def test_names_come_from_their_modules():
 def test_all_names_of_a_lazy_room_exist(package):
     room = getattr(__import__(f"avalanche_ssl.{package}"), package)
     assert all(getattr(room, name) is not None for name in room.__all__)
+    assert dir(room) == sorted(room.__all__)
 
 
 def test_all_names_of_the_package_exist():

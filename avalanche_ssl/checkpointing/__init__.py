@@ -23,7 +23,7 @@ __all__ = [
     "write_encoder",
 ]
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Checkpointer": "checkpointer",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Baseline", "Group", "Stream", "page", "streams", "table"]
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Baseline": "baselines",

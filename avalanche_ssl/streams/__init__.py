@@ -49,7 +49,7 @@ __all__ = [
     "with_split_options",
 ]
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Codes": "tasks",

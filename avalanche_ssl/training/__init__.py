@@ -25,7 +25,7 @@ __all__ = [
     "out_of_memory",
 ]
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "DivergedError": "nonfinite",
