@@ -179,6 +179,12 @@ class RunConfig:
         """All options as plain values, in order, as `config.yaml` and the log hold them."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The options that decide the result: not who decodes the images, nor where they lie."""
+        options = {name: value for name, value in self.as_dict().items() if name not in ("data", "num_workers")}
+        return options | {"benchmark_options": {k: v for k, v in self.benchmark_options.items() if k != "cache"}}
+
     def with_absolute_paths(self) -> RunConfig:
         """The same with absolute paths, so that `config.yaml` can be used from any folder."""
         strategy = _absolute(self.strategy) if self.is_file else self.strategy

@@ -115,7 +115,7 @@ def _loading(method: Method, made: Mapping[nn.Module, EncoderCall], file: str, s
             f"{html.escape(strategy)} builds it, and its `encoder` takes these weights."
         )
     pairs = ", ".join(f"{name!r}: {made[part]}" for name, part in parts.items())
-    network = made[encoder] if encoder in made else f"torch.nn.ModuleDict({{{pairs}}})"
+    network = made.get(encoder, f"torch.nn.ModuleDict({{{pairs}}})")
     lines = [
         "import torch",
         f"from avalanche_ssl.models import {next(iter(made.values())).name}",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from avalanche_ssl.checkpointing import Checkpointer, SaveInterval, write_encoder
+from avalanche_ssl.data import array_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbeSchedule, training_cost
 from avalanche_ssl.files import locked
@@ -198,17 +199,11 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         test_stream=benchmark.test_stream,
         class_names=benchmark.class_names,
         every=every,
-        config=_decisive(config),
+        config=config.decisive,
         log=log,
     )
     snapshots = EmbeddingSnapshots(probe.test, out) if probe else None
     return _Run(config, recipe, benchmark, out, log, progress, monitor, probe, snapshots, strategy, checkpointer)
-
-
-def _decisive(config: RunConfig) -> dict[str, Any]:
-    """The options that decide the result: not who decodes the images, nor where they lie."""
-    options = {name: value for name, value in config.as_dict().items() if name not in ("data", "num_workers")}
-    return options | {"benchmark_options": {k: v for k, v in config.benchmark_options.items() if k != "cache"}}
 
 
 def _begin(run: _Run, resume: bool) -> None:
@@ -240,6 +235,8 @@ def _begin(run: _Run, resume: bool) -> None:
             run.probe.measure(run.strategy)
             run.snapshots.save(0, run.probe.latest)
         print(f"untrained encoder: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
+    if config.num_workers and all(array_reader(e.dataset) for e in run.benchmark.train_stream):
+        print("--num-workers has no effect on this stream: its images are read from arrays")
     if not run.probe:
         print("the stream has no labels: nothing to probe, watch the loss")
 

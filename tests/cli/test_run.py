@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from crashes import small_run
 from helpers.encoders import tiny
 from PIL import Image
 
@@ -22,6 +23,7 @@ from avalanche_ssl.plugins import progress
 from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.runs.folder import MARKER
+from avalanche_ssl.streams import BENCHMARKS
 from avalanche_ssl.training import precision
 
 RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
@@ -283,6 +285,20 @@ def test_a_strategy_of_ones_own(photos: Path, desk: Path) -> None:
     os.chdir("below")
     assert run.main(["--config", f"../{out}/config.yaml", "--trust-strategy"]) == 0
     assert accuracies(out) == accuracies(f"../{out}")
+
+
+def test_num_workers_says_where_it_has_no_effect(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "--num-workers has no effect on this stream: its images are read from arrays\n"
+    go(photos, "a")
+    assert line not in capsys.readouterr().out
+    go(photos, "b", "--num-workers", "1")
+    assert line in capsys.readouterr().out
+    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
+    given = ["--strategy", "simclr", "--benchmark", "few-digits", "--epochs", "1", "--out", "c", "--num-workers", "1"]
+    assert run.main([*given, "--benchmark-option", "decode=true"]) == 0
+    assert line not in capsys.readouterr().out, "images are decoded there"
 
 
 @pytest.mark.parametrize("test_images", [False, True])
