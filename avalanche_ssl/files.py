@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,3 +100,21 @@ def locked_when_free(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of a file of `most` bytes at most; of a named pipe or a device nothing is read.
+
+    Raises:
+        ValueError: the file cannot be read; why, in words that follow the file's name.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("is no file")
+        if status.st_size > most:
+            raise ValueError(f"has {status.st_size / 2**20:,.0f} MiB, more than the {most / 2**20:,.0f} of any run")
+        with path.open("rb") as file:
+            return file.read(status.st_size)
+    except OSError as error:
+        raise ValueError(error.strerror or type(error).__name__) from error

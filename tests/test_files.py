@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.files import locked, locked_when_free, replacing
+from avalanche_ssl.files import locked, locked_when_free, read_bounded, replacing
 
 HOLD = """
 import sys
@@ -109,3 +109,15 @@ def test_a_lock_is_waited_for(tmp_path, holder):
 def test_a_folder_that_cannot_be_locked_is_not_waited_for(tmp_path):
     with locked_when_free(tmp_path / "nowhere"):
         pass
+
+
+def test_a_bounded_file_is_read_or_refused_without_reading(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert read_bounded(tmp_path / "a", 3) == b"abc"
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**40)
+    refused = {"a": (2, "has 0 MiB"), "huge": (9, "has 1,048,576 MiB"), "pipe": (9, "is no file"), "b": (9, "No such")}
+    for name, (most, reason) in refused.items():
+        with pytest.raises(ValueError, match=reason):
+            read_bounded(tmp_path / name, most)

@@ -6,14 +6,13 @@ Writers construct an event, `JSONLinesLogger` writes it, `avalanche_ssl.logging.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar
 
 
-def _field(meaning: str, default: Any = MISSING, low: float = -math.inf, high: float = math.inf) -> Any:
-    """A field with its meaning and, for numbers, its range."""
+def _field(meaning: str, default: Any = MISSING, low: float = -1e40, high: float = 1e40) -> Any:
+    """A field with its meaning and, for numbers, its range: by default that of float32."""
     metadata = {"meaning": meaning, "low": low, "high": high}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -27,7 +26,11 @@ def _share(meaning: str, default: Any = MISSING) -> Any:
 
 
 def _seconds(meaning: str, default: Any = MISSING) -> Any:
-    return _field(meaning, default, low=0)
+    return _field(meaning, default, low=0, high=1e10)
+
+
+def _measure(meaning: str, default: Any = MISSING) -> Any:
+    return _field(meaning, default, low=-1e9, high=1e9)
 
 
 EXPERIENCES_TRAINED = "experiences trained on so far; 0: the untrained encoder"
@@ -165,7 +168,7 @@ class ExperienceEvent(Event):
     steps: int = _count("optimizer steps on this experience")
     loss: float = _field("mean training loss over these steps")
     seconds: float = _seconds("seconds of training on this experience")
-    images_per_second: float = _field("training speed on this experience", low=0)
+    images_per_second: float = _field("training speed on this experience", low=0, high=1e12)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,25 +185,25 @@ class RepresentationEvent(Event):
     experiences_trained: int = _count(EXPERIENCES_TRAINED)
     images_measured: int = _count("size of the sample")
     feature_dim: int = _count("dimension D of the features that probes read")
-    feature_std: float | None = _field(
+    feature_std: float | None = _measure(
         "feature std: standard deviation of unit features over images, mean over dimensions; 1 / sqrt(D) is healthy, "
         "near 0 is collapse",
         None,
     )
-    rankme: float | None = _field(
+    rankme: float | None = _measure(
         "RankMe: effective rank of the features (arXiv:2210.02885); compare runs of one method and encoder only", None
     )
-    drift_cka: float | None = _field(
+    drift_cka: float | None = _measure(
         "feature drift (CKA): linear CKA of the first experience's features now with those right after it; 1 is no "
         "drift",
         None,
     )
     embedding_dim: int | None = _count("dimension of the embeddings that the loss compares", None)
-    embedding_std: float | None = _field("as feature_std, of the embeddings", None)
-    alignment: float | None = _field(
+    embedding_std: float | None = _measure("as feature_std, of the embeddings", None)
+    alignment: float | None = _measure(
         "alignment: mean squared distance of positive pairs of embeddings (arXiv:2005.10242); 0 is best", None
     )
-    uniformity: float | None = _field(
+    uniformity: float | None = _measure(
         "uniformity: log mean Gaussian potential of the embeddings (arXiv:2005.10242); -4 is spread over the sphere, "
         "0 is collapse",
         None,

@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.files import replacing
+from avalanche_ssl.files import read_bounded, replacing
 
 ProtocolAccuracies = dict[tuple[str, str], NDArray[np.float64]]
 """ProtocolAccuracies (T,) by probe and scope."""
+
+MAX_BYTES = 2**24
+"""Of a file of the cache."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,11 @@ class CacheEntry:
     def read(self) -> ProtocolAccuracies | None:
         """The accuracies; None if there is no file, or it is damaged or of other settings."""
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(read_bounded(self.path, MAX_BYTES))
             rows = {(str(r["probe"]), str(r["scope"])): np.array(r["accuracies"], np.float64) for r in content["rows"]}
-            return rows if content["key"] == self.key and rows else None
-        except (OSError, ValueError, KeyError, TypeError):
+            plausible = all(row.ndim == 1 and not ((row < 0) | (row > 1)).any() for row in rows.values())
+            return rows if content["key"] == self.key and rows and plausible else None
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def write(self, accuracies: ProtocolAccuracies) -> None:

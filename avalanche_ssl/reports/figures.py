@@ -39,6 +39,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "report",
     "text.parse_math": False,  # names of strategies and classes may have a $
+    "text.usetex": False,
 }
 
 ERROR_BARS = {"ecolor": "#555", "elinewidth": 1, "capsize": 2}
@@ -102,8 +103,9 @@ def anytime(stream: Stream, probe: str, scope: str) -> DataURL:
             if not group.having(probe, scope):
                 continue
             _band(axes, 100 * group.anytime(probe, scope), color, group.label)
-            untrained = [np.nanmean(r.untrained(probe, scope)) for r in group.having(probe, scope)]
-            if np.isfinite(untrained).all():
+            rows = [r.untrained(probe, scope) for r in group.having(probe, scope)]
+            if not any(np.isnan(row).all() for row in rows):
+                untrained = [np.nanmean(row) for row in rows]
                 axes.axhline(100 * float(np.mean(untrained)), color=color, linestyle=(0, (4, 3)), linewidth=1)
         axes.set(xlabel="experiences trained", ylabel="accuracy on those seen (%)")
         _finish(axes)
@@ -160,7 +162,7 @@ def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[s
     with _figure(4.6, 4.4) as (figure, axes):
         axes.set_axis_off()
         axes.set_aspect("equal")
-        center, reach = (points.max(0) + points.min(0)) / 2, 0.54 * float(np.ptp(points, axis=0).max())
+        center, reach = (points.max(0) + points.min(0)) / 2, 0.54 * float(np.ptp(points, axis=0).max() or 1)
         axes.set(xlim=(center[0] - reach, center[0] + reach), ylim=(center[1] - reach, center[1] + reach))
         for c, name in enumerate(names):
             rows = labels == c

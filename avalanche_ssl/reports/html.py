@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,24 @@ def page(found: list[Stream], notes: list[str]) -> str:
     )
 
 
+def check_writable(path: Path) -> None:
+    """Find out before baselines are trained whether a page can be written.
+
+    Raises:
+        UsageError: it cannot, or the name is that of another kind of file.
+    """
+    if path.suffix not in (".html", ".htm"):
+        raise UsageError(f"--out {path} is no page: give a name that ends in .html")
+    try:
+        parent = next(p for p in path.absolute().parents if p.exists())
+        reason = "is a folder" if path.is_dir() else "" if parent.is_dir() else f"'{parent}' is a file"
+        reason = reason or ("" if os.access(parent, os.W_OK | os.X_OK) else f"no permission to write in '{parent}'")
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise UsageError(f"cannot write {path} ({reason}): give another --out")
+
+
 def write(path: Path, text: str) -> None:
     """Write the page.
 
@@ -52,7 +71,7 @@ def write(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"cannot write {path} ({error.strerror}): give another --out") from error
 

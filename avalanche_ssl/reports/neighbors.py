@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.reports.comparison import Stream
+from avalanche_ssl.reports.embedding_files import Features, read_embeddings
 from avalanche_ssl.reports.figures import DataURL, scatter, thumbnail
-from avalanche_ssl.runs import EMBEDDINGS
-
-Features = NDArray[np.float64]
 
 
 @dataclass
@@ -55,18 +55,21 @@ class EmbeddingView:
     """The same at the end."""
 
 
-@dataclass
-class Embeddings:
-    """A sample of images (N, H, W, C), their labels (N,), and their features (N, D) by experiences trained."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[Any]
-    features: dict[int, Features]
+def note_unreadable(found: list[Stream]) -> None:
+    """Note at the runs whose embeddings a report would show why they cannot be."""
+    for run in (group.runs[0] for stream in found for group in stream.groups):
+        try:
+            read_embeddings(run.folder)
+        except UsageError as error:
+            run.notes.append(str(error))
 
 
 def view_embeddings(folder: Path, title: str, neighbors: int = 5, queries: int = 6) -> EmbeddingView | None:
     """The embeddings of a run; None if its folder has none, or they cannot be read."""
-    kept = _read(folder / EMBEDDINGS)
+    try:
+        kept = read_embeddings(folder)
+    except UsageError:  # `read_embeddings` says why
+        return None
     if kept is None:
         return None
     classes, numbers = np.unique(kept.labels, return_inverse=True)
@@ -85,19 +88,6 @@ def view_embeddings(folder: Path, title: str, neighbors: int = 5, queries: int =
     rows = [QueryRow(show(q, q), [show(i, q) for i in before[q]], [show(i, q) for i in after[q]]) for q in chosen]
     shares = [float((numbers[found] == numbers[:, None]).mean()) for found in (before, after)]
     return EmbeddingView(title, frames, rows, *shares)
-
-
-def _read(folder: Path) -> Embeddings | None:
-    try:
-        with np.load(folder / "images.npz", allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-        files = sorted(folder.glob("[0-9]*.npy"))
-        features = {int(file.stem): np.load(file, allow_pickle=False).astype(np.float64) for file in files}
-    except (OSError, ValueError, KeyError):
-        return None
-    if not features or any(len(x) != len(images) for x in features.values()) or len(images) < 10:
-        return None
-    return Embeddings(images, labels, features)
 
 
 def nearest_neighbors(features: Features, k: int) -> NDArray[np.int64]:

@@ -160,7 +160,7 @@ def cost_rows(stream: Stream) -> list[Row]:
 
 
 def _cost_cells(group: Group) -> list[Cell]:
-    ends = [run.end for run in group.runs if run.end and run.end.train_seconds]
+    ends = [run.end for run in group.runs if run.end and run.end.train_seconds >= 1e-3]
     cost = group.runs[0].cost
     counts = [cost.views, cost.steps, cost.parameters, cost.bytes_remembered] if cost else [math.nan] * 4
     seconds = number_cell([end.train_seconds for end in ends])

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.build import run_of_folder as run_of_folder
     from avalanche_ssl.runs.config import RunConfig as RunConfig
     from avalanche_ssl.runs.folder import EMBEDDINGS as EMBEDDINGS
+    from avalanche_ssl.runs.log_reader import printable as printable
     from avalanche_ssl.runs.reader import Run as Run
     from avalanche_ssl.runs.reader import read_run as read_run
     from avalanche_ssl.runs.reader import read_runs as read_runs
@@ -24,6 +25,7 @@ __all__ = [
     "RunConfig",
     "build_benchmark",
     "percent",
+    "printable",
     "read_run",
     "read_runs",
     "resolve_machine",
@@ -31,7 +33,7 @@ __all__ = [
     "run_of_folder",
 ]
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "EMBEDDINGS": "folder",
@@ -40,6 +42,7 @@ __getattr__ = lazy_names(
         "RunConfig": "config",
         "build_benchmark": "build",
         "percent": "summary",
+        "printable": "log_reader",
         "read_run": "reader",
         "read_runs": "reader",
         "resolve_machine": "build",

@@ -37,13 +37,27 @@ def draw(
         curves: accuracy curves by scope, to draw instead of the means after each experience.
         chance: accuracy of guessing among all classes.
     """
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False, "text.usetex": False}):  # names may have a $
+        _draw(path, title, matrices, untrained, curves or {}, chance)
+
+
+def _draw(
+    path: Path,
+    title: str,
+    matrices: Mapping[str, Matrix],
+    untrained: Matrix,
+    curves: Mapping[str, Curve],
+    chance: float | None,
+) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(title)
     measured = [t for t, row in enumerate(matrices["all"]) if not np.isnan(row).all()]
     image = _draw_matrix(left, 100 * np.vstack([untrained, matrices["all"][measured]]), measured)
     figure.colorbar(image, ax=left, fraction=0.046)

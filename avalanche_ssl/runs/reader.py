@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -26,9 +25,15 @@ from avalanche_ssl.logging import (
     RepresentationEvent,
     RunEvent,
     TaskEvent,
-    parse,
 )
-from avalanche_ssl.runs.config import today
+from avalanche_ssl.recipes import convert
+from avalanche_ssl.runs.config import RunConfig, today
+from avalanche_ssl.runs.log_reader import printable, read_log
+
+MAX_CELLS = 2**25
+"""Entries of all accuracy matrices of a run."""
+MAX_NAMES = 100
+"""Probes with their scopes, probes on all test images, or probing tasks of a run."""
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 EventOfExperience = TypeVar("EventOfExperience", ExperienceEvent, RepresentationEvent)
@@ -62,6 +67,8 @@ class Run:
     end: EndEvent | None
     notes: list[str] = field(default_factory=list)
     """What is wrong with the run, or to know about it."""
+    log_digest: str = field(default="", compare=False)
+    """SHA-256 of its log."""
 
     @property
     def strategy(self) -> str:
@@ -106,36 +113,61 @@ class Run:
 
 
 def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """The runs in these folders, and why others cannot be used.
+    """The runs in these folders, each once, and why others are not among them.
 
     Raises:
-        UsageError: none can.
+        UsageError: none can be used.
     """
     runs, notes = [], []
-    for folder in dict.fromkeys(folders):
+    places: dict[Path, Path] = {}
+    logs: dict[str, Path] = {}
+    for folder in folders:
+        name, place = printable(str(folder)), _place(folder)
+        if place in places:
+            if folder != places[place]:
+                notes.append(f"{name} is {printable(str(places[place]))} by another path: it counts once")
+            continue
+        places[place] = folder
         try:
-            runs.append(read_run(folder))
+            run = read_run(folder)
         except UsageError as error:
             notes.append(str(error))
+            continue
+        if run.log_digest in logs:
+            notes.append(
+                f"{name} is a copy of {printable(str(logs[run.log_digest]))}, with the same log: it counts once"
+            )
+            continue
+        logs[run.log_digest] = folder
+        runs.append(run)
     if not runs:
         raise UsageError(f"no run to report: {'; '.join(notes) or 'give folders of runs, e.g. runs/*'}")
     return runs, notes
 
 
+def _place(folder: Path) -> Path:
+    """The folder without symbolic links, by which it is the same however it was given."""
+    try:
+        return folder.resolve()
+    except (OSError, ValueError, RuntimeError):  # no such path, or links in a circle
+        return folder
+
+
 def read_run(folder: Path) -> Run:
-    """The run in a folder.
+    """The run in a folder, of whatever can be read and is plausible.
 
     Raises:
         UsageError: there is no log, or no experience in it that was trained on and probed.
     """
-    try:
-        text = (folder / "log.jsonl").read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UsageError(f"{folder} holds no run (log.jsonl: {error.strerror})") from error
-    events, notes = _events(text)
-    run = _run(folder, events, notes)
+    log = read_log(folder)
+    run = _run(folder, log.events, log.notes)
+    run.log_digest = log.digest
     if not run.accuracies or not run.experiences_trained:
-        raise UsageError(f"{folder}: no experience was trained on and probed, nothing to report")
+        reason = "".join(f" ({note})" for note in log.notes[:1])
+        raise UsageError(
+            f"{printable(str(folder))}: no experience was trained on and probed, nothing to report{reason}"
+        )
+    notes = run.notes
     if not run.finished:
         notes.append(f"unfinished: {run.experiences_trained} of {run.n_experiences} experiences")
     if run.version != version("avalanche-ssl"):
@@ -146,17 +178,21 @@ def read_run(folder: Path) -> Run:
 
 
 def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
-    start, probes = _last(events, RunEvent), _of(events, ProbeEvent)
+    start = _last(events, RunEvent)
+    size = _experiences(_of(events, ProbeEvent), notes)
+    events = [event for event in events if getattr(event, "experiences_trained", 0) <= size]
+    probes, full_test = _of(events, ProbeEvent), _of(events, FullTestEvent)
     tasks = {full: _tasks(e for e in _of(events, TaskEvent) if e.full_test_set == full) for full in (False, True)}
     consolidation = _last(events, ConsolidationEvent)
+    _check_names(folder, probes, full_test, _of(events, TaskEvent), size)
     return Run(
         folder=folder,
-        config=today(start.config) if start else {},
-        version=str(start.versions.get("avalanche-ssl", "unknown")) if start else "unknown",
-        accuracies=_accuracies(probes, notes),
+        config=_config(start.config, notes) if start else {},
+        version=str(start.versions.get("avalanche-ssl", "unknown"))[:40] if start else "unknown",
+        accuracies=_accuracies(probes, size),
         caveats=_caveats(probes),
         curve=_of(events, CurveEvent),
-        full_test={e.probe: e.accuracy for e in _of(events, FullTestEvent)},
+        full_test={e.probe: e.accuracy for e in full_test},
         tasks=tasks[False],
         full_test_tasks=[task for found in tasks[True].values() for task in found],
         consolidation=consolidation.accuracy if consolidation else math.nan,
@@ -168,43 +204,24 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
     )
 
 
-def _events(text: str) -> tuple[list[Event], list[str]]:
-    """All events, and one note on all lines that are none. The last line may have been cut off by a crash."""
-    events, notes, broken = [], [], []
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError):
-            if number == len(lines):
-                notes.append("the last line was cut off")
-            else:
-                broken.append((number, "it is not JSON"))
-            continue
-        try:
-            events += [event] if (event := _checked(parse(content))) else []
-        except (ValueError, OverflowError) as error:
-            broken.append((number, str(error)))
-    if broken:
-        number, reason = broken[0]
-        count = "" if len(broken) == 1 else f"{len(broken)} lines are broken, the first: "
-        notes.insert(0, f"{count}line {number} is broken: {reason}")
-    return events, notes
+def _config(values: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Options by today's names, without those whose values are none, which are noted."""
+    known = today(values)
+    wrong = [name for name, kind in get_type_hints(RunConfig).items() if name in known and not _fits(known[name], kind)]
+    if wrong:
+        notes.append(f"options with values that are none, and are left out: {', '.join(wrong)}")
+    return {name: value for name, value in known.items() if name not in wrong}
 
 
-def _checked(event: Event | None) -> Event | None:
-    """The event, if what the schema leaves open is right too.
-
-    Raises:
-        ValueError: names the field that is not.
-    """
-    if isinstance(event, ProbeEvent) and event.experience < 1:
-        raise ValueError("field 'experience' is 0, out of its range")
-    if isinstance(event, TaskEvent):
-        for groups in event.by_group.values():
-            if not isinstance(groups, dict) or not all(isinstance(v, int | float) for v in groups.values()):
-                raise ValueError("field 'by_group' holds no accuracies by group")
-    return event
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether an option of a declared type can have the value."""
+    if kind == dict[str, Any]:
+        return isinstance(value, dict)
+    try:
+        convert(value, kind, "")
+    except UsageError:
+        return False
+    return kind is not int or 0 <= value < 2**63
 
 
 def _of(events: Iterable[Event], kind: type[AnyEvent]) -> list[AnyEvent]:
@@ -221,16 +238,39 @@ def _by_experience(events: Iterable[EventOfExperience]) -> list[EventOfExperienc
     return [latest[t] for t in sorted(latest)]
 
 
-def _accuracies(events: Sequence[ProbeEvent], notes: list[str]) -> dict[tuple[str, str], Matrix]:
-    """Accuracies (T + 1, T) by probe and scope. A stream has no more experiences than there are events."""
-    possible = [e for e in events if e.experience <= len(events)]
-    if len(possible) < len(events):
-        notes.append(f"{len(events) - len(possible)} probe events are of experiences that the stream does not have")
-    size = max((e.experience for e in possible), default=0)
+def _experiences(events: Sequence[ProbeEvent], notes: list[str]) -> int:
+    """T, the length of the stream: at most twice as long as there are experiences with an event."""
+    numbers = {e.experience for e in events}
+    size = max((number for number in numbers if number <= 2 * len(numbers)), default=0)
+    impossible = sum(e.experience > size or e.experiences_trained > size for e in events)
+    if impossible:
+        notes.append(f"{impossible} probe events are of experiences that the stream does not have")
+    return size
+
+
+def _check_names(
+    folder: Path, probes: list[ProbeEvent], full_test: list[FullTestEvent], tasks: list[TaskEvent], size: int
+) -> None:
+    """Refuse a run that has more than any of ours, and would fill the memory or the screen.
+
+    Raises:
+        UsageError: names what is too many.
+    """
+    protocols = len({(e.probe, e.scope) for e in probes})
+    if max(protocols, len({e.probe for e in full_test}), len({e.task for e in tasks})) > MAX_NAMES:
+        raise UsageError(f"{printable(str(folder))}: it has more than {MAX_NAMES} probes or tasks, as no run has")
+    if protocols * (size + 1) * size > MAX_CELLS:
+        raise UsageError(
+            f"{printable(str(folder))}: {size} experiences by {protocols} probes and scopes are too many for a report"
+        )
+
+
+def _accuracies(events: Sequence[ProbeEvent], size: int) -> dict[tuple[str, str], Matrix]:
+    """Accuracies (T + 1, T) by probe and scope."""
     found: dict[tuple[str, str], Matrix] = {}
-    for e in possible:
-        rows = found.setdefault((e.probe, e.scope), np.full((size + 1, size), np.nan))
-        if e.experiences_trained <= size:
+    for e in events:
+        if e.experience <= size:
+            rows = found.setdefault((e.probe, e.scope), np.full((size + 1, size), np.nan))
             rows[e.experiences_trained, e.experience - 1] = e.accuracy
     return found
 

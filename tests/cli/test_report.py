@@ -41,3 +41,18 @@ def test_the_page_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "file").write_text("")
     assert report.main([str(write_run(tmp_path / "a")), "--out", str(tmp_path / "file" / "x.html")]) == 2
     assert "give another --out" in capsys.readouterr().err
+
+
+def test_a_run_is_not_overwritten_by_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = write_run(tmp_path / "a") / "log.jsonl"
+    before = log.read_bytes()
+    assert report.main([str(log.parent), "--out", str(log)]) == 2
+    assert capsys.readouterr().err.endswith("is no page: give a name that ends in .html\n")
+    assert log.read_bytes() == before
+
+
+def test_all_notes_on_a_run_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_run(tmp_path / "a", version="0.0.1", end=False, tail="{")
+    assert report.main([str(folder), "--out", str(tmp_path / "r.html")]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert line.startswith(f"note: {folder}: the last line was cut off; unfinished: 3 of 3 experiences; written by")

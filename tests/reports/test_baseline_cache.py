@@ -35,7 +35,8 @@ def test_a_damaged_file_is_not_read(tmp_path: Path) -> None:
     entry = CacheEntry.of(tmp_path, "pixels", SETTINGS)
     entry.write(ROWS)
     good = entry.path.read_text()
-    for broken in ("", good[:50], "[]", good.replace('"rows"', '"lines"'), good.replace('"size": 8', '"size": 9')):
+    changed = [good.replace('"rows"', '"lines"'), good.replace('"size": 8', '"size": 9'), good.replace("0.5", "1e400")]
+    for broken in ("", good[:50], "[]", "[" * 100_000, good.replace("0.5", '{"a": 1}'), *changed):
         entry.path.write_text(broken)
         assert entry.read() is None
     entry.write(ROWS)

@@ -1,12 +1,16 @@
 """The figures of a report show what was measured, where it was."""
 
 import base64
+import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.logs import representation_event, write_run
+from helpers.damaged_runs import NAME
+from helpers.logs import add_tasks, representation_event, write_run
+from matplotlib import rc_context
+from matplotlib.text import Text
 
 from avalanche_ssl.reports import comparison, figures
 from avalanche_ssl.runs import read_run
@@ -41,12 +45,30 @@ def test_a_measure_that_no_run_has_is_no_figure(tmp_path: Path, one_stream: Any)
     assert figures.representation(stream, "rankme", "RankMe")
 
 
-def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path, one_stream: Any) -> None:
-    stream = one_stream(write_run(tmp_path / "a", strategy=r"$\mine$ $x_{"))
-    svg = base64.b64decode(figures.anytime(stream, "ridge", "all").partition("base64,")[2]).decode()
-    assert r"<!-- $\mine$ $x_{ -->" in svg
+def test_names_are_no_formulas_and_no_latex_in_any_figure(
+    tmp_path: Path, one_stream: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    svg = figures._svg
+    monkeypatch.setattr(figures, "_svg", lambda figure: drawn.append(figure) or svg(figure))
+    stream = one_stream(add_tasks(write_run(tmp_path / "a", strategy=NAME)))
     points = np.random.default_rng(0).normal(size=(4, 2))
-    assert figures.scatter(points, np.arange(4) % 2, [r"$\a$", "$x_{$"]).startswith("data:image/svg+xml")
+    with rc_context({"text.usetex": True}):  # as a user's matplotlibrc may have it
+        urls = [
+            figures.anytime(stream, "ridge", "all"),
+            figures.forgetting(stream, "ridge", "all"),
+            figures.representation(stream, "rankme", NAME),
+            figures.task(stream, "kind", 0.25),
+            figures.scatter(points, np.arange(4) % 2, [NAME, "$x_{$"]),
+            figures.heat_map(stream.groups[0], "ridge", "all"),
+        ]
+    for figure, url in zip(drawn[:5], urls, strict=False):
+        texts = figure.findobj(Text)
+        assert NAME in [text.get_text() for text in texts]
+        assert not any(text.get_usetex() or text.get_parse_math() for text in texts)
+        content = base64.b64decode((url or "").partition("base64,")[2]).decode()
+        assert "<script>" not in content and xml.etree.ElementTree.fromstring(content).tag.endswith("svg")
+    assert len(drawn) == 6
 
 
 def test_figures_are_the_same_every_time(tmp_path: Path, one_stream: Any) -> None:

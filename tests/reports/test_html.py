@@ -72,6 +72,23 @@ def test_the_page_cannot_be_written(tmp_path: Path) -> None:
         html.write(tmp_path / "file" / "x.html", "")
 
 
+def test_where_no_page_can_be_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.html").mkdir()
+    html.check_writable(tmp_path / "new" / "x.html")
+    for name, reason in {
+        "log.jsonl": "give a name that ends in .html",
+        "folder.html": r"\(is a folder\): give another --out",
+        "file/x.html": r"file' is a file\): give another --out",
+        f"{'x' * 300}.html": r"\(File name too long\): give another --out",
+    }.items():
+        with pytest.raises(UsageError, match=reason):
+            html.check_writable(tmp_path / name)
+    monkeypatch.setattr("os.access", lambda *given: False)
+    with pytest.raises(UsageError, match="no permission to write in"):
+        html.check_writable(tmp_path / "x.html")
+
+
 def test_a_browser_moves_the_slider(page: Path) -> None:
     """Opens the page as a file and moves the slider from the last encoder to the first."""
     sync = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")

@@ -7,6 +7,9 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 import pytest
+from helpers.damaged_runs import NAME
+from matplotlib import rc_context
+from matplotlib.text import Text
 from PIL import Image
 
 from avalanche_ssl.runs import plots
@@ -70,5 +73,9 @@ def test_rows_that_were_not_measured_are_left_out(tmp_path: Path, axes: list[Any
     assert right.lines[0].get_xdata().tolist() == [2, 4]
 
 
-def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path) -> None:
-    plots.draw(tmp_path / "a.png", r"$\mine on $x_{", matrices(2), np.full(2, 0.5))
+def test_a_name_is_no_formula_and_no_latex(tmp_path: Path, axes: list[Any]) -> None:
+    with rc_context({"text.usetex": True}):  # as a user's matplotlibrc may have it
+        plots.draw(tmp_path / "a.png", NAME, matrices(2), np.full(2, 0.5))
+    texts = axes[0].figure.findobj(Text)
+    assert NAME in [text.get_text() for text in texts]
+    assert not any(text.get_usetex() or text.get_parse_math() for text in texts)

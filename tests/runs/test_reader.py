@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,25 @@ def test_a_folder_without_a_run_is_refused_or_noted(tmp_path: Path) -> None:
         read_runs([tmp_path / "empty", young])
     with pytest.raises(UsageError, match="no run to report: give folders of runs"):
         read_runs([])
+
+
+def test_a_run_by_two_paths_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = write_run(tmp_path / "a")
+    (tmp_path / "link").symlink_to(good)
+    monkeypatch.chdir(tmp_path)
+    runs, notes = read_runs([good, Path("a"), tmp_path / "link", Path("link/../a"), good])
+    assert [run.folder for run in runs] == [good]
+    assert notes == [
+        f"{path} is {good} by another path: it counts once" for path in ("a", tmp_path / "link", "link/../a")
+    ]
+
+
+def test_a_copy_of_a_run_counts_once(tmp_path: Path) -> None:
+    good, other = write_run(tmp_path / "a"), write_run(tmp_path / "c", seed=1)
+    shutil.copytree(good, tmp_path / "b")
+    runs, notes = read_runs([good, tmp_path / "b", other])
+    assert [run.folder for run in runs] == [good, other]
+    assert notes == [f"{tmp_path / 'b'} is a copy of {good}, with the same log: it counts once"]
 
 
 # -- logs of version 0.1.0 as they were before their names changed -----------------------------------------------------
