@@ -1,4 +1,4 @@
-"""Run a grid of strategies, seeds and settings; finished runs are skipped, so an interrupted sweep is started again.
+"""Run a grid of strategies, seeds and settings; a sweep that is started again skips finished runs and resumes others.
 
 avalanche-ssl sweep --strategy cmc,simclr,moco --seeds 0,1,2
 avalanche-ssl sweep --strategy simclr --seeds 0,1 --grid lr=0.001,0.003 --jobs 2 -- --epochs 2
@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.cli.run import parser as run_parser
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.runs.folder import is_finished
+from avalanche_ssl.runs.folder import check_out, is_finished
 
 RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
 """The command of a run."""
@@ -31,15 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
     add("--grid", action="append", default=[], metavar="KEY=V1,V2", help="values of a setting; repeatable")
     add("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="one folder per run inside (runs/sweep)")
     add("--jobs", type=int, default=1, metavar="N", help="processes at a time (1)")
+    add("--overwrite", action="store_true", help="replace runs of other settings that are there already")
     add("rest", nargs="*", metavar="-- OPTIONS", help="options of `avalanche-ssl run` for all runs")
     options = parser.parse_args(arguments)
     jobs = plan(options.strategy, options.seeds, options.grid, options.out)
     if options.jobs < 1:
         raise UsageError(f"--jobs is {options.jobs}: give 1 or more")
-    todo = {out: words for out, words in jobs.items() if not is_finished(out)}
+    todo = {}
+    for out, chosen in jobs.items():
+        words = [*options.rest, *chosen]
+        if mode := _mode(out, words, options.overwrite):
+            todo[out] = [*words, mode]
     print(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already")
     with ThreadPoolExecutor(options.jobs) as pool:
-        failed = [out for out, ok in pool.map(lambda out: _run(out, todo[out], options.rest), todo) if not ok]
+        failed = [out for out, ok in pool.map(lambda out: _run(out, todo[out]), todo) if not ok]
     for out in failed:
         print(f"failed: {out} (see {out}.txt)")
     print(f"next: avalanche-ssl report {options.out}/*/")
@@ -69,10 +76,31 @@ def plan(strategies: str, seeds: str, grid: list[str], out: Path) -> dict[Path, 
     return jobs
 
 
-def _run(out: Path, options: list[str], rest: list[str]) -> tuple[Path, bool]:
+def _mode(out: Path, words: list[str], overwrite: bool) -> str:
+    """The option by which a run is started or goes on; none if it is finished.
+
+    Raises:
+        UsageError: an option is wrong, or a run of other settings or something else is there.
+    """
+    check_out(out, overwrite=True)
+    config = read_options(run_parser().parse_args(words))
+    if not (out / "config.yaml").exists():
+        return "--resume"
+    from avalanche_ssl.runs.build import differences
+
+    if differing := differences(out, config):
+        if overwrite:
+            return "--overwrite"
+        raise UsageError(
+            f"{out} holds a run of other settings ({'; '.join(differing)}): give another --out, or --overwrite"
+        )
+    return "" if is_finished(out) else "--resume"
+
+
+def _run(out: Path, options: list[str]) -> tuple[Path, bool]:
     """One run in a process of its own; its output goes to a file next to its folder."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    words = [*RUN, *rest, *options, "--out", str(out), "--overwrite"]
+    words = [*RUN, *options, "--out", str(out)]
     with Path(f"{out}.txt").open("w", encoding="utf-8") as file:
         code = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     print(f"{'done' if code == 0 else 'FAILED'}: {out}", flush=True)

@@ -22,19 +22,46 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     Raises:
         UsageError: an option or setting is wrong; nothing was trained, no image was read.
     """
+    config, recipe = _complete(config)
+    check_probes(config)
+    device, precision = resolve_machine(config.device, config.precision)
+    recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
+    return dataclasses.replace(config, device=device, precision=precision), recipe
+
+
+def _complete(config: RunConfig) -> tuple[RunConfig, Recipe]:
+    """The configuration with all options of the benchmark, all settings and absolute paths, and its recipe."""
     from avalanche_ssl.recipes import strategy_sha256
 
     options = resolve_benchmark_options(config)
-    check_probes(config)
-    device, precision = resolve_machine(config.device, config.precision)
     noted = (config.is_file and config.strategy_sha256) or strategy_sha256(config.strategy)
     config = dataclasses.replace(config, strategy_sha256=noted)
     recipe = build_recipe(config)
-    recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
-    resolved = dataclasses.replace(
-        config, benchmark_options=options, device=device, precision=precision, settings=recipe.settings
-    )
-    return resolved.with_absolute_paths(), recipe
+    complete = dataclasses.replace(config, benchmark_options=options, settings=recipe.settings)
+    return complete.with_absolute_paths(), recipe
+
+
+def differences(folder: Path, config: RunConfig) -> list[str]:
+    """Options in which the run in a folder differs from a configuration, with both values; of "auto" any is right.
+
+    Raises:
+        UsageError: there is no run, its configuration is damaged, or an option is wrong.
+    """
+    from avalanche_ssl.recipes import flatten
+
+    path = folder / "config.yaml"
+    values = read_config(path)
+    saved = RunConfig.from_mapping(values, str(path), strategy=config.strategy)  # compared, not run
+    own = {name: values.get(name) for name in ("strategy", "strategy_sha256")}
+    complete, _ = _complete(config)
+    chosen = {name: getattr(saved, name) for name in ("device", "precision") if getattr(config, name) == "auto"}
+    old = flatten(saved.decisive | {"data": saved.data} | own)
+    new = flatten(complete.decisive | {"data": complete.data} | chosen)
+    return [
+        f"{name} was {old.get(name)}, is {new.get(name)}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
 
 
 def run_of_folder(

@@ -1,12 +1,15 @@
-"""A sweep runs its whole grid, skips finished runs, and goes on after an interruption."""
+"""A sweep runs its whole grid, skips finished runs of the same settings, and goes on after an interruption."""
 
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from avalanche_ssl.cli import sweep
-from avalanche_ssl.runs.folder import is_finished
+from avalanche_ssl.cli import run, sweep
+from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.runs.build import resolve
+from avalanche_ssl.runs.folder import claim, is_finished, start_folder
 
 
 def test_the_grid(tmp_path):
@@ -21,24 +24,108 @@ def test_a_mistake_is_one_line(wrong, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_finished_runs_are_skipped_and_others_run(tmp_path: Path, monkeypatch, capsys):
-    """With a stand-in for the command that fails for one seed."""
-    script = tmp_path / "run.py"
-    script.write_text(
-        "import sys, pathlib\n"
-        "a = sys.argv\nout = pathlib.Path(a[a.index('--out') + 1])\nout.mkdir(exist_ok=True)\n"
-        "if a[a.index('--seed') + 1] == '2': sys.exit('no')\n"
-        '(out / \'log.jsonl\').write_text(\'{"event": "run"}\\n{"event": "end"}\\n\')\n'
-    )
-    monkeypatch.setattr(sweep, "RUN", [sys.executable, str(script)])
-    for name, tail in (("cmc-s0", '{"event": "end"}\n'), ("cmc-s1", '{"event": "pro')):
-        (tmp_path / "out" / name).mkdir(parents=True)
-        (tmp_path / "out" / name / "log.jsonl").write_text('{"event": "run"}\n' + tail)
-    given = ["--strategy", "cmc", "--seeds", "0,1,2", "--out", str(tmp_path / "out"), "--jobs", "2"]
+STAND_IN = """
+import pathlib, sys
+a = sys.argv
+out = pathlib.Path(a[a.index("--out") + 1])
+out.mkdir(parents=True, exist_ok=True)
+print(*a[1:])
+if a[a.index("--seed") + 1] == "2": sys.exit("no")
+with (out / "log.jsonl").open("a") as log: log.write('\\n{"event": "end"}\\n')
+"""
+"""Instead of the command of a run: it prints its options, and fails for one seed."""
+END = '{"event": "end"}\n'
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.py").write_text(STAND_IN)
+    monkeypatch.setattr(sweep, "RUN", [sys.executable, str(tmp_path / "run.py")])
+    monkeypatch.chdir(tmp_path)
+
+
+def make(out: str, *words: str, tail: str) -> None:
+    """The folder of a run as it is before its first step; what its log ends with."""
+    config, _ = resolve(read_options(run.parser().parse_args(list(words))))
+    claim(Path(out))
+    start_folder(Path(out), config)
+    Path(out, "log.jsonl").write_text('{"event": "run"}\n' + tail)
+
+
+def test_finished_runs_are_skipped_and_others_are_resumed(stand_in, capsys):
+    for seed, tail in (("0", END), ("1", '{"event": "pro')):
+        make(f"out/cmc-s{seed}", "--strategy", "cmc", "--seed", seed, tail=tail)
+    given = ["--strategy", "cmc", "--seeds", "0,1,2", "--out", "out", "--jobs", "2"]
     assert sweep.main(given) == 1
     out = capsys.readouterr().out
-    assert "3 runs, 1 finished already" in out and f"failed: {tmp_path / 'out' / 'cmc-s2'}" in out
-    assert (tmp_path / "out" / "cmc-s2.txt").read_text() == "no\n"
-    assert is_finished(tmp_path / "out" / "cmc-s1")
+    assert "3 runs, 1 finished already" in out and "failed: out/cmc-s2" in out
+    assert Path("out/cmc-s1.txt").read_text() == "--strategy cmc --seed 1 --resume --out out/cmc-s1\n"
+    assert Path("out/cmc-s2.txt").read_text().endswith("--resume --out out/cmc-s2\nno\n")
+    assert is_finished(Path("out/cmc-s1")) and not Path("out/cmc-s0.txt").exists()
     assert sweep.main([*given[:3], "0,1", *given[4:]]) == 0
     assert "2 finished already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tail", [END, ""])
+@pytest.mark.parametrize(
+    ("now", "difference"),
+    [
+        (["--epochs", "3"], "settings.epochs was 5, is 3"),
+        (["--set", "lr=1", "--benchmark-option", "seed=4"], "benchmark_options.seed was 0, is 4; settings.lr was "),
+        (["--probes", "knn-20"], "probes was ridge, is knn-20"),
+        (["--device", "cuda"], "device was cpu, is cuda"),
+    ],
+)
+def test_a_run_of_other_settings_is_refused_by_name(tail, now, difference, stand_in, capsys):
+    make("out/simclr-s0", "--strategy", "simclr", "--device", "cpu", tail=tail)
+    given = ["--strategy", "simclr", "--out", "out"]
+    assert sweep.main([*given, "--", *now]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"avalanche-ssl sweep: out/simclr-s0 holds a run of other settings ({difference}")
+    assert said.endswith("): give another --out, or --overwrite\n") and said.count("\n") == 1
+    assert not Path("out/simclr-s0.txt").exists()
+    assert sweep.main([*given, "--overwrite", "--", *now]) == 0
+    assert "--overwrite --out" in Path("out/simclr-s0.txt").read_text()
+
+
+def test_what_changes_no_result_is_no_difference(stand_in, capsys):
+    """The device and precision that "auto" found, and loader processes."""
+    make("out/moco-v1-s0", "--strategy", "moco-v1", tail=END)
+    values = yaml.safe_load(Path("out/moco-v1-s0/config.yaml").read_text())
+    values |= {"device": "cuda", "precision": "bf16"}
+    Path("out/moco-v1-s0/config.yaml").write_text(yaml.safe_dump(values))
+    assert sweep.main(["--strategy", "moco-v1", "--out", "out", "--", "--num-workers", "2"]) == 0
+    assert "1 finished already" in capsys.readouterr().out
+
+
+def test_a_changed_strategy_file_is_a_difference(stand_in, tmp_path, capsys):
+    text = "from avalanche_ssl import Recipe\nfrom avalanche_ssl.methods import SimCLR\nrecipe = Recipe(SimCLR)\n"
+    (tmp_path / "mine.py").write_text(text)
+    make("out/mine-s0", "--strategy", "mine.py", tail=END)
+    given = ["--strategy", "mine.py", "--out", "out"]
+    assert sweep.main(given) == 0 and "1 finished already" in capsys.readouterr().out
+    (tmp_path / "mine.py").write_text(text + "# changed\n")
+    assert sweep.main(given) == 2
+    assert "strategy_sha256 was " in capsys.readouterr().err
+
+
+def test_a_foreign_folder_and_a_damaged_configuration_are_refused(stand_in, tmp_path, capsys):
+    (tmp_path / "out" / "cmc-s0").mkdir(parents=True)
+    (tmp_path / "out" / "cmc-s0" / "config.yaml").write_text("mine: 1")
+    given = ["--strategy", "cmc", "--out", "out"]
+    for message in ("holds files, but no .avalanche-ssl-run", "no option in out/cmc-s0/config.yaml 'mine'"):
+        assert sweep.main(given) == 2
+        assert message in capsys.readouterr().err
+        (tmp_path / "out" / "cmc-s0" / ".avalanche-ssl-run").touch()
+
+
+@pytest.mark.slow
+def test_a_sweep_of_real_runs_that_is_started_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = ["--strategy", "simclr", "--seeds", "0,1", "--grid", "lr=0.01", "--out", "out"]
+    given += ["--", "--experiences", "1", "--epochs", "1", "--benchmark-option", "composites=2"]
+    assert sweep.main(given) == 0, Path("out/simclr-lr=0.01-s0.txt").read_text()
+    log = Path("out/simclr-lr=0.01-s1/log.jsonl")
+    finished = log.read_text()
+    assert sweep.main(given) == 0 and "2 finished already" in capsys.readouterr().out
+    assert log.read_text() == finished
