@@ -45,6 +45,15 @@ def test_killed_runs_with_loader_processes():
     assert "the same, bit for bit" in result.stdout and "LOST" not in result.stdout
 
 
+@pytest.mark.slow
+def test_interrupted_runs_with_loader_processes():
+    command = [sys.executable, "-W", "ignore", crash_test.__file__, "--interrupt", "--strategy", "moco"]
+    command += ["--precision", "fp32", "--num-workers", "2", "--replay-size", "30", "--kills", "4"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "interrupts  the same, bit for bit" in result.stdout and "LOST" not in result.stdout
+
+
 def test_lost_runs_are_named_and_give_exit_status_1(monkeypatch, capsys):
     monkeypatch.setattr(crash_test, "prepare_process", lambda: None)
     monkeypatch.setattr(crash_test, "kill_and_compare", lambda name, *_: (3, ["log.jsonl"] if "bf16" in name else []))
