@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 from avalanche_ssl.errors import UsageError
@@ -18,15 +19,21 @@ from avalanche_ssl.errors import UsageError
 class ImageFiles:
     """Image files by name, in order: `members` is the place of each in `path`, `sizes` its bytes.
 
-    A folder and the zip file of the same images have the same names, sizes and fingerprint.
+    A folder and the zip file of the same images have the same names, sizes and fingerprint. Of a folder `mtimes` has
+    the modification times in nanoseconds, of a zip file `crcs` the CRC-32 of each content.
     """
 
     path: Path
     members: dict[str, str]
     sizes: dict[str, int]
+    mtimes: dict[str, int]
+    crcs: dict[str, int]
 
     def fingerprint(self) -> str:
-        """A hash that changes when an image is added, removed, renamed, or replaced by one of another length."""
+        """A hash that changes when an image is added, removed, renamed, or replaced by one of another length.
+
+        Whether one was replaced by one of the same length is up to `avalanche_ssl.data.image_sources`.
+        """
         text = "".join(f"{name} {self.sizes[name]}\n" for name in self.members)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -55,21 +62,39 @@ def find_image_files(path: Path, pattern: re.Pattern[str], order: Callable[[str]
     except (OSError, BadZipFile) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise UsageError(f"cannot read '{path}' ({reason}): give a readable folder or zip file") from error
-    named = {match[1]: entry for entry in found if (match := pattern.search(entry[0]))}
+    named = {match[1]: entry for entry in found if (match := pattern.search(entry.member))}
     names = sorted(named, key=order)  # type: ignore[arg-type]
-    return ImageFiles(path, {name: named[name][0] for name in names}, {name: named[name][1] for name in names})
+    return ImageFiles(
+        path,
+        members={name: named[name].member for name in names},
+        sizes={name: named[name].size for name in names},
+        mtimes={name: mtime for name in names if (mtime := named[name].mtime) is not None},
+        crcs={name: crc for name in names if (crc := named[name].crc) is not None},
+    )
 
 
-def _walk(root: Path, below: str) -> Iterator[tuple[str, int]]:
-    """Path and size in bytes of every file."""
+class _Entry(NamedTuple):
+    """A file: its path in a folder with its modification time (ns), or in a zip file with its CRC-32."""
+
+    member: str
+    size: int
+    mtime: int | None = None
+    crc: int | None = None
+
+
+def _walk(root: Path, below: str) -> Iterator[_Entry]:
+    """Every file in a folder."""
     with os.scandir(root / below) as entries:
         for entry in entries:
             if entry.is_dir():
                 yield from _walk(root, f"{below}{entry.name}/")
             else:
-                yield f"{below}{entry.name}", entry.stat().st_size
+                status = entry.stat()
+                yield _Entry(f"{below}{entry.name}", status.st_size, mtime=status.st_mtime_ns)
 
 
-def _archived(path: Path) -> Iterator[tuple[str, int]]:
+def _archived(path: Path) -> Iterator[_Entry]:
     with ZipFile(path) as archive:
-        yield from ((entry.filename, entry.file_size) for entry in archive.infolist() if not entry.is_dir())
+        for entry in archive.infolist():
+            if not entry.is_dir():
+                yield _Entry(entry.filename, entry.file_size, crc=entry.CRC)

@@ -1,7 +1,8 @@
 """Cached decoded images: one array on disk, which every process maps into its memory.
 
-`NAME-SIZE.npy` holds the images (N, SIZE, SIZE, 3) as uint8, `NAME-SIZE.json` their names and the fingerprint of the
-files that they were decoded from. Images are decoded once; later runs decode nothing.
+`NAME-SIZE.npy` holds the images (N, SIZE, SIZE, 3) as uint8, `NAME-SIZE.json` their names, and sizes, CRC-32 and
+modification times of the files that they were decoded from. Images are decoded once; later runs decode nothing, unless
+a file has changed: then all are decoded again.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from avalanche_ssl.data.image_archive import ImageFiles
-from avalanche_ssl.data.image_cache_writer import VERSION, CachePaths, read_index, write_cache
+from avalanche_ssl.data.image_cache_writer import VERSION, CachePaths, read_index, write_cache, write_index
+from avalanche_ssl.data.image_sources import first_change
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import locked_when_free
 
@@ -49,9 +53,8 @@ def cached_images(
     if damaged not in ("refuse", "skip"):
         raise unknown_name("way with a damaged image", damaged, ("refuse", "skip"))
     candidates = [CachePaths(folder, name, size) for folder in folders]
-    fingerprint = None if files is None else files.fingerprint()
     for paths in candidates:
-        if found := _complete(paths, fingerprint, damaged):
+        if found := _complete(paths, files, damaged):
             return found
     if files is None:
         raise UsageError(f"no images and no '{candidates[0].array}': give the folder or zip file of the images")
@@ -59,7 +62,7 @@ def cached_images(
     try:
         paths.folder.mkdir(parents=True, exist_ok=True)
         with locked_when_free(paths.folder):
-            found = _complete(paths, fingerprint, damaged)
+            found = _complete(paths, files, damaged, True)
             return found or CachedImages(paths.array, write_cache(files, paths, damaged))
     except OSError as error:
         raise UsageError(
@@ -84,10 +87,13 @@ def _is_writable(folder: Path) -> bool:
     return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
 
 
-def _complete(paths: CachePaths, fingerprint: str | None, damaged: str) -> CachedImages | None:
-    """The cache that is there, if it is complete and of images with this fingerprint (None: of any)."""
+def _complete(paths: CachePaths, files: ImageFiles | None, damaged: str, locked: bool = False) -> CachedImages | None:
+    """The cache that is there, if it is complete and of these files (None: of any).
+
+    Who has locked the folder will make another, and says why.
+    """
     index = read_index(paths.index)
-    if index is None or index.get("version") != VERSION or fingerprint not in (None, index["fingerprint"]):
+    if index is None or (files and files.fingerprint() != index["fingerprint"]):
         return None
     try:
         shape = np.load(paths.array, mmap_mode="r").shape
@@ -95,9 +101,32 @@ def _complete(paths: CachePaths, fingerprint: str | None, damaged: str) -> Cache
         return None
     if shape != (len(index["names"]), paths.size, paths.size, 3):
         return None
+    if files and (reason := _outdated(paths, files, index)):
+        if locked:
+            print(f"{reason}: the images are decoded again", file=sys.stderr)
+        return None
+    if files and not locked:
+        _note_mtimes(paths, files, index)
     if index["skipped"] and damaged != "skip":
         raise UsageError(
             f"'{paths.array}' leaves out {len(index['skipped'])} damaged images, first '{index['skipped'][0]}': "
             "give damaged=skip, or repair them"
         )
     return CachedImages(paths.array, index["names"])
+
+
+def _outdated(paths: CachePaths, files: ImageFiles, index: dict[str, Any]) -> str:
+    """Why an array is not of the files as they are now, though of their names and sizes; empty if it is."""
+    if index.get("version") != VERSION or len(index["crcs"]) != len(files.members):
+        return f"'{paths.array}' is of an older version, which did not note the content of its files"
+    if changed := first_change(files, index["crcs"], index["mtimes"]):
+        return f"'{files.location(changed)}' has changed since '{paths.array}' was made"
+    return ""
+
+
+def _note_mtimes(paths: CachePaths, files: ImageFiles, index: dict[str, Any]) -> None:
+    """Note the modification times of files that were copied, or touched, so that they are not read every time."""
+    now = [files.mtimes.get(name) for name in files.members]
+    if files.mtimes and now != index["mtimes"]:
+        with suppress(UsageError), locked_when_free(paths.folder):  # the folder may not be writable
+            write_index(paths, index | {"mtimes": now})

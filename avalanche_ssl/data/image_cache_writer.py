@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -17,11 +18,12 @@ from tqdm import tqdm
 
 from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_decoding import ImageDecodingError, Pixels, decode_image, decoding_threads
+from avalanche_ssl.data.image_sources import first_change
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 
-VERSION = 1
-"""Version of the index."""
+VERSION = 2
+"""Version of the index; 1 did not have `crcs` and `mtimes`."""
 
 HEADER = 128  # bytes before the images of a .npy file; numpy pads them to a multiple of 64
 
@@ -45,7 +47,7 @@ class CachePaths:
 
     @property
     def index(self) -> Path:
-        """The names of the images, and the fingerprint of their files."""
+        """The names of the images, and which content of their files was decoded."""
         return self.array.with_suffix(".json")
 
     @property
@@ -70,11 +72,17 @@ class CachePaths:
 
 @dataclass
 class Progress:
-    """How many images of the files with this fingerprint are written, and the names of those left out."""
+    """How many images of the files with this fingerprint are written, and the names of those left out.
+
+    Of each of these files, in order, `crcs` has the CRC-32 (None: it could not be read), and `mtimes` the modification
+    time in nanoseconds (None: in a zip file).
+    """
 
     fingerprint: str
-    written: int
-    skipped: list[str]
+    written: int = 0
+    skipped: list[str] = field(default_factory=list)
+    crcs: list[int | None] = field(default_factory=list)
+    mtimes: list[int | None] = field(default_factory=list)
 
 
 def write_cache(files: ImageFiles, paths: CachePaths, damaged: str) -> list[str]:
@@ -99,8 +107,7 @@ def write_cache(files: ImageFiles, paths: CachePaths, damaged: str) -> list[str]
             raise UsageError(f"none of the {len(skipped)} images in '{files.path}' can be read: get them again")
         paths.index.unlink(missing_ok=True)
         os.replace(paths.part, paths.array)
-        with replacing(paths.index) as file:
-            file.write(json.dumps({"version": VERSION, **vars(progress), "names": names}).encode())
+        write_index(paths, {"version": VERSION, **vars(progress), "names": names})
     except (UsageError, OSError):
         paths.remove_unfinished()
         raise
@@ -111,10 +118,13 @@ def write_cache(files: ImageFiles, paths: CachePaths, damaged: str) -> list[str]
 def _start(files: ImageFiles, paths: CachePaths) -> Progress:
     """The progress of an interrupted conversion of the same files, or a new start."""
     fingerprint, saved = files.fingerprint(), read_index(paths.progress)
-    if saved is None or saved["fingerprint"] != fingerprint or not paths.part.exists():
+    progress = Progress(fingerprint)
+    if saved and paths.part.exists() and saved.keys() == vars(progress).keys() and saved["fingerprint"] == fingerprint:
+        progress = Progress(**saved)
+    if first_change(files, progress.crcs, progress.mtimes):
+        progress = Progress(fingerprint)
+    if not progress.crcs:
         paths.remove_unfinished()
-        saved = {"fingerprint": fingerprint, "written": 0, "skipped": []}
-    progress = Progress(**saved)
     missing = paths.bytes(len(files.members) - progress.written)
     free = shutil.disk_usage(paths.folder).free
     if free < missing:
@@ -146,6 +156,8 @@ def _decode(files: ImageFiles, paths: CachePaths, out: IO[bytes], progress: Prog
             _append(out, [image for image in images if not isinstance(image, ImageDecodingError)])
             progress.written += len(chunk) - len(failed)
             progress.skipped += failed
+            progress.crcs += [zlib.crc32(content) if isinstance(content, bytes) else None for content in contents]
+            progress.mtimes += [files.mtimes.get(name) for name in chunk]
             bar.update(len(chunk))
             if number % (SAVED // CHUNK) == 0:
                 _save(paths, out, progress)
@@ -198,6 +210,16 @@ def _header(n: int, size: int) -> bytes:
     shape = (n, size, size, 3)
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return file.getvalue()
+
+
+def write_index(paths: CachePaths, index: dict[str, Any]) -> None:
+    """Write the index of an array.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    with replacing(paths.index) as file:
+        file.write(json.dumps(index).encode())
 
 
 def read_index(path: Path) -> dict[str, Any] | None:

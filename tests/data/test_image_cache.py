@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ import pytest
 from helpers.photos import damage, left, photo_files, pixels, zipped
 from PIL import Image
 
-from avalanche_ssl.data import image_cache, image_cache_writer
+from avalanche_ssl.data import image_cache, image_cache_writer, image_sources
+from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_cache import CachedImages, cached_images
 from avalanche_ssl.errors import UsageError
 
@@ -57,6 +61,88 @@ def test_changed_images_are_decoded_again(photos: Path, tmp_path: Path) -> None:
     again = cached_images(photo_files(photos), "x", 8, [tmp_path])
     assert len(again.names) == len(np.load(again.path)) == 9
     assert not np.array_equal(np.load(again.path)[0], pixels(0))
+
+
+def other_image_of_the_same_length(path: Path, keep_mtime: bool = False) -> np.ndarray:
+    """Replaces an image; its pixels."""
+    before = path.stat()
+    pixels_now = pixels(77)
+    path.write_bytes(bmp(pixels_now))
+    if keep_mtime:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    return pixels_now
+
+
+def bmp(image: np.ndarray) -> bytes:
+    """A file whose length does not depend on the pixels."""
+    file = BytesIO()
+    Image.fromarray(image).save(file, "BMP")
+    return file.getvalue()
+
+
+@pytest.fixture
+def bitmaps(photos: Path) -> Path:
+    """The ten images as files of one length."""
+    for i, path in enumerate(sorted(photos.rglob("*.png"))):
+        path.write_bytes(bmp(pixels(i)))
+    return photos
+
+
+@pytest.mark.parametrize("kind", ["folder", "same time", "zip", "zip, then folder", "folder, then zip"])
+def test_a_frame_replaced_by_one_of_the_same_length_is_decoded(
+    bitmaps: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    first, last = kind.partition(", then ")[::2]
+    cached_images(photo_files(zipped(bitmaps) if first == "zip" else bitmaps), "x", 8, [out])
+    now = other_image_of_the_same_length(bitmaps / "b" / "7.png", keep_mtime=kind == "same time")
+    source = zipped(bitmaps) if (last or first) == "zip" else bitmaps
+    capsys.readouterr()
+    again = cached_images(photo_files(source), "x", 8, [out])
+    assert np.array_equal(np.load(again.path)[7], now) and np.array_equal(np.load(again.path)[8], pixels(8))
+    said = capsys.readouterr().err
+    assert (
+        said.count("b/7.png' has changed since") == 1 and said.count("x-8.npy' was made: the images are decoded") == 1
+    )
+
+
+def test_touched_files_are_compared_once_and_not_decoded(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cached_images(photo_files(photos), "x", 8, [tmp_path])
+    forbid(monkeypatch)
+    monkeypatch.setattr(image_sources, "SAMPLE", 0)
+    read: list[str] = []
+    reader = ImageFiles.reader
+
+    @contextmanager
+    def counting(self: ImageFiles) -> Any:
+        with reader(self) as function:
+            yield lambda name: read.append(name) or function(name)
+
+    monkeypatch.setattr(ImageFiles, "reader", counting)
+    for path in photos.rglob("*.png"):
+        os.utime(path, ns=(1, 1))
+    assert cached_images(photo_files(photos), "x", 8, [tmp_path]) == made
+    assert len(read) == 10
+    assert cached_images(photo_files(photos), "x", 8, [tmp_path]) == made
+    assert len(read) == 10
+
+
+def test_an_array_of_an_older_version_is_made_again_and_that_is_said(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = cached_images(photo_files(photos), "x", 8, [tmp_path])
+    index = json.loads((tmp_path / "x-8.json").read_text())
+    old = {name: index[name] for name in ("fingerprint", "written", "skipped", "names")} | {"version": 1}
+    (tmp_path / "x-8.json").write_text(json.dumps(old))
+    assert cached_images(None, "x", 8, [tmp_path]) == made, "there is nothing to make it of"
+    capsys.readouterr()
+    assert cached_images(photo_files(photos), "x", 8, [tmp_path]) == made
+    said = capsys.readouterr().err
+    assert said.count("x-8.npy' is of an older version, which did not note the content of its files") == 1
+    assert json.loads((tmp_path / "x-8.json").read_text()) == index
 
 
 @pytest.mark.parametrize("name", ["x-8.npy", "x-8.json"])

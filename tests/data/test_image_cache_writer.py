@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -52,7 +53,10 @@ def test_an_interrupted_conversion_continues(photos: Path, tmp_path: Path, monke
     assert left(tmp_path) == {"photos", "x-8.npy", "x-8.json"}
 
 
-def test_other_images_do_not_continue_it(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", ["removed", "replaced by one of the same length", "progress of an older version"])
+def test_other_images_do_not_continue_it(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
     monkeypatch.setattr(image_cache_writer, "SAVED", 2)
     monkeypatch.setattr(image_cache_writer, "_header", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -60,9 +64,18 @@ def test_other_images_do_not_continue_it(photos: Path, tmp_path: Path, monkeypat
         cached_images(photo_files(photos), "x", 8, [tmp_path])
     assert (tmp_path / "x-8.progress").exists()
     monkeypatch.undo()
-    (photos / "a" / "0.png").unlink()
+    path, now = photos / "a" / "0.png", [pixels(i) for i in range(10)]
+    if change == "removed":
+        path.unlink()
+        del now[0]
+    elif change == "progress of an older version":
+        saved = json.loads((tmp_path / "x-8.progress").read_text())
+        (tmp_path / "x-8.progress").write_text(json.dumps({n: saved[n] for n in ("fingerprint", "written", "skipped")}))
+    else:
+        path.write_bytes((photos / "a" / "1.png").read_bytes()[: path.stat().st_size].ljust(path.stat().st_size, b"\0"))
+        now[0] = pixels(1)
     made = cached_images(photo_files(photos), "x", 8, [tmp_path])
-    assert np.array_equal(np.load(made.path), np.stack([pixels(i) for i in range(1, 10)]))
+    assert np.array_equal(np.load(made.path), np.stack(now))
 
 
 def test_a_full_disk(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
