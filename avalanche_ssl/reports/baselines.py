@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,10 +82,14 @@ def jobs(label: str, run: Run, trust_strategy: bool = False) -> Iterator[Job]:
     """Every repeat of every baseline of a run.
 
     Raises:
-        UsageError: the run is unfinished, or its strategy is gone.
+        UsageError: the run is unfinished or its log damaged, or its strategy or data are gone.
     """
     if not run.finished or not run.end or not run.settings:
         raise UsageError(f"{run.folder} is unfinished, or its configuration is not known: finish it with --resume")
+    if run.experiences and run.experiences[-1].images_trained != run.end.images_trained:
+        raise UsageError(
+            f"the log of {run.folder} contradicts itself on how many images it was trained on: run it again"
+        )
     config = RunConfig.from_mapping(run.config, str(run.folder), trust_strategy=trust_strategy)
     subject = Subject(label, config, run.end.images_trained)
     yield RawPixels(subject)
@@ -135,10 +141,23 @@ class Subject:
         device, precision = resolve_machine("auto", self.config.precision)
         return {"device": device, "precision": precision}
 
+    @cached_property
+    def stream(self) -> str:
+        """A hash of what the stream is made of, wherever its images lie."""
+        from avalanche_ssl.checkpointing import stream_fingerprint
+
+        streams = (self.benchmark.train_stream, self.benchmark.test_stream, self.benchmark.class_names)
+        return hashlib.sha256(json.dumps(stream_fingerprint(*streams), sort_keys=True).encode()).hexdigest()
+
     def key(self, *options: str) -> dict[str, Any]:
-        """Benchmark, probes and some other options of the run: those that matter to a baseline."""
-        names = ("benchmark", "data", "benchmark_options", *options)
-        return {name: getattr(self.config, name) for name in names} | {"probes": self.probes}
+        """Stream, probes and some other options of the run: those that matter to a baseline.
+
+        A strategy that is a file counts by its content.
+        """
+        key = {name: getattr(self.config, name) for name in ("benchmark", "benchmark_options", *options)}
+        if "strategy" in key and self.config.is_file:
+            key |= {"strategy": self.config.strategy_name, "strategy_sha256": self.config.strategy_sha256}
+        return key | {"stream": self.stream, "probes": self.probes}
 
     def measure(self, strategy: Any) -> ProtocolAccuracies:
         """ProtocolAccuracies of the run's probes on the features of a strategy."""

@@ -1,5 +1,6 @@
 """Baselines are what they are called, computed once, and shown by name."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from avalanche_ssl.cli import report
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import ENCODERS
 from avalanche_ssl.reports import baselines
+from avalanche_ssl.reports.baseline_cache import CacheEntry
 from avalanche_ssl.runs import Run, RunConfig, read_run, run
 
 pytestmark = pytest.mark.slow
@@ -108,6 +110,43 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache() -> None:
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
     assert differing(seed=5) == {"x: iid", "x: supervised, iid"}
     assert differing(probes="ridge") == {"raw pixels, 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
+
+
+def test_other_data_and_other_code_are_other_baselines(tmp_path: Path) -> None:
+    def names(**changed: Any) -> dict[str, str]:
+        run = read_run(Path("a"))
+        run.config = run.config | changed
+        found = {
+            job.label: CacheEntry.of(tmp_path, job.kind, job.key).path.name for job in baselines.jobs("x", run, True)
+        }
+        assert len(found) == 4
+        return found
+
+    before = names()
+    shutil.copytree("photos", tmp_path / "moved")
+    assert names(data=str(tmp_path / "moved")) == before, "where they lie does not matter"
+    image = next((tmp_path / "moved" / "train" / "class0").glob("*.png"))
+    Image.fromarray(np.full((8, 8, 3), 255, np.uint8)).save(image)
+    assert not set(names(data=str(tmp_path / "moved")).values()) & set(before.values())
+    shutil.rmtree(tmp_path / "moved")
+    shutil.copytree("photos", tmp_path / "moved")
+    (tmp_path / "moved" / "train" / "class0").rename(tmp_path / "moved" / "train" / "class9")
+    (tmp_path / "moved" / "test" / "class0").rename(tmp_path / "moved" / "test" / "class9")
+    assert not set(names(data=str(tmp_path / "moved")).values()) & set(before.values()), "labels are permuted"
+
+    file = {"strategy": "/one/mine.py", "strategy_sha256": "1" * 64}
+    one = names(**file)
+    assert names(**file | {"strategy": "/two/mine.py"}) == one
+    other = names(**file | {"strategy_sha256": "2" * 64})
+    assert {label for label in one if one[label] != other[label]} == {"x: untrained", "x: iid"}
+
+
+def test_a_log_that_contradicts_itself_trains_nothing() -> None:
+    run = read_run(Path("a"))
+    assert run.end
+    run.end = dataclasses.replace(run.end, images_trained=2**53)
+    with pytest.raises(UsageError, match="contradicts itself on how many images"):
+        of(run, "cache3")
 
 
 def test_a_damaged_file_of_the_cache_is_written_again() -> None:
