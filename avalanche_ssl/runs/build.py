@@ -51,11 +51,10 @@ def differences(folder: Path, config: RunConfig) -> list[str]:
 
     path = folder / "config.yaml"
     values = read_config(path)
-    saved = RunConfig.from_mapping(values, str(path), strategy=config.strategy)  # compared, not run
-    own = {name: values.get(name) for name in ("strategy", "strategy_sha256")}
+    saved = RunConfig.from_mapping(values, str(path), strategy=str(values.get("strategy")))  # compared, not run
     complete, _ = _complete(config)
     chosen = {name: getattr(saved, name) for name in ("device", "precision") if getattr(config, name) == "auto"}
-    old = flatten(saved.decisive | {"data": saved.data} | own)
+    old = flatten(saved.decisive | {"data": saved.data, "strategy_sha256": values.get("strategy_sha256")})
     new = flatten(complete.decisive | {"data": complete.data} | chosen)
     return [
         f"{name} was {old.get(name)}, is {new.get(name)}"

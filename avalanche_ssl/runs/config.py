@@ -181,8 +181,9 @@ class RunConfig:
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """The options that decide the result: not who decodes the images, nor where they lie."""
+        """The options that decide the result: not who decodes the images, nor where they or a strategy's file lie."""
         options = {name: value for name, value in self.as_dict().items() if name not in ("data", "num_workers")}
+        options["strategy"] = self.strategy_name
         return options | {"benchmark_options": {k: v for k, v in self.benchmark_options.items() if k != "cache"}}
 
     def with_absolute_paths(self) -> RunConfig:

@@ -123,3 +123,22 @@ def test_a_name_that_is_a_path_is_refused(
     said = "".join(capsys.readouterr())
     assert f"'{strategy}'" in said and ("no strategy in " in said or "cannot be trusted" in said)
     assert not marker.exists()
+
+
+def test_a_run_goes_on_with_a_file_that_moved_but_not_with_one_that_changed(
+    marker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(STRATEGY + "# changed\n")
+    assert start("run --resume", "--strategy", "mine.py") == 2
+    assert "the run was started with other settings: strategy_sha256 was " in capsys.readouterr().err
+    (tmp_path / "mine.py").write_text(STRATEGY)
+    assert main([*COMMANDS["run --resume"], "--strategy", "mine.py"]) == 0
+    assert "resumed after " in capsys.readouterr().out
+
+
+def test_an_interrupted_run_says_how_to_go_on(marker: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    update = "def update(self, outputs):\n        os.kill(os.getpid(), signal.SIGINT)\n"
+    text = STRATEGY.replace("recipe =", f"import os, signal\nclass Mine(SimCLR):\n    {update}recipe =")
+    Path("its own.py").write_text(text.replace("Recipe(SimCLR)", "Recipe(Mine)"))
+    assert main(["run", *small_run.run_options("simclr"), "--strategy", "its own.py", "--out", "b"]) == 130
+    assert capsys.readouterr().err.endswith("avalanche-ssl run --resume --out b --strategy 'its own.py'\n")

@@ -102,3 +102,20 @@ def test_a_file_in_a_mapping_is_given_or_trusted() -> None:
     assert (given.strategy, given.strategy_sha256, given.seed) == ("/y/mine.py", None, 2)
     with pytest.raises(UsageError, match="without its strategy_sha256, so it cannot be trusted: give --strategy PATH"):
         RunConfig.from_mapping({"strategy": "mine.py"}, "c.yaml", trust_strategy=True)
+
+
+def test_what_decides_a_result_is_not_where_files_lie() -> None:
+    here = RunConfig(
+        strategy="/a/mine.py", strategy_sha256="0", data="/a", benchmark_options={"cache": "/a", "seed": 1}
+    )
+    there = RunConfig(
+        strategy="/b/mine.py",
+        strategy_sha256="0",
+        data="/b",
+        benchmark_options={"cache": "/b", "seed": 1},
+        num_workers=2,
+    )
+    assert here.decisive == there.decisive
+    assert RunConfig(strategy="moco-v1").decisive == RunConfig(strategy="moco_v1").decisive
+    for name, value in (("strategy_sha256", "1"), ("strategy", "cmc"), ("seed", 2), ("benchmark_options", {"seed": 2})):
+        assert dataclasses.replace(here, **{name: value}).decisive != here.decisive, name
