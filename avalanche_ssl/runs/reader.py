@@ -209,7 +209,7 @@ def _config(values: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     known = today(values)
     wrong = [name for name, kind in get_type_hints(RunConfig).items() if name in known and not _fits(known[name], kind)]
     if wrong:
-        notes.append(f"options with values that are none, and are left out: {', '.join(wrong)}")
+        notes.append(f"options with wrong values are left out: {', '.join(wrong)}")
     return {name: value for name, value in known.items() if name not in wrong}
 
 

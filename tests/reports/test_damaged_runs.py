@@ -151,7 +151,7 @@ def test_wrong_types_in_the_configuration_are_left_out(desk: Path, whole: bytes)
     wrong = {"strategy": [1], "seed": [1], "settings": 5, "benchmark_options": "x", "online_batch_size": "y"}
     write_lines(desk / "bad", [first | {"config": wrong}, *lines])
     (said,) = check(desk, with_page=True)
-    assert said.startswith("options with values that are none, and are left out: strategy, benchmark_options, ")
+    assert said.startswith("options with wrong values are left out: strategy, benchmark_options, ")
     write_lines(desk / "bad", [first | {"config": {"settings": {"lr": nested(25)}}}, *lines])
     assert "nested more than 20 levels deep" in check(desk, with_page=False)[0]
 
