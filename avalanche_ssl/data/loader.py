@@ -7,7 +7,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -104,7 +104,9 @@ class RawDataLoader:
             yield from map(self.batches.batch, self._epoch)
             return
         try:
-            yield from self._processes()
+            with _signals_blocked():
+                batches = iter(self._processes())
+            yield from batches
         except (RuntimeError, OSError, EOFError) as error:
             self.shut_down_workers()
             if isinstance(error, RuntimeError) and not is_dead_worker(error):
@@ -223,10 +225,23 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A block whose new processes begin with signals blocked: one could come before `_leave_signals_to_parent`."""
+    if not hasattr(signal, "sigwaitinfo"):  # macOS, Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_signals_to_parent(worker: int) -> None:
     """In a worker process: outlive signals to the whole process group, as Ctrl-C sends, until the parent has saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+    if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import time
@@ -230,6 +231,24 @@ def test_workers_outlive_signals_to_the_group_and_end_with_their_parent() -> Non
         assert worker.exitcode == 0
     with pytest.raises(DataError, match="a loader process died"):
         list(loader)
+
+
+@pytest.mark.slow
+def test_workers_outlive_signals_that_come_before_they_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = multiprocessing.Process.start
+
+    def signaled(self: Any) -> None:
+        start(self)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            subprocess.run(["kill", f"-{number.value}", str(self.pid)], check=True)
+
+    def slowly(*_: Any) -> None:
+        time.sleep(0.5)  # before torch calls the function for new workers
+
+    monkeypatch.setattr(multiprocessing.Process, "start", signaled)
+    monkeypatch.setattr(torch, "set_num_threads", slowly)
+    batches = list(RawDataLoader([Items(40)], [4], shuffle=False, num_workers=2))
+    assert len(batches) == 10
 
 
 class Items(PictureDataset):
