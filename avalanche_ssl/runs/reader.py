@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.evaluation import Matrix
 from avalanche_ssl.logging import (
     ConsolidationEvent,
@@ -44,30 +44,30 @@ class Run:
     """A run, finished or not. Where something was logged twice, after a restart, the later one counts."""
 
     folder: Path
-    config: dict[str, Any]
+    config: dict[str, Any] = field(repr=False)
     """All options and settings, by today's names; empty if the log has lost its beginning."""
     version: str
     """Version of the package that wrote the run."""
-    accuracies: dict[tuple[str, str], Matrix]
+    accuracies: dict[tuple[str, str], Matrix] = field(repr=False)
     """(T + 1, T) by probe and scope: of the untrained encoder, then after each experience; NaN: not measured."""
     caveats: dict[str, str]
     """Caveats of probe protocols, by name."""
-    curve: list[CurveEvent]
+    curve: list[CurveEvent] = field(repr=False)
     full_test: dict[str, float]
     """Accuracy on all test images of the probes that otherwise use one in n of them, by name."""
-    tasks: dict[int, list[TaskEvent]]
+    tasks: dict[int, list[TaskEvent]] = field(repr=False)
     """Results of the stream's probing tasks, by number of experiences trained."""
-    full_test_tasks: list[TaskEvent]
+    full_test_tasks: list[TaskEvent] = field(repr=False)
     """Results on all test images, where `tasks` are about one in n."""
     consolidation: float
     """Of the last encoder; NaN: not measured."""
-    experiences: list[ExperienceEvent]
-    representation: list[RepresentationEvent]
+    experiences: list[ExperienceEvent] = field(repr=False)
+    representation: list[RepresentationEvent] = field(repr=False)
     cost: CostEvent | None
     end: EndEvent | None
     notes: list[str] = field(default_factory=list)
     """What is wrong with the run, or to know about it."""
-    log_digest: str = field(default="", compare=False)
+    log_digest: str = field(default="", compare=False, repr=False)
     """SHA-256 of its log."""
 
     @property
@@ -104,12 +104,17 @@ class Run:
         return self.end is not None and self.experiences_trained == self.n_experiences
 
     def matrix(self, probe: str, scope: str) -> Matrix:
-        """R (t, t) over the experiences trained on."""
-        return self.accuracies[probe, scope][1 : self.experiences_trained + 1, : self.experiences_trained]
+        """R (t, t) over the experiences trained on; UsageError where the run has no such probe."""
+        return self._rows(probe, scope)[1 : self.experiences_trained + 1, : self.experiences_trained]
 
     def untrained(self, probe: str, scope: str) -> Matrix:
-        """Accuracies (t,) of the untrained encoder on the experiences trained on."""
-        return self.accuracies[probe, scope][0, : self.experiences_trained]
+        """Accuracies (t,) of the untrained encoder on the experiences trained on; UsageError as `matrix`."""
+        return self._rows(probe, scope)[0, : self.experiences_trained]
+
+    def _rows(self, probe: str, scope: str) -> Matrix:
+        if (probe, scope) not in self.accuracies:
+            raise unknown_name("probe and scope", f"{probe}, {scope}", (", ".join(key) for key in self.accuracies))
+        return self.accuracies[probe, scope]
 
 
 def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
@@ -153,12 +158,13 @@ def _place(folder: Path) -> Path:
         return folder
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: str | Path) -> Run:
     """The run in a folder, of whatever can be read and is plausible.
 
     Raises:
         UsageError: there is no log, or no experience in it that was trained on and probed.
     """
+    folder = Path(folder)
     log = read_log(folder)
     run = _run(folder, log.events, log.notes)
     run.log_digest = log.digest
