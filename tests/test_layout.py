@@ -26,6 +26,19 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 AVALANCHE = {"data", "streams", "training", "plugins", "checkpointing"}
 """The rooms that import Avalanche."""
 FILES = sorted(PACKAGE.rglob("*.py"))
+INTEGRATION = {
+    "losses/test_softmax_nce.py",
+    "recipes/test_persistence.py",
+    "recipes/test_strategies.py",
+    "reports/test_damaged_runs.py",
+    "runs/test_core50_runs.py",
+    "runs/test_fuzz.py",
+    "runs/test_interrupts.py",
+    "runs/test_online_runs.py",
+    "runs/test_resume.py",
+    "runs/test_resumed_data.py",
+}
+"""Test files of a room that are about what several modules do together."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -78,6 +91,17 @@ def test_no_module_asks(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
         assert "?" not in first, f"the docstring of {path} begins with: {first!r}"
+
+
+def test_tests_mirror_modules() -> None:
+    """Every module has its test file, and a test file of a room is that of a module or a test of integration."""
+    tests = {str(path.relative_to(ROOT / "tests")) for path in (ROOT / "tests").rglob("test_*.py")}
+    modules = [path.relative_to(PACKAGE) for path in FILES if path.stem not in ("__init__", "__main__")]
+    mirrors = {str(path.with_name(f"test_{path.name}")) for path in modules}
+    assert not mirrors - tests, "modules without a test file"
+    rooms = {room(path) for path in PACKAGE.glob("*/*.py")}
+    others = {path for path in tests - mirrors if Path(path).parts[0] in rooms}
+    assert others == INTEGRATION, "test files of no module: rename them, or say that they test integration"
 
 
 def test_users_import_rooms() -> None:

@@ -10,7 +10,7 @@ import pytest
 from helpers.docs import ROOT
 
 from avalanche_ssl import logging
-from avalanche_ssl.logging import EVENTS, Event, JSONLinesLogger, ProbeEvent, RunEvent, parse, schema_table
+from avalanche_ssl.logging import EVENTS, Event, JSONLinesLogger, ProbeEvent, parse, schema_table
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "run": {"title": "a", "config": {"seed": 1}, "device": "cpu", "precision": "fp32", "versions": {}},
@@ -180,11 +180,6 @@ def test_a_number_that_was_not_finite_comes_back_as_nan() -> None:
 def test_unknown_events_and_fields_are_left_out() -> None:
     assert parse({"event": "tomorrow", "a": 1}) is None
     assert parse(PROBE | {"tomorrow": 1}) == ProbeEvent(**SAMPLES["probe"])
-
-
-def test_fields_that_are_none_are_not_written() -> None:
-    assert ProbeEvent(**SAMPLES["probe"]).fields() == SAMPLES["probe"]
-    assert "title" in RunEvent(**SAMPLES["run"]).fields()
 
 
 def test_every_field_is_a_line_of_the_table_in_benchmarks_readme() -> None:

@@ -15,7 +15,6 @@ from crashes import small_run
 from helpers.encoders import tiny
 
 from avalanche_ssl.cli import run
-from avalanche_ssl.cli.options import read_options
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.memory.bank import content_hash
@@ -26,7 +25,6 @@ from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
-from avalanche_ssl.runs.build import build_recipe
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.training import Replay
 
@@ -246,16 +244,6 @@ def test_every_recipe_learns_a_stream_without_boundaries(name, digits):
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
-
-
-def options(*given):
-    return build_recipe(read_options(run.parser().parse_args(["--strategy", "deepcluster", *given]))).settings
-
-
-def test_online_brings_the_methods_settings_and_those_beside_it_win():
-    assert options()["clustering"] == "epoch"
-    assert options("--online-batch-size")["clustering"] == "online"
-    assert options("--online-batch-size", "--set", "clustering=epoch")["clustering"] == "epoch"
 
 
 @pytest.mark.slow

@@ -1,0 +1,108 @@
+"""What a run prints: the state on a terminal only, a line per experience, the sections of the report."""
+
+import io
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avalanche_ssl.evaluation import TaskResult
+from avalanche_ssl.logging import CurveEvent, ExperienceEvent
+from avalanche_ssl.runs.console import experience_line, print_report, seconds_line, status
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_state_is_shown_and_erased_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with status("preparing data"):
+        assert terminal.getvalue() == "preparing data ..."
+    assert terminal.getvalue() == "preparing data ...\r\x1b[K"
+    with pytest.raises(KeyError), status("drawing"):
+        raise KeyError
+    assert terminal.getvalue().endswith("drawing ...\r\x1b[K")
+
+
+def test_the_state_is_not_written_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with status("preparing data"):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+EVENT = ExperienceEvent(
+    experiences_trained=2, images_trained=12345, steps=9, loss=1.23456, seconds=7.54, images_per_second=1636.7
+)
+LINE = "experience 2/5     12,345 images     7.5 s    1,637 images/s  loss   1.235"
+
+
+def test_line_of_an_experience() -> None:
+    rows = [{}, {"all": np.array([0.5, 0.25]), "seen": np.array([0.5, np.nan]), "knn-20/all": np.array([0.1, 0.1])}]
+    probe: Any = SimpleNamespace(rows=rows, measured=True)
+    assert experience_line(EVENT, 5, probe) == f"{LINE}  all  37.5 %  seen  50.0 %"
+    probe.measured = False
+    assert experience_line(EVENT, 5, probe) == LINE, "the accuracies are older"
+    assert experience_line(EVENT, 5, None) == LINE
+
+
+def test_seconds_that_are_named_nowhere_are_the_rest() -> None:
+    clocks = {"train_seconds": 10.0, "seconds": 20.0, "checkpoint_seconds": 1.0, "probe_seconds": 2.5}
+    assert seconds_line(clocks) == "checkpoint 1.0, probe 2.5, rest 6.5"
+
+
+def probed(**more: Any) -> Any:
+    """What the report needs of a `ProbePlugin`."""
+    given = {
+        "probes": [SimpleNamespace(name="ridge", scopes=("all",), caveat="")],
+        "scopes": ("all",),
+        "matrix": lambda scope, probe="ridge": np.array([[0.5, 0.25], [0.75, 1.0]]),
+        "untrained": lambda scope: np.array([0.25, 0.25]),
+        "curve": [],
+        "task_results": [],
+        "full_test_results": [],
+        "full_test_accuracies": {},
+        "probing_tasks": [],
+        "consolidation": 0.875,
+    }
+    return SimpleNamespace(**given | more)
+
+
+def report(capsys: pytest.CaptureFixture[str], **more: Any) -> str:
+    print_report(probed(**more), chance=0.125)
+    return capsys.readouterr().out
+
+
+def test_the_report_of_a_plain_run(capsys: pytest.CaptureFixture[str]) -> None:
+    matrix, metrics = report(capsys).split("\n\n")
+    assert matrix.splitlines() == [
+        "",
+        "accuracy (%) on the test data of each experience; ridge, fitted on the training data of all",
+        "trained       e1    e2   mean",
+        "untrained   25.0  25.0   25.0",
+        "1           50.0  25.0   37.5",
+        "2           75.0 100.0   87.5",
+        "chance      12.5  12.5   12.5",
+    ]
+    assert metrics.startswith("average accuracy       87.5 %") and "consolidation          87.5 %" in metrics
+
+
+def test_the_report_has_a_section_for_all_that_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {"images_seen": 1000, "images_trained": 1000, "seconds": 1.0, "experiences_trained": 0}
+    curve = [CurveEvent(probe="ridge", scope="all", accuracy=0.625, **numbers)]
+    _, points, _ = report(capsys, curve=curve).split("\n\n")
+    assert points == (
+        "mean accuracy (%) by images of the stream seen; ridge\n images seen     all\n       1,000    62.5"
+    )
+    second = SimpleNamespace(name="knn-20", scopes=("all",), caveat="it has one")
+    for probes in ([*probed().probes, second], [second]):
+        _, protocols, _ = report(capsys, probes=probes).split("\n\n")
+        assert protocols.startswith("probe  ") and protocols.endswith("  caveat: it has one")
+    results = [(t, [TaskResult("kind", 0.5, 0.25, {"place": {"here": 0.375}})]) for t in (0, 2)]
+    tasks = [SimpleNamespace(name="kind", groups={"place": None})]
+    _, answers, _ = report(capsys, task_results=results, probing_tasks=tasks).split("\n\n")
+    assert answers.startswith("probing tasks (accuracy in %; kind by place first)\n") and " 37.5" in answers

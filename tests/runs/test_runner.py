@@ -1,0 +1,103 @@
+"""`run` in a script: the folder that `read_run` reads, how often it is probed, and which checkpoints are kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from crashes import small_run
+from helpers.encoders import tiny
+
+from avalanche_ssl.checkpointing import read_encoder
+from avalanche_ssl.data import ArrayDataset
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.runs import RunConfig, read_run, run, runner
+from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
+
+SETTINGS = {"encoder": "tiny", "output_dim": 8, "batch_size": 36, "epochs": 1}
+
+
+def many_experiences(experiences: int = 81, labels: bool = True) -> Any:
+    """A stream of many experiences of four images in two classes."""
+    count = 4 * experiences
+    images = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
+    data, parts = ArrayDataset(images, np.arange(count) % 2), np.split(np.arange(count), experiences)
+    return benchmark_from_parts(data, parts, data, parts, ["a", "b"] if labels else None)
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, a small encoder and small streams."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(ENCODERS, "tiny", tiny)
+    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
+    monkeypatch.setitem(BENCHMARKS, "many", many_experiences)
+    return tmp_path
+
+
+def config(benchmark: str = "few-digits", **more: Any) -> RunConfig:
+    given = {"strategy": "simclr", "device": "cpu", "precision": "fp32", "settings": SETTINGS}
+    return RunConfig(benchmark=benchmark, **given | more)
+
+
+def checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("checkpoint*")}
+
+
+@pytest.mark.slow
+def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
+    folder = run(config(seed=3))
+    assert folder == Path("runs/simclr-few-digits-s3")
+    found = read_run(folder)
+    assert (found.strategy, found.seed, found.n_experiences, found.finished, found.notes) == ("simclr", 3, 2, True, [])
+    assert found.settings["output_dim"] == 8 and found.config["benchmark_options"] == {
+        "experiences": 2,
+        "decode": False,
+    }
+    assert [(event.experiences_trained, event.steps) for event in found.experiences] == [(1, 2), (2, 2)]
+    assert found.end is not None and found.end.images_trained == 2 * small_run.IMAGES
+    assert not np.isnan(found.matrix("ridge", "all")).any()
+    assert read_encoder(folder / "encoder.pt").keys() == tiny().state_dict().keys()
+    assert checkpoints(folder) == set(), "the encoder is all that a finished run needs"
+    with pytest.raises(UsageError, match="already holds a run: give another --out, or --overwrite"):
+        run(config(seed=3))
+    again = run(config(seed=3), "again", keep_checkpoints=True)
+    assert checkpoints(again) == {"checkpoint", "checkpoint.previous"}
+    np.testing.assert_array_equal(read_run(again).matrix("ridge", "all"), found.matrix("ridge", "all"))
+
+
+@pytest.mark.slow
+def test_a_long_stream_is_probed_after_forty_experiences_at_most() -> None:
+    matrix = read_run(run(config("many"), "a")).matrix("ridge", "all")
+    probed = [t for t, row in enumerate(matrix, 1) if not np.isnan(row).all()]
+    assert probed == list(range(3, 82, 3))
+
+
+def test_the_user_says_how_often_to_probe() -> None:
+    options = {"benchmark_options": {"experiences": 5}}
+    for every, expected in ((0, [1, 2, 3, 4, 5]), (2, [2, 4, 5])):
+        folder = run(config("many", probe_every_experiences=every, **options), f"every-{every}")
+        matrix = read_run(folder).matrix("ridge", "all")
+        assert [t for t, row in enumerate(matrix, 1) if not np.isnan(row).all()] == expected
+
+
+def test_mistakes_come_before_any_file(desk: Path) -> None:
+    for wrong, more in (
+        (config(settings=SETTINGS | {"learning": 1}), {}),
+        (config(), {"checkpoint_every": "soon"}),
+        (config("many", benchmark_options={"labels": False}, online_batch_size=2, probe_every_images="4"), {}),
+    ):
+        with pytest.raises(UsageError, match=r"learning|soon|--probe-every-images: the stream has no labels"):
+            run(wrong, "a", **more)
+    assert not list(desk.iterdir())
+
+
+def test_a_fault_says_where_the_run_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(monitor: Any) -> None:
+        raise UsageError("it broke")
+
+    monkeypatch.setattr(runner, "check_alive", fail)
+    with pytest.raises(UsageError, match=r"^it broke; stopped after step 1; representation after experience 1: feat"):
+        run(config("many", benchmark_options={"experiences": 2}), "a")
