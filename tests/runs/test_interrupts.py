@@ -50,7 +50,8 @@ def options(out: str) -> list[str]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that got no signal."""
     place = tmp_path_factory.mktemp("undisturbed")
-    assert process.wait(process.launch(options(str(place / "a")), place, small_run.prepare_process)) == 0
+    status = process.wait(process.launch(options(str(place / "a")), place, small_run.prepare_process))
+    assert status == 0, process.last_output(place)
     return place / "a"
 
 
