@@ -89,12 +89,12 @@ def test_a_sample_is_read_whatever_the_times_say(
     assert first_change(photo_files(photos), *before) == "b/6.png"
 
 
-def test_an_image_that_could_not_be_read_before_is_passed_over(photos: Path) -> None:
-    files = photo_files(photos)
-    crcs, mtimes = recorded(files)
+@pytest.mark.parametrize("source", [lambda photos: photos, zipped], ids=["folder", "zip"])
+def test_an_image_that_could_not_be_read_before_is_passed_over(photos: Path, source: Callable[[Path], Path]) -> None:
+    crcs, mtimes = recorded(photo_files(source(photos)))
     crcs[3] = None
     damage(photos)
-    assert first_change(photo_files(photos), crcs, mtimes) is None
+    assert first_change(photo_files(source(photos)), crcs, mtimes) is None
 
 
 def test_a_file_that_cannot_be_read_has_changed(photos: Path) -> None:

@@ -79,9 +79,18 @@ def test_mistakes_are_one_line(values: dict[str, Any], message: str) -> None:
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_data_is_no_option_of_the_benchmark_and_may_lie_anywhere() -> None:
-    options = resolve_benchmark_options(RunConfig(strategy="simclr", benchmark="folder", data="nowhere"))
+def test_data_may_lie_anywhere_and_is_no_option_of_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = resolve_benchmark_options(small(benchmark="folder", data="nowhere"))
     assert "data" not in options and options["experiences"] == 10
+
+    def builder(data: str = "here", experiences: int = 2) -> None:
+        raise AssertionError("it is not built")
+
+    monkeypatch.setitem(BENCHMARKS, "mine", builder)
+    for data in (None, "there"):
+        assert resolve_benchmark_options(small(benchmark="mine", data=data)) == {"experiences": 2}
+    with pytest.raises(UsageError, match="no option of mine 'data'"):
+        resolve_benchmark_options(small(benchmark="mine", benchmark_options={"data": "there"}))
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from avalanche_ssl.checkpointing import read_encoder
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs import RunConfig, read_run, run, runner
 from avalanche_ssl.streams import BENCHMARKS
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
@@ -48,7 +49,7 @@ def checkpoints(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
-    folder = run(config(seed=3))
+    folder = run(config(seed=3, replay_size=20))
     assert folder == Path("runs/simclr-few-digits-s3")
     found = read_run(folder)
     assert (found.strategy, found.seed, found.n_experiences, found.finished, found.notes) == ("simclr", 3, 2, True, [])
@@ -57,15 +58,17 @@ def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
         "decode": False,
     }
     assert [(event.experiences_trained, event.steps) for event in found.experiences] == [(1, 2), (2, 2)]
-    assert found.end is not None and found.end.images_trained == 2 * small_run.IMAGES
+    assert found.end is not None and found.end.images_trained > 2 * small_run.IMAGES, "replayed ones too"
     assert not np.isnan(found.matrix("ridge", "all")).any()
     assert read_encoder(folder / "encoder.pt").keys() == tiny().state_dict().keys()
     assert checkpoints(folder) == set(), "the encoder is all that a finished run needs"
     with pytest.raises(UsageError, match="already holds a run: give another --out, or --overwrite"):
         run(config(seed=3))
-    again = run(config(seed=3), "again", keep_checkpoints=True)
+    seed_all(99)
+    again = run(config(seed=3, replay_size=20), "again", keep_checkpoints=True)
     assert checkpoints(again) == {"checkpoint", "checkpoint.previous"}
-    np.testing.assert_array_equal(read_run(again).matrix("ridge", "all"), found.matrix("ridge", "all"))
+    losses = [[event.loss for event in r.experiences] for r in (found, read_run(again))]
+    assert losses[0] == losses[1], "whatever the random states were before"
 
 
 @pytest.mark.slow
