@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def launch(arguments: Sequence[str], folder: Path, prepare: Callable[[], None] |
     status = 70
     try:
         os.setpgid(0, 0)
+        util._run_after_forkers()  # type: ignore[attr-defined]  # as after its own forks
         sys.stdout = sys.stderr = (folder / "output").open("w", encoding="utf-8", buffering=1)
         if prepare:
             prepare()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from crashes import comparison, process, small_run
+from crashes import comparison, small_run
 
 from avalanche_ssl.checkpointing import file_format
 
@@ -46,13 +46,28 @@ def options(out: str) -> list[str]:
     return [*small_run.run_options("simclr", num_workers=2), "--out", out]
 
 
+def start(place: str, folder: Path, *options: str) -> subprocess.Popen[str]:
+    """The run in a process of its own, not a fork: loader processes of other tests would get in its way."""
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", RUN, place, *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": f"{root / 'benchmarks'}{os.pathsep}{root}"},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that got no signal."""
-    place = tmp_path_factory.mktemp("undisturbed")
-    status = process.wait(process.launch(options(str(place / "a")), place, small_run.prepare_process))
-    assert status == 0, process.last_output(place)
-    return place / "a"
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run = start("step", folder, *options("a"))
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 0, errors
+    return folder / "a"
 
 
 @pytest.mark.parametrize(
@@ -67,16 +82,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_signals_to_the_group_end_the_run_and_lose_nothing(
     place: str, numbers: list[int], status: int, said: str, tmp_path: Path, undisturbed: Path
 ) -> None:
-    root = Path(__file__).parents[2]
-    run = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", RUN, place, *options("b")],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": f"{root / 'benchmarks'}{os.pathsep}{root}"},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    run = start(place, tmp_path, *options("b"))
     assert run.stdout
     for sent, number in enumerate(numbers):
         if sent == 0 or place == "write":
@@ -90,10 +96,7 @@ def test_signals_to_the_group_end_the_run_and_lose_nothing(
     assert last.startswith(f"avalanche-ssl run: {said}") and last.count("\n") == 1, errors
     assert "Traceback" not in errors and "loader process" not in errors
     assert file_format.read(tmp_path / "b" / "checkpoint")["loader"] is not None, "inside an epoch"
-    resumed = process.launch(
-        ["--resume", "--keep-checkpoints", "--out", str(tmp_path / "b")],
-        tmp_path,
-        small_run.prepare_process,
-    )
-    assert process.wait(resumed) == 0, process.last_output(tmp_path)
+    resumed = start("step", tmp_path, "--resume", "--keep-checkpoints", "--out", "b")
+    _, errors = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, errors
     assert not comparison.differences(undisturbed, tmp_path / "b")
