@@ -19,10 +19,10 @@ from avalanche_ssl.recipes.loading import load_recipe
 
 
 def fake_gpus():
-    """Whether this torch draws numbers on a GPU that does not exist; 2.6 asks for its driver even then."""
+    """Whether this torch computes on a GPU that does not exist; 2.6 asks for its driver even then."""
     try:
         with FakeTensorMode():
-            torch.rand(2, device="cuda")
+            torch.zeros(2, device="cuda")[0].bool()
     except RuntimeError:
         return False
     return True
