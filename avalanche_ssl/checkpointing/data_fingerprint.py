@@ -73,7 +73,7 @@ def check_same_stream(saved: Mapping[str, Any], given: Mapping[str, Any]) -> Non
                 found.append(f"the {name}{kind}images of {_numbers(differing)} {verb} from those of the checkpoint")
     if found:
         raise UsageError(
-            f"{'; '.join(found)}: give the data that the run was started with, or start anew with a new --out"
+            f"{'; '.join(found)}: give the data that the run was started with, or start again with a new --out"
         )
 
 
