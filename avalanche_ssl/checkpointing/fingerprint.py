@@ -74,8 +74,8 @@ def check_own_version(saved: Mapping[str, str]) -> None:
     old, now = saved.get(OWN, "of an unknown version"), version(OWN)
     if old != now:
         raise UsageError(
-            f"the checkpoint was written by {OWN} {old}, this is {now}: install that version to go on, or start a new run "
-            "with another --out"
+            f"the checkpoint was written by {OWN} {old}, this is {now}: install that version to go on, or start a "
+            "new run with another --out"
         )
 
 
