@@ -46,8 +46,10 @@ def launch(arguments: Sequence[str], folder: Path, prepare: Callable[[], None] |
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+        finally:
+            os._exit(status)  # also where the disk of the output is full: the fork must never return
 
 
 def last_output(folder: Path) -> str:
