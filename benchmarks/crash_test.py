@@ -13,7 +13,6 @@ Prints one line per run; exit status 1 if any run was lost.
 """
 
 import itertools
-import os
 import random
 import signal
 import sys
@@ -23,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crashes.comparison import differences, log_of
-from crashes.process import kills, last_output, launch, wait
-from crashes.small_run import prepare_process, run_options
+from crashes.process import interrupt, kills, last_output, launch, wait
+from crashes.small_run import run_options
 
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.recipes import recipe_names
@@ -45,7 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
     add("--kills", type=int, default=3, help="kills per run; one more comes from outside")
     add("--seed", type=int, default=0, help="seed of the moments")
     options = parser.parse_args(arguments)
-    prepare_process()
     total = lost = 0
     noun = "interrupts" if options.interrupt else "kills"
     choices = (options.strategy, options.precision, options.num_workers, options.replay_size)
@@ -97,7 +95,7 @@ def _kill(
         survived += 1
     child = launch(arguments, folder)
     time.sleep(rng.uniform(0.1, 0.6) * seconds)
-    os.kill(child, signal.SIGKILL)
+    child.kill()
     return survived + (wait(child) == -signal.SIGKILL), []
 
 
@@ -110,10 +108,10 @@ def _interrupt(
         number = rng.choice([signal.SIGINT, signal.SIGTERM])
         child = launch(arguments, folder)
         time.sleep(rng.uniform(0.1, 0.6) * seconds)
-        os.killpg(child, number)
+        interrupt(child, number)
         if rng.random() < 0.5:
             time.sleep(rng.uniform(0, 0.02))
-            os.killpg(child, number)
+            interrupt(child, number)
         status = wait(child)
         if status not in (0, 128 + number, -number):  # the last two are one to a shell; the former has saved
             return survived, [f"a run that got {number.name} ended with {status}: {last_output(folder)}"]

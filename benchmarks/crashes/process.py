@@ -2,54 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import multiprocessing
 import os
 import random
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from multiprocessing import util
+from importlib import import_module
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+
+from crashes.small_run import prepare_process
 
 from avalanche_ssl.checkpointing.file_format import HashingWriter
 from avalanche_ssl.cli import run
 from avalanche_ssl.probes import ProbeProtocol
 from avalanche_ssl.training import SelfSupervised
 
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload([f"avalanche_ssl.{name}" for name in ("cli.run", "runs.runner", "probes")])
 
-def launch(arguments: Sequence[str], folder: Path, prepare: Callable[[], None] | None = None) -> int:
-    """Start `avalanche-ssl run` in a fork of this process, which has all modules imported already.
+
+def launch(arguments: Sequence[str], folder: Path, prepare: Callable[[], None] | None = None) -> ForkServerProcess:
+    """Start `avalanche-ssl run` in a process of its own, where small runs are known and the slow imports are done.
+
+    It is the fork of a server that does nothing else, not of this process: a process that has computed gradients may
+    have threads, with which a fork cannot train.
 
     Args:
         arguments: of the command.
         folder: where its output goes, see `last_output`.
-        prepare: called in the new process before the command.
+        prepare: called in the new process before the command; found by name, as pickle does.
 
     Returns:
-        The id of the process.
+        The process, for `wait`.
     """
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    status = 70
-    try:
-        os.setpgid(0, 0)
-        util._run_after_forkers()  # type: ignore[attr-defined]  # as after its own forks
-        sys.stdout = sys.stderr = (folder / "output").open("w", encoding="utf-8", buffering=1)
-        if prepare:
-            prepare()
-        status = run.main(list(arguments))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        try:
-            sys.stdout.flush()
-        finally:
-            os._exit(status)  # also where the disk of the output is full: the fork must never return
+    child = _server.Process(target=_run, args=(list(arguments), folder, prepare))
+    child.start()
+    return child
+
+
+def _run(arguments: list[str], folder: Path, prepare: Callable[[], None] | None) -> None:
+    os.setpgid(0, 0)
+    multiprocessing.set_start_method(None, force=True)  # its own processes start as usual, not as it did
+    sys.stdout = sys.stderr = (folder / "output").open("w", encoding="utf-8", buffering=1)
+    prepare_process()
+    if prepare:
+        prepare()
+    sys.exit(run.main(arguments))
 
 
 def last_output(folder: Path) -> str:
@@ -57,19 +61,28 @@ def last_output(folder: Path) -> str:
     return (folder / "output").read_text(encoding="utf-8")[-2000:]
 
 
-def wait(child: int) -> int:
+def wait(process: ForkServerProcess) -> int | None:
     """Exit status of the process; minus the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    process.join()
+    return process.exitcode
+
+
+def interrupt(process: ForkServerProcess, number: signal.Signals) -> None:
+    """Send a signal to the process and all processes that it started, unless it has ended."""
+    if process.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
 
 
 def die_at(owner: Any, name: str, call: int, before: Callable[..., Any] | None = None) -> None:
     """Make this process kill itself in a call of a function.
 
     Args:
-        owner, name: where the function is found.
+        owner, name: where the function is found; a module by its name, for pickle.
         call: the number of the call, counted from 1.
         before: called first, with the function and its arguments.
     """
+    owner = import_module(owner) if isinstance(owner, str) else owner
     original, calls = getattr(owner, name), itertools.count(1)
 
     def deadly(*args: Any, **kwargs: Any) -> Any:
@@ -89,9 +102,9 @@ def kills(rng: random.Random, count: int, steps: int) -> Iterator[tuple[str, Cal
     if spot == "write":
         yield "write", partial(die_at, HashingWriter, "write", rng.randint(3, 60), _write_half)
     elif spot == "fsync":
-        yield "fsync", partial(die_at, os, "fsync", rng.randint(3, 8))
+        yield "fsync", partial(die_at, "os", "fsync", rng.randint(3, 8))
     elif spot == "replace":
-        yield "replace", partial(die_at, os, "replace", rng.randint(3, 8))
+        yield "replace", partial(die_at, "os", "replace", rng.randint(3, 8))
     else:
         yield "step", partial(die_at, SelfSupervised, "_after_update", rng.randint(1, 5))
     for _ in range(count - 2):

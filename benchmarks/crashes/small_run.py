@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -96,11 +95,7 @@ def register() -> None:
 
 
 def prepare_process() -> None:
-    """Prepare what all runs share: one thread, so that sums have one order, the small streams, and slow imports."""
-    for module in ("matplotlib.backends.backend_agg", "matplotlib.figure", "avalanche_ssl.runs.runner"):
-        import_module(module)
+    """Prepare what all runs share: one thread, so that sums have one order, the small stream, frequent checkpoints."""
     torch.set_num_threads(1)
     register()
-    for decode in (False, True):
-        _few_digits(2, decode)
     Checkpointer.__init__.__kwdefaults__["share"] = 1.0  # type: ignore[index]

@@ -5,22 +5,7 @@ import sys
 
 import crash_test
 import pytest
-from crashes import small_run
 from crashes.small_run import run_options
-from helpers.encoders import tiny
-
-from avalanche_ssl.checkpointing import Checkpointer
-from avalanche_ssl.models import ENCODERS
-from avalanche_ssl.streams import BENCHMARKS
-
-
-@pytest.fixture
-def desk(tmp_path, monkeypatch):
-    """An empty folder to work in; the small stream and encoder; checkpoints at any cost."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(ENCODERS, "tiny", tiny)
-    monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
-    monkeypatch.setitem(Checkpointer.__init__.__kwdefaults__, "share", 1.0)
 
 
 @pytest.mark.slow
@@ -28,7 +13,7 @@ def desk(tmp_path, monkeypatch):
     ("strategy", "precision", "num_workers", "replay_size", "online_batch_size"),
     [("deepcluster", "fp32", 0, 0, 0), ("moco", "fp32", 0, 30, 10)],
 )
-def test_killed_runs_are_the_same(desk, strategy, precision, num_workers, replay_size, online_batch_size):
+def test_killed_runs_are_the_same(strategy, precision, num_workers, replay_size, online_batch_size):
     arguments = run_options(strategy, precision, num_workers, replay_size, online_batch_size)
     survived, wrong = crash_test.kill_and_compare(f"test {strategy}", arguments, 2, seed=0)
     assert not wrong, wrong
@@ -37,7 +22,6 @@ def test_killed_runs_are_the_same(desk, strategy, precision, num_workers, replay
 
 @pytest.mark.slow
 def test_killed_runs_with_loader_processes():
-    """As a command: a process that had such processes itself cannot be copied."""
     command = [sys.executable, "-W", "ignore", crash_test.__file__, "--strategy", "cmc_bank", "--precision", "bf16"]
     command += ["--num-workers", "2", "--replay-size", "30", "--kills", "2"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -55,7 +39,6 @@ def test_interrupted_runs_with_loader_processes():
 
 
 def test_lost_runs_are_named_and_give_exit_status_1(monkeypatch, capsys):
-    monkeypatch.setattr(crash_test, "prepare_process", lambda: None)
     monkeypatch.setattr(crash_test, "kill_and_compare", lambda name, *_: (3, ["log.jsonl"] if "bf16" in name else []))
     assert crash_test.main(["--strategy", "moco", "--replay-size", "0"]) == 1
     good, lost, total = capsys.readouterr().out.splitlines()

@@ -7,21 +7,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crashes import comparison, process, small_run
 from helpers.encoders import tiny
+from helpers.processes import fill_disk
 
-from avalanche_ssl.checkpointing import Checkpointer, file_format
+from avalanche_ssl.checkpointing import Checkpointer
 from avalanche_ssl.cli import run
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models import ENCODERS
 from avalanche_ssl.runs import RunConfig
 from avalanche_ssl.runs import run as run_config
-from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import MARKER, claim, remove_checkpoints
 from avalanche_ssl.streams import BENCHMARKS
 
@@ -167,20 +167,9 @@ def test_a_second_run_on_one_folder_is_refused(desk: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("place", ["log", "checkpoint", "embeddings"])
-def test_a_full_disk_stops_the_run_in_one_line(place: str, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import resource
-
-    def fill() -> None:
-        monkeypatch.setattr(warnings, "showwarning", lambda *_, **__: None)  # the limit is on the output, too
-        limit = (finished / ("log.jsonl" if place == "log" else "checkpoint")).stat().st_size
-        if place == "log":
-            monkeypatch.setattr(file_format, "write", lambda *_: None)
-        if place != "embeddings":
-            for name in ("_write_images", "save"):
-                monkeypatch.setattr(EmbeddingSnapshots, name, lambda *_: None)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit // 2, resource.RLIM_INFINITY))
-
-    assert process.wait(process.launch(options("a"), Path(), fill)) == 2
+def test_a_full_disk_stops_the_run_in_one_line(place: str, finished: Path) -> None:
+    limit = (finished / ("log.jsonl" if place == "log" else "checkpoint")).stat().st_size
+    assert process.wait(process.launch(options("a"), Path(), partial(fill_disk, place, limit))) == 2
     said = process.last_output(Path()).split("\r")[-1].strip().splitlines()[-1]
     assert said.startswith("avalanche-ssl run: cannot write a/") and "make room" in said and "then --resume" in said
     assert process.wait(process.launch(options("a", "--resume"), Path())) == 0, process.last_output(Path())
