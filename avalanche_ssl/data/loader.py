@@ -254,15 +254,19 @@ def _end_with_parent() -> None:
 
 
 def from_replay(
-    loader: Any, *, generator: torch.Generator | None = None, use_dataset_transforms: bool = False
+    loader: Any,
+    new: Any = None,
+    *,
+    generator: torch.Generator | None = None,
+    use_dataset_transforms: bool = False,
 ) -> RawDataLoader | None:
-    """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory.
+    """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory, task by task if balanced.
 
-    None for every other loader, and for one that balances several tasks.
+    None for every other loader, and for one that divides the data, too, by task: the first dataset is not `new` then.
     """
     from avalanche.benchmarks.utils.data_loader import ReplayDataLoader
 
-    if type(loader) is not ReplayDataLoader or len(loader.datasets) != 2:
+    if type(loader) is not ReplayDataLoader or (len(loader.datasets) > 2 and loader.datasets[0] is not new):
         return None
     return RawDataLoader(
         loader.datasets,

@@ -11,6 +11,7 @@ from avalanche.training.templates.problem_type import SupervisedProblem
 from avalanche.training.templates.update_type import SGDUpdate
 
 from avalanche_ssl.data import DataError
+from avalanche_ssl.training.raw_experience import trigger_plugins
 
 
 class ResumableTemplate(
@@ -95,7 +96,7 @@ class ResumableTemplate(
             raise
 
     def _after_training_exp(self, **kwargs: Any) -> None:
-        super()._after_training_exp(**kwargs)
+        trigger_plugins(self, "after_training_exp", **kwargs)
         self._experiences_finished += 1
 
     def _after_training_iteration(self, **kwargs: Any) -> None:

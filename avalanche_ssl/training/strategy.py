@@ -195,7 +195,10 @@ class SelfSupervised(ResumableTemplate):
     def _before_training_exp(self, **kwargs: Any) -> None:
         super()._before_training_exp(**kwargs)
         replay = from_replay(
-            self.dataloader, generator=self.order_generator, use_dataset_transforms=self.use_dataset_transforms
+            self.dataloader,
+            self.adapted_dataset,
+            generator=self.order_generator,
+            use_dataset_transforms=self.use_dataset_transforms,
         )
         if replay is not None:  # a replay plugin has set a loader of its own: same batches, raw and fast
             self.dataloader = replay

@@ -198,7 +198,26 @@ def test_other_loaders_are_left_alone() -> None:
     assert from_replay(RawDataLoader([data], [4], shuffle=True)) is None
     tasks = nc_benchmark(PictureDataset(20), PictureDataset(20), n_experiences=5, task_labels=True).train_stream
     memory = tasks[0].dataset.concat(tasks[1].dataset)
-    assert from_replay(ReplayDataLoader(tasks[2].dataset, memory, task_balanced_dataloader=True)) is None
+    both = tasks[2].dataset.concat(tasks[3].dataset)
+    assert from_replay(ReplayDataLoader(both, memory, batch_size={2: 3, 3: 3}), both) is None
+
+
+def test_a_task_balanced_memory_gives_its_share_of_each_task_raw() -> None:
+    transform = T.Compose([T.ToTensor(), T.Normalize(0.5, 0.1)])
+    tasks = nc_benchmark(
+        PictureDataset(40), PictureDataset(40), n_experiences=5, task_labels=True, seed=0, train_transform=transform
+    ).train_stream
+    memory = tasks[0].dataset.subset([0, 1]).concat(tasks[1].dataset)
+    data = tasks[2].dataset
+    loader = ReplayDataLoader(
+        data, memory, task_balanced_dataloader=True, batch_size=4, batch_size_mem=4, oversample_small_tasks=True
+    )
+    raw_loader = from_replay(loader, data, generator=torch.Generator().manual_seed(0))
+    assert raw_loader is not None
+    assert len(raw_loader) == len(data) // 4 and raw_loader.batch_sizes == [4, 2, 2]
+    for x, _, t in raw_loader:
+        assert x.dtype == torch.uint8
+        assert t.tolist() == [2] * 4 + [0] * 2 + [1] * 2
 
 
 def test_wrong_sizes_are_named() -> None:

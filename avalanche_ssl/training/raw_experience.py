@@ -1,0 +1,88 @@
+"""Raw images for Avalanche's plugins that load an experience by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from avalanche.training.plugins import AGEMPlugin, EWCPlugin, GEMPlugin
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from avalanche_ssl.data import make_reader
+
+LOAD_THE_EXPERIENCE = (EWCPlugin, AGEMPlugin, GEMPlugin)
+"""Avalanche's plugins that load images of `strategy.experience.dataset` after an experience."""
+
+
+class RawItems(torch.utils.data.Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """An Avalanche dataset whose items are (x, y, t) as in training: the image before any view of it, class, task.
+
+    Whatever else is asked of it, the Avalanche dataset answers.
+    """
+
+    collate_fn = staticmethod(default_collate)
+    _dataset: Any = None
+
+    def __init__(self, dataset: Any, use_dataset_transforms: bool = False) -> None:
+        self._dataset = dataset
+        self._use_dataset_transforms = use_dataset_transforms
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RawItems, (self._dataset, self._use_dataset_transforms)
+
+    @cached_property
+    def _reader(self) -> Any:
+        return make_reader(self._dataset, self._use_dataset_transforms)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
+        return list(zip(*self._reader.batch(torch.tensor(indices)), strict=True))
+
+    def subset(self, indices: Sequence[int]) -> RawItems:
+        """The items at `indices`."""
+        return RawItems(self._dataset.subset(indices), self._use_dataset_transforms)
+
+
+class RawExperience:
+    """An experience whose dataset is a `RawItems`."""
+
+    _experience: Any = None
+
+    def __init__(self, experience: Any, use_dataset_transforms: bool = False) -> None:
+        self._experience = experience
+        self.dataset = RawItems(experience.dataset, use_dataset_transforms)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._experience, name)
+
+
+def trigger_plugins(strategy: Any, event: str, **kwargs: Any) -> None:
+    """Call the plugins as Avalanche does, with an experience of raw images for those that load it by themselves.
+
+    Avalanche's EWC, AGEM and GEM would otherwise apply the dataset's own transforms, and compute importances and
+    reference gradients on other images than those that the method trains on.
+    """
+    for plugin in strategy.plugins:
+        callback = getattr(plugin, event, None)
+        if callback is None:
+            continue
+        if not isinstance(plugin, LOAD_THE_EXPERIENCE):
+            callback(strategy, **kwargs)
+            continue
+        experience = strategy.experience
+        strategy.experience = RawExperience(experience, strategy.use_dataset_transforms)
+        try:
+            callback(strategy, **kwargs)
+        finally:
+            strategy.experience = experience
