@@ -260,7 +260,7 @@ def from_replay(
     generator: torch.Generator | None = None,
     use_dataset_transforms: bool = False,
 ) -> RawDataLoader | None:
-    """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory, task by task if balanced.
+    """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory, by task if balanced.
 
     None for every other loader, and for one that divides the data, too, by task: the first dataset is not `new` then.
     """
