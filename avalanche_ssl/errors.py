@@ -24,23 +24,25 @@ def unknown_name(kind: str, value: object, known: Iterable[object]) -> UsageErro
 
 
 def require_positive(**settings: float) -> None:
-    """Refuse settings that are not above 0.
+    """Refuse settings that are not above 0, or not finite.
 
     Raises:
         UsageError: the first such setting, with its value.
     """
     for name, value in settings.items():
-        if not value > 0:
-            raise UsageError(f"setting '{name}' is {value}: give a number above 0")
+        if not 0 < value < inf:
+            number = "a finite number" if value == inf else "a number"
+            raise UsageError(f"setting '{name}' is {value}: give {number} above 0")
 
 
 def require_range(low: float, high: float = inf, **settings: float) -> None:
-    """Refuse settings that are not in [low, high].
+    """Refuse settings that are not in [low, high], or not finite.
 
     Raises:
         UsageError: the first such setting, with its value.
     """
     for name, value in settings.items():
-        if not low <= value <= high:
+        if not low <= value <= high or value == inf:
             kept = f"{low:g} or more" if high == inf else f"a number from {low:g} to {high:g}"
+            kept = f"a finite number, {kept}" if value == high == inf else kept
             raise UsageError(f"setting '{name}' is {value}: give {kept}")

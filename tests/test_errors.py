@@ -26,3 +26,12 @@ def test_numbers_out_of_their_range_are_refused() -> None:
             require_range(0, 1, momentum=number)
     with pytest.raises(UsageError, match="setting 'freeze' is -1: give 0 or more"):
         require_range(0, freeze=-1)
+
+
+def test_infinite_numbers_are_refused_though_they_are_above_0() -> None:
+    with pytest.raises(UsageError, match="setting 'temperature' is inf: give a finite number above 0"):
+        require_positive(temperature=math.inf)
+    with pytest.raises(UsageError, match="setting 'weight' is inf: give a finite number, 0 or more"):
+        require_range(0, weight=math.inf)
+    with pytest.raises(UsageError, match="setting 'momentum' is inf: give a number from 0 to 1"):
+        require_range(0, 1, momentum=math.inf)

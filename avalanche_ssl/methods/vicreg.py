@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from avalanche_ssl.errors import require_positive, require_range
+from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.losses import vicreg_loss
 from avalanche_ssl.methods.base import Method, Outputs, Views
 from avalanche_ssl.models import EncoderFactory, mlp
@@ -38,6 +38,8 @@ class VICReg(Method):
         network = encoder()
         require_positive(output_dim=output_dim, layers=layers)
         require_range(0, invariance=invariance, variance=variance, covariance=covariance)
+        if not invariance + variance + covariance:
+            raise UsageError("settings 'invariance', 'variance' and 'covariance' are all 0: give one of them a weight")
         super().__init__(network, augment)
         self.weights = (invariance, variance, covariance)
         self.projection_head = mlp(network.out_features, output_dim, output_dim, layers)

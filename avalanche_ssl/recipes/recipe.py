@@ -58,7 +58,7 @@ class Recipe:
                 raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
         if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
             raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
-        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+        if self.max_grad_norm is not None and not 0 < self.max_grad_norm < math.inf:
             raise UsageError(f"setting 'max_grad_norm' is {self.max_grad_norm}: give a number above 0, or null")
         for name, known in (("encoder", ENCODERS), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) not in known:

@@ -7,9 +7,9 @@ Parameters are drawn per image (`sample_params`) and then applied as batched ten
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import NamedTuple, get_args
 
 import torch
@@ -95,12 +95,12 @@ class RandomView:
     std: float | tuple[float, float, float] = 0.25
 
     def __post_init__(self) -> None:
-        stds = (self.std,) if isinstance(self.std, (int, float)) else self.std
+        means, stds = _numbers(self.mean), _numbers(self.std)
         self._require(self.size >= 1, "size", "at least 1 pixel")
         names = get_args(Interpolation)
         self._require(_is_range(self.scale, most=1), "scale", "(low, high), 0 < low <= high <= 1")
-        self._require(_is_range(self.ratio), "ratio", "(low, high), 0 < low <= high")
-        self._require(_is_range(self.blur_sigma), "blur_sigma", "(low, high), 0 < low <= high")
+        self._require(_is_range(self.ratio), "ratio", "(low, high), 0 < low <= high, both finite")
+        self._require(_is_range(self.blur_sigma), "blur_sigma", "(low, high), 0 < low <= high, both finite")
         self._require(self.interpolation in names, "interpolation", " or ".join(names))
         for name in ("hflip_prob", "jitter_prob", "gray_prob", "blur_prob", "solarize_prob"):
             self._require(0 <= getattr(self, name) <= 1, name, "a probability from 0 to 1")
@@ -110,7 +110,8 @@ class RandomView:
         self._require(self.blur_kernel > 0 and self.blur_kernel % 2 == 1, "blur_kernel", "odd and positive")
         fits = not self.blur_prob or self.blur_kernel < 2 * self.size
         self._require(fits, "blur_kernel", f"below {2 * self.size}, twice the size of a view")
-        self._require(all(std > 0 for std in stds), "std", "above 0")
+        self._require(all(isfinite(mean) for mean in means), "mean", "finite")
+        self._require(all(0 < std < inf for std in stds), "std", "above 0 and finite")
 
     def __call__(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
         """One random, normalized view (B, C, size, size) of raw images.
@@ -232,7 +233,11 @@ def _permutation(length: int, generator: Generator | None) -> list[int]:
 
 
 def _is_range(value: tuple[float, float], most: float = inf) -> bool:
-    return len(value) == 2 and 0 < value[0] <= value[1] <= most
+    return len(value) == 2 and 0 < value[0] <= value[1] <= most and value[1] < inf
+
+
+def _numbers(value: float | Sequence[float]) -> Sequence[float]:
+    return (value,) if isinstance(value, (int, float)) else value
 
 
 def _check_images(x: Tensor) -> None:

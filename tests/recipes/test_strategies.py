@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
-from avalanche_ssl.recipes.settings import arguments
+from avalanche_ssl.recipes.settings import arguments, flatten
 
 pytestmark = pytest.mark.contract
 METHODS = [
@@ -59,15 +60,28 @@ def test_every_strategy_keeps_the_contract(name: str) -> None:
     check_method(shrunk(recipe).build_method())
 
 
+def numbers(recipe: Recipe) -> dict[str, Any]:
+    """The settings that are numbers or lists of numbers, nested ones too."""
+    settings = flatten(recipe.settings) | {"max_grad_norm": 1.0}
+    lists = {name: value if isinstance(value, list) else [value] for name, value in settings.items()}
+    return {n: settings[n] for n, v in lists.items() if all(type(each) in (int, float) for each in v)}
+
+
+@pytest.mark.parametrize("number", [-2, math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_strategy_refuses_numbers_below_0_in_one_line(name: str) -> None:
+def test_every_strategy_refuses_senseless_numbers_in_one_line(name: str, number: float) -> None:
     recipe = load_recipe(name)
-    numbers = [k for k, v in recipe.settings.items() if isinstance(v, int | float) and not isinstance(v, bool)]
-    assert len(numbers) > 3
-    for setting in numbers:
-        with pytest.raises(UsageError, match="-2") as error:
-            recipe.override({setting: -2}).build_method()
+    found = numbers(recipe)
+    assert {"lr", "weight_decay", "schedule.final", "augment.hue", "augment.scale", "augment.std"} <= found.keys()
+    for setting, value in found.items():
+        if number == -2 and setting.endswith(".mean"):
+            continue  # a mean has any sign
+        with pytest.raises(UsageError, match="-2|inf|nan") as error:
+            recipe.override({setting: [number] * len(value) if isinstance(value, list) else number}).build_method()
         assert "\n" not in str(error.value), setting
+        if isinstance(value, list) and len(value) == 2 and number > 0:  # a range without an end
+            with pytest.raises(UsageError, match="inf"):
+                recipe.override({setting: [value[0], number]}).build_method()
 
 
 def test_every_method_has_a_strategy() -> None:
