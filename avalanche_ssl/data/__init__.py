@@ -1,17 +1,27 @@
 """Raw images out of Avalanche's datasets, in batches."""
 
+from avalanche_ssl.data.dataset_transforms import Chain, same_chain, same_leaf
 from avalanche_ssl.data.datasets import ArrayDataset, Indices, LabeledDataset, MappedDataset, concat_datasets
 from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 from avalanche_ssl.data.image_cache import CachedImages, cached_images
 from avalanche_ssl.data.image_decoding import check_memory, decode_files, decode_image
+from avalanche_ssl.data.labels import class_labels, task_labels, with_labels
 from avalanche_ssl.data.loader import RawDataLoader, dead_worker_message, from_replay, is_dead_worker
 from avalanche_ssl.data.readers import ArrayReader, DataError, array_reader, make_reader
-from avalanche_ssl.data.traversal import distinct_images, distinct_images_if_cheaper, leaf_datasets
+from avalanche_ssl.data.traversal import (
+    check_same_transforms,
+    different_transforms,
+    distinct_images,
+    distinct_images_if_cheaper,
+    leaf_datasets,
+    skipped_transforms,
+)
 
 __all__ = [
     "ArrayDataset",
     "ArrayReader",
     "CachedImages",
+    "Chain",
     "DataError",
     "ImageFiles",
     "Indices",
@@ -21,10 +31,13 @@ __all__ = [
     "array_reader",
     "cached_images",
     "check_memory",
+    "check_same_transforms",
+    "class_labels",
     "concat_datasets",
     "dead_worker_message",
     "decode_files",
     "decode_image",
+    "different_transforms",
     "distinct_images",
     "distinct_images_if_cheaper",
     "find_image_files",
@@ -32,4 +45,9 @@ __all__ = [
     "is_dead_worker",
     "leaf_datasets",
     "make_reader",
+    "same_chain",
+    "same_leaf",
+    "skipped_transforms",
+    "task_labels",
+    "with_labels",
 ]

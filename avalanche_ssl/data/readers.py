@@ -16,9 +16,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from avalanche_ssl.data.channels import stack_images
 from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data.labels import item_label, labels_of_items
 from avalanche_ssl.data.memmap import residency
-from avalanche_ssl.data.traversal import Leaves, leaf_datasets, take
+from avalanche_ssl.data.traversal import Leaves, leaf_datasets
 from avalanche_ssl.errors import UsageError
 
 
@@ -75,17 +77,15 @@ class ItemReader:
         return len(self.index)
 
     def batch(self, positions: Tensor) -> Batch:
-        """As `ArrayReader.batch`; tensors of other types than uint8 pass through."""
+        """As `ArrayReader.batch`; tensors of other types than uint8 pass through. Gray images among RGB become RGB."""
         items = [self._item(position) for position in positions.tolist()]
-        shapes = sorted({tuple(x.shape) for x, _ in items})
-        if len(shapes) > 1:
-            raise UsageError(
-                f"images of one batch differ in shape (C, H, W), {shapes[0]} and {shapes[-1]}: "
-                "resize them in the dataset, or in a transform and keep it with use_dataset_transforms=True"
-            )
+        x = stack_images([x for x, _ in items], lambda place: self._name(int(positions[place])))
         y = torch.tensor([y for _, y in items]) if self.y is None else self.y[positions]
         t = torch.zeros_like(y) if self.t is None else self.t[positions]
-        return torch.stack([x for x, _ in items]), y, t
+        return x, y, t
+
+    def _name(self, position: int) -> str:
+        return f"image {self.index[position]} of {type(self.leaves[self.leaf[position]]).__name__}"
 
     def _item(self, position: int) -> tuple[Tensor, int]:
         leaf, index = self.leaves[self.leaf[position]], int(self.index[position])
@@ -95,7 +95,7 @@ class ItemReader:
             reason = " ".join(str(error).split())
             raise DataError(f"cannot read image {index} of {type(leaf).__name__} ({reason})") from error
         x, y = (item[0], item[1] if len(item) > 1 else -1) if isinstance(item, tuple | list) else (item, -1)
-        return image_tensor(x), int(y) if _is_label(y) else -1
+        return image_tensor(x), item_label(y)
 
 
 def make_reader(dataset: Any, use_dataset_transforms: bool = False) -> ArrayReader | ItemReader:
@@ -114,7 +114,7 @@ def array_reader(dataset: Any) -> ArrayReader | None:
     found = [array for array in arrays if array is not None]
     if not found or len(found) < len(arrays) or len({array.shape[1:] for array in found}) > 1:
         return None
-    y, t = _labels(dataset, leaves, leaf, index)
+    y, t = labels_of_items(dataset, leaves, leaf, index)
     y = torch.full((len(index),), -1) if y is None else y
     return ArrayReader(found, leaf, index, y, torch.zeros_like(y) if t is None else t)
 
@@ -127,7 +127,7 @@ def item_reader(dataset: Any, use_dataset_transforms: bool = False) -> ItemReade
         leaves, leaf, index = leaf_datasets(dataset)
     except (AttributeError, TypeError, IndexError):
         leaves, leaf, index = undivided
-    y, t = _labels(dataset, leaves, leaf, index)
+    y, t = labels_of_items(dataset, leaves, leaf, index)
     if use_dataset_transforms:
         return ItemReader(*undivided, y, t)
     return ItemReader([_untransformed(node) for node in leaves], leaf, index, y, t)
@@ -179,39 +179,3 @@ def _untransformed(leaf: Any) -> Any:
 def _unchanged(*values: Any) -> Any:
     """The identity in place of `transform(image)` and `transforms(image, target)`."""
     return values if len(values) > 1 else values[0]
-
-
-def _labels(dataset: Any, leaves: list[Any], leaf: Indices, index: Indices) -> tuple[Tensor | None, Tensor | None]:
-    """Class and task labels (N,); None where the dataset has none, or none that are integers."""
-    y = _attribute(dataset, "targets")
-    t = _attribute(dataset, "targets_task_labels")
-    parts = [_attribute(node, "targets") for node in leaves] if y is None else []
-    if parts and all(part is not None for part in parts):
-        y = np.empty(len(index), np.int64)
-        for number, part in enumerate(parts):
-            assert part is not None
-            y[leaf == number] = part[index[leaf == number]]
-    return None if y is None else torch.as_tensor(y), None if t is None else torch.as_tensor(t)
-
-
-def _attribute(dataset: Any, name: str) -> Indices | None:
-    """The integers (N,) of an Avalanche `DataAttribute` or of a sequence; None if it holds anything else."""
-    attribute = getattr(dataset, name, None)
-    n = len(dataset)
-    if attribute is None or len(attribute) != n or n == 0 or not _is_label(attribute[0]):
-        return None
-    flat = getattr(attribute, "_data", attribute)
-    if hasattr(flat, "_constant_value"):
-        return np.full(n, flat._constant_value)
-    try:
-        leaves, leaf, index = leaf_datasets(flat)
-        values = np.empty(n, np.int64)
-        for number, node in enumerate(leaves):
-            values[leaf == number] = take(node, index[leaf == number])
-    except (AttributeError, TypeError, IndexError):
-        values = np.asarray([int(value) for value in attribute])
-    return values
-
-
-def _is_label(y: Any) -> bool:
-    return isinstance(y, int | np.integer) or (isinstance(y, Tensor) and y.numel() == 1)
