@@ -13,7 +13,7 @@ from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import ENCODERS
 from avalanche_ssl.optim import OPTIMIZERS, LRSchedule
-from avalanche_ssl.recipes.settings import arguments, change, to_plain
+from avalanche_ssl.recipes.settings import arguments, change, convert, to_plain
 
 if TYPE_CHECKING:
     from avalanche_ssl.training import SelfSupervised
@@ -51,8 +51,26 @@ class Recipe:
     schedule: LRSchedule = LRSchedule()
     max_grad_norm: float | None = None
 
+    def __new__(cls, *values: Any, **settings: Any) -> "Recipe":
+        """Refuse a keyword that is no field: those of the method are given to the method.
+
+        Raises:
+            UsageError: names the keyword, and where it belongs or the nearest field.
+        """
+        fields = [f.name for f in dataclasses.fields(cls)]
+        for name in settings:
+            method: Any = values[0] if values else settings.get("method")
+            if name not in fields and callable(method) and name in arguments(method):
+                called = (method.func if isinstance(method, partial) else method).__name__
+                raise UsageError(f"setting '{name}' is of the method: give partial({called}, {name}=...) to the recipe")
+            if name not in fields:
+                raise unknown_name("setting", name, fields)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         self._check_method()
+        for name, (kind, value) in self._fields().items():
+            object.__setattr__(self, name, convert(value, kind, name))
         for name in ("batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
@@ -133,9 +151,11 @@ class Recipe:
 
     def _typed(self) -> dict[str, tuple[Any, Any]]:
         """Type and value of each setting by name."""
+        return self._fields() | {n: v for n, v in arguments(self.method).items() if n != "encoder"}
+
+    def _fields(self) -> dict[str, tuple[Any, Any]]:
         kinds = get_type_hints(type(self))
-        own = {f.name: (kinds[f.name], getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "method"}
-        return own | {n: v for n, v in arguments(self.method).items() if n != "encoder"}
+        return {f.name: (kinds[f.name], getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "method"}
 
     def _changed(self, name: str, value: Any) -> "Recipe":
         head, _, rest = name.partition(".")

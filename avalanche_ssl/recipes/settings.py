@@ -189,7 +189,9 @@ def _dataclass(value: Any, kind: type[Any], name: str) -> Any:
         return value
     if isinstance(value, Mapping):
         return replace_fields(kind(), value, f"{name}.")
-    raise UsageError(f"setting '{name}' is {value!r}: give {name}.KEY=VALUE for one of its settings")
+    parts = [f"{name}.{f.name}" for f in dataclasses.fields(kind)]
+    value = value if isinstance(value, str | int | float | None) else type(value).__name__
+    raise UsageError(f"setting '{name}' is {value!r}: give its parts, e.g. {parts[0]}=VALUE ({', '.join(parts)})")
 
 
 def _construct(kind: type[Any], fields: dict[str, Any], name: str) -> Any:

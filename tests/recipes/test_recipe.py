@@ -1,6 +1,8 @@
 """A recipe carries every setting of a strategy and refuses impossible ones."""
 
+import copy
 import math
+import pickle
 from functools import partial
 from typing import Any
 
@@ -80,7 +82,12 @@ def test_override_takes_mappings_lists_and_null() -> None:
         ({"optimizer": "adm"}, "no value for 'optimizer' 'adm': did you mean 'adam'?"),
         ({"schedule.kind": "cosin"}, "did you mean 'cosine'?"),
         ({"schedule.warmup": 2}, "schedule warmup 2.0 must be in [0, 1)"),
-        ({"schedule": 3}, "setting 'schedule' is 3: give schedule.KEY=VALUE"),
+        (
+            {"schedule": "step"},
+            "setting 'schedule' is 'step': give its parts, e.g. schedule.kind=VALUE "
+            "(schedule.kind, schedule.warmup, schedule.final)",
+        ),
+        ({"schedule.kind": "step"}, "no value for 'schedule.kind' 'step': choose one (cosine, constant)"),
         ({"augment.hflip_prob": 2}, "hflip_prob"),
         ({"augment.scale": [0.5]}, "setting 'augment.scale' is [0.5]: give a list of 2 values"),
     ],
@@ -120,6 +127,35 @@ def test_a_recipe_checks_what_python_gives_it() -> None:
         Recipe(MoCo(tiny))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="is the class"):
         Recipe("moco")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lrr": 1}, "no setting 'lrr': did you mean 'lr'? (method, encoder, "),
+        (
+            {"temperature": 0.2},
+            "setting 'temperature' is of the method: give partial(SimCLR, temperature=...) to the re",
+        ),
+        ({"lr": "fast"}, "setting 'lr' is 'fast': give a number"),
+        ({"lr": math.nan}, "setting 'lr' is nan: give a number"),
+        ({"batch_size": 64.0}, "setting 'batch_size' is 64.0: give a whole number"),
+        ({"epochs": None}, "setting 'epochs' is None: give a whole number"),
+        ({"encoder": tiny}, "setting 'encoder' is "),
+        ({"schedule": "cosine"}, "setting 'schedule' is 'cosine': give its parts, e.g. schedule.kind=VALUE ("),
+    ],
+)
+def test_arguments_of_a_recipe_are_checked_in_one_line(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Recipe(SimCLR, **settings)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_a_recipe_can_be_copied_and_pickled() -> None:
+    recipe = Recipe(SimCLR, lr="1e-3", schedule=LRSchedule("constant"))  # type: ignore[arg-type]
+    assert recipe.lr == 0.001
+    assert copy.deepcopy(recipe) == pickle.loads(pickle.dumps(recipe)) == recipe
 
 
 def test_an_argument_of_the_method_cannot_hide_a_field() -> None:

@@ -98,7 +98,7 @@ def test_values_take_the_declared_type(value: Any, kind: Any, expected: Any) -> 
         (1, tuple[int, ...], "setting 'it' is 1: give a list of values, e.g. [a whole number, ...]"),
         ([1, "x"], tuple[int, ...], "setting 'it' is 'x': give a whole number"),
         ([1], dict[str, int], "setting 'it' is [1]: give dict"),
-        (1, Inner, "setting 'it' is 1: give it.KEY=VALUE for one of its settings"),
+        (1, Inner, "setting 'it' is 1: give its parts, e.g. it.rate=VALUE (it.rate, it.sizes)"),
         ({"rat": 1}, Inner, "no setting 'it.rat': did you mean 'it.rate'? (it.rate, it.sizes)"),
         ({"rate": 2}, Inner, "it: a rate is at most 1"),
     ],

@@ -76,7 +76,7 @@ def test_every_strategy_refuses_senseless_numbers_in_one_line(name: str, number:
     for setting, value in found.items():
         if number == -2 and setting.endswith(".mean"):
             continue  # a mean has any sign
-        with pytest.raises(UsageError, match="-2|inf|nan") as error:
+        with pytest.raises(UsageError, match=r"-2|inf|nan") as error:
             recipe.override({setting: [number] * len(value) if isinstance(value, list) else number}).build_method()
         assert "\n" not in str(error.value), setting
         if isinstance(value, list) and len(value) == 2 and number > 0:  # a range without an end
