@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
 
+from avalanche_ssl.data.image_files import walk_files, warn_of_skipped
 from avalanche_ssl.errors import UsageError
 
 
@@ -54,14 +56,19 @@ class ImageFiles:
 def find_image_files(path: Path, pattern: re.Pattern[str], order: Callable[[str], object]) -> ImageFiles:
     """The files whose path in a folder or zip file matches `pattern`; its first group is their name.
 
+    Links in a folder are followed, hidden files are not read; a warning counts the other files that do not match.
+
     Raises:
         UsageError: the folder or the zip file cannot be read.
     """
     try:
-        found = list(_walk(path, "") if path.is_dir() else _archived(path))
+        found = list(_in_folder(path) if path.is_dir() else _archived(path))
     except (OSError, BadZipFile) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise UsageError(f"cannot read '{path}' ({reason}): give a readable folder or zip file") from error
+        place = getattr(error, "filename", None) or path
+        raise UsageError(f"cannot read '{place}' ({reason}): give a readable folder or zip file") from error
+    others = Counter(PurePosixPath(e.member).suffix.lower() for e in found if not pattern.search(e.member))
+    warn_of_skipped(others, path)
     named = {match[1]: entry for entry in found if (match := pattern.search(entry.member))}
     names = sorted(named, key=order)  # type: ignore[arg-type]
     return ImageFiles(
@@ -82,19 +89,22 @@ class _Entry(NamedTuple):
     crc: int | None = None
 
 
-def _walk(root: Path, below: str) -> Iterator[_Entry]:
-    """Every file in a folder."""
-    with os.scandir(root / below) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                yield from _walk(root, f"{below}{entry.name}/")
-            else:
-                status = entry.stat()
-                yield _Entry(f"{below}{entry.name}", status.st_size, mtime=status.st_mtime_ns)
+def _in_folder(root: Path) -> Iterator[_Entry]:
+    """Every file in a folder; a link to nothing is an empty file, which cannot be read."""
+    start = len(os.path.join(root, ""))
+    for entry in walk_files(root):
+        member = entry.path[start:].replace(os.sep, "/")
+        try:
+            status = entry.stat()
+        except OSError:
+            yield _Entry(member, 0)
+        else:
+            yield _Entry(member, status.st_size, mtime=status.st_mtime_ns)
 
 
 def _archived(path: Path) -> Iterator[_Entry]:
     with ZipFile(path) as archive:
         for entry in archive.infolist():
-            if not entry.is_dir():
+            hidden = any(part.startswith(".") for part in PurePosixPath(entry.filename).parts)
+            if not entry.is_dir() and not hidden:
                 yield _Entry(entry.filename, entry.file_size, crc=entry.CRC)

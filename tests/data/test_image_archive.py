@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,42 @@ def test_a_folder_and_its_zip_file_have_the_same_fingerprint(photos: Path) -> No
         assert read("b/7.png") == read_zip("b/7.png") == (photos / "b" / "7.png").read_bytes()
     (photos / "a" / "0.png").write_bytes(b"")
     assert photo_files(photos).fingerprint() != folder.fingerprint()
+
+
+def test_links_are_followed_and_a_link_to_nothing_is_damaged(photos: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    (linked / "b").mkdir(parents=True)
+    (linked / "a").symlink_to(photos / "a")
+    (linked / "b" / "loop").symlink_to(linked)
+    (linked / "b" / "99.png").symlink_to(tmp_path / "nowhere")
+    files = photo_files(linked)
+    assert list(files.members) == [*(name for name in photo_files(photos).members if name[0] == "a"), "b/99.png"]
+    assert files.sizes["b/99.png"] == 0
+    with pytest.raises(UsageError, match=r"cannot read image '.*linked/b/99\.png' \(.*No such file"):
+        cached_images(files, "x", 8, [tmp_path / "out"])
+
+
+def test_other_files_are_counted(photos: Path) -> None:
+    for name in ("a/x.txt", "a/y.TXT", "notes", ".hidden.gif"):
+        (photos / name).write_text("x")
+    with pytest.warns(UserWarning, match=r"skipped 3 files in '.*photos': \.txt 2, without suffix 1$"):
+        folder = photo_files(photos)
+    archive = zipped(photos)
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("__MACOSX/._0.png", "hidden")
+        file.writestr("top/readme.md", "text")
+    with pytest.warns(UserWarning, match=r"skipped 1 file in '.*photos\.zip': \.md 1$"):
+        assert photo_files(archive).members.keys() == folder.members.keys()
+
+
+def test_a_folder_that_cannot_be_read_is_named(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UsageError, match=r"cannot read '.*photos/b' \(Permission denied\): give a readable"):
+        photo_files(photos)
