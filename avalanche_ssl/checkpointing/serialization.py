@@ -19,7 +19,7 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.utils import ParamData
 from torch import Tensor
 
-from avalanche_ssl.data.traversal import leaf_datasets
+from avalanche_ssl.data import leaf_datasets, same_leaf
 from avalanche_ssl.errors import UsageError
 
 REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
@@ -43,12 +43,12 @@ class StreamIndex:
 
     def positions(self, dataset: Any) -> Tensor:
         """Positions (N,) of the images of a dataset in the stream, long; UsageError if one is not in the stream."""
-        leaves, leaf, index = leaf_datasets(dataset)
+        leaves, leaf, index = leaf_datasets(dataset, "train")
         known, places = self._known()
         found = np.empty(len(index), np.int64)
         try:
             for i, (number, at) in enumerate(zip(leaf.tolist(), index.tolist(), strict=True)):
-                home = next(k for k, node in enumerate(known) if node is leaves[number])
+                home = next(k for k, node in enumerate(known) if same_leaf(node, leaves[number]))
                 found[i] = places[home][at]
         except (StopIteration, KeyError):
             raise UsageError("a memory of images holds some that are not in the stream: it cannot be saved") from None
@@ -61,7 +61,7 @@ class StreamIndex:
     def _known(self) -> tuple[list[Any], list[dict[int, int]]]:
         """The datasets below the stream and, for each, where its items stand in the stream."""
         if self._places is None:
-            leaves, leaf, index = leaf_datasets(self.dataset)
+            leaves, leaf, index = leaf_datasets(self.dataset, "train")
             places: list[dict[int, int]] = [{} for _ in leaves]
             for position, (number, at) in enumerate(zip(leaf.tolist(), index.tolist(), strict=True)):
                 places[number].setdefault(at, position)

@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset
 
+from avalanche_ssl.data.dataset_transforms import (
+    Chain,
+    FrozenItems,
+    changes_images,
+    describe,
+    own_transform,
+    same_chain,
+    same_leaf,
+    transform_of,
+)
 from avalanche_ssl.data.datasets import Indices, concat_datasets
+from avalanche_ssl.errors import UsageError
 
 
 class Leaves(NamedTuple):
@@ -22,36 +32,157 @@ class Leaves(NamedTuple):
     position: Indices
 
 
-def leaf_datasets(dataset: Any) -> Leaves:
-    """The datasets below all subsets and concatenations, and the place of each item in them."""
+class Part(NamedTuple):
+    """Items of a dataset that lie in one leaf, below the same transforms."""
+
+    leaf: Any
+    """The dataset that holds their images; frozen transforms are part of it, see `FrozenItems`."""
+    skipped: Chain
+    """The ordinary transforms, which raw images do not pass."""
+    positions: Indices
+    """Which items of the dataset these are."""
+    rows: Indices
+    """Which items of the leaf."""
+
+
+def leaf_datasets(dataset: Any, group: str | None = None) -> Leaves:
+    """The datasets below all subsets and concatenations, and the place of each item in them.
+
+    Frozen transforms of Avalanche's datasets belong to the data: what lies below them is a leaf of its own.
+
+    Args:
+        dataset: of any kind.
+        group: whose transforms count, "train" or "eval"; None for the group that the dataset is in.
+    """
     leaves: list[Any] = []
     leaf, index = np.empty(len(dataset), np.int64), np.empty(len(dataset), np.int64)
+    for part in parts(dataset, group):
+        number = next((i for i, known in enumerate(leaves) if same_leaf(known, part.leaf)), len(leaves))
+        if number == len(leaves):
+            leaves.append(part.leaf)
+        leaf[part.positions], index[part.positions] = number, part.rows
+    return Leaves(leaves, leaf, index)
 
-    def descend(node: Any, positions: Indices, rows: Indices) -> None:
+
+def parts(dataset: Any, group: str | None = None) -> list[Part]:
+    """The parts of a dataset, by leaf and transforms; arguments as for `leaf_datasets`."""
+    found: list[Part] = []
+
+    def descend(node: Any, positions: Indices, rows: Indices, above: _Transforms) -> None:
         """Items `positions` of the dataset are items `rows` of `node`."""
         node = getattr(node, "_flat_data", node)
-        if isinstance(node, Subset):
-            descend(node.dataset, positions, take(node.indices, rows))
-        elif isinstance(node, ConcatDataset):
-            spread(node.datasets, positions, rows)
+        if _indexes_as(node, Subset):
+            descend(node.dataset, positions, take(node.indices, rows), above.below_another())
+        elif _indexes_as(node, ConcatDataset):
+            spread(node.datasets, positions, rows, above.below_another())
         elif hasattr(node, "_datasets") and hasattr(node, "_indices"):  # Avalanche's FlatData
-            spread(node._datasets, positions, rows if node._indices is None else take(node._indices, rows))
+            inner = rows if node._indices is None else take(node._indices, rows)
+            spread(node._datasets, positions, inner, above.below(node))
         else:
-            number = next((i for i, known in enumerate(leaves) if known is node), len(leaves))
-            if number == len(leaves):
-                leaves.append(node)
-            leaf[positions], index[positions] = number, rows
+            found.append(Part(*above.of_leaf(node), positions, rows))
 
-    def spread(children: Sequence[Any], positions: Indices, rows: Indices) -> None:
+    def spread(children: Sequence[Any], positions: Indices, rows: Indices, above: _Transforms) -> None:
         ends = np.cumsum([len(child) for child in children])
         owner = np.searchsorted(ends, rows, side="right")
         for number in np.unique(owner):
             mine = owner == number
-            descend(children[number], positions[mine], rows[mine] - (ends[number] - len(children[number])))
+            start = ends[number] - len(children[number])
+            descend(children[number], positions[mine], rows[mine] - start, above)
 
     everything = np.arange(len(dataset))
-    descend(dataset, everything, everything)
-    return Leaves(leaves, leaf, index)
+    descend(dataset, everything, everything, _Transforms(group))
+    return found
+
+
+class _Transforms(NamedTuple):
+    """The transforms above a node, in the order of their application."""
+
+    forced: str | None
+    """The group that counts everywhere."""
+    group: str | None = None
+    """The group that the nearest dataset above is in: Avalanche's datasets pass it down."""
+    frozen: Chain = ()
+    """The outermost frozen transform of images and all below it."""
+    skipped: Chain = ()
+    """Ordinary ones above it."""
+
+    def below(self, node: Any) -> _Transforms:
+        """Those above the children of one of Avalanche's nodes."""
+        if not hasattr(node, "_transform_groups"):
+            return self
+        group = self.forced or self.group or node._transform_groups.current_group
+        frozen, kept, skipped = transform_of(node._frozen_transform_groups, group), self.frozen, self.skipped
+        ordinary = transform_of(node._transform_groups, group)
+        if ordinary is not None:
+            kept, skipped = ((ordinary, *kept), skipped) if kept else (kept, (ordinary, *skipped))
+        if frozen is not None and (kept or changes_images(frozen)):
+            kept = (frozen, *kept)
+        return _Transforms(self.forced, group, kept, skipped)
+
+    def below_another(self) -> _Transforms:
+        """Those above the children of a dataset that is not Avalanche's: the next one of these is in its own group."""
+        return self._replace(group=None)
+
+    def of_leaf(self, leaf: Any) -> tuple[Any, Chain]:
+        """The leaf with its frozen transforms, and the others."""
+        if self.frozen:
+            return FrozenItems(leaf, self.frozen), self.skipped
+        own = own_transform(leaf)
+        return leaf, self.skipped if own is None else (own, *self.skipped)
+
+
+def _indexes_as(node: Any, kind: type) -> bool:
+    """Whether a dataset gives the items below it as they are: a class of others may do something to them."""
+    method = getattr(type(node), "__getitem__", None)
+    return isinstance(node, kind) and str(getattr(method, "__module__", "")).partition(".")[0] in ("torch", "avalanche")
+
+
+def check_same_transforms(datasets: Sequence[Any], group: str | None = None) -> None:
+    """Refuse experiences that differ in the transforms that raw images do not pass.
+
+    Args:
+        datasets: one per experience, in order.
+        group: as for `leaf_datasets`.
+
+    Raises:
+        UsageError: which experiences and transforms.
+    """
+    first: tuple[int, Chain] | None = None
+    for number, dataset in enumerate(datasets, 1):
+        chains = [(number, chain) for chain in skipped_transforms(dataset, group)]
+        if len(chains) > 1:
+            raise different_transforms(chains[0], chains[1])
+        for chain in chains:
+            first = first or chain
+            if not same_chain(first[1], chain[1]):
+                raise different_transforms(first, chain)
+
+
+def skipped_transforms(dataset: Any, group: str | None = None) -> list[Chain]:
+    """The transforms that raw images do not pass, none twice; one item if they are the same for all images.
+
+    Nothing if the dataset cannot be traversed; arguments as for `leaf_datasets`.
+    """
+    chains: list[Chain] = []
+    try:
+        found = parts(dataset, group)
+    except (AttributeError, TypeError, IndexError):  # Avalanche's private attributes have changed
+        return []
+    for part in found:
+        if not any(same_chain(part.skipped, known) for known in chains):
+            chains.append(part.skipped)
+    return chains
+
+
+def different_transforms(one: tuple[int, Chain], other: tuple[int, Chain]) -> UsageError:
+    """The error about two chains of transforms, each with the number of its experience."""
+    (i, a), (j, b) = one, other
+    where = f"experiences {i} and {j} have" if i != j else f"the images of experience {i} have"
+    return UsageError(
+        f"{where} different transforms ({describe(a)}; {describe(b)}), which raw images do not pass: if they belong to "
+        "the data, freeze them, make_avalanche_dataset(data, frozen_transform_groups={'train': f, 'eval': f}); else "
+        "give all experiences the same, or keep them with use_dataset_transforms=True"
+    )
 
 
 class DistinctImages(NamedTuple):
@@ -62,21 +193,19 @@ class DistinctImages(NamedTuple):
     """Where each image comes first, counted through all datasets."""
     rows: list[Indices]
     """For each dataset, which of the images it holds."""
-    labels: list[Tensor]
 
 
 def distinct_images(datasets: Sequence[Any]) -> DistinctImages | None:
     """The images of several Avalanche datasets, each once; None if the datasets cannot be traversed."""
     try:
         union = concat_datasets(datasets)
-        _, leaf, index = leaf_datasets(union)
-        labels = [torch.as_tensor(np.asarray(dataset.targets)) for dataset in datasets]
+        _, leaf, index = leaf_datasets(union, "eval")
     except (AttributeError, TypeError, IndexError, AssertionError, ValueError):
         return None
     places = np.stack([leaf, index], 1)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
     ends = np.cumsum([len(dataset) for dataset in datasets])[:-1]
-    return DistinctImages(union.subset(first.tolist()), first, np.split(which.reshape(-1), ends), labels)
+    return DistinctImages(union.subset(first.tolist()), first, np.split(which.reshape(-1), ends))
 
 
 def distinct_images_if_cheaper(datasets: Sequence[Any], batch_size: int) -> DistinctImages | None:

@@ -1,0 +1,59 @@
+"""A template that trains on raw images, and makes sure that they are all that makes a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from avalanche.benchmarks.scenarios.generic_scenario import SizedCLStream
+
+from avalanche_ssl.data import (
+    Chain,
+    check_same_transforms,
+    different_transforms,
+    same_chain,
+    skipped_transforms,
+)
+from avalanche_ssl.training.resumable import ResumableTemplate
+
+
+class RawStreamTemplate(ResumableTemplate):
+    """A template that refuses experiences which differ in the transforms that raw images do not pass.
+
+    Transforms that all images of a stream have in common prepare them for a model, and views replace them. Those that
+    differ may be what makes the experiences: without them all would be the same. The whole stream is compared before
+    its first experience is trained on; an experience that is in none, with those trained on before.
+    """
+
+    use_dataset_transforms: bool = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._compared: Any = None  # the stream
+        self._single: list[Chain] = []  # of the first experience that is in no stream
+        self._singles = 0
+
+    def _before_training_exp(self, **kwargs: Any) -> None:
+        if not self.use_dataset_transforms:
+            self._check_transforms(self.experience)
+        super()._before_training_exp(**kwargs)
+
+    def _check_transforms(self, experience: Any) -> None:
+        stream = _stream(experience)
+        if stream is None:
+            self._singles += 1
+            check_same_transforms([experience.dataset])
+            chains = skipped_transforms(experience.dataset)
+            self._single = self._single or chains
+            if chains and not same_chain(chains[0], self._single[0]):
+                raise different_transforms((1, self._single[0]), (self._singles, chains[0]))
+        elif stream is not self._compared:
+            check_same_transforms([e.dataset for e in stream])
+            self._compared = stream
+
+
+def _stream(experience: Any) -> SizedCLStream[Any] | None:
+    """The stream that an experience, or the one that it was cut from, is in; None if it has none of known length."""
+    while (origin := vars(experience).get("origin_experience")) is not None:
+        experience = getattr(origin, "value", origin)  # hidden in training
+    stream = getattr(experience, "_origin_stream", None)
+    return stream if isinstance(stream, SizedCLStream) else None
