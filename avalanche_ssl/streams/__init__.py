@@ -27,16 +27,20 @@ from avalanche_ssl.streams.splits import IncrementalSplit, SplitOptions, with_sp
 if TYPE_CHECKING:
     from avalanche_ssl.streams.benchmark import benchmark_from_parts as benchmark_from_parts
     from avalanche_ssl.streams.benchmark import joint_experience as joint_experience
+    from avalanche_ssl.streams.classes import ClassIndex as ClassIndex
+    from avalanche_ssl.streams.classes import class_index as class_index
     from avalanche_ssl.streams.tasks import Codes as Codes
     from avalanche_ssl.streams.tasks import ProbingTask as ProbingTask
 
 __all__ = [
     "BENCHMARKS",
+    "ClassIndex",
     "Codes",
     "IncrementalSplit",
     "ProbingTask",
     "SplitOptions",
     "benchmark_from_parts",
+    "class_index",
     "core50_stream",
     "digits_domain",
     "folder",
@@ -52,9 +56,11 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "ClassIndex": "classes",
         "Codes": "tasks",
         "ProbingTask": "tasks",
         "benchmark_from_parts": "benchmark",
+        "class_index": "classes",
         "joint_experience": "benchmark",
     },
 )
