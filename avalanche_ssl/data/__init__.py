@@ -2,12 +2,15 @@
 
 from avalanche_ssl.data.dataset_transforms import Chain, same_chain, same_leaf
 from avalanche_ssl.data.datasets import ArrayDataset, Indices, LabeledDataset, MappedDataset, concat_datasets
+from avalanche_ssl.data.dict_items import DictDataset
 from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 from avalanche_ssl.data.image_cache import CachedImages, cached_images
 from avalanche_ssl.data.image_decoding import check_memory, decode_files, decode_image
 from avalanche_ssl.data.labels import class_labels, task_labels, with_labels
 from avalanche_ssl.data.loader import RawDataLoader, dead_worker_message, from_replay, is_dead_worker
+from avalanche_ssl.data.pixels import ValueRange, check_value_range, to_uint8
 from avalanche_ssl.data.readers import ArrayReader, DataError, array_reader, make_reader
+from avalanche_ssl.data.shapes import Shape, common_channels, image_shape, stream_shapes
 from avalanche_ssl.data.traversal import (
     check_same_transforms,
     different_transforms,
@@ -23,16 +26,21 @@ __all__ = [
     "CachedImages",
     "Chain",
     "DataError",
+    "DictDataset",
     "ImageFiles",
     "Indices",
     "LabeledDataset",
     "MappedDataset",
     "RawDataLoader",
+    "Shape",
+    "ValueRange",
     "array_reader",
     "cached_images",
     "check_memory",
     "check_same_transforms",
+    "check_value_range",
     "class_labels",
+    "common_channels",
     "concat_datasets",
     "dead_worker_message",
     "decode_files",
@@ -42,12 +50,15 @@ __all__ = [
     "distinct_images_if_cheaper",
     "find_image_files",
     "from_replay",
+    "image_shape",
     "is_dead_worker",
     "leaf_datasets",
     "make_reader",
+    "stream_shapes",
     "same_chain",
     "same_leaf",
     "skipped_transforms",
     "task_labels",
+    "to_uint8",
     "with_labels",
 ]

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from avalanche_ssl.data.pixels import image_tensor
 
 Indices = NDArray[np.int64]
 
@@ -22,18 +24,22 @@ class LabeledDataset(Protocol):
 
 
 class ArrayDataset:
-    """Images in memory: `data` uint8 (N, H, W, C) and `targets`; items are (uint8 tensor (C, H, W), int)."""
+    """Images in memory: `data` (N, H, W, C) and `targets`; items are (tensor (C, H, W), int).
 
-    def __init__(self, data: NDArray[np.uint8], targets: Sequence[int] | Indices) -> None:
+    uint8 is read fastest; uint16 becomes uint8, and floats are in [0, 1]. Other types go through
+    `avalanche_ssl.data.to_uint8` before.
+    """
+
+    def __init__(self, data: NDArray[Any], targets: Sequence[int] | Indices) -> None:
         self.data = data
         self.targets = [int(target) for target in targets]
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = np.array(self.data[index])  # a copy, because an array on disk cannot be written
-        return torch.from_numpy(image).permute(2, 0, 1).contiguous(), self.targets[index]
+        return image_tensor(image), self.targets[index]
 
 
 class MappedDataset(ArrayDataset):

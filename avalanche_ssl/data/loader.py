@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
+from avalanche_ssl.data.channels import as_rgb
+from avalanche_ssl.data.pixels import same_type
 from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, make_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import seeded
@@ -32,7 +34,7 @@ class BatchPlan(NamedTuple):
 
 
 class RawDataLoader:
-    """Mini-batches (x, y, t) of raw images: x (B, C, H, W) uint8, class labels y (B,), task labels t (B,).
+    """Mini-batches (x, y, t) of raw images: x (B, C, H, W) uint8 or float32, class labels y (B,), task labels t (B,).
 
     y is -1 and t is 0 where a dataset has none. With several datasets a batch concatenates `batch_sizes[0]` images of
     the first, which sets the length of the epoch, and `batch_sizes[k]` of each other (all of it, if it is smaller),
@@ -40,8 +42,10 @@ class RawDataLoader:
     (torch's own if None) when the epoch starts. Between two batches, `position` returns where the epoch stands, and
     `start_at` makes the next epoch the rest of that one.
 
-    Images that lie in arrays are gathered at once. All others are read one by one, by `num_workers` processes, without
-    the dataset's transforms; both ways give the same pixels. `use_dataset_transforms=True` keeps the transforms.
+    Images that lie in arrays are gathered at once. All others are read one by one, by `num_workers` processes, with
+    frozen transforms only; both ways give the same pixels. `use_dataset_transforms=True` keeps the transforms. Where
+    the model's `in_channels` are three, gray images become RGB, with a warning. `raw=False`, for networks that are no
+    method of ours, lets tensors pass whatever their values.
 
     The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. A batch of a
     single image cannot be trained on: it is skipped with a warning. `drop_last=False` keeps all.
@@ -57,15 +61,17 @@ class RawDataLoader:
         drop_last: bool = True,
         num_workers: int = 0,
         use_dataset_transforms: bool = False,
+        in_channels: int | None = None,
+        raw: bool = True,
     ) -> None:
         if len(datasets) != len(batch_sizes) or not datasets or min(batch_sizes) < 1:
             raise UsageError(f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}")
         filled = [
-            (make_reader(d, use_dataset_transforms), size)
+            (make_reader(d, use_dataset_transforms, raw), size)
             for d, size in zip(datasets, batch_sizes, strict=True)
             if len(d)
         ]
-        self.batches = JointReader([reader for reader, _ in filled] if len(datasets[0]) else [])
+        self.batches = JointReader([reader for reader, _ in filled] if len(datasets[0]) else [], in_channels)
         self.batch_sizes = [min(size, len(reader)) for reader, size in filled]
         self.shuffle = shuffle
         self.generator = generator
@@ -184,22 +190,25 @@ class RawDataLoader:
 class JointReader(torch.utils.data.Dataset[Batch]):
     """Reads the batches of several datasets as one."""
 
-    def __init__(self, readers: list[Any]) -> None:
+    def __init__(self, readers: list[Any], in_channels: int | None = None) -> None:
         self.readers = readers
+        self.in_channels = in_channels
         self.is_fast = all(isinstance(reader, ArrayReader) for reader in readers)
 
     def batch(self, plan: BatchPlan) -> Batch:
         """The planned rows of all datasets, one after the other."""
         with nullcontext() if self.is_fast else seeded(plan.seed):
             batches = [reader.batch(rows) for reader, rows in zip(self.readers, plan.positions, strict=True)]
+        if self.in_channels == 3 or {x.shape[1] for x, _, _ in batches} == {1, 3}:
+            batches = [(as_rgb(x), y, t) for x, y, t in batches]
         if len(batches) == 1:
             only: Batch = batches[0]
             return only
         shapes = [tuple(x.shape[1:]) for x, _, _ in batches]
         if len(set(shapes)) > 1:
             raise UsageError(f"images of the stream and its memory differ in shape (C, H, W): {shapes}")
-        x, y, t = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
-        return x, y, t
+        images, y, t = zip(*batches, strict=True)
+        return torch.cat(same_type(images)), torch.cat(y), torch.cat(t)
 
     def __getitems__(self, plan: BatchPlan) -> Batch | UsageError:
         """What a worker process calls. An error is returned as a value: raised, it would arrive as a traceback."""
@@ -259,6 +268,7 @@ def from_replay(
     *,
     generator: torch.Generator | None = None,
     use_dataset_transforms: bool = False,
+    in_channels: int | None = None,
 ) -> RawDataLoader | None:
     """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory, by task if balanced.
 
@@ -275,4 +285,5 @@ def from_replay(
         generator=generator,
         num_workers=loader.loader_kwargs.get("num_workers", 0),
         use_dataset_transforms=use_dataset_transforms,
+        in_channels=in_channels,
     )

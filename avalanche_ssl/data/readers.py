@@ -1,25 +1,28 @@
 """Readers of raw images and labels, past the subsets and concatenations that Avalanche wraps a dataset in.
 
-`ArrayReader` gathers a whole batch from arrays, `ItemReader` decodes images one by one, without their transforms.
+`ArrayReader` gathers a whole batch from arrays, `ItemReader` decodes images one by one, with frozen transforms only.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from avalanche_ssl.data.channels import stack_images
+from avalanche_ssl.data.dataset_transforms import FrozenItems
 from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data.dict_items import dict_item_message
+from avalanche_ssl.data.file_datasets import UNREADABLE, item_name, unreadable, with_raw_loader
 from avalanche_ssl.data.labels import item_label, labels_of_items
 from avalanche_ssl.data.memmap import residency
+from avalanche_ssl.data.pixels import PixelError, image_tensor, same_type
 from avalanche_ssl.data.traversal import Leaves, leaf_datasets
 from avalanche_ssl.errors import UsageError
 
@@ -72,36 +75,51 @@ class ItemReader:
     index: Indices
     y: Tensor | None
     t: Tensor | None
+    raw: bool = True
+    """Whether tensors are raw images, which are checked; otherwise they pass as they are."""
 
     def __len__(self) -> int:
         return len(self.index)
 
     def batch(self, positions: Tensor) -> Batch:
-        """As `ArrayReader.batch`; tensors of other types than uint8 pass through. Gray images among RGB become RGB."""
+        """As `ArrayReader.batch`, or float32 in [0, 1] (B, C, H, W); gray images among RGB become RGB."""
         items = [self._item(position) for position in positions.tolist()]
-        x = stack_images([x for x, _ in items], lambda place: self._name(int(positions[place])))
+        images = same_type([x for x, _ in items])
+        x = stack_images(images, lambda place: self._name(int(positions[place])))
         y = torch.tensor([y for _, y in items]) if self.y is None else self.y[positions]
         t = torch.zeros_like(y) if self.t is None else self.t[positions]
         return x, y, t
 
     def _name(self, position: int) -> str:
-        return f"image {self.index[position]} of {type(self.leaves[self.leaf[position]]).__name__}"
+        return item_name(self.leaves[self.leaf[position]], int(self.index[position]))
 
     def _item(self, position: int) -> tuple[Tensor, int]:
         leaf, index = self.leaves[self.leaf[position]], int(self.index[position])
         try:
             item = leaf[index]
-        except OSError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"cannot read image {index} of {type(leaf).__name__} ({reason})") from error
+        except UNREADABLE as error:
+            name = self._name(position)
+            raise DataError(f"cannot read {name} ({unreadable(error, name)}): repair or remove it") from error
+        except PixelError as error:
+            raise error.of(self._name(position)) from error
+        if isinstance(item, Mapping):
+            raise UsageError(dict_item_message(item))
         x, y = (item[0], item[1] if len(item) > 1 else -1) if isinstance(item, tuple | list) else (item, -1)
-        return image_tensor(x), item_label(y)
+        if not self.raw and isinstance(x, Tensor):
+            return x, item_label(y)
+        try:
+            return image_tensor(x), item_label(y)
+        except PixelError as error:
+            raise error.of(self._name(position)) from error
 
 
-def make_reader(dataset: Any, use_dataset_transforms: bool = False) -> ArrayReader | ItemReader:
-    """The fast path if there is one, else the general path, which alone can keep the dataset's own transforms."""
+def make_reader(dataset: Any, use_dataset_transforms: bool = False, raw: bool = True) -> ArrayReader | ItemReader:
+    """The fast path if there is one, else the general path, which alone can keep the dataset's own transforms.
+
+    With `raw=False` the tensors of a dataset may have any values, for networks that expect them.
+    """
     arrays = None if use_dataset_transforms else array_reader(dataset)
-    return item_reader(dataset, use_dataset_transforms) if arrays is None else arrays
+    return item_reader(dataset, use_dataset_transforms, raw) if arrays is None else arrays
 
 
 def array_reader(dataset: Any) -> ArrayReader | None:
@@ -119,7 +137,7 @@ def array_reader(dataset: Any) -> ArrayReader | None:
     return ArrayReader(found, leaf, index, y, torch.zeros_like(y) if t is None else t)
 
 
-def item_reader(dataset: Any, use_dataset_transforms: bool = False) -> ItemReader:
+def item_reader(dataset: Any, use_dataset_transforms: bool = False, raw: bool = True) -> ItemReader:
     """The general path of a dataset, which exists for every dataset."""
     n = len(dataset)
     undivided = Leaves([dataset], np.zeros(n, np.int64), np.arange(n))
@@ -129,20 +147,8 @@ def item_reader(dataset: Any, use_dataset_transforms: bool = False) -> ItemReade
         leaves, leaf, index = undivided
     y, t = labels_of_items(dataset, leaves, leaf, index)
     if use_dataset_transforms:
-        return ItemReader(*undivided, y, t)
-    return ItemReader([_untransformed(node) for node in leaves], leaf, index, y, t)
-
-
-def image_tensor(x: Any) -> Tensor:
-    """An item's image as (C, H, W): PIL images are decoded to uint8, arrays are (H, W) or (H, W, C)."""
-    if isinstance(x, Tensor):
-        return x
-    if isinstance(x, Image.Image):
-        decoded: Tensor = pil_to_tensor(x if x.mode in ("L", "RGB") else x.convert("RGB"))
-        return decoded
-    if isinstance(x, np.ndarray) and x.ndim in (2, 3):
-        return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(x).transpose(2, 0, 1)))
-    raise UsageError(f"the dataset gives {type(x).__name__} where one image is needed: return a PIL image or a tensor")
+        return ItemReader(*undivided, y, t, raw)
+    return ItemReader([_untransformed(node) for node in leaves], leaf, index, y, t, raw)
 
 
 def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
@@ -167,7 +173,10 @@ def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
 
 
 def _untransformed(leaf: Any) -> Any:
-    """A shallow copy whose transforms do nothing."""
+    """A shallow copy whose transforms do nothing, but for frozen ones and those that come before."""
+    if isinstance(leaf, FrozenItems):
+        return FrozenItems(with_raw_loader(leaf.dataset), leaf.frozen)
+    leaf = with_raw_loader(leaf)
     names = [name for name in ("transform", "target_transform", "transforms") if name in getattr(leaf, "__dict__", ())]
     if names:
         leaf = copy.copy(leaf)

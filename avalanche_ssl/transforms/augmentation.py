@@ -20,6 +20,7 @@ from avalanche_ssl.rng import uniform
 from avalanche_ssl.transforms import color
 from avalanche_ssl.transforms.color import grayscale, normalize, per_image, to_float
 from avalanche_ssl.transforms.geometry import Interpolation, gaussian_blur, random_boxes, resized_crop
+from avalanche_ssl.transforms.raw_images import check_range
 
 BLOCK = 2**19
 """Values per block (2 MiB) in which the CPU computes views; it changes no result. malloc returns larger blocks to the
@@ -69,8 +70,8 @@ class RandomView:
         gray_prob, blur_prob, solarize_prob: probabilities.
         blur_kernel: odd number of taps.
         blur_sigma: range of the standard deviation in pixels.
-        mean, std: normalization, one number or one per channel. The defaults suit natural images: the statistics of
-            a stream are unknown when it begins.
+        mean, std: normalization, one number or one per channel of the images. The defaults suit natural images: the
+            statistics of a stream are unknown when it begins.
 
     Raises:
         UsageError: a value is out of its range.
@@ -91,8 +92,8 @@ class RandomView:
     blur_kernel: int = 3
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     solarize_prob: float = 0.0
-    mean: float | tuple[float, float, float] = 0.5
-    std: float | tuple[float, float, float] = 0.25
+    mean: float | tuple[float, ...] = 0.5
+    std: float | tuple[float, ...] = 0.25
 
     def __post_init__(self) -> None:
         means, stds = _numbers(self.mean), _numbers(self.std)
@@ -117,23 +118,30 @@ class RandomView:
         """One random, normalized view (B, C, size, size) of raw images.
 
         Args:
-            x: images (B, C, H, W), uint8 or float in [0, 1]; with C = 1 saturation, hue and gray do nothing.
+            x: images (B, C, H, W), uint8 or float in [0, 1]; saturation, hue and gray are of RGB and do nothing unless
+                C is 3.
             generator: source of randomness, torch's global one if None. A generator on the CPU gives the same views
                 on any device.
             size: overrides the setting.
 
         Raises:
-            ValueError: `x` is not a batch of images, or neither uint8 nor float.
+            UsageError: `x` is not a batch of images, neither uint8 nor float, or has values outside [0, 1].
         """
         return normalize(self.rgb(x, generator, size), self.mean, self.std)
 
     def rgb(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
         """The same view before normalization, in [0, 1], as Lab and other color spaces need it."""
+        check_range(x)
         return self.apply(x, self.sample_params(x, generator), size)
+
+    def of_views(self, x: Tensor, generator: Generator | None = None, size: int | None = None) -> Tensor:
+        """One random, normalized view of parts of another view (B, C, H, W), float in [0, 1], which is not checked."""
+        return normalize(self.apply(x, self.sample_params(x, generator), size), self.mean, self.std)
 
     def normalize_only(self, x: Tensor) -> Tensor:
         """The images at their size, normalized, without randomness: the input of `extract_features`."""
         _check_images(x)
+        check_range(x)
         return normalize(to_float(x), self.mean, self.std)
 
     def sample_params(self, x: Tensor, generator: Generator | None = None) -> ViewParams:
@@ -241,6 +249,7 @@ def _numbers(value: float | Sequence[float]) -> Sequence[float]:
 
 
 def _check_images(x: Tensor) -> None:
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
+    """Refuse what is no batch of images, and channels in the last dimension, which is small where images are not."""
+    if x.ndim != 4 or x.shape[3] <= 4 < min(x.shape[1:3]):
         shape = tuple(x.shape)
-        raise ValueError(f"images are (B, 3, H, W) or (B, 1, H, W), not {shape}: move channels to dimension 1")
+        raise UsageError(f"images are (B, C, H, W), not {shape}: move channels to dimension 1, x.permute(0, 3, 1, 2)")

@@ -1,6 +1,7 @@
 """Color operations on batches, each image with its own parameter, and the Lab color space.
 
-Functions of float images (B, C, H, W) in [0, 1], C = 3 (RGB) or 1 (gray), and of parameters (B,), one per image.
+Functions of float images (B, C, H, W) in [0, 1], and of parameters (B,), one per image. C = 3 is RGB; images of any other
+number of channels (gray, multispectral) have no colors: saturation, hue and gray leave them unchanged.
 Each equals `torchvision.transforms.v2.functional` on float images with the same parameter, up to rounding.
 Nothing here loops over images, waits for the device or writes into its arguments.
 """
@@ -12,6 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.transforms.raw_images import check_range
 
 GRAY = (0.2989, 0.587, 0.114)
 """Weights of red, green, blue in gray: ITU-R BT.601, rounded as in torchvision (the sum is 0.9999)."""
@@ -28,16 +32,16 @@ XYZ = (
 
 
 def to_float(x: Tensor) -> Tensor:
-    """Convert uint8 images in 0..255 to float32 in [0, 1]; float images pass through.
+    """Convert uint8 images in 0..255 to float32 in [0, 1]; float images become float32.
 
     Raises:
-        ValueError: the images have another type.
+        UsageError: the images have another type.
     """
     if x.dtype == torch.uint8:
         return x.to(torch.float32).div_(255)
     if not x.is_floating_point():
-        raise ValueError(f"images are uint8 or float in [0, 1], not {x.dtype}: convert with .to(torch.uint8)")
-    return x
+        check_range(x)
+    return x.to(torch.float32)
 
 
 def per_image(parameter: Tensor) -> Tensor:
@@ -51,14 +55,17 @@ def brightness(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """Blend each image with its mean gray value by `factor` (B,) >= 0, clipped to [0, 1]: 1 leaves the image."""
+    """Blend each image with its mean gray value by `factor` (B,) >= 0, clipped to [0, 1]: 1 leaves the image.
+
+    Without colors each channel is blended with its own mean: a gray value of several bands has no meaning.
+    """
     mean = _luma(x.mean(dim=(2, 3), keepdim=True))
     return (x * per_image(factor)).add_(mean * per_image(1 - factor)).clamp_(0, 1)
 
 
 def saturation(x: Tensor, factor: Tensor) -> Tensor:
     """Blend each pixel with its gray value by `factor` (B,) >= 0, clipped to [0, 1]: 1 leaves the image."""
-    if x.shape[1] == 1:
+    if x.shape[1] != 3:
         return x
     return (x * per_image(factor)).add_(_luma(x).mul_(per_image(1 - factor))).clamp_(0, 1)
 
@@ -70,7 +77,7 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     hue in turns, a channel is `M - R * clip(2 - |6k - 2|, 0, 1)`, where `k = (h + n) mod 1` and n is 5/6 for
     red, 3/6 for green, 1/6 for blue.
     """
-    if x.shape[1] == 1:
+    if x.shape[1] != 3:
         return x
     red, green, blue = x.unbind(1)
     upper, lower = torch.maximum(green, blue), torch.minimum(green, blue)
@@ -89,7 +96,7 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
 
 def grayscale(x: Tensor) -> Tensor:
     """Gray images with as many channels as the input."""
-    return x if x.shape[1] == 1 else _luma(x).expand_as(x).contiguous()
+    return x if x.shape[1] != 3 else _luma(x).expand_as(x).contiguous()
 
 
 def solarize(x: Tensor, threshold: float = 0.5) -> Tensor:
@@ -101,7 +108,7 @@ def normalize(x: Tensor, mean: float | Sequence[float], std: float | Sequence[fl
     """`(x - mean) / std`, with one number for all channels or one for each.
 
     Raises:
-        ValueError: there are neither one nor as many numbers as channels.
+        UsageError: there are neither one nor as many numbers as channels.
     """
     return (x - _channels(mean, x, "mean")).div_(_channels(std, x, "std"))
 
@@ -113,10 +120,10 @@ def rgb_to_lab(x: Tensor) -> Tensor:
     light is a sum of planes, not a matrix product: autocast or TF32 would round a product to 8 or 11 bits.
 
     Raises:
-        ValueError: the images are gray and have no chrominance.
+        UsageError: the images are not RGB and have no chrominance.
     """
     if x.shape[1] != 3:
-        raise ValueError(f"Lab needs RGB (B, 3, H, W), not {tuple(x.shape)}: expand gray to three channels")
+        raise UsageError(f"Lab needs RGB (B, 3, H, W), not {tuple(x.shape)}: expand gray to three channels")
     linear = torch.lerp(x / 12.92, ((x + 0.055) / 1.055).pow_(2.4), _above(x, 0.04045))
     light = torch.stack([_weighted(linear, row) for row in XYZ], dim=1)
     fx, fy, fz = torch.lerp(light * 7.787 + 16 / 116, light.pow(1 / 3), _above(light, 0.008856)).unbind(1)
@@ -148,8 +155,8 @@ def _weighted(x: Tensor, weights: tuple[float, float, float]) -> Tensor:
 
 
 def _luma(x: Tensor) -> Tensor:
-    """Gray values (B, 1, H, W), in their own memory."""
-    return x.clone() if x.shape[1] == 1 else _weighted(x, GRAY).unsqueeze(1)
+    """Gray values (B, 1, H, W) of RGB, in their own memory; the values themselves of images without colors."""
+    return x.clone() if x.shape[1] != 3 else _weighted(x, GRAY).unsqueeze(1)
 
 
 def _channels(value: float | Sequence[float], x: Tensor, name: str) -> Tensor | float:
@@ -158,5 +165,5 @@ def _channels(value: float | Sequence[float], x: Tensor, name: str) -> Tensor | 
         return value
     channels = x.shape[1]
     if len(value) != channels:
-        raise ValueError(f"{name} has {len(value)} numbers, images {channels} channels: give 1 or {channels}")
+        raise UsageError(f"{name} has {len(value)} numbers, images {channels} channels: give 1 or {channels}")
     return torch.tensor(value, dtype=x.dtype).to(x.device, non_blocking=True).view(1, -1, 1, 1)

@@ -238,11 +238,32 @@ def test_wrong_settings_are_refused_in_one_line(setting, message):
         dataclasses.replace(RandomView(), **setting)
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (2, 32, 32, 3), (2, 2, 8, 8)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 32, 32), (2, 32, 32, 3), (2, 32, 30, 1)], ids=str)
 def test_wrong_shapes_are_refused(shape):
     for view in (RandomView(), RandomView().normalize_only):
-        with pytest.raises(ValueError, match=r"images are \(B, 3, H, W\) or \(B, 1, H, W\), not"):
+        with pytest.raises(ValueError, match=r"images are \(B, C, H, W\), not .*: move channels to dimension 1"):
             view(torch.rand(shape))
+
+
+def test_colors_of_images_without_colors_are_left_alone():
+    """Four and thirteen channels: jitter of brightness and contrast works on each, with the channel's own mean."""
+    x = torch.cat([images(24, channels=3, seed=seed) for seed in range(5)], dim=1)
+    plain = RandomView(saturation=0.0, hue=0.0, gray_prob=0.0)
+    colorful = dataclasses.replace(plain, saturation=0.9, hue=0.5, gray_prob=1.0)
+    for channels in (4, 13):
+        draw = plain.sample_params(x[:, :channels], seeded())
+        view = plain.apply(x[:, :channels], draw)
+        assert torch.equal(colorful.apply(x[:, :channels], draw._replace(gray=draw.gray | True)), view)
+        for band in range(channels):
+            close(plain.apply(x[:, band : band + 1], draw), view[:, band : band + 1], 1e-6)
+
+
+def test_mean_and_std_have_one_number_per_channel():
+    x, mean, std = images(3, channels=4), (0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 4.0, 8.0)
+    view = RandomView(mean=mean, std=std).normalize_only(x)
+    close(view, (x - torch.tensor(mean).view(1, 4, 1, 1)) / torch.tensor(std).view(1, 4, 1, 1))
+    with pytest.raises(UsageError, match="mean has 4 numbers, images 3 channels: give 1 or 3"):
+        RandomView(mean=mean)(x[:, :3])
 
 
 def test_wrong_types_are_refused():
