@@ -63,7 +63,7 @@ def transform_of(groups: Any, group: str) -> Any:
 
 
 def changes_images(transform: Any) -> bool:
-    """Whether one of Avalanche's transforms is of images; it freezes those of labels, too, where it renumbers classes."""
+    """Whether one of Avalanche's transforms is of images; it freezes those that renumber classes, too."""
     return not hasattr(transform, "flat_transforms") or bool(transform.flat_transforms(0))
 
 
@@ -105,7 +105,7 @@ def describe(chain: Chain) -> str:
 def _name(step: Any) -> str:
     if isinstance(step, FunctionType | MethodType):
         return step.__qualname__
-    if type(step).__repr__ is object.__repr__:
+    if getattr(type(step), "__repr__", None) is object.__repr__:
         return f"{type(step).__name__}({', '.join(f'{name}={value}' for name, value in vars(step).items())})"
     return " ".join(str(step).split())
 

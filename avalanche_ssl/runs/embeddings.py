@@ -1,6 +1,6 @@
 """Features of a fixed sample of the test images, kept after each experience for the report.
 
-`embeddings/images.npz` holds the images (N, H, W, C) as uint8 with their `labels` and `experiences` (N,);
+`embeddings/images.npz` holds the images (N, H, W, C) as uint8, RGB or gray (other channels as their mean), with their `labels` and `experiences` (N,);
 `embeddings/003.npy` their features (N, D) after three experiences, `000.npy` those of the untrained encoder. Files
 are complete or absent, and hold arrays only.
 """
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from avalanche_ssl.data import RawDataLoader
+from avalanche_ssl.data import RawDataLoader, to_uint8
 from avalanche_ssl.files import replacing
 from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.probes import ranks_in_order
@@ -55,12 +56,21 @@ class EmbeddingSnapshots:
         images = []
         for dataset, rows in zip(self.datasets, self.rows, strict=True):
             loader = RawDataLoader([dataset.subset(rows.tolist())], [512], shuffle=False, drop_last=False)
-            images += [x.permute(0, 2, 3, 1).numpy() for x, *_ in loader] if len(rows) else []
+            images += [_picture(to_uint8(x)) for x, *_ in loader] if len(rows) else []
+        channels = max(x.shape[3] for x in images)
+        images = [np.broadcast_to(x, (*x.shape[:3], channels)) for x in images]  # gray among RGB
         experiences = np.repeat(np.arange(len(self.rows)), [len(rows) for rows in self.rows])
         classes = np.concatenate([y[rows] for y, rows in zip(self.labels, self.rows, strict=True)])
         arrays = {"images": np.concatenate(images), "labels": classes, "experiences": experiences}
         with replacing(self.folder / "images.npz") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _picture(x: Tensor) -> NDArray[np.uint8]:
+    """Images (B, C, H, W) as (B, H, W, C) that can be shown, RGB or gray."""
+    if x.shape[1] not in (1, 3):
+        x = x.float().mean(1, keepdim=True).round().to(torch.uint8)
+    return x.permute(0, 2, 3, 1).numpy()
 
 
 def _balanced(labels: Sequence[NDArray[Any]], images: int) -> list[NDArray[np.int64]]:

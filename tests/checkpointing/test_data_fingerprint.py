@@ -8,6 +8,7 @@ import pytest
 import torch
 from crashes.small_run import few_digits
 from helpers.datasets import PictureDataset
+from helpers.domains import turned
 from helpers.resuming import make
 
 from avalanche_ssl import rng
@@ -195,3 +196,10 @@ def test_of_many_experiences_a_few_are_named() -> None:
     checkpointer(build(parts=20)).save()
     with pytest.raises(UsageError, match="images of experiences 11, 12, 13, 14, 15 and 5 more differ"):
         checkpointer(build(parts=20, noise=True)).resume()
+
+
+def test_frozen_transforms_are_part_of_the_images() -> None:
+    turned_apart, as_they_are = (stream_fingerprint(turned(angles).train_stream) for angles in ((0, 90), (0, 0)))
+    assert len({entry["images"] for entry in turned_apart["train"]}) == 2
+    assert len({entry["images"] for entry in as_they_are["train"]}) == 1
+    assert stream_fingerprint(turned((0, 90)).train_stream) == turned_apart

@@ -9,6 +9,7 @@ import torch
 from avalanche.training import plugins as av
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from crashes.small_run import few_digits
+from helpers.domains import frozen_images, turned
 from helpers.resuming import make
 
 from avalanche_ssl.checkpointing import Checkpointer
@@ -80,3 +81,13 @@ def test_a_memory_of_other_images_is_refused() -> None:
     strategy.train(benchmark.train_stream[0], eval_streams=[])
     with pytest.raises(UsageError, match="holds some that are not in the stream"):
         short.save()
+
+
+@pytest.mark.parametrize("group", ["train", "eval"])
+def test_a_buffer_of_turned_images_comes_back_turned(group: str) -> None:
+    """The experiences hold the same pictures below different frozen transforms."""
+    stream = turned().train_stream
+    index = StreamIndex([e.dataset for e in stream])
+    kept = stream[2].dataset.subset([3, 1]).concat(stream[0].dataset.subset([3])).with_transforms(group)
+    assert index.positions(kept).tolist() == [83, 81, 3]
+    assert torch.equal(frozen_images(index.take(index.positions(kept))), frozen_images(kept))

@@ -68,7 +68,10 @@ def test_items_without_columns_and_without_labels() -> None:
     ("options", "message"),
     [
         ({}, "items of the dataset have no 'image' but 'img', 'fine_label': give image=KEY"),
-        ({"image": "img"}, "items of the dataset have no 'label' but 'img', 'fine_label': give label=KEY, or label=None"),
+        (
+            {"image": "img"},
+            "items of the dataset have no 'label' but 'img', 'fine_label': give label=KEY, or label=None",
+        ),
     ],
 )
 def test_a_missing_key_is_named_with_those_that_are_there(options: dict[str, str], message: str) -> None:

@@ -11,7 +11,12 @@ import torch
 from avalanche.benchmarks import (
     nc_benchmark,
 )
-from avalanche.benchmarks.utils import AvalancheDataset
+from avalanche.benchmarks.utils import (
+    AvalancheDataset,
+    TransformGroups,
+    as_classification_dataset,
+    make_avalanche_dataset,
+)
 from helpers.datasets import (
     FileDataset,
     PictureDataset,
@@ -22,12 +27,15 @@ from helpers.datasets import (
     online,
     torch_trees,
 )
+from helpers.domains import frozen_images, read, turned
 from PIL import Image
 from torch.utils.data import TensorDataset
+from torchvision import transforms as T
+from torchvision.datasets import ImageFolder
 
 from avalanche_ssl.data import readers, traversal
 from avalanche_ssl.data.loader import RawDataLoader
-from avalanche_ssl.data.readers import ArrayReader, ItemReader, array_reader, item_reader, make_reader
+from avalanche_ssl.data.readers import ArrayReader, DataError, ItemReader, array_reader, item_reader, make_reader
 
 WRAPPINGS = [nc, array_stream, class_incremental, online, buffers, torch_trees]
 
@@ -151,3 +159,40 @@ def test_a_change_in_avalanche_falls_back(monkeypatch: pytest.MonkeyPatch) -> No
 def test_arrays_are_preferred() -> None:
     assert isinstance(make_reader(PictureDataset(4)), ArrayReader)
     assert isinstance(make_reader(PictureDataset(4), use_dataset_transforms=True), ItemReader)
+
+
+def test_frozen_transforms_are_applied_one_by_one() -> None:
+    """Nothing of them is left out on the way through subsets and concatenations, in whichever process."""
+    first, second = (e.dataset for e in turned((0, 90)).train_stream)
+    dataset = second.subset([5, 1, 7, 3]).concat(first.subset([2, 0]))
+    assert array_reader(dataset) is None
+    for workers in (0, 2):
+        loader = RawDataLoader([dataset], [4], shuffle=False, drop_last=False, num_workers=workers)
+        torch.testing.assert_close(read(loader), frozen_images(dataset))
+    _, y, _ = make_reader(dataset).batch(torch.arange(6))
+    assert y.tolist() == [1, 1, 3, 3, 2, 0]
+
+
+def test_frozen_random_transforms_are_drawn_from_the_seed_of_the_batch() -> None:
+    data = as_classification_dataset(PictureDataset(8, transform=T.ToTensor()))
+    frozen = TransformGroups({"train": (T.RandomRotation(90), None)})
+    dataset = make_avalanche_dataset(data, frozen_transform_groups=frozen)
+    one, same, other = (
+        read(RawDataLoader([dataset], [8], shuffle=True, generator=torch.Generator().manual_seed(seed)))
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one.sort(0)[0], other.sort(0)[0])
+
+
+def test_an_unreadable_file_below_frozen_transforms_is_named(tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        Image.fromarray(PictureDataset(1).data[0]).save(tmp_path / folder / "0.png")
+    (tmp_path / "b" / "0.png").write_bytes(b"no image")
+    data = as_classification_dataset(ImageFolder(tmp_path))
+    dataset = make_avalanche_dataset(data, frozen_transform_groups={"train": (T.RandomRotation((90, 90)), None)})
+    x, *_ = make_reader(dataset).batch(torch.tensor([0]))
+    assert torch.equal(x[0], torch.from_numpy(PictureDataset(1).data[0]).permute(2, 0, 1).rot90(1, (1, 2)))
+    with pytest.raises(DataError, match=r"cannot read image '.*b/0\.png'"):
+        make_reader(dataset).batch(torch.tensor([1]))

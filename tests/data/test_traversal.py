@@ -111,7 +111,8 @@ def test_experiences_that_differ_in_transforms_are_named_with_the_remedies() -> 
     for frozen, angles in ((True, (0, 90)), (False, (90, 90))):
         check_same_transforms([e.dataset for e in turned(angles, frozen).train_stream])
     first, second, third = (e.dataset for e in turned((90, 90, 180), frozen=False).train_stream)
-    message = r"experiences 1 and 3 have different transforms \(Turn\(angle=90\); Turn\(angle=180\)\), .*freeze them.*use_dataset_transforms"
+    message = r"experiences 1 and 3 have different transforms \(Turn\(angle=90\); Turn\(angle=180\)\), .*"
+    message += "freeze them.*use_dataset_transforms=True"
     with pytest.raises(UsageError, match=message) as caught:
         check_same_transforms([first, second, third])
     assert "\n" not in str(caught.value)

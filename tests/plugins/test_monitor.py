@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from avalanche.benchmarks import benchmark_from_datasets
+from helpers.domains import frozen_images, turned
 from helpers.encoders import tiny
 from torch.optim import SGD
 
@@ -284,3 +285,17 @@ def test_a_long_stream_is_measured_after_the_first_some_and_the_last_experience(
         resumed.load_state_dict(measured.state_dict())
         assert resumed.boundaries.completed == experiences
         assert resumed.events == measured.events
+
+
+def test_samples_are_read_through_frozen_transforms() -> None:
+    benchmark, seen = turned((0, 180)), []
+    model = METHODS["simclr"]()
+    strategy = SelfSupervised(model=model, optimizer=SGD(model.parameters(), lr=0.01), train_mb_size=20)
+    extract_features = model.extract_features
+    model.extract_features = lambda x: seen.append(x) or extract_features(x)
+    probe = RepresentationMonitor(benchmark)
+    for t in range(2):
+        sample = frozen_images(probe._sample(t))
+        probe._features(strategy, probe._sample(t))
+        torch.testing.assert_close(seen[-1].float() / 255, sample)
+        assert len(sample) == 40 * (t + 1), "of the first experience, too, because both are small"

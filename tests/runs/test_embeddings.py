@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks.utils import make_avalanche_dataset
+from helpers.domains import frozen_images, turned
 
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
@@ -63,3 +65,19 @@ def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: 
     with pytest.raises(UsageError, match=r"cannot write .*001\.npy"):
         snapshots.save(1, features)
     assert not list((tmp_path / "embeddings").glob("*.part"))
+
+
+def test_images_are_kept_as_encoders_see_them_with_8_bits(tmp_path: Path) -> None:
+    """Below frozen transforms, and floats in [0, 1] among them."""
+    datasets = [e.dataset for e in turned((0, 180)).test_stream]
+    halves = [make_avalanche_dataset(d, frozen_transform_groups={"eval": (_half, None)}).eval() for d in datasets]
+    snapshots = EmbeddingSnapshots(halves, tmp_path, images=80)
+    snapshots.save(1, [(torch.zeros(40, 2), torch.tensor(list(d.targets))) for d in halves])
+    with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        expected = torch.cat([frozen_images(d) for d in halves]).permute(0, 2, 3, 1) * 255
+        np.testing.assert_allclose(kept["images"], expected, atol=0.51)
+        assert kept["images"].dtype == np.uint8 and kept["images"].max() < 128
+
+
+def _half(image: torch.Tensor) -> torch.Tensor:
+    return image.float() / 510
