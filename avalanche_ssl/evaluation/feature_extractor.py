@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.data import RawDataLoader, distinct_images_if_cheaper
+from avalanche_ssl.data import RawDataLoader, check_same_transforms, class_labels, distinct_images_if_cheaper
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, extract_features
 from avalanche_ssl.transforms import RandomView
@@ -37,6 +37,7 @@ class FeatureExtractor:
         self.batch_size = batch_size
         self.extract_features = extract_features
         self._shared = {id(part): distinct_images_if_cheaper(part, batch_size) for part in parts}
+        self._uncompared = set(self._shared)  # whose datasets may differ in transforms
 
     def model(self, strategy: Any) -> FeatureModel:
         """The strategy's model, as one that has `extract_features`.
@@ -57,10 +58,17 @@ class FeatureExtractor:
     def __call__(
         self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None
     ) -> list[LabeledFeatures]:
-        """Features of each dataset; with a generator, of randomly cropped and flipped images."""
+        """Features of each dataset; with a generator, of randomly cropped and flipped images.
+
+        Raises:
+            UsageError: raw images are asked for, and datasets of a part differ in the transforms these do not pass.
+        """
         # networks of strategies other than ours expect the transforms of the benchmark
         use_dataset_transforms = getattr(strategy, "use_dataset_transforms", True)
         shared = None if use_dataset_transforms else self._shared.get(id(datasets))
+        if not use_dataset_transforms and id(datasets) in self._uncompared:
+            check_same_transforms(datasets, "eval")
+            self._uncompared.discard(id(datasets))
 
         def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
             loader = RawDataLoader(
@@ -69,6 +77,7 @@ class FeatureExtractor:
                 shuffle=False,
                 drop_last=False,
                 use_dataset_transforms=use_dataset_transforms,
+                raw=hasattr(strategy, "use_dataset_transforms") or crops is not None,
             )
             return loader if crops is None else _cropped(loader, crops, device)
 
@@ -76,7 +85,8 @@ class FeatureExtractor:
         if shared is None:
             return [extract_features(model, batches(dataset), device) for dataset in datasets]
         x, _ = extract_features(model, batches(shared.dataset), device)
-        return [(x[rows], y) for rows, y in zip(shared.rows, shared.labels, strict=True)]
+        labels = [torch.from_numpy(class_labels(dataset)) for dataset in datasets]
+        return [(x[rows], y) for rows, y in zip(shared.rows, labels, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ from avalanche_ssl.training.failures import explain
 from avalanche_ssl.training.malloc import keep_freed_memory
 from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
 from avalanche_ssl.training.precision import PRECISIONS, Precision
-from avalanche_ssl.training.resumable import ResumableTemplate
+from avalanche_ssl.training.raw_stream import RawStreamTemplate
 
 
-class SelfSupervised(ResumableTemplate):
+class SelfSupervised(RawStreamTemplate):
     """A method packaged as an Avalanche training strategy: raw images in, embeddings in `mb_output`, no labels.
 
     Each step is Avalanche's: `forward` makes views and embeddings in one batched call on the device, `criterion` is

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.domains import frozen_images, turned
 from helpers.probing import corner, moco
 
 from avalanche_ssl import streams
@@ -49,3 +50,28 @@ def test_a_model_without_features_needs_a_function(few: Any) -> None:
     datasets = [e.dataset for e in few.test_stream]
     found = FeatureExtractor([], 4, lambda model, x: x.float().mean((2, 3)))(strategy, datasets)
     assert [x.shape for x, _ in found] == [(5, 3), (9, 3)]
+
+
+def test_images_are_read_through_frozen_transforms() -> None:
+    """The features of a corner are its color, which differs between the turned pictures of each experience."""
+    benchmark, strategy = turned(), corner()
+    for stream in (benchmark.train_stream, benchmark.test_stream):
+        datasets = [e.dataset for e in stream]
+        shared = FeatureExtractor([datasets], batch_size=512)(strategy, datasets)
+        each = FeatureExtractor([], batch_size=7)(strategy, datasets)
+        for (x, _), (x_alone, _), dataset in zip(shared, each, datasets, strict=True):
+            expected = frozen_images(dataset.eval())[..., 5:6, 5:6].mean((2, 3))
+            torch.testing.assert_close(x, expected)
+            torch.testing.assert_close(x_alone, expected)
+        assert (shared[0][0].mean(0) - shared[2][0].mean(0)).abs().min() > 0.2
+
+
+def test_ordinary_transforms_that_differ_are_refused() -> None:
+    datasets = [e.dataset for e in turned(frozen=False).test_stream]
+    with pytest.raises(
+        UsageError, match=r"experiences 1 and 2 have different transforms \(Turn\(angle=0\); Turn\(angle=90\)\)"
+    ):
+        FeatureExtractor([datasets], 512)(corner(), datasets)
+    strategy = corner()
+    strategy.use_dataset_transforms = True
+    assert len(FeatureExtractor([datasets], 512)(strategy, datasets)) == 3

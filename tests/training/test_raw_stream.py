@@ -15,6 +15,7 @@ from helpers.domains import frozen_images, pictures, read, turned, write_mnist
 from helpers.strategies import Spy, make
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation import FeatureExtractor
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models import smallconv
 from avalanche_ssl.training import Replay
@@ -36,14 +37,20 @@ def seen_by(strategy: Any, stream: Any) -> list[torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("benchmark", [PermutedMNIST, RotatedMNIST])
 def test_training_reads_the_domains_of_mnist(benchmark: Any, tmp_path: Path) -> None:
-    """The mean image of each experience is the benchmark's own, and they differ."""
-    stream = benchmark(3, seed=1, dataset_root=write_mnist(tmp_path)).train_stream
+    """The mean image of each experience is the benchmark's own, in training and evaluation, and they differ."""
+    streams = benchmark(3, seed=1, dataset_root=write_mnist(tmp_path))
+    stream = streams.train_stream
     model = MoCo(partial(smallconv, width=4, in_channels=1), output_dim=8, queue_size=64)
-    found = seen_by(make(model, train_mb_size=20), stream)
+    strategy = make(model, train_mb_size=20)
+    found = seen_by(strategy, stream)
     means = [frozen_images(e.dataset).mean(0) for e in stream]
     for images, mean in zip(found, means, strict=True):
         torch.testing.assert_close(images.mean(0), mean)
     assert all((a - b).abs().mean() > 0.05 for a, b in zip(means, means[1:] + means[:1], strict=True))
+    tested = [e.dataset for e in streams.test_stream]
+    features = FeatureExtractor([tested], 16, lambda model, x: x.flatten(1))(strategy, tested)
+    for (x, _), dataset in zip(features, tested, strict=True):
+        torch.testing.assert_close(x.mean(0), frozen_images(dataset.eval()).mean(0).flatten())
 
 
 def test_training_and_replay_read_frozen_rotations() -> None:
