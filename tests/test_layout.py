@@ -27,6 +27,7 @@ AVALANCHE = {"data", "streams", "training", "plugins", "checkpointing"}
 """The rooms that import Avalanche."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 INTEGRATION = {
+    "data/test_entrances.py",
     "losses/test_softmax_nce.py",
     "recipes/test_persistence.py",
     "recipes/test_strategies.py",
