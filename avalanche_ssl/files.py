@@ -12,6 +12,13 @@ from typing import IO
 from avalanche_ssl.errors import UsageError
 
 
+def split_paths(text: str | Path) -> list[str]:
+    """The paths that a text joins with the system's separator (`A:B`, on Windows `A;B`); one that exists is whole."""
+    if os.path.exists(Path(text).expanduser()):
+        return [str(text)]
+    return [path for path in str(text).split(os.pathsep) if path] or [str(text)]
+
+
 @contextmanager
 def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when the block ends well; a crash before leaves `path` as it was.

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.files import locked, locked_when_free, read_bounded, replacing
+from avalanche_ssl.files import locked, locked_when_free, read_bounded, replacing, split_paths
 
 HOLD = """
 import sys
@@ -121,3 +121,13 @@ def test_a_bounded_file_is_read_or_refused_without_reading(tmp_path):
     for name, (most, reason) in refused.items():
         with pytest.raises(ValueError, match=reason):
             read_bounded(tmp_path / name, most)
+
+
+def test_paths_that_are_joined(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert split_paths("a") == ["a"]
+    assert split_paths(os.pathsep.join(["a", "b c", "~/d"])) == ["a", "b c", "~/d"]
+    assert split_paths(f"a{os.pathsep}") == ["a"]
+    (tmp_path / f"a{os.pathsep}b").mkdir()
+    assert split_paths(f"a{os.pathsep}b") == [f"a{os.pathsep}b"], "one that exists is whole"
+    assert split_paths(tmp_path) == [str(tmp_path)]

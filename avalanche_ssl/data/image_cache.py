@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ import numpy as np
 
 from avalanche_ssl.data.image_archive import ImageFiles
 from avalanche_ssl.data.image_cache_writer import VERSION, CachePaths, read_index, write_cache, write_index
+from avalanche_ssl.data.image_decoding import check_damaged_option
 from avalanche_ssl.data.image_sources import first_change
-from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import locked_when_free
 
 
@@ -48,10 +50,9 @@ def cached_images(
         damaged: "refuse" or "skip" an image that cannot be decoded.
 
     Raises:
-        UsageError: an image is damaged (named), the disk is full, or no folder can be written; nothing is left behind.
+        UsageError: images are damaged (named), the disk is full, or no folder can be written; nothing is left behind.
     """
-    if damaged not in ("refuse", "skip"):
-        raise unknown_name("way with a damaged image", damaged, ("refuse", "skip"))
+    check_damaged_option(damaged)
     candidates = [CachePaths(folder, name, size) for folder in folders]
     for paths in candidates:
         if found := _complete(paths, files, damaged):
@@ -107,11 +108,11 @@ def _complete(paths: CachePaths, files: ImageFiles | None, damaged: str, locked:
         return None
     if files and not locked:
         _note_mtimes(paths, files, index)
-    if index["skipped"] and damaged != "skip":
-        raise UsageError(
-            f"'{paths.array}' leaves out {len(index['skipped'])} damaged images, first '{index['skipped'][0]}': "
-            "give damaged=skip, or repair them"
-        )
+    if skipped := index["skipped"]:
+        left_out = f"'{paths.array}' leaves out {len(skipped)} damaged images, first '{skipped[0]}'"
+        if damaged != "skip":
+            raise UsageError(f"{left_out}: give damaged=skip, or repair them")
+        warnings.warn(left_out, stacklevel=3)
     return CachedImages(paths.array, index["names"])
 
 

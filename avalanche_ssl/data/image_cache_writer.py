@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +18,15 @@ import numpy as np
 from tqdm import tqdm
 
 from avalanche_ssl.data.image_archive import ImageFiles
-from avalanche_ssl.data.image_decoding import ImageDecodingError, Pixels, decode_image, decoding_threads
+from avalanche_ssl.data.image_decoding import (
+    Findings,
+    ImageDecodingError,
+    decode_image,
+    decoding_threads,
+    report_damaged,
+)
 from avalanche_ssl.data.image_sources import first_change
+from avalanche_ssl.data.pixels import PixelError, Pixels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
 
@@ -89,7 +97,7 @@ def write_cache(files: ImageFiles, paths: CachePaths, damaged: str) -> list[str]
     """Decode the images that an interrupted process has not, then put array and index in place; the images' names.
 
     Raises:
-        UsageError: an image is damaged and `damaged` is not "skip", all are, or the disk has no room.
+        UsageError: images are damaged and `damaged` is not "skip", all are, or the disk has no room.
         OSError: the disk cannot be written.
     """
     progress = _start(files, paths)
@@ -97,22 +105,21 @@ def write_cache(files: ImageFiles, paths: CachePaths, damaged: str) -> list[str]
         with paths.part.open("r+b") as out:
             out.truncate(HEADER + paths.bytes(progress.written))
             out.seek(0, os.SEEK_END)
-            _decode(files, paths, out, progress, damaged)
+            reasons = _decode(files, paths, out, progress, damaged)
+            kept = [name for name in files.members if name not in reasons]
+            if reasons:
+                report_damaged({files.location(name): reason for name, reason in reasons.items()}, damaged, len(kept))
             out.seek(0)
             out.write(_header(progress.written, paths.size))
             _sync(out)
-        skipped = set(progress.skipped)
-        names = [name for name in files.members if name not in skipped]
-        if not names:
-            raise UsageError(f"none of the {len(skipped)} images in '{files.path}' can be read: get them again")
         paths.index.unlink(missing_ok=True)
         os.replace(paths.part, paths.array)
-        write_index(paths, {"version": VERSION, **vars(progress), "names": names})
+        write_index(paths, {"version": VERSION, **vars(progress), "names": kept})
     except (UsageError, OSError):
         paths.remove_unfinished()
         raise
     paths.remove_unfinished()
-    return names
+    return kept
 
 
 def _start(files: ImageFiles, paths: CachePaths) -> Progress:
@@ -136,10 +143,17 @@ def _start(files: ImageFiles, paths: CachePaths) -> Progress:
     return progress
 
 
-def _decode(files: ImageFiles, paths: CachePaths, out: IO[bytes], progress: Progress, damaged: str) -> None:
-    """Append the images that are missing."""
+def _decode(
+    files: ImageFiles, paths: CachePaths, out: IO[bytes], progress: Progress, damaged: str
+) -> dict[str, object]:
+    """Append the images that are missing; why others cannot be decoded, by name.
+
+    If damaged images are refused nothing is written after the first, but all are found.
+    """
     names = list(files.members)
     done = progress.written + len(progress.skipped)
+    reasons: dict[str, object] = dict.fromkeys(progress.skipped, "damaged")
+    findings = Findings()
     with (
         files.reader() as read,
         ThreadPoolExecutor(decoding_threads(list(files.sizes.values()))) as pool,
@@ -148,19 +162,23 @@ def _decode(files: ImageFiles, paths: CachePaths, out: IO[bytes], progress: Prog
         for number, first in enumerate(range(done, len(names), CHUNK), 1):
             chunk = names[first : first + CHUNK]
             contents = [_content(read, name) for name in chunk]
-            images = list(pool.map(_pixels, contents, [paths.size] * len(chunk)))
+            locations = [files.location(name) for name in chunk]
+            images = list(pool.map(partial(_pixels, paths.size, findings), contents, locations))
             failed = {n: i for n, i in zip(chunk, images, strict=True) if isinstance(i, ImageDecodingError)}
-            if failed and damaged != "skip":
-                bar.leave = False  # the error message stands alone
-                raise _damaged(files, *next(iter(failed.items())))
+            reasons |= failed
+            bar.update(len(chunk))
+            bar.leave = not reasons  # the message stands alone
+            if reasons and damaged != "skip":
+                continue
             _append(out, [image for image in images if not isinstance(image, ImageDecodingError)])
             progress.written += len(chunk) - len(failed)
             progress.skipped += failed
             progress.crcs += [zlib.crc32(content) if isinstance(content, bytes) else None for content in contents]
             progress.mtimes += [files.mtimes.get(name) for name in chunk]
-            bar.update(len(chunk))
             if number % (SAVED // CHUNK) == 0:
                 _save(paths, out, progress)
+    findings.warn(len(names))
+    return reasons
 
 
 def _content(read: Callable[[str], bytes], name: str) -> bytes | ImageDecodingError:
@@ -171,21 +189,18 @@ def _content(read: Callable[[str], bytes], name: str) -> bytes | ImageDecodingEr
         return ImageDecodingError(" ".join(str(error).split()))
 
 
-def _pixels(content: bytes | ImageDecodingError, size: int) -> Pixels | ImageDecodingError:
+def _pixels(
+    size: int, findings: Findings, content: bytes | ImageDecodingError, location: str
+) -> Pixels | ImageDecodingError:
     """The image (S, S, 3), or why it cannot be decoded."""
     if isinstance(content, ImageDecodingError):
         return content
     try:
-        return decode_image(BytesIO(content), size)
+        return decode_image(BytesIO(content), size, None, findings)
     except ImageDecodingError as error:
         return error
-
-
-def _damaged(files: ImageFiles, name: str, reason: ImageDecodingError) -> UsageError:
-    return UsageError(
-        f"cannot read image '{files.location(name)}' ({reason}): repair it, or leave out damaged images "
-        "with damaged=skip"
-    )
+    except PixelError as error:
+        raise error.of(f"image '{location}'", "give images of 8 bits a channel") from error
 
 
 def _append(out: IO[bytes], images: Sequence[Pixels]) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image
@@ -30,22 +30,30 @@ def image_suffixes() -> frozenset[str]:
 def walk_files(folder: Path | str, above: frozenset[Identity] = frozenset()) -> Iterator[os.DirEntry[str]]:
     """Every file below a folder, in the order of paths, except what is hidden: a name that begins with a dot.
 
-    Links are followed, but not one to a folder that it lies in.
+    Links are followed, but not one to a folder that it lies in, or to one of those `above`.
 
     Raises:
         OSError: a folder cannot be read; `filename` is its path.
     """
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
+    if (identity := folder_identity(folder)) in above:
         return
-    with os.scandir(folder) as entries:
-        ordered = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in ordered:
+    for entry in visible_entries(folder):
         if is_folder(entry):
             yield from walk_files(entry.path, above | {identity})
         else:
             yield entry
+
+
+def folder_identity(folder: Path | str) -> Identity:
+    """What tells a folder from others, whatever its path."""
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def visible_entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What a folder holds and is not hidden, in the order of names."""
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -58,21 +66,27 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def find_images(folder: Path | str, skipped: Counter[str]) -> list[Path]:
+def find_images(folder: Path | str, skipped: Counter[str], above: frozenset[Identity] = frozenset()) -> list[Path]:
     """The images below a folder, as `walk_files` finds them.
 
     Args:
         folder: where to look.
         skipped: counts the other files, by suffix.
+        above: folders that no link leads back to.
 
     Raises:
         OSError: a folder cannot be read; `filename` is its path.
     """
+    return images_among(walk_files(folder, above), skipped)
+
+
+def images_among(files: Iterable[os.DirEntry[str]], skipped: Counter[str]) -> list[Path]:
+    """The files that have the suffix of an image; the others are counted by suffix."""
     suffixes, found = image_suffixes(), []
-    for entry in walk_files(folder):
-        suffix = os.path.splitext(entry.name)[1].lower()
+    for file in files:
+        suffix = os.path.splitext(file.name)[1].lower()
         if suffix in suffixes:
-            found.append(Path(entry.path))
+            found.append(Path(file.path))
         else:
             skipped[suffix] += 1
     return found

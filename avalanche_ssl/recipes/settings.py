@@ -5,6 +5,7 @@ import inspect
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -177,6 +178,9 @@ def _number(value: Any, name: str) -> float:
 
 def _tuple(value: Any, args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     many = len(args) == 2 and args[1] is Ellipsis
+    if isinstance(value, str) and "," in value:  # 0,4095 on a command line is [0, 4095]
+        with suppress(ValueError):
+            value = [read_yaml(part) for part in value.split(",")]
     if not isinstance(value, list | tuple) or not (many or len(value) == len(args)):
         count = "" if many else f"{len(args)} "
         raise UsageError(f"setting '{name}' is {value!r}: give a list of {count}values, e.g. [{_words(args[0])}, ...]")

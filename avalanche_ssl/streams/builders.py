@@ -64,29 +64,59 @@ def split_cifar100(
 
 @with_split_options
 def split_tiny_imagenet(
-    data: str | Path, *, experiences: int = 10, size: int = 64, **split: Unpack[SplitOptions]
+    data: str | Path,
+    *,
+    experiences: int = 10,
+    size: int = 64,
+    damaged: str = "refuse",
+    **split: Unpack[SplitOptions],
 ) -> CLScenario:
     """Tiny ImageNet in parts of different classes, 64x64, from its folder as it is distributed.
 
     `data` is the folder `tiny-imagenet-200`, or the one that it lies in. Classes are numbered as in `wnids.txt` and
-    named as in `words.txt`; the validation images are the test images.
+    named as in `words.txt`; the validation images are the test images. `damaged` is "refuse" or "skip".
     """
+    from avalanche_ssl.streams.image_folder import ReadOptions
     from avalanche_ssl.streams.tiny_imagenet import tiny_imagenet_benchmark
 
-    return tiny_imagenet_benchmark(Path(data), size, IncrementalSplit(experiences, **split))
+    return tiny_imagenet_benchmark(Path(data), ReadOptions(size, damaged), IncrementalSplit(experiences, **split))
 
 
 @with_split_options
-def folder(data: str | Path, *, experiences: int = 10, size: int = 32, **split: Unpack[SplitOptions]) -> CLScenario:
-    """Your own images: train/CLASS/* and test/CLASS/*, or train/* without labels.
+def folder(
+    data: str | Path,
+    *,
+    experiences: int | None = None,
+    size: int = 32,
+    incremental: str = "auto",
+    labels: str = "auto",
+    test_fraction: float = 0.2,
+    damaged: str = "refuse",
+    value_range: tuple[float, float] | None = None,
+    **split: Unpack[SplitOptions],
+) -> CLScenario:
+    """Your own images: train/CLASS/* and test/CLASS/*, CLASS/*, images without labels, or a text file that lists them.
 
-    Images are decoded once, resized to `size` (shorter side, then the center) and kept in memory. Without labels only
-    `incremental` "data" is possible, every label is -1, and `test` may be absent: then `test_stream` is empty.
-    Classes are numbered in alphabetical order.
+    Images are decoded once, resized to `size` (shorter side, then the center) and kept in memory. Classes are numbered
+    in alphabetical order; without labels every label is -1. What is found and taken for what is printed.
+
+    Args:
+        data: a folder, or a text file with the path of an image on each line, relative to the file, and a label after a
+            tab; several joined as in `PATH`. Links are followed, hidden files are not read.
+        experiences: None: 10, or as many as the classes allow.
+        size: pixels a side.
+        incremental: as for `IncrementalSplit`; "auto": "class", or "data" without labels.
+        labels: "auto": folders that hold images are classes, if there are two or more, or any in `train`; "none": no
+            folder is a class, and no label of a list is read.
+        test_fraction: of each class, for testing, where there is no folder `test` (or `val`); drawn by `seed`.
+        damaged: "refuse" or "skip" images that cannot be decoded.
+        value_range: of images with more than 8 bits a channel, the values that become 0 and 255.
     """
-    from avalanche_ssl.streams.image_folder import folder_benchmark
+    from avalanche_ssl.streams.image_folder import ReadOptions, folder_benchmark
 
-    return folder_benchmark(Path(data), size, IncrementalSplit(experiences, **split))
+    increments = IncrementalSplit(10 if experiences is None else experiences, incremental, **split)
+    read = ReadOptions(size, damaged, value_range, test_fraction)
+    return folder_benchmark(data, labels, read, increments, fewer_experiences=experiences is None)
 
 
 def core50_stream(

@@ -16,8 +16,9 @@ from avalanche_ssl.streams.splits import IncrementalSplit
 
 Labels = Sequence[int] | Indices
 
-LEAK, TAIL, ROUND = 1, 2, 3
-"""Second word of the seed: which images leak, which remain of a long tail, the classes' order in later rounds."""
+LEAK, TAIL, ROUND, TEST = 1, 2, 3, 4
+"""Second word of the seed: which images leak, which remain of a long tail, the classes' order in later rounds, and
+which images are for testing where no others are."""
 
 
 def partition(split: IncrementalSplit, targets: Labels, n_classes: int, kind: str) -> list[Indices]:
@@ -114,6 +115,33 @@ def long_tail(targets: Labels, n_classes: int, imbalance: float, seed: int) -> I
         share = imbalance ** (-rank / max(1, n_classes - 1))
         kept.append(rows[rng.permutation(len(rows))[: max(1, int(len(rows) * share + 0.5))]])
     return np.sort(np.concatenate(kept))
+
+
+def held_out(targets: Labels, fraction: float, seed: int, class_names: Sequence[str]) -> tuple[Indices, Indices]:
+    """The positions of the images for training and for testing: of each class this fraction, but at least one image.
+
+    Raises:
+        UsageError: a class has a single image.
+    """
+    rng = np.random.default_rng([seed, TEST])
+    labels = np.asarray(targets)
+    is_test = np.zeros(len(labels), bool)
+    for label, name in enumerate(class_names):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) == 1:
+            raise UsageError(
+                f"class '{name}' has 1 image, and training and testing need one each: add some, or remove it"
+            )
+        count = min(max(1, int(len(rows) * fraction + 0.5)), len(rows) - 1)
+        is_test[rng.permutation(rows)[:count]] = True
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def most_experiences(split: IncrementalSplit, n_classes: int, n_images: int) -> int:
+    """The largest number of experiences that a split can have, of so many classes and images."""
+    if split.incremental == "data":
+        return n_images
+    return n_classes * (split.repeats if split.incremental == "repeated" else 1)
 
 
 def leaked_parts(parts: Sequence[Indices], labels: Indices, leak: float, seed: int) -> list[Indices]:

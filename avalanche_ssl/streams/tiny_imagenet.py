@@ -6,28 +6,33 @@ in val/val_annotations.txt; the distributed test images have no labels and are n
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from avalanche.benchmarks import CLScenario
 
+from avalanche_ssl.data.image_files import find_images, warn_of_skipped
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.streams.image_folder import LabeledFiles, benchmark_from_files
+from avalanche_ssl.streams.folder_layout import LabeledFiles
+from avalanche_ssl.streams.image_folder import ReadOptions, benchmark_from_files
 from avalanche_ssl.streams.splits import IncrementalSplit
 
 FOLDER = "tiny-imagenet-200"
 
 
-def tiny_imagenet_benchmark(data: Path, size: int, split: IncrementalSplit) -> CLScenario:
+def tiny_imagenet_benchmark(data: Path, read: ReadOptions, split: IncrementalSplit) -> CLScenario:
     """The stream of Tiny ImageNet; files and options are checked before images are decoded."""
+    skipped: Counter[str] = Counter()
     root = data / FOLDER if (data / FOLDER).is_dir() else data
     try:
         ids = _lines(root / "wnids.txt")
         names = dict(line.split("\t", 1) for line in _lines(root / "words.txt") if "\t" in line)
-        train, test = _train(root / "train", ids), _test(root / "val", ids)
+        train, test = _train(root / "train", ids, skipped), _test(root / "val", ids)
     except OSError as error:
         raise UsageError(f"cannot read '{error.filename}' ({error.strerror}): give a readable folder") from error
+    warn_of_skipped(skipped, root / "train")
     train.classes = [names.get(wnid, wnid).partition(",")[0] for wnid in ids]
-    return benchmark_from_files(train, test, size, split)
+    return benchmark_from_files(train, test, read, split)
 
 
 def _lines(path: Path) -> list[str]:
@@ -36,14 +41,15 @@ def _lines(path: Path) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
 
 
-def _train(root: Path, ids: list[str]) -> LabeledFiles:
+def _train(root: Path, ids: list[str], skipped: Counter[str]) -> LabeledFiles:
     """The images of each class folder, in the order of `ids`."""
     paths: list[Path] = []
     targets: list[int] = []
     for label, wnid in enumerate(ids):
-        images = sorted((root / wnid / "images").glob("*.JPEG"))
+        folder = root / wnid / "images"
+        images = find_images(folder, skipped) if folder.is_dir() else []
         if not images:
-            raise UsageError(f"no image '{root / wnid / 'images' / '*.JPEG'}', a class of wnids.txt: extract it again")
+            raise UsageError(f"no image '{folder / '*.JPEG'}', a class of wnids.txt: extract it again")
         paths += images
         targets += [label] * len(images)
     return LabeledFiles(paths, targets, [])

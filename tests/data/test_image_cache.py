@@ -156,14 +156,18 @@ def test_a_damaged_array_is_made_again(photos: Path, tmp_path: Path, name: str) 
 def test_a_damaged_image_is_named_or_left_out(photos: Path, tmp_path: Path) -> None:
     damage(photos)
     out = tmp_path / "out"
-    with pytest.raises(UsageError, match=r"cannot read image '.*photos/a/3\.png' \(.+\): repair it.*skip") as error:
+    with pytest.raises(
+        UsageError, match=r"cannot read image '.*photos/a/3\.png' \(.+\): repair or remove it.*skip"
+    ) as error:
         cached_images(photo_files(photos), "x", 8, [out])
     assert "\n" not in str(error.value)
     assert left(out) == set()
-    made = cached_images(photo_files(photos), "x", 8, [out], damaged="skip")
+    with pytest.warns(UserWarning, match=r"left out image '.*a/3\.png' \(.+\), which cannot be read"):
+        made = cached_images(photo_files(photos), "x", 8, [out], damaged="skip")
     assert len(made.names) == 9 and "a/3.png" not in made.names
     assert np.array_equal(np.load(made.path), np.stack([pixels(i) for i in range(10) if i != 3]))
-    assert cached_images(photo_files(photos), "x", 8, [out], damaged="skip") == made
+    with pytest.warns(UserWarning, match=r"x-8\.npy' leaves out 1 damaged images, first 'a/3\.png'$"):
+        assert cached_images(photo_files(photos), "x", 8, [out], damaged="skip") == made
     with pytest.raises(UsageError, match=r"x-8\.npy' leaves out 1 damaged images, first 'a/3\.png'"):
         cached_images(photo_files(photos), "x", 8, [out])
     with pytest.raises(UsageError, match="did you mean 'skip'"):

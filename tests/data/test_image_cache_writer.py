@@ -21,9 +21,37 @@ from avalanche_ssl.errors import UsageError
 def test_nothing_but_damage(photos: Path, tmp_path: Path) -> None:
     for image in photos.rglob("*.png"):
         image.write_bytes(b"no image")
-    with pytest.raises(UsageError, match="none of the 10 images in"):
+    with pytest.raises(UsageError, match=r"none of the 10 images can be read, first '.*a/0\.png' \(.*get them again"):
         cached_images(photo_files(photos), "x", 8, [tmp_path / "out"], damaged="skip")
     assert left(tmp_path / "out") == set()
+
+
+def test_all_damaged_images_are_listed_at_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
+    for name in ("a/0.png", "a/4.png", "b/9.png"):
+        damage(photos, name)
+    with pytest.raises(UsageError, match=r"cannot read 3 images: .*a/0\.png'.*a/4\.png'.*b/9\.png'.*them out with"):
+        cached_images(photo_files(photos), "x", 8, [tmp_path / "out"])
+    assert left(tmp_path / "out") == set()
+
+
+def test_what_an_interrupted_conversion_skipped_is_refused_later(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(photos)
+    monkeypatch.setattr(image_cache_writer, "CHUNK", 2)
+    monkeypatch.setattr(image_cache_writer, "SAVED", 4)
+    header = image_cache_writer._header
+
+    def interrupted(n: int, size: int) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image_cache_writer, "_header", interrupted)
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(KeyboardInterrupt):
+        cached_images(photo_files(photos), "x", 8, [tmp_path], damaged="skip")
+    monkeypatch.setattr(image_cache_writer, "_header", header)
+    with pytest.raises(UsageError, match=r"cannot read image '.*a/3\.png' \(damaged\)"):
+        cached_images(photo_files(photos), "x", 8, [tmp_path])
 
 
 def test_an_interrupted_conversion_continues(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,21 +61,22 @@ def test_an_interrupted_conversion_continues(photos: Path, tmp_path: Path, monke
     decode, seen = image_cache_writer.decode_image, []
     name_of = {path.read_bytes(): path.stem for path in photos.rglob("*.png")}
 
-    def watched(file: Any, size: int) -> Any:
+    def watched(file: Any, size: int, *options: Any) -> Any:
         seen.append(name_of[file.getvalue()])
-        return decode(file, size)
+        return decode(file, size, *options)
 
-    def interrupted(file: Any, size: int) -> Any:
+    def interrupted(file: Any, size: int, *options: Any) -> Any:
         if name_of[file.getvalue()] == "7":
             raise KeyboardInterrupt
-        return decode(file, size)
+        return decode(file, size, *options)
 
     monkeypatch.setattr(image_cache_writer, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cached_images(photo_files(photos), "x", 8, [tmp_path], damaged="skip")
     assert not (tmp_path / "x-8.npy").exists()
     monkeypatch.setattr(image_cache_writer, "decode_image", watched)
-    made = cached_images(photo_files(photos), "x", 8, [tmp_path], damaged="skip")
+    with pytest.warns(UserWarning, match=r"left out image '.*a/3\.png'"):
+        made = cached_images(photo_files(photos), "x", 8, [tmp_path], damaged="skip")
     assert sorted(seen) == list("456789")  # what was not on disk for certain
     assert np.array_equal(np.load(made.path), np.stack([pixels(i) for i in range(10) if i != 3]))
     assert left(tmp_path) == {"photos", "x-8.npy", "x-8.json"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from avalanche_ssl.data.image_decoding import (
     TINY,
     ImageDecodingError,
+    check_damaged_option,
     check_memory,
     decode_files,
     decode_image,
@@ -45,11 +47,63 @@ def test_what_is_no_image_has_a_reason_in_one_line(photos: Path) -> None:
 
 def test_files_become_one_array(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = sorted(photos.rglob("*.png"))
-    assert np.array_equal(decode_files(paths, 8, "train"), np.stack([pixels(i) for i in range(10)]))
+    images, kept = decode_files(paths, 8)
+    assert np.array_equal(images, np.stack([pixels(i) for i in range(10)]))
+    assert kept.tolist() == list(range(10))
     assert capsys.readouterr().err == "", "no progress bar where the output is no terminal"
+
+
+def test_all_damaged_files_are_listed_or_left_out(photos: Path) -> None:
+    paths = [*sorted(photos.rglob("*.png")), photos / "gone.png"]
+    damage(photos, "a/3.png")
+    with pytest.raises(UsageError) as error:
+        decode_files(paths, 8)
+    assert re.fullmatch(
+        r"cannot read 2 images: '.*a/3\.png' \(.+\), '.*gone\.png' \(.*No such file.*\): "
+        "repair or remove them, or leave them out with damaged=skip",
+        str(error.value),
+    )
+    with pytest.warns(UserWarning, match=r"^left out 2 images: '.*a/3\.png' .* which cannot be read \(damaged=skip\)$"):
+        images, kept = decode_files(paths, 8, "skip")
+    assert kept.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert np.array_equal(images, np.stack([pixels(i) for i in kept]))
+
+
+def test_one_damaged_file_is_named(photos: Path) -> None:
     damage(photos)
-    with pytest.raises(UsageError, match=r"cannot read image '.*a/3\.png' \(.+\): repair or remove it"):
-        decode_files(paths, 8, "train")
+    with pytest.raises(
+        UsageError, match=r"^cannot read image '.*a/3\.png' \(.+\): repair or remove it, or leave it out"
+    ):
+        decode_files(sorted(photos.rglob("*.png")), 8)
+
+
+def test_ten_damaged_files_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i:02}.png" for i in range(12)]
+    for path in paths:
+        path.write_bytes(b"no image")
+    with pytest.raises(UsageError, match=r"cannot read 12 images: .*/09\.png' \([^)]*\) and 2 more: repair") as error:
+        decode_files(paths, 8)
+    assert "10.png" not in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(UsageError, match=r"none of the 12 images can be read, first '.*00\.png' .*: get them again"):
+        decode_files(paths, 8, "skip")
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".avif", ".png"])
+def test_the_first_of_several_images_is_taken(suffix: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / f"one{suffix}")
+    frames[0].save(tmp_path / f"two{suffix}", save_all=True, append_images=frames[1:])
+    message = rf"several images in 1 of 2 files, first '.*two\{suffix}': the first is taken$"
+    with pytest.warns(UserWarning, match=message):
+        images, _ = decode_files([tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"], 8)
+    red = np.broadcast_to(np.array([255, 0, 0]), images.shape)
+    assert np.abs(images.astype(int) - red).max() <= 2
+
+
+def test_a_way_with_damage_has_a_name() -> None:
+    check_damaged_option("skip")
+    with pytest.raises(UsageError, match="did you mean 'refuse'"):
+        check_damaged_option("refuze")
 
 
 def test_tiny_files_are_decoded_by_one_thread() -> None:

@@ -60,6 +60,8 @@ class Outer:
         (None, type(None), None),
         ("sgd", Literal["sgd", "adam"], "sgd"),
         ([0.2, 1], tuple[float, float], (0.2, 1.0)),
+        ("0,4095", tuple[float, float] | None, (0.0, 4095.0)),  # as a command line gives it
+        ("2,0,1", Sequence[int] | None, (2, 0, 1)),
         (["l", "ab"], tuple[str, ...], ("l", "ab")),
         ([1, 2], Sequence[int], (1, 2)),
         ([1, 2], list[int], [1, 2]),
@@ -94,6 +96,7 @@ def test_values_take_the_declared_type(value: Any, kind: Any, expected: Any) -> 
         ("x", float | tuple[float, float], "setting 'it' is 'x': give a number or a list"),
         ("adm", Literal["sgd", "adam"], "no value for 'it' 'adm': did you mean 'adam'? (sgd, adam)"),
         (["adam"], Literal["sgd", "adam"], "no value for 'it'"),
+        ("1,[", tuple[float, float], "setting 'it' is '1,[': give a list of 2 values"),
         ([1], tuple[float, float], "setting 'it' is [1]: give a list of 2 values, e.g. [a number, ...]"),
         (1, tuple[int, ...], "setting 'it' is 1: give a list of values, e.g. [a whole number, ...]"),
         ([1, "x"], tuple[int, ...], "setting 'it' is 'x': give a whole number"),

@@ -38,8 +38,7 @@ def test_every_benchmark_has_a_line_of_help() -> None:
         (streams.split_digits, 5, {"composites"}),
         (streams.split_cifar10, 5, {"data"}),
         (streams.split_cifar100, 10, {"data"}),
-        (streams.split_tiny_imagenet, 10, {"data", "size"}),
-        (streams.folder, 10, {"data", "size"}),
+        (streams.split_tiny_imagenet, 10, {"data", "size", "damaged"}),
     ],
 )
 def test_split_options_are_declared(build: Callable[..., Any], experiences: int, own: set[str]) -> None:
@@ -50,6 +49,17 @@ def test_split_options_are_declared(build: Callable[..., Any], experiences: int,
     assert declared["incremental"] == (str, "class")
     assert declared["imbalance"] == (float, 1.0)
     assert declared["class_order"] == (Sequence[int] | None, None)
+
+
+def test_options_of_a_folder_are_declared() -> None:
+    declared = arguments(streams.folder)
+    own = {"size": 32, "labels": "auto", "test_fraction": 0.2, "damaged": "refuse", "value_range": None}
+    assert declared.keys() == SPLIT | own.keys()
+    assert declared.keys() | {"data"} == inspect.signature(streams.folder).parameters.keys()
+    assert {name: declared[name][1] for name in own} == own
+    assert declared["experiences"] == (int | None, None)
+    assert declared["incremental"] == (str, "auto")
+    assert declared["imbalance"] == (float, 1.0)
 
 
 @pytest.mark.parametrize("name", [name for name in streams.BENCHMARKS if name.startswith("core50-")])

@@ -9,7 +9,7 @@ import pytest
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams import IncrementalSplit
-from avalanche_ssl.streams.partitions import class_groups, equal_parts, long_tail
+from avalanche_ssl.streams.partitions import class_groups, equal_parts, held_out, long_tail, most_experiences
 
 SIZES = [40, 25, 31, 7, 60, 18]
 TARGETS = np.random.default_rng(0).permutation(np.repeat(np.arange(len(SIZES)), SIZES)).tolist()
@@ -148,3 +148,25 @@ def test_equal_parts_balance_classes() -> None:
     assert (np.ptp(counts, axis=0) <= 1).all()
     with pytest.raises(UsageError, match="3 test images into 4"):
         equal_parts([0, 0, 0], 4, 0, "test")
+
+
+def test_a_fraction_of_each_class_is_held_out() -> None:
+    names = list("abcdef")
+    rest, test = held_out(TARGETS, 0.2, 0, names)
+    assert np.array_equal(np.sort(np.concatenate([rest, test])), np.arange(len(TARGETS)))
+    assert np.bincount(np.asarray(TARGETS)[test]).tolist() == [8, 5, 6, 1, 12, 4]
+    assert np.array_equal(test, held_out(TARGETS, 0.2, 0, names)[1])
+    assert not np.array_equal(test, held_out(TARGETS, 0.2, 1, names)[1])
+    for fraction, count in ((0.001, 1), (0.999, 1)):
+        assert len(held_out([0, 0], fraction, 0, ["a"])[1]) == count, "one for training, one for testing"
+    with pytest.raises(UsageError, match="class 'b' has 1 image"):
+        held_out([0, 0, 1], 0.2, 0, ["a", "b"])
+
+
+@pytest.mark.parametrize(("kind", "most"), [("class", 6), ("blurry", 6), ("repeated", 18), ("data", 7)])
+def test_the_largest_number_of_experiences(kind: str, most: int) -> None:
+    split = IncrementalSplit(most, kind, repeats=3)
+    assert most_experiences(split, 6, 7) == most
+    split.check(6)
+    with pytest.raises(UsageError, match="give 1 to"):
+        IncrementalSplit(most + 1, kind, repeats=3).train_parts(TARGETS[:7], 6)

@@ -85,3 +85,24 @@ def test_what_is_missing_of_tiny_imagenet(tiny_imagenet: Path, path: str, text: 
 def test_no_tiny_imagenet(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file '.*wnids\.txt'"):
         streams.split_tiny_imagenet(tmp_path / "nowhere")
+
+
+def test_damaged_and_other_files_of_tiny_imagenet(tiny_imagenet: Path) -> None:
+    root = tiny_imagenet / "tiny-imagenet-200"
+    for name in ("train/n01/images/n01_1.JPEG", "val/images/val_5.JPEG"):
+        (root / name).write_bytes(b"no image")
+    (root / "train/n02/images/notes.txt").touch()
+    with (
+        pytest.warns(UserWarning, match=r"skipped 1 file in '.*train': \.txt 1"),
+        pytest.raises(UsageError, match=r"cannot read 2 images: '.*n01_1\.JPEG' .*'.*val_5\.JPEG' .*damaged=skip"),
+    ):
+        streams.split_tiny_imagenet(tiny_imagenet, experiences=2)
+    (root / "train/n02/images/notes.txt").unlink()
+    with pytest.warns(UserWarning, match="left out 2 images"):
+        benchmark = streams.split_tiny_imagenet(tiny_imagenet, experiences=1, damaged="skip")
+    assert np.bincount(benchmark.train_stream[0].dataset.targets).tolist() == [3, 2, 3, 3]
+    assert np.bincount(benchmark.test_stream[0].dataset.targets).tolist() == [2, 1, 2, 2], "val_5 is of n01"
+    (root / "train/n03/images").rename(root / "elsewhere")
+    (root / "train/n03/images").symlink_to(root / "elsewhere")
+    with pytest.warns(UserWarning, match="left out 2 images"):
+        streams.split_tiny_imagenet(tiny_imagenet, experiences=1, damaged="skip")
