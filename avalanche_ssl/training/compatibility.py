@@ -1,38 +1,34 @@
-"""Checks that refuse, before any training, what cannot work with a method."""
+"""Checks that refuse, before any training, models, arguments and data that cannot work."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from avalanche.benchmarks import OnlineCLExperience
-from avalanche.evaluation.metrics.accuracy import EpochAccuracy, MinibatchAccuracy, RunningEpochAccuracy
-from avalanche.training import plugins as avalanche_plugins
-from avalanche.training.plugins import EvaluationPlugin, LRSchedulerPlugin
 from torch import nn
 
+from avalanche_ssl.data import class_labels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.memory import MemoryBank
 from avalanche_ssl.methods import Method
 
-NEEDS_LOGITS = (
-    avalanche_plugins.BiCPlugin,
-    avalanche_plugins.CoPEPlugin,
-    avalanche_plugins.CWRStarPlugin,
-    avalanche_plugins.FeatureDistillationPlugin,
-    avalanche_plugins.GenerativeReplayPlugin,
-    avalanche_plugins.GSS_greedyPlugin,
-    avalanche_plugins.LFLPlugin,
-    avalanche_plugins.LwFPlugin,
-    avalanche_plugins.MASPlugin,
-    avalanche_plugins.MIRPlugin,
-    avalanche_plugins.RARPlugin,
-)
-"""Avalanche's plugins that read class logits, single tensors or labeled heads, which a method does not have."""
 
-TRAIN_ACCURACIES = (MinibatchAccuracy, EpochAccuracy, RunningEpochAccuracy)
-"""Avalanche's metrics that score class logits during training."""
+def check_arguments(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuse a criterion, which Avalanche's strategies have, in Avalanche's place for it or by name.
+
+    Args:
+        name: of the strategy's class.
+        args: positional arguments: the model, the optimizer and, in Avalanche's order, the criterion.
+        kwargs: named arguments.
+    """
+    third = args[2] if len(args) > 2 else kwargs.get("criterion")
+    if third is not None and not isinstance(third, int):
+        given = type(third).__name__ if isinstance(third, nn.Module) else repr(third)
+        raise UsageError(
+            f"{name} takes no criterion ({given}): the loss comes with the method; leave it out and name the "
+            f"arguments: {name}(model=..., optimizer=..., train_mb_size=...)"
+        )
 
 
 def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -53,7 +49,7 @@ def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 def check_labels(model: Method, dataset: Any) -> None:
     """Refuse labels that a method reads and has no class for."""
     if model.num_classes_read:
-        labels = np.asarray(dataset.targets)
+        labels = class_labels(dataset)
         wrong = labels[(labels < 0) | (labels >= model.num_classes_read)]
         if len(wrong):
             raise UsageError(
@@ -70,30 +66,6 @@ def check_boundaries(model: Method, experience: Any) -> None:
             f"{type(model).__name__} reads a full experience before each epoch, and this one is a mini-batch of a "
             f"stream: give it {settings or 'full experiences'}"
         )
-
-
-def check_plugins(plugins: Sequence[Any]) -> None:
-    """Refuse plugins that read class logits or set the learning rate."""
-    for plugin in plugins:
-        if isinstance(plugin, LRSchedulerPlugin):
-            raise UsageError(
-                "LRSchedulerPlugin would be overruled by the strategy's schedule: give schedule=LRSchedule(...)"
-            )
-        if isinstance(plugin, NEEDS_LOGITS):
-            raise UsageError(
-                f"{type(plugin).__name__} needs class logits, which a self-supervised method does not have: "
-                "use ReplayPlugin, EWCPlugin, SynapticIntelligencePlugin or AGEMPlugin"
-            )
-
-
-def check_metrics(evaluator: EvaluationPlugin) -> None:
-    """Refuse metrics that score class logits during training."""
-    for metric in evaluator.metrics:
-        if isinstance(metric, TRAIN_ACCURACIES):
-            raise UsageError(
-                f"{type(metric).__name__} needs class logits during training, which are not defined without labels: "
-                "use accuracy_metrics(experience=True, stream=True), which score the probe"
-            )
 
 
 def count_bank_hits(model: nn.Module) -> int | None:

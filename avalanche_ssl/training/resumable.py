@@ -5,35 +5,24 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from avalanche.training.templates.base_sgd import BaseSGDTemplate
-from avalanche.training.templates.observation_type import BatchObservation
-from avalanche.training.templates.problem_type import SupervisedProblem
-from avalanche.training.templates.update_type import SGDUpdate
-
 from avalanche_ssl.data import DataError
-from avalanche_ssl.training.raw_experience import trigger_plugins
+from avalanche_ssl.training.avalanche_template import AvalancheTemplate
 
 
-class ResumableTemplate(
-    BatchObservation,  # type: ignore[misc]
-    SupervisedProblem,  # type: ignore[misc]
-    SGDUpdate,  # type: ignore[misc]
-    BaseSGDTemplate,  # type: ignore[misc]
-):
+class ResumableTemplate(AvalancheTemplate):
     """A supervised SGD template of Avalanche whose `train` continues where an interrupted call stood.
 
     `progress` and `load_progress` carry the position over, `enter_with` arms the next call of `train`. In
     between, the owner of the checkpoints restores the rest, see `avalanche_ssl.checkpointing.strategy_state`.
 
     Args:
-        settings: as for Avalanche's `BaseSGDTemplate`.
+        settings: as for `AvalancheTemplate`.
     """
 
     _stop_training: bool
 
     def __init__(self, **settings: Any) -> None:
-        # Named instead of super(): before Python 3.11 the protocols among the bases swallow the arguments.
-        BaseSGDTemplate.__init__(self, **settings)
+        super().__init__(**settings)
         self._experiences_finished = 0  # of the present call of `train`
         self._reenter: Callable[[], None] | None = None
         self.after_step: Callable[[], None] | None = None
@@ -96,7 +85,7 @@ class ResumableTemplate(
             raise
 
     def _after_training_exp(self, **kwargs: Any) -> None:
-        trigger_plugins(self, "after_training_exp", **kwargs)
+        super()._after_training_exp(**kwargs)
         self._experiences_finished += 1
 
     def _after_training_iteration(self, **kwargs: Any) -> None:

@@ -1,6 +1,5 @@
 """`SelfSupervised`: the one Avalanche template that trains every method."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,9 +19,7 @@ from avalanche_ssl.training.avalanche_fixes import unalias_synaptic_intelligence
 from avalanche_ssl.training.compatibility import (
     check_boundaries,
     check_labels,
-    check_metrics,
     check_model,
-    check_plugins,
     count_bank_hits,
     warn_if_unrecognized,
 )
@@ -50,8 +47,9 @@ class SelfSupervised(RawStreamTemplate):
         train_epochs: passes over an experience.
         eval_mb_size: images per batch in evaluation.
         device: where the method lives.
-        plugins: Avalanche's or ours; those that need class logits are refused.
-        evaluator: Avalanche's evaluation plugin; None logs nothing.
+        plugins: Avalanche's or ours; those that cannot work are refused.
+        evaluator: Avalanche's evaluation plugin, or a function that makes it; None logs nothing. Loggers get the loss
+            and the learning rate of each epoch, without a metric for them.
         eval_every: as in Avalanche; -1 evaluates on request only.
         schedule: learning-rate schedule within an experience; it scales the rates of the optimizer.
         max_grad_norm: largest norm of the gradient; None does not clip it.
@@ -92,7 +90,6 @@ class SelfSupervised(RawStreamTemplate):
         **kwargs: Any,
     ) -> None:
         check_model(model, optimizer)
-        check_plugins(plugins or ())
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
         super().__init__(
@@ -103,11 +100,10 @@ class SelfSupervised(RawStreamTemplate):
             eval_mb_size=eval_mb_size,
             device=device,
             plugins=plugins,
-            evaluator=evaluator or _silent,
+            evaluator=evaluator,
             eval_every=eval_every,
             **kwargs,
         )
-        check_metrics(self.evaluator)
         self._criterion = self._loss
         self.schedule = schedule
         self.max_grad_norm = max_grad_norm
@@ -291,10 +287,3 @@ class SelfSupervised(RawStreamTemplate):
         if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
             return 0
         return loader.batch_sizes[0] if len(loader.batch_sizes) > 1 else None
-
-
-def _silent() -> EvaluationPlugin:
-    """An evaluation plugin without metrics and loggers, and without the warning that nothing will be logged."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return EvaluationPlugin()

@@ -4,46 +4,40 @@ import warnings
 
 import pytest
 import torch
-from avalanche.evaluation.metrics import accuracy_metrics
-from avalanche.logging import InteractiveLogger
-from avalanche.training import plugins as av
 from helpers.encoders import tiny
 from helpers.strategies import Spy, cmc, make, moco, train
 from torch.optim import SGD
 
+from avalanche_ssl import SelfSupervised
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import DeepCluster, SimCLR, Supervised
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.training.compatibility import check_boundaries, check_labels, count_bank_hits
 
 
-@pytest.mark.parametrize(
-    "plugin",
-    [
-        av.LwFPlugin(1, 2),
-        av.CoPEPlugin(10, 8, 10),
-        av.BiCPlugin(10),
-        av.LFLPlugin(0.1),
-        av.MASPlugin(),
-        av.RARPlugin(10),
-    ],
-    ids=lambda p: type(p).__name__,
-)
-def test_plugins_that_need_logits_are_refused(plugin):
-    with pytest.raises(UsageError, match=rf"{type(plugin).__name__} needs class logits.*ReplayPlugin"):
-        make(plugins=[plugin])
-
-
 def test_other_mistakes_are_refused_before_training():
-    optimizer = SGD(moco().parameters(), lr=0.1)
-    with pytest.raises(UsageError, match="LRSchedulerPlugin would be overruled"):
-        make(plugins=[av.LRSchedulerPlugin(torch.optim.lr_scheduler.StepLR(optimizer, 1))])
     with pytest.raises(UsageError, match="is a Linear, not a Method"):
         make(torch.nn.Linear(2, 2))
     with pytest.raises(UsageError, match="precision 'fp16'"):
         make(precision="fp16")
-    with pytest.raises(UsageError, match="EpochAccuracy needs class logits during training"):
-        make(evaluator=av.EvaluationPlugin(accuracy_metrics(epoch=True), loggers=[InteractiveLogger()]))
+
+
+@pytest.mark.filterwarnings("ignore::avalanche.training.templates.base.PositionalArgumentsDeprecatedWarning")
+def test_a_criterion_is_refused_wherever_it_stands():
+    model, criterion = moco(), torch.nn.CrossEntropyLoss()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    message = r"SelfSupervised takes no criterion \(CrossEntropyLoss\): the loss comes with the method; leave it out"
+    for call in (
+        lambda: SelfSupervised(model, optimizer, criterion),
+        lambda: SelfSupervised(model, optimizer, criterion, 32, train_epochs=2),
+        lambda: SelfSupervised(model=model, optimizer=optimizer, criterion=criterion),
+        lambda: SelfSupervised(model, optimizer, criterion=criterion),
+    ):
+        with pytest.raises(UsageError, match=message):
+            call()
+    with pytest.raises(UsageError, match=r"no criterion \(<function cross_entropy"):
+        make(model, criterion=torch.nn.functional.cross_entropy)
+    assert SelfSupervised(model, optimizer, 16).train_mb_size == 16
 
 
 def test_a_parameter_missing_from_the_optimizer_is_named():

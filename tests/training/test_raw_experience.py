@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import qpsolvers
 import torch
 from avalanche.benchmarks import nc_benchmark
 from avalanche.training import plugins as av
@@ -49,6 +50,13 @@ STREAMS = {
     "pil with ToTensor": ("pil", transforms.ToTensor()),
     "pil with ToTensor and Normalize": ("pil", transforms.Compose([transforms.ToTensor(), NORMALIZE])),
 }
+
+
+@pytest.fixture(autouse=True)
+def solver(monkeypatch):
+    """What GEM asks for before its first projection."""
+    solvers = qpsolvers.available_solvers
+    monkeypatch.setattr(qpsolvers, "available_solvers", [*solvers, "quadprog"])
 
 
 def train(plugin, experiences, **settings):
