@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.methods import Method
+from avalanche_ssl.methods import Method, trial_mode
 
 
 def training_cost(strategy: Any, batch: Tensor | None, images: int, steps: int) -> dict[str, int]:
@@ -36,13 +35,8 @@ def training_cost(strategy: Any, batch: Tensor | None, images: int, steps: int) 
 
 def views_per_image(model: Method, x: Tensor) -> int:
     """How many views the method makes per image of the batch x (B, C, H, W); no random state changes."""
-    own = model.generator
-    model.generator = torch.Generator(x.device).manual_seed(0)
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            views = model.views(x)
-    finally:
-        model.generator = own
+    with trial_mode(model, x.device):
+        views = model.views(x)
     return sum(v[0].numel() // v.shape[-3:].numel() for v in views.values() if v.ndim >= 4)
 
 

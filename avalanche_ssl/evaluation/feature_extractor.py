@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.data import RawDataLoader, check_same_transforms, class_labels, distinct_images_if_cheaper
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import channels_of
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, extract_features
 from avalanche_ssl.transforms import RandomView
 
@@ -77,6 +78,7 @@ class FeatureExtractor:
                 shuffle=False,
                 drop_last=False,
                 use_dataset_transforms=use_dataset_transforms,
+                in_channels=channels_of(strategy.model),
                 raw=hasattr(strategy, "use_dataset_transforms") or crops is not None,
             )
             return loader if crops is None else _cropped(loader, crops, device)

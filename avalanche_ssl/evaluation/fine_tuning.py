@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.logging import FineTuningEpochEvent
-from avalanche_ssl.methods import Method
+from avalanche_ssl.methods import Method, channels_of
 from avalanche_ssl.models import Encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
@@ -132,7 +132,8 @@ def fine_tune(
     """
     device, seed = settings.device, settings.seed
     order, crops = torch.Generator().manual_seed(seed), torch.Generator(device).manual_seed(seed)
-    loader = RawDataLoader([_joined(train)], [settings.batch_size], shuffle=True, generator=order)
+    channels = channels_of(method)
+    loader = RawDataLoader([_joined(train)], [settings.batch_size], shuffle=True, generator=order, in_channels=channels)
     curve: list[FineTuningEpochEvent] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -161,7 +162,8 @@ def fine_tune(
 
 def _feature_dim(method: Method, dataset: Any) -> int:
     """D, found with two images."""
-    images = next(iter(RawDataLoader([dataset], [2], shuffle=False, drop_last=False)))[0]
+    loader = RawDataLoader([dataset], [2], shuffle=False, drop_last=False, in_channels=channels_of(method))
+    images = next(iter(loader))[0]
     with torch.no_grad():
         return copy.deepcopy(method).cpu().eval().extract_features(images).shape[1]
 
@@ -171,7 +173,8 @@ def _accuracy(model: FineTunedClassifier, test: Sequence[Any], device: str) -> f
     """Share of the test images that a classifier names correctly."""
     model.eval()
     correct = count = 0
-    for x, y, *_ in RawDataLoader([_joined(test)], [512], shuffle=False, drop_last=False):
+    channels = channels_of(model.method)
+    for x, y, *_ in RawDataLoader([_joined(test)], [512], shuffle=False, drop_last=False, in_channels=channels):
         correct += int((model(x.to(device)).argmax(1).cpu() == y).sum())
         count += len(y)
     return correct / count

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models import at_encoder_size
 from avalanche_ssl.transforms import RandomView
 
 Views = dict[str, Tensor]
@@ -45,6 +47,18 @@ class ClusterAssignment(NamedTuple):
     """K, number of clusters in a clustering."""
 
 
+def check_encoder_size(encoder: nn.Module, side: int, images: str, remedy: str) -> None:
+    """Refuse an encoder that takes images of one size only, and not those of `side` pixels that a method shows it.
+
+    Raises:
+        UsageError: names the images, both sizes and the remedy.
+    """
+    size: tuple[int, int] | None = getattr(encoder, "image_size", None)
+    if size not in (None, (side, side)):
+        only = "x".join(map(str, size or ()))
+        raise UsageError(f"the encoder takes images of {only} only, and {images} are {side}x{side}: {remedy}")
+
+
 class Method(nn.Module):
     """Base class of methods: an encoder, heads, and everything the method must remember.
 
@@ -62,6 +76,12 @@ class Method(nn.Module):
     num_classes_read: int = 0
     """Number n of classes whose labels `loss` reads, as ``outputs["labels"]`` (B,) in 0, ..., n - 1, added by the
     strategy. 0: no labels, as in every method but the supervised reference."""
+
+    needs_color: bool = False
+    """Whether the method works on RGB only, as one that splits colors; others take any number of channels."""
+
+    min_batch_size: int = 2
+    """Images that a step takes at least: two, where they are contrasted or normalized by the statistics of a batch."""
 
     n_new: int | None = None
     """Number of images at the start of the batch that are new to `update`; None: all. The strategy excludes replayed
@@ -81,9 +101,24 @@ class Method(nn.Module):
         self.encoder = encoder
         self.augment = augment
 
+    def check_batch_size(self, size: int) -> None:
+        """Refuse batches that are too small to learn from.
+
+        Raises:
+            UsageError: names the smallest size.
+        """
+        if size < self.min_batch_size:
+            raise UsageError(
+                f"batch_size is {size}: {type(self).__name__} compares the images of a batch, give it "
+                f"{self.min_batch_size} or more"
+            )
+
     def extract_features(self, x: Tensor) -> Tensor:
-        """Features (B, D) of raw images (B, C, H, W), for probes; no random views, nothing remembered."""
-        features: Tensor = self.encoder(self.augment.normalize_only(x))
+        """Features (B, D) of raw images (B, C, H, W), for probes; no random views, nothing remembered.
+
+        Images keep their size, or are resized to that of an encoder which takes one size only.
+        """
+        features: Tensor = self.encoder(at_encoder_size(self.encoder, self.augment.normalize_only(x)))
         return features
 
     def views(self, x: Tensor) -> Views:

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import patch_info_nce, patch_scores
-from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views, check_encoder_size
 from avalanche_ssl.models import EncoderFactory, PixelCNN
 from avalanche_ssl.transforms import RandomView, drop_colors, grid
 
@@ -49,6 +49,8 @@ class CPC(Method):
             batch norm.
     """
 
+    min_batch_size = 1  # the patches of one image are candidates, too
+
     def __init__(
         self,
         encoder: EncoderFactory,
@@ -71,6 +73,7 @@ class CPC(Method):
         require_range(0, blocks=blocks, count=count)
         require_range(0, 1, color_drop=color_drop)
         network = encoder(norm=norm)
+        check_encoder_size(network, patch, "patches", "give an encoder for any size, such as a ResNet")
         if any(isinstance(module, _BatchNorm) for module in network.modules()):
             raise ValueError("the encoder of CPC has batch norm, through which patches see each other: norm='layer'")
         super().__init__(network, augment)
@@ -97,7 +100,7 @@ class CPC(Method):
             patches = cut.flatten(0, 2)
         else:
             cut = grid(self.augment.rgb(x, self.generator), self.patch, self.stride)
-            patches = self.patch_augment(cut.flatten(0, 2), self.generator, self.patch)
+            patches = self.patch_augment.of_views(cut.flatten(0, 2), self.generator, self.patch)
         if self.color_drop:
             patches = drop_colors(patches, self.color_drop, self.generator)
         return {"patches": patches.view(cut.shape)}

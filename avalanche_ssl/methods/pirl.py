@@ -10,7 +10,7 @@ from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import info_nce, nce, similarity_scores, softmax_nce
 from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
-from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
+from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views, check_encoder_size
 from avalanche_ssl.models import EncoderFactory, frozen_buffers, mlp
 from avalanche_ssl.transforms import RandomView, jigsaw, normalize, random_turns
 
@@ -85,6 +85,8 @@ class PIRL(Method):
         if cells < 1 or not 1 <= patch <= cell:
             raise UsageError(f"{cells} cells of {cell} pixels, patch {patch}: give at least 1 cell, and patch <= cell")
         network = encoder()
+        if pretext != "rotation":
+            check_encoder_size(network, patch, "patches", "give pretext='rotation', or an encoder for any size")
         super().__init__(network, augment)
         self.pretext = pretext
         self.in_batch = negatives == "batch"
@@ -146,7 +148,7 @@ class PIRL(Method):
             canvas = random_turns(canvas, self.generator)
         patches = jigsaw(canvas, self.cells, self.patch, self.generator)
         color = replace(self.transform, scale=(1.0, 1.0), ratio=(1.0, 1.0), hflip_prob=0.0)
-        return color(patches.flatten(0, 1), self.generator, self.patch).view_as(patches)
+        return color.of_views(patches.flatten(0, 1), self.generator, self.patch).view_as(patches)
 
     def _rotated(self, x: Tensor) -> Tensor:
         view = random_turns(self.transform.rgb(x, self.generator), self.generator)

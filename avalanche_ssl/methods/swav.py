@@ -11,7 +11,7 @@ from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import sinkhorn, swapped_prediction
 from avalanche_ssl.memory import Prototypes, Queue
-from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views
+from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views, check_encoder_size
 from avalanche_ssl.models import EncoderFactory, frozen_buffers, mlp
 from avalanche_ssl.transforms import RandomView
 
@@ -72,6 +72,8 @@ class SwAV(Method):
         require_positive(output_dim=output_dim, temperature=temperature, epsilon=epsilon, iterations=iterations)
         require_range(0, hidden_dim=hidden_dim, queue_size=queue_size, small_crops=small_crops, freeze=freeze)
         network = encoder()
+        if small_crops:
+            check_encoder_size(network, small_size, "small crops", "give small_crops=0, or an encoder for any size")
         super().__init__(network, augment)
         self.small = replace(augment, size=small_size, scale=small_scale)
         self.small_crops = small_crops

@@ -1,7 +1,7 @@
 """Encoders, heads, normalization layers, and features of a frozen model."""
 
 from avalanche_ssl.models.compilation import compile_encoders
-from avalanche_ssl.models.encoder import Encoder, EncoderFactory, wrap
+from avalanche_ssl.models.encoder import Encoder, EncoderFactory, at_encoder_size, with_channels, wrap
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, eval_mode, extract_features
@@ -20,6 +20,7 @@ __all__ = [
     "LabeledFeatures",
     "PixelCNN",
     "SplitBatchNorm",
+    "at_encoder_size",
     "compile_encoders",
     "eval_mode",
     "extract_features",
@@ -30,5 +31,6 @@ __all__ = [
     "resnet34",
     "resnet50",
     "smallconv",
+    "with_channels",
     "wrap",
 ]

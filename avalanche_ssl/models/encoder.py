@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import VisionTransformer
 
 from avalanche_ssl.errors import UsageError, unknown_name
 
@@ -15,16 +17,29 @@ class Encoder(nn.Module):
     """Stages of convolutions, then global average pooling: (B, C, H, W) -> (B, out_features).
 
     `stages` may also be a network that pools by itself: features of shape (B, D) are left unchanged.
+
+    Args:
+        stages: the network.
+        out_features: D.
+        in_channels: C; None: those of the first convolution, if there is one.
+        image_size: (H, W), for a network that takes images of this size only; None: of any size.
     """
 
     _training_pass: Callable[[Tensor], Tensor] | None = None
     """Compiled code, see `compile`."""
 
-    def __init__(self, stages: nn.Sequential, out_features: int, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        stages: nn.Sequential,
+        out_features: int,
+        in_channels: int | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.stages = stages
-        self.in_channels = in_channels
+        self.in_channels = in_channels or _first_channels(stages)
         self.out_features = out_features
+        self.image_size = image_size
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the forward pass in training mode, once per shape of the batch; arguments as for `torch.compile`.
@@ -78,14 +93,53 @@ class EncoderFactory(Protocol):
         """An encoder of images with `in_channels` channels; `norm` is batch, split, group, layer or none."""
 
 
-def wrap(module: nn.Module, out_features: int, in_channels: int = 3, *, head: str | None = None) -> Encoder:
+def with_channels(encoder: EncoderFactory, channels: int | None) -> EncoderFactory:
+    """The factory with another default number of channels, for methods that leave it open; None leaves 3."""
+    if channels is None or channels == 3:
+        return encoder
+
+    def build(in_channels: int = channels, **options: Any) -> Encoder:
+        return encoder(in_channels, **options)
+
+    return build
+
+
+def at_encoder_size(encoder: nn.Module, x: Tensor) -> Tensor:
+    """Images (B, C, H, W) resized (bilinear, antialiased) to the one size that an encoder takes; else unchanged."""
+    size: tuple[int, int] | None = getattr(encoder, "image_size", None)
+    if size is None or tuple(x.shape[2:]) == size:
+        return x
+    return F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
+def wrap(module: nn.Module, out_features: int, in_channels: int | None = None, *, head: str | None = None) -> Encoder:
     """Use any network (torchvision, timm, your own) as an encoder, with its weights.
 
     The network gives (B, out_features) or (B, out_features, h, w). `head` names a classifier to remove first,
     changing `module` in place: "fc" in torchvision's ResNets, "classifier" or "heads" in other models.
+
+    A vision transformer of torchvision or timm takes images of one size only: views must have it (`augment.size`), and
+    `extract_features` resizes images to it.
     """
     if head is not None:
         if head not in dict(module.named_children()):
             raise unknown_name(f"layer of {type(module).__name__}", head, dict(module.named_children()))
         setattr(module, head, nn.Identity())
-    return Encoder(nn.Sequential(module), out_features, in_channels)
+    return Encoder(nn.Sequential(module), out_features, in_channels, _fixed_size(module))
+
+
+def _first_channels(network: nn.Module) -> int | None:
+    """Channels that the first convolution takes; None without one."""
+    found = (module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    return next(found, None) or None  # a lazy convolution has 0 until its first batch
+
+
+def _fixed_size(module: nn.Module) -> tuple[int, int] | None:
+    """Height and width of the only images that a transformer of torchvision or timm takes; None for other networks."""
+    if isinstance(module, VisionTransformer):
+        return module.image_size, module.image_size
+    patches: Any = getattr(module, "patch_embed", None)
+    if getattr(patches, "strict_img_size", False) and patches.img_size is not None:
+        height, width = patches.img_size
+        return height, width
+    return None

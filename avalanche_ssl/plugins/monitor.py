@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,8 @@ from avalanche_ssl.evaluation import (
 )
 from avalanche_ssl.logging import Log, RepresentationEvent
 from avalanche_ssl.memory import MemoryBank, Queue
-from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs
-from avalanche_ssl.models import eval_mode, extract_features
+from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs, channels_of, trial_mode
+from avalanche_ssl.models import extract_features
 from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
 
 COLLAPSED = 0.2
@@ -153,7 +152,12 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
 
     def _features(self, strategy: Any, sample: Any) -> Tensor:
         batches = RawDataLoader(
-            [sample], [512], shuffle=False, drop_last=False, use_dataset_transforms=strategy.use_dataset_transforms
+            [sample],
+            [512],
+            shuffle=False,
+            drop_last=False,
+            use_dataset_transforms=strategy.use_dataset_transforms,
+            in_channels=channels_of(strategy.model),
         )
         return extract_features(strategy.model, batches, strategy.device)[0]
 
@@ -162,12 +166,16 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         model: Method = strategy.model
         sample = sample.subset(list(range(min(self.pairs, len(sample)))))
         batches = RawDataLoader(
-            [sample], [strategy.train_mb_size], shuffle=False, use_dataset_transforms=strategy.use_dataset_transforms
+            [sample],
+            [strategy.train_mb_size],
+            shuffle=False,
+            use_dataset_transforms=strategy.use_dataset_transforms,
+            in_channels=channels_of(model),
         )
         rows: list[tuple[Tensor, Tensor]] = []
         scores: list[dict[str, ContrastiveScores]] = []
         assigned: list[ClusterAssignment] = []
-        with _own_generator(model, strategy.device, self.seed):
+        with trial_mode(model, strategy.device, self.seed):
             for x, *_ in batches if len(batches) else ():
                 outputs: Outputs = model(x.to(strategy.device))
                 scores.append(model.contrastive_scores(outputs))
@@ -202,18 +210,6 @@ def _with_past(datasets: Sequence[Any], t: int) -> Any:
 def _sample(dataset: Any, images: int, seed: int) -> Any:
     order = np.random.default_rng(seed).permutation(len(dataset))[:images]
     return dataset.subset(sorted(order.tolist()) if len(order) == len(dataset) else order.tolist())
-
-
-@contextmanager
-def _own_generator(model: Method, device: torch.device, seed: int) -> Iterator[None]:
-    """Eval mode without gradients and with a generator of its own; everything is restored."""
-    own = model.generator
-    model.generator = torch.Generator(device).manual_seed(seed)
-    try:
-        with eval_mode(model):
-            yield
-    finally:
-        model.generator = own
 
 
 def _memories(model: Method) -> list[tuple[str, Queue | MemoryBank]]:

@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import channels_of
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, eval_mode
 from avalanche_ssl.optim import LARS
 from avalanche_ssl.probes.scopes import accuracy
@@ -103,7 +104,8 @@ class OnlineProbe:
         To be called between the encoder's backward pass and its optimizer step, when its weights are still those of
         its forward pass.
         """
-        x, y, *_ = next(iter(self._batches(len(strategy.mb_x), use_dataset_transforms)))
+        channels = channels_of(strategy.model)
+        x, y, *_ = next(iter(self._batches(len(strategy.mb_x), use_dataset_transforms, channels)))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))
         augment: RandomView = getattr(strategy.model, "augment", RandomView())
         with eval_mode(model), self._statistics(model, update=True):
@@ -115,12 +117,17 @@ class OnlineProbe:
         F.cross_entropy(classifier(z), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    def _batches(self, size: int, use_dataset_transforms: bool) -> RawDataLoader:
+    def _batches(self, size: int, use_dataset_transforms: bool, in_channels: int | None) -> RawDataLoader:
         """Random batches of the labeled images."""
         if size not in self._loaders:
             data = [concat_datasets(self.data)]
             self._loaders[size] = RawDataLoader(
-                data, [size], shuffle=True, generator=self.order, use_dataset_transforms=use_dataset_transforms
+                data,
+                [size],
+                shuffle=True,
+                generator=self.order,
+                use_dataset_transforms=use_dataset_transforms,
+                in_channels=in_channels,
             )
         return self._loaders[size]
 

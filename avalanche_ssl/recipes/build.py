@@ -18,7 +18,7 @@ def build_strategy(strategy: str, *, settings: Mapping[str, Any] | None = None, 
     """The strategy of a tuned recipe, ready to train.
 
     ```python
-    strategy = build_strategy("moco", epochs=5, plugins=[ProbePlugin(benchmark)], device="cuda")
+    strategy = build_strategy("moco", epochs=5, benchmark=benchmark, plugins=[ProbePlugin(benchmark)])
     strategy.train(benchmark.train_stream)
     ```
 
@@ -26,12 +26,13 @@ def build_strategy(strategy: str, *, settings: Mapping[str, Any] | None = None, 
         strategy: name of an installed strategy (`avalanche_ssl.recipes.recipe_names` lists them), or path of a Python
             file that defines `recipe`.
         settings: settings of the recipe by name, nested ones too: `{"augment.blur_prob": 0.5}`.
-        keywords: settings of the recipe such as `epochs`, `lr` and `temperature`, which win over `settings`, and
-            arguments of `SelfSupervised` such as `plugins`, `device`, `precision`, `seed` and `evaluator`. A name that
-            both have is the recipe's.
+        keywords: settings of the recipe such as `epochs`, `lr` and `temperature`, which win over `settings`;
+            `benchmark`, whose images decide the channels of the encoder and are tried on the strategy, see
+            `Recipe.build`; and arguments of `SelfSupervised` such as `plugins`, `device`, `precision`, `seed` and
+            `evaluator`. A name that both have is the recipe's.
 
     Raises:
-        UsageError: there is no such strategy or setting (the nearest is proposed), or a value does not fit.
+        UsageError: there is no such strategy or setting (the nearest is proposed), or a value or the images do not fit.
     """
     recipe = load_recipe(strategy)
     own, others = list(recipe.settings), _training_options()
@@ -46,8 +47,9 @@ def build_strategy(strategy: str, *, settings: Mapping[str, Any] | None = None, 
 
 
 def _training_options() -> list[str]:
-    """Names of the arguments of `SelfSupervised` that a recipe leaves open."""
+    """The benchmark, and names of the arguments of `SelfSupervised` that a recipe leaves open."""
     from avalanche_ssl.training import SelfSupervised  # imports Avalanche, which takes seconds
 
     decided = ("self", "model", "optimizer", "kwargs", *AVALANCHE_NAMES)
-    return [name for name in inspect.signature(SelfSupervised.__init__).parameters if name not in decided]
+    options = inspect.signature(SelfSupervised.__init__).parameters
+    return ["benchmark", *(name for name in options if name not in decided)]

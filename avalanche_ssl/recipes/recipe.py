@@ -3,15 +3,15 @@
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.methods import Method
-from avalanche_ssl.models import ENCODERS
+from avalanche_ssl.methods import Method, check_channels
+from avalanche_ssl.models import ENCODERS, with_channels
 from avalanche_ssl.optim import OPTIMIZERS, LRSchedule
 from avalanche_ssl.recipes.settings import arguments, change, convert, to_plain
 
@@ -36,6 +36,7 @@ class Recipe:
         weight_decay: applied to weights; not to biases and normalization layers.
         schedule: learning-rate schedule within an experience.
         max_grad_norm: norm to which larger gradients are clipped, or None.
+        in_channels: channels of the images, for the encoder; None: those of the stream, or 3 where it is not given.
 
     Raises:
         UsageError: a value is out of its range, or the method is an instance or has an argument with a field's name.
@@ -50,6 +51,7 @@ class Recipe:
     weight_decay: float = 5e-4
     schedule: LRSchedule = LRSchedule()
     max_grad_norm: float | None = None
+    in_channels: int | None = None
 
     def __new__(cls, *values: Any, **settings: Any) -> "Recipe":
         """Refuse a keyword that is no field: those of the method are given to the method.
@@ -74,6 +76,8 @@ class Recipe:
         for name in ("batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"setting '{name}' is {getattr(self, name)}: give 1 or more")
+        if self.in_channels is not None and self.in_channels < 1:
+            raise UsageError(f"setting 'in_channels' is {self.in_channels}: give 1 or more, or null")
         if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
             raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
         if self.max_grad_norm is not None and not 0 < self.max_grad_norm < math.inf:
@@ -117,29 +121,57 @@ class Recipe:
             recipe = recipe._changed(str(name), value)
         return recipe
 
+    def for_images(self, shapes: Sequence[tuple[int, int, int]]) -> "Recipe":
+        """The recipe for a stream's images of these shapes (C, H, W): with their channels, unless it has some.
+
+        Raises:
+            UsageError: the images differ in channels, other than gray and RGB.
+        """
+        from avalanche_ssl.data import common_channels
+
+        if self.in_channels is not None or not shapes:
+            return self
+        channels = common_channels(shapes)
+        if channels is None:
+            found = ", ".join(map(str, dict.fromkeys(shape[0] for shape in shapes)))
+            raise UsageError(f"the experiences have images of {found} channels: give all as many")
+        return dataclasses.replace(self, in_channels=channels)
+
     def build_method(self) -> Method:
         """The method with new weights, drawn from torch's global random state."""
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Initializing zero-element")  # of a layer without outputs
-                return self.method(ENCODERS[self.encoder])
+                method = self.method(with_channels(ENCODERS[self.encoder], self.in_channels))
         except UsageError:
             raise
         except (ValueError, RuntimeError, UserWarning) as error:  # from torch: sizes below 0 or beyond the memory
             raise UsageError(f"these settings build no method: {' '.join(str(error).split())}") from error
+        if self.in_channels is not None:
+            check_channels(method, self.in_channels)
+        return method
 
-    def build(self, *, seed: int = 0, **options: Any) -> "SelfSupervised":
+    def build(self, *, seed: int = 0, benchmark: Any = None, **options: Any) -> "SelfSupervised":
         """The strategy: method, optimizer and training loop.
 
         Args:
             seed: seed of the weights, the views and the order of images. The global random state is left alone.
+            benchmark: the stream it will be trained on, if it is known: the encoder gets the channels of its images,
+                and two images of each shape are passed through the method, so that what does not fit shows now.
             options: arguments of `SelfSupervised` that a recipe does not decide: device, precision, plugins, ...
+
+        Raises:
+            UsageError: a setting, or the images of the benchmark, do not fit.
         """
+        from avalanche_ssl.data import Shape, stream_shapes
         from avalanche_ssl.training import SelfSupervised  # imports Avalanche, which takes seconds
 
+        shapes: Sequence[Shape] = ()
+        if benchmark is not None:
+            shapes = stream_shapes(benchmark.train_stream, options.get("use_dataset_transforms", False))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            method = self.build_method()
+            method = self.for_images(shapes).build_method()
         decided: dict[str, Any] = {
             "train_mb_size": self.batch_size,
             "train_epochs": self.epochs,
@@ -147,7 +179,9 @@ class Recipe:
             "max_grad_norm": self.max_grad_norm,
             "seed": seed,
         }
-        return SelfSupervised(model=method, optimizer=self._optimizer(method), **decided | options)
+        strategy = SelfSupervised(model=method, optimizer=self._optimizer(method), **decided | options)
+        strategy.try_shapes(shapes)
+        return strategy
 
     def _typed(self) -> dict[str, tuple[Any, Any]]:
         """Type and value of each setting by name."""

@@ -56,6 +56,8 @@ def differences(folder: Path, config: RunConfig) -> list[str]:
     chosen = {name: getattr(saved, name) for name in ("device", "precision") if getattr(config, name) == "auto"}
     old = flatten(saved.decisive | {"data": saved.data, "strategy_sha256": values.get("strategy_sha256")})
     new = flatten(complete.decisive | {"data": complete.data} | chosen)
+    if new.get("settings.in_channels") is None:  # those of the stream
+        new["settings.in_channels"] = old.get("settings.in_channels")
     return [
         f"{name} was {old.get(name)}, is {new.get(name)}"
         for name in sorted(old.keys() | new.keys())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from avalanche_ssl import models
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
-from avalanche_ssl.models import ENCODERS
+from avalanche_ssl.models import ENCODERS, with_channels
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.summary import percent
 
@@ -101,7 +101,7 @@ def _record(recipe: Recipe) -> tuple[Method, dict[nn.Module, EncoderCall]]:
         return encoder
 
     with torch.random.fork_rng(devices=[]):
-        return recipe.method(recorded), made
+        return recipe.method(with_channels(recorded, recipe.in_channels)), made
 
 
 def _loading(method: Method, made: Mapping[nn.Module, EncoderCall], file: str, strategy: str) -> str:
@@ -132,4 +132,6 @@ def _input(method: Method) -> str:
     if type(method).extract_features is not Method.extract_features:
         return f"images as `{type(method).__name__}.extract_features` prepares them"
     mean, std = method.augment.mean, method.augment.std
-    return f"images (B, 3, H, W) as float in [0, 1], minus {mean}, divided by {std}"
+    channels, size = getattr(method.encoder, "in_channels", None) or 3, getattr(method.encoder, "image_size", None)
+    shape = "H, W" if size is None else f"{size[0]}, {size[1]}"
+    return f"images (B, {channels}, {shape}) as float in [0, 1], minus {mean}, divided by {std}"

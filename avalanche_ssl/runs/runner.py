@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from avalanche_ssl.checkpointing import Checkpointer, SaveInterval, write_encoder
-from avalanche_ssl.data import array_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbeSchedule, training_cost
 from avalanche_ssl.files import locked
@@ -41,6 +40,7 @@ from avalanche_ssl.runs.folder import (
     start_folder,
     write_config,
 )
+from avalanche_ssl.runs.stream_images import for_images_of, say_images
 from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import online_stream
 
@@ -172,6 +172,7 @@ def train(
 
 def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every: str) -> _Run:
     """Strategy, plugins and checkpointer."""
+    recipe, config, shapes = for_images_of(benchmark, recipe, config)
     log = JSONLinesLogger(out / "log.jsonl")
     often = config.probe_every_experiences or -(-len(benchmark.train_stream) // PROBED_EXPERIENCES)
     schedule = ProbeSchedule.parse(config.probe_every_images) if config.probe_every_images else None
@@ -192,6 +193,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         on_nan=config.on_nan,
         plugins=[plugin for plugin in (progress, replay, monitor, probe) if plugin],
     )
+    strategy.try_shapes(shapes)
     checkpointer = Checkpointer(
         out / CHECKPOINT,
         strategy,
@@ -224,8 +226,9 @@ def _begin(run: _Run, resume: bool) -> None:
             )
         )
         seed_all(config.seed)  # of what Avalanche draws from the global random states, e.g. the images it remembers
-    encoder = f"{run.recipe.encoder}, compiled" if config.compile else run.recipe.encoder
-    print(f"{config.title} ({config.device}, {config.precision}, {encoder}) -> {run.out}")
+    how = f"{config.device}, {config.precision}, {run.recipe.encoder}{', compiled' * config.compile}"
+    print(f"{config.title} ({how}) -> {run.out}")
+    say_images(run.strategy, run.benchmark, config)
     if resumed:
         print(
             f"resumed after {run.strategy.clock.train_iterations} steps, {run.checkpointer.done} experiences complete"
@@ -235,8 +238,6 @@ def _begin(run: _Run, resume: bool) -> None:
             run.probe.measure(run.strategy)
             run.snapshots.save(0, run.probe.latest)
         print(f"untrained encoder: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
-    if config.num_workers and all(array_reader(e.dataset) for e in run.benchmark.train_stream):
-        print("--num-workers has no effect on this stream: its images are read from arrays")
     if not run.probe:
         print("the stream has no labels: nothing to probe, watch the loss")
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.data import RawDataLoader, from_replay
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.methods import Method, Outputs
+from avalanche_ssl.methods import Method, Outputs, channels_of
 from avalanche_ssl.models import compile_encoders
 from avalanche_ssl.optim import LRSchedule
 from avalanche_ssl.training.avalanche_fixes import unalias_synaptic_intelligence
@@ -27,10 +27,10 @@ from avalanche_ssl.training.failures import explain
 from avalanche_ssl.training.malloc import keep_freed_memory
 from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
 from avalanche_ssl.training.precision import PRECISIONS, Precision
-from avalanche_ssl.training.raw_stream import RawStreamTemplate
+from avalanche_ssl.training.trial import TrialTemplate
 
 
-class SelfSupervised(RawStreamTemplate):
+class SelfSupervised(TrialTemplate):
     """A method packaged as an Avalanche training strategy: raw images in, embeddings in `mb_output`, no labels.
 
     Each step is Avalanche's: `forward` makes views and embeddings in one batched call on the device, `criterion` is
@@ -185,7 +185,11 @@ class SelfSupervised(RawStreamTemplate):
 
     def _raw_batches(self, batch_size: int, **options: Any) -> RawDataLoader:
         return RawDataLoader(
-            [self.adapted_dataset], [batch_size], use_dataset_transforms=self.use_dataset_transforms, **options
+            [self.adapted_dataset],
+            [batch_size],
+            use_dataset_transforms=self.use_dataset_transforms,
+            in_channels=channels_of(self.model),
+            **options,
         )
 
     def _before_training_exp(self, **kwargs: Any) -> None:
@@ -195,6 +199,7 @@ class SelfSupervised(RawStreamTemplate):
             self.adapted_dataset,
             generator=self.order_generator,
             use_dataset_transforms=self.use_dataset_transforms,
+            in_channels=channels_of(self.model),
         )
         if replay is not None:  # a replay plugin has set a loader of its own: same batches, raw and fast
             self.dataloader = replay

@@ -10,7 +10,8 @@ import torch
 from avalanche.benchmarks.utils.data_loader import ReplayDataLoader
 from PIL import Image
 
-from avalanche_ssl.data import RawDataLoader, array_reader
+from avalanche_ssl.data import ArrayDataset, RawDataLoader, array_reader
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 
 
 def images(dataset: Any) -> torch.Tensor:
@@ -45,3 +46,16 @@ def write_images(root: Path, names: list[str], n: int = 4, size: tuple[int, int]
         (root / name).mkdir(parents=True, exist_ok=True)
         for i in range(n):
             Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(root / name / f"{i}.png")
+
+
+def array_stream(channels: int, *, size: int = 32, n: int = 32, experiences: int = 2) -> Any:
+    """A stream of arrays of random images with any number of channels, two classes in each experience."""
+    rng, classes = np.random.default_rng(0), 2 * experiences
+
+    def data(count: int) -> tuple[ArrayDataset, list[Any]]:
+        labels = np.arange(count * experiences) % classes
+        images = rng.integers(0, 256, (len(labels), size, size, channels), np.uint8)
+        parts = [np.flatnonzero(labels // 2 == j) for j in range(experiences)]
+        return ArrayDataset(images, labels.tolist()), parts
+
+    return benchmark_from_parts(*data(n), *data(n // 2), [f"class {i}" for i in range(classes)])

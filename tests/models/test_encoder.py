@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models.encoder import Encoder, wrap
+from avalanche_ssl.models.encoder import Encoder, at_encoder_size, with_channels, wrap
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.models.smallconv import smallconv
 
@@ -65,3 +65,43 @@ def test_maps_lie_in_memory_with_their_channels_last(channels: int) -> None:
     encoder(torch.randn(4, channels, 16, 16)).sum().backward()
     assert len(seen) == 4
     assert all(maps.is_contiguous(memory_format=torch.channels_last) for maps in seen)
+
+
+def test_channels_are_those_of_the_first_convolution_unless_given() -> None:
+    network = nn.Sequential(nn.Conv2d(13, 4, 3), nn.Conv2d(4, 8, 3))
+    assert Encoder(network, 8).in_channels == wrap(network, 8).in_channels == 13
+    assert Encoder(network, 8, 5).in_channels == 5
+    assert Encoder(nn.Sequential(nn.Flatten(), nn.Linear(12, 8)), 8).in_channels is None
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 13])
+def test_a_factory_with_channels_keeps_those_that_a_method_asks_for(channels: int) -> None:
+    factory = with_channels(smallconv, channels)
+    assert factory().in_channels == factory(norm="group", scale=0.5).in_channels == channels
+    assert factory(2).in_channels == factory(in_channels=2).in_channels == 2
+    assert factory()(torch.rand(2, channels, 16, 16)).shape == (2, 256)
+    assert with_channels(smallconv, None) is smallconv
+
+
+def test_a_transformer_declares_the_size_of_its_images() -> None:
+    network = torchvision.models.VisionTransformer(24, 8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16)
+    encoder = wrap(network, 16, head="heads")
+    assert encoder.image_size == (24, 24)
+    x = torch.rand(2, 3, 32, 40)
+    resized = at_encoder_size(encoder, x)
+    assert torch.equal(resized, nn.functional.interpolate(x, (24, 24), mode="bilinear", antialias=True))
+    assert encoder(resized).shape == (2, 16)
+    assert at_encoder_size(encoder, resized) is resized
+    assert at_encoder_size(smallconv(), x) is x
+    assert wrap(torchvision.models.resnet18(), 512, head="fc").image_size is None
+
+
+def test_timms_transformers_declare_it_too_unless_they_take_any_size() -> None:
+    class Patches(nn.Module):  # as in timm
+        img_size, strict_img_size = (24, 16), True
+
+    network = nn.Sequential(nn.Flatten())
+    network.patch_embed = Patches()
+    assert wrap(network, 8).image_size == (24, 16)
+    network.patch_embed.strict_img_size = False
+    assert wrap(network, 8).image_size is None

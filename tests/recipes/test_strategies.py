@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from helpers.recipes import same, shrunk
+from helpers.streams import array_stream
 
 from avalanche_ssl import Recipe, check_method, methods
 from avalanche_ssl.errors import UsageError
@@ -82,6 +84,31 @@ def test_every_strategy_refuses_senseless_numbers_in_one_line(name: str, number:
         if isinstance(value, list) and len(value) == 2 and number > 0:  # a range without an end
             with pytest.raises(UsageError, match="inf"):
                 recipe.override({setting: [value[0], number]}).build_method()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 4, 13])
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_strategy_takes_any_number_of_channels(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained on images of one, four and thirteen channels as on RGB, or refused before because it needs color."""
+    monkeypatch.setitem(ENCODERS, "smallconv", partial(smallconv, width=4))
+    recipe = shrunk(load_recipe(name), batch_size=16, epochs=1)
+    stream = array_stream(channels)
+    if name.startswith("cmc"):
+        with pytest.raises(
+            UsageError, match=f"CMC splits colors and needs RGB, and the images have {channels} channel"
+        ):
+            recipe.build(benchmark=stream)
+        return
+    strategy = recipe.build(benchmark=stream)
+    before = [p.clone() for p in strategy.model.encoder.parameters()]
+    strategy.train(stream.train_stream, eval_streams=[])
+    assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters(), strict=True))
+    images = torch.randint(0, 256, (4, channels, 32, 32), dtype=torch.uint8)
+    features = strategy.model.eval().extract_features(images)
+    assert features.isfinite().all()
+    swapped = strategy.model.extract_features(images.roll(1, dims=1))
+    assert channels == 1 or not torch.equal(features, swapped), "channels are not averaged"
 
 
 def test_every_method_has_a_strategy() -> None:
