@@ -18,11 +18,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks import nc_benchmark
+from avalanche.benchmarks.utils.data_loader import TaskBalancedDataLoader
+from avalanche.core import SupervisedPlugin
+from avalanche.training.plugins import AGEMPlugin, EWCPlugin, ReplayPlugin
+from helpers.datasets import PictureDataset
+from helpers.methods import make
 from PIL import Image
 from torch.utils.data import TensorDataset
+from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
 
+from avalanche_ssl import SelfSupervised
 from avalanche_ssl.data import ArrayDataset, MappedDataset, RawDataLoader, cached_images, find_image_files
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.streams import folder
 from avalanche_ssl.transforms import to_float
 
@@ -191,3 +201,46 @@ def test_a_range_is_not_guessed_at_any_entrance(tmp_path: Path) -> None:
             check(READERS[reader](tmp_path / "data" / "train" / "x" / "image.tiff"), RAMP)
     stream = folder(tmp_path / "data", experiences=1, size=SIDE, value_range=(0, 4080)).train_stream
     check(stream[0].dataset, RAMP)
+
+
+NORMALIZE = T.Compose([T.ToTensor(), T.Normalize([0.5] * 3, [0.25] * 3)])
+
+
+class OwnLoader(SupervisedPlugin):
+    """Replaces the loader of the strategy by one that collates the dataset's items."""
+
+    def before_training_epoch(self, strategy: Any, *args: Any, **kwargs: Any) -> None:
+        strategy.dataloader = TaskBalancedDataLoader(strategy.adapted_dataset, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "use_dataset_transforms"),
+    [
+        ([], True),
+        ([OwnLoader()], False),
+        ([ReplayPlugin(mem_size=8)], True),
+        ([EWCPlugin(ewc_lambda=1.0)], True),
+        ([AGEMPlugin(patterns_per_experience=8, sample_size=8)], True),
+    ],
+    ids=["transforms", "loader of one's own", "replay", "EWC", "AGEM"],
+)
+def test_normalized_images_are_refused_before_the_first_step(plugins: list[Any], use_dataset_transforms: bool) -> None:
+    benchmark = nc_benchmark(
+        PictureDataset(40),
+        PictureDataset(40),
+        5,
+        task_labels=False,
+        train_transform=NORMALIZE,
+        eval_transform=NORMALIZE,
+    )
+    method = make(SimCLR)
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    with pytest.raises(UsageError, match=r"holds float values from -\S+ to \S+, .*: remove Normalize from the transf"):
+        SelfSupervised(
+            model=method,
+            optimizer=torch.optim.SGD(method.parameters(), lr=0.1),
+            train_mb_size=8,
+            plugins=plugins,
+            use_dataset_transforms=use_dataset_transforms,
+        ).train(benchmark.train_stream[0])
+    assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.photos import damage, left, photo_files, pixels
+from PIL import Image
 
 from avalanche_ssl.data import image_cache_writer
 from avalanche_ssl.data.image_cache import cached_images
@@ -123,3 +124,16 @@ def test_a_full_disk(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UsageError, match=r"to '.*out' \(No space left on device\): make room, or give cache=DIR"):
         cached_images(photo_files(photos), "x", 8, [out])
     assert left(out) == set()
+
+
+def test_wide_and_transparent_images(photos: Path, tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/7.png"):
+        Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(photos / name)
+    with pytest.warns(UserWarning, match="transparent pixels in 2 of 10 files: they are laid on white"):
+        made = cached_images(photo_files(photos), "x", 8, [tmp_path])
+    images = np.load(made.path)
+    assert (images[[1, 7]] == 255).all()
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(photos / "a" / "2.png", "TIFF")
+    with pytest.raises(UsageError, match=r"image '.*photos/a/2\.png' holds float32 .*: give images of 8 bits"):
+        cached_images(photo_files(photos), "y", 8, [tmp_path], damaged="skip")
+    assert not list(tmp_path.glob("y-8.*"))

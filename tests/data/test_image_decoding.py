@@ -127,3 +127,42 @@ def test_a_png_whose_end_is_damaged_is_refused() -> None:
     np.testing.assert_array_equal(decode_image(BytesIO(content), 20), pixels)
     with pytest.raises(ImageDecodingError):
         decode_image(BytesIO(content[:1234] + content[1254:]), 20)
+
+
+def test_16_bits_are_decoded_upright(tmp_path: Path) -> None:
+    """Pillow cannot turn a big-endian image of 16 bits, and would clip one that it converts to RGB."""
+    ramp, exif = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4, Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    expected = np.repeat(np.rot90(ramp, -1)[..., None], 3, 2)
+    for mode, dtype in (("I;16", "<u2"), ("I;16B", ">u2")):
+        image = Image.new(mode, (8, 8))
+        image.frombytes((ramp.astype(dtype) * 257).astype(dtype).tobytes())
+        image.save(tmp_path / "wide.tiff", exif=exif)
+        assert np.array_equal(decode_image(tmp_path / "wide.tiff", 8), expected)
+    Image.fromarray(ramp).save(tmp_path / "narrow.png", exif=exif)
+    assert np.array_equal(decode_image(tmp_path / "narrow.png", 8), expected)
+
+
+def test_transparent_files_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path, alpha in zip(paths, (255, 0, 0, 255), strict=True):
+        Image.new("RGBA", (8, 8), (9, 9, 9, alpha)).save(path)
+    with pytest.warns(
+        UserWarning, match=r"transparent pixels in 2 of 4 files, first '.*/1\.png': they are laid on white"
+    ):
+        images, _ = decode_files(paths, 8)
+    assert images[:, 0, 0, 0].tolist() == [9, 255, 255, 9]
+
+
+def test_a_value_range_is_for_images_of_more_than_8_bits(tmp_path: Path) -> None:
+    wide, narrow = tmp_path / "wide.tiff", tmp_path / "narrow.png"
+    Image.fromarray(np.full((8, 8), 2048, np.int32)).save(wide)
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(narrow)
+    images, _ = decode_files([wide, narrow], 8, value_range=(0, 4095))
+    assert images[:, 0, 0, 0].tolist() == [128, 9]
+    with pytest.raises(UsageError, match=r"image '.*/wide\.tiff' holds int32 values from 2048 .* value_range=0,4095"):
+        decode_files([narrow, wide], 8, "skip")
+    with pytest.raises(
+        UsageError, match=r"image '.*/wide\.tiff' holds values .*, outside the value range 0,1000: give"
+    ):
+        decode_files([narrow, wide], 8, value_range=(0, 1000))
