@@ -82,6 +82,8 @@ def parts(dataset: Any, group: str | None = None) -> list[Part]:
             found.append(Part(*above.of_leaf(node), positions, rows))
 
     def spread(children: Sequence[Any], positions: Indices, rows: Indices, above: _Transforms) -> None:
+        if len(children) == 1:
+            return descend(children[0], positions, rows, above)
         ends = np.cumsum([len(child) for child in children])
         owner = np.searchsorted(ends, rows, side="right")
         for number in np.unique(owner):
@@ -133,8 +135,10 @@ class _Transforms(NamedTuple):
 
 def _indexes_as(node: Any, kind: type) -> bool:
     """Whether a dataset gives the items below it as they are: a class of others may do something to them."""
-    method = getattr(type(node), "__getitem__", None)
-    return isinstance(node, kind) and str(getattr(method, "__module__", "")).partition(".")[0] in ("torch", "avalanche")
+    if not isinstance(node, kind):
+        return False
+    cls: Any = type(node)
+    return cls.__getitem__.__module__.partition(".")[0] in ("torch", "avalanche")
 
 
 def check_same_transforms(datasets: Sequence[Any], group: str | None = None) -> None:
