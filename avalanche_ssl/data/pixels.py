@@ -88,14 +88,14 @@ def eight_bits(image: Image.Image, value_range: ValueRange | None = None) -> Pic
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _from_wide(image, value_range)
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info or _has_alpha_palette(image):
-        full = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    if image.mode == "La":
+        image = image.convert("LA")  # the only mode that it converts to
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info or _has_alpha_palette(image):
+        full = image.convert("RGBA")
         if full.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]
             return Picture(Image.alpha_composite(Image.new("RGBA", full.size, "white"), full).convert("RGB"), True)
     if image.mode in ("L", "RGB"):
         return Picture(image)
-    if image.mode == "La":
-        image = image.convert("LA")
     return Picture(image.convert("L" if image.mode == "1" else "RGB"))
 
 
@@ -140,20 +140,21 @@ def image_tensor(x: Any) -> Tensor:
         decoded: Tensor = pil_to_tensor(picture.image)
         return decoded
     if isinstance(x, np.ndarray) and x.ndim in (2, 3):
-        x = _tensor(np.atleast_3d(x).transpose(2, 0, 1))
-    if not isinstance(x, Tensor):
+        pixels = _tensor(np.atleast_3d(x).transpose(2, 0, 1))
+    elif isinstance(x, Tensor):
+        pixels = x.unsqueeze(0) if x.ndim == 2 else x
+    else:
         raise UsageError(
             f"the dataset gives {type(x).__name__} where one image is needed: return a PIL image or a tensor"
         )
-    x = x.unsqueeze(0) if x.ndim == 2 else x
-    if x.dtype == torch.uint8:
-        return x
-    if x.is_floating_point():
-        x = x.to(torch.float32)
-        if fault := range_fault(x):
+    if pixels.dtype == torch.uint8:
+        return pixels
+    if pixels.is_floating_point():
+        pixels = pixels.to(torch.float32)
+        if fault := range_fault(pixels):
             raise PixelError(*fault)
-        return x
-    return torch.from_numpy(_array_to_uint8(x.cpu().numpy(), None))
+        return pixels
+    return torch.from_numpy(_array_to_uint8(pixels.cpu().numpy(), None))
 
 
 def same_type(images: Sequence[Tensor]) -> list[Tensor]:

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from avalanche.benchmarks.utils import as_classification_dataset
+from helpers.datasets import PictureDataset
 from helpers.domains import frozen_images, turned
 from helpers.probing import corner, moco
+from torchvision import transforms as T
 
 from avalanche_ssl import streams
 from avalanche_ssl.errors import UsageError
@@ -75,3 +78,17 @@ def test_ordinary_transforms_that_differ_are_refused() -> None:
     strategy = corner()
     strategy.use_dataset_transforms = True
     assert len(FeatureExtractor([datasets], 512)(strategy, datasets)) == 3
+
+
+def test_networks_of_other_strategies_get_what_the_transforms_of_the_dataset_give() -> None:
+    """Our methods refuse normalized images; a network of somebody's own expects them."""
+    normalize = T.Compose([T.ToTensor(), T.Normalize([0.5] * 3, [0.25] * 3)])
+    dataset = as_classification_dataset(PictureDataset(6, transform=normalize))
+    model, device = torch.nn.Flatten(), torch.device("cpu")
+    ((x, _),) = FeatureExtractor([], 4, lambda model, x: model(x))(
+        SimpleNamespace(model=model, device=device), [dataset]
+    )
+    torch.testing.assert_close(x, torch.stack([dataset[i][0].flatten() for i in range(6)]))
+    ours = SimpleNamespace(model=corner().model, device=device, use_dataset_transforms=True)
+    with pytest.raises(UsageError, match=r"image 0 of PictureDataset holds float values from .*: remove Normalize"):
+        FeatureExtractor([], 4)(ours, [dataset])
