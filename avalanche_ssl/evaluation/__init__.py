@@ -2,7 +2,7 @@
 
 from avalanche_ssl.evaluation.cost import training_cost, views_per_image
 from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator, FullTestResult
-from avalanche_ssl.evaluation.events import curve_events, full_test_events, task_events
+from avalanche_ssl.evaluation.events import curve_events, full_test_events, probe_events, task_events
 from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
 from avalanche_ssl.evaluation.fine_tuning import FineTunedClassifier, FineTuning, fine_tune, stages_to_freeze
 from avalanche_ssl.evaluation.history import History, accuracy_curve
@@ -62,6 +62,7 @@ __all__ = [
     "infonce_bound",
     "knowledge_gain",
     "linear_cka",
+    "probe_events",
     "rankme",
     "stages_to_freeze",
     "task_events",

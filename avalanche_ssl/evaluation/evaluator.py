@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from avalanche_ssl.probes import (
 from avalanche_ssl.streams import ProbingTask
 
 Accuracies = dict[str, dict[str, Matrix]]
-"""Accuracies (T,) by probe and scope."""
+"""Accuracies (T,) on the test data of each experience, or (1,) on the one test set, by probe and scope."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Evaluation:
     Args:
         accuracies: by probe and scope.
         classifier: of the first probe in the scope "all", or of ridge if that probe has none.
-        test: features and labels of each experience's test data.
+        test: features and labels of each experience's test data, or of the one test set.
         task_results: of the benchmark's probing tasks.
         consolidation: see `avalanche_ssl.probes.consolidation`; None if it was not measured.
         full_test: None if it was not asked for, or every probe uses all test images anyway.
@@ -75,15 +75,15 @@ class Evaluator:
     Evaluating changes nothing: neither weights, nor memory, nor any random state.
 
     Args:
-        benchmark: train_stream and test_stream of equal length.
+        benchmark: its test_stream is as long as its train_stream, or has one experience: one test set for all.
         probes: names as `avalanche_ssl.probes.get_protocol` knows them; the first is the headline.
-        scopes: which of "all", "seen", "task".
+        scopes: which of "all", "seen", "task"; with one test set there is no "task".
         batch_size: images per batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         extract_features: for models that have no method `extract_features`.
 
     Raises:
-        UsageError: the streams differ in length or have no label, or a scope or probe is not known.
+        UsageError: the streams do not fit together or have no label, or a scope or probe is not known.
     """
 
     def __init__(
@@ -107,6 +107,15 @@ class Evaluator:
         data, self.probes = thinned(probing_data(benchmark, sparse), protocols)
         self.train, self.test, self.n_classes = data.train, data.test, data.n_classes
         self.tasks, self.full_test_set = data.tasks, data.full_test_set
+        self.one_test_set = data.one_test_set
+        """Whether several experiences share one test set."""
+        if self.one_test_set:
+            self.scopes = tuple(scope for scope in self.scopes if scope != "task")
+            if alone := [p.name for p in self.probes if not self.scopes_of(p)]:
+                raise UsageError(
+                    f"{', '.join(alone)}: fitted on the tested experience alone, but all experiences share one test "
+                    "set; take another probe or scope"
+                )
         self.features = FeatureExtractor([self.train, self.test], batch_size, extract_features)
         labels = [torch.as_tensor(np.asarray(d.targets)) for d in self.train]
         self.online = {
@@ -130,13 +139,16 @@ class Evaluator:
         for online in self.online.values():
             online.step(strategy, self.features.model(strategy), getattr(strategy, "use_dataset_transforms", True))
 
-    def evaluate(self, strategy: Any, seen: int, *, at_boundary: bool = True, full_test: bool = False) -> Evaluation:
+    def evaluate(
+        self, strategy: Any, seen: Collection[int], *, at_boundary: bool = True, full_test: bool = False
+    ) -> Evaluation:
         """Evaluate the current encoder of a strategy.
 
         Args:
             strategy: its model and device are used.
-            seen: how many experiences count as seen.
-            at_boundary: measure probing tasks and, once all experiences were seen, consolidation, too.
+            seen: the experiences that count as seen, by their position in the stream.
+            at_boundary: measure probing tasks and, once all of several experiences were seen, consolidation, too,
+                unless they share one test set.
             full_test: test on the full test set, too, if some probes use one in n images.
         """
         with eval_mode(self.features.model(strategy)):
@@ -145,23 +157,24 @@ class Evaluator:
             classifier = self._headline(train, fitted)
             test = self.features(strategy, self.test)
             full_test_set = self.full_test_set if full_test else None
+            consolidates = at_boundary and len(seen) == len(train) > 1 and not self.one_test_set
             return Evaluation(
                 classifier=classifier,
                 test=test,
-                consolidation=consolidation(train, test) if at_boundary and seen == len(train) > 1 else None,
+                consolidation=consolidation(train, test) if consolidates else None,
                 task_results=self._evaluate_tasks(self.tasks if at_boundary else (), train, test, seen, fitted),
                 full_test=self._evaluate_full_test(strategy, full_test_set, train, fitted) if full_test_set else None,
                 accuracies={p.name: self._score(strategy, p, fitted.get(p.name), test) for p in self.probes},
             )
 
-    def fit_headline(self, strategy: Any, seen: int) -> nn.Module:
+    def fit_headline(self, strategy: Any, seen: Collection[int]) -> nn.Module:
         """The classifier of the first probe in the scope "all" for the current encoder, see `Evaluation`."""
         with eval_mode(self.features.model(strategy)):
             train = self.features(strategy, self.train)
             return self._headline(train, self._fit(strategy, train, seen, self.probes[:1]))
 
     def _fit(
-        self, strategy: Any, train: Sequence[LabeledFeatures], seen: int, probes: Sequence[ProbeProtocol]
+        self, strategy: Any, train: Sequence[LabeledFeatures], seen: Collection[int], probes: Sequence[ProbeProtocol]
     ) -> dict[str, list[Probes]]:
         """Fit every probe but those that are trained online, once for each draw of its labels."""
 
@@ -170,16 +183,16 @@ class Evaluator:
             return [x for x, _ in self.features(strategy, self.train, generator)]
 
         def fit(probe: ProbeProtocol, draw: int) -> Probes:
-            return probe.fit(train, self.n_classes, seen, self.seed + draw, augmented, self.scopes_of(probe))
+            scopes = self.scopes_of(probe)
+            return probe.fit(train, self.n_classes, seen, self.seed + draw, augmented, scopes, self.one_test_set)
 
-        seen = min(seen, len(train))
         return {p.name: [fit(p, draw) for draw in range(p.draws)] for p in probes if not p.online}
 
     def _headline(self, train: Sequence[LabeledFeatures], fitted: dict[str, list[Probes]]) -> nn.Module:
         name = self.probes[0].name
         headline = fitted[name][0] if name in fitted else {}
         if "all" not in headline:
-            headline = PROTOCOLS["ridge"].fit(train, self.n_classes, 0, self.seed, None, ["all"])
+            headline = PROTOCOLS["ridge"].fit(train, self.n_classes, (), self.seed, None, ["all"])
         classifier = headline["all"][0]
         assert classifier is not None
         return classifier
@@ -196,7 +209,7 @@ class Evaluator:
         for name in full_test_set.probes:
             classifiers = [fits["all"][0] for fits in fitted[name]]
             accuracies[name] = float(np.mean([accuracy(c, *test[0]) for c in classifiers if c is not None]))
-        task_results = self._evaluate_tasks(full_test_set.tasks, train, test, len(train), fitted)
+        task_results = self._evaluate_tasks(full_test_set.tasks, train, test, range(len(train)), fitted)
         return FullTestResult(accuracies, len(test[0][1]), task_results)
 
     def _evaluate_tasks(
@@ -204,7 +217,7 @@ class Evaluator:
         tasks: Sequence[ProbingTask],
         train: Sequence[LabeledFeatures],
         test: Sequence[LabeledFeatures],
-        seen: int,
+        seen: Collection[int],
         fitted: dict[str, list[Probes]],
     ) -> list[TaskResult]:
         """Results of probing tasks by `task_probe`; for the labels of the stream itself it has been fitted already."""
@@ -214,7 +227,8 @@ class Evaluator:
             if fits and "all" in fits[0] and torch.equal(data[1], labels):
                 classifier = fits[0]["all"][0]
             else:
-                (classifier,) = self.task_probe.fit([data], n_classes, min(seen, 1), self.seed, None, ["all"])["all"]
+                once = range(min(len(seen), 1))
+                (classifier,) = self.task_probe.fit([data], n_classes, once, self.seed, None, ["all"])["all"]
             assert classifier is not None
             return classifier
 
@@ -223,7 +237,7 @@ class Evaluator:
     def _score(
         self, strategy: Any, probe: ProbeProtocol, fits: list[Probes] | None, test: Sequence[LabeledFeatures]
     ) -> dict[str, Matrix]:
-        """Accuracies (T,) by scope, the mean over fits on several draws of the labels.
+        """Accuracies (T,) or (1,) by scope, the mean over fits on several draws of the labels.
 
         A probe that is trained online has no fits; it is tested on features as it sees them.
         """

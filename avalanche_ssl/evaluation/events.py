@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from avalanche_ssl.evaluation.evaluator import Accuracies, FullTestResult
 from avalanche_ssl.evaluation.tasks import TaskResult
-from avalanche_ssl.logging import CurveEvent, FullTestEvent, TaskEvent
+from avalanche_ssl.logging import CurveEvent, FullTestEvent, ProbeEvent, TaskEvent
 from avalanche_ssl.probes import ProbeProtocol
+
+
+def probe_events(
+    accuracies: Accuracies,
+    probes: Iterable[ProbeProtocol],
+    *,
+    order: Sequence[int],
+    one_test_set: bool,
+    images_trained: int,
+    seconds: float,
+) -> list[ProbeEvent]:
+    """The entries that were measured of a row of the accuracy matrix.
+
+    Args:
+        accuracies: by probe and scope.
+        probes: their protocols.
+        order: the experiences trained on so far, by their position in the benchmark, in the order of training.
+        one_test_set: whether all experiences share one test set.
+        images_trained, seconds: as in the event.
+    """
+
+    def tested(j: int) -> dict[str, int | bool]:
+        """Fields about the test data of the j-th experience."""
+        in_order = (j in order) == (j < len(order))
+        return {} if one_test_set else {"experience": j + 1} | ({} if in_order else {"trained_on": j in order})
+
+    return [
+        ProbeEvent(
+            experiences_trained=len(order),
+            **tested(j),
+            probe=probe.name,
+            scope=scope,
+            accuracy=float(accuracy),
+            images_trained=images_trained,
+            seconds=seconds,
+            caveat=probe.caveat or None,
+        )
+        for probe in probes
+        for scope, row in accuracies[probe.name].items()
+        for j, accuracy in enumerate(row)
+        if not np.isnan(accuracy)
+    ]
 
 
 def curve_events(

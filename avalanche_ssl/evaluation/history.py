@@ -16,17 +16,23 @@ from avalanche_ssl.logging import CurveEvent
 
 
 class History:
-    """Results over a stream, in the order of its experiences.
+    """Results over a stream.
 
     Args:
         experiences: T.
         headline: name of the first probe.
+        one_test_set: whether all experiences share one test set.
     """
 
-    def __init__(self, experiences: int, headline: str) -> None:
-        self.experiences, self.headline = experiences, headline
+    def __init__(self, experiences: int, headline: str, *, one_test_set: bool = False) -> None:
+        self.experiences, self.headline, self.one_test_set = experiences, headline, one_test_set
         self.rows: list[dict[str, Matrix]] = []
-        """Accuracies (T,) by `key`: of the untrained encoder, then after each experience; NaN: not measured."""
+        """Accuracies (T,) by `key`, in the benchmark's order, of the untrained encoder, then after each experience that
+        was trained on, also where it was trained on again; NaN: not measured. (1,) on one test set."""
+        self.counts: list[int] = []
+        """For each row, how many different experiences of the benchmark the encoder was trained on."""
+        self.order: list[int] = []
+        """The experiences trained on, by their position in the benchmark, in the order of training."""
         self.curve: list[CurveEvent] = []
         """Mean accuracies over the images seen; empty without a `ProbeSchedule`."""
         self.task_results: list[tuple[int, list[TaskResult]]] = []
@@ -40,8 +46,8 @@ class History:
 
     @property
     def trained(self) -> int:
-        """How many experiences the encoder was trained on so far."""
-        return max(0, len(self.rows) - 1)
+        """How many different experiences of the benchmark the encoder was trained on so far."""
+        return self.counts[-1] if self.counts else 0
 
     @property
     def measured(self) -> bool:
@@ -53,28 +59,52 @@ class History:
         return scope if probe == self.headline else f"{probe}/{scope}"
 
     def matrix(self, scope: str, probe: str | None = None) -> Matrix:
-        """R (T, T): row t after experience t + 1, column j the test data of experience j + 1; NaN: not measured.
+        """R (T, T): row t after t + 1 experiences, column j the test data of the (j + 1)-th; NaN: not measured.
+
+        Rows and columns are in the order of training, as the metrics of `avalanche_ssl.evaluation` take them;
+        experiences not trained on come last, in the benchmark's order. Where one was trained on again, the row of the
+        same number of different experiences is the latest of them: the last row is always that of the last encoder.
+        With one test set there is one column, (T, 1).
 
         Args:
             scope: "all", "seen" or "task".
             probe: its name; None is the first.
         """
-        matrix = np.full((self.experiences, self.experiences), np.nan)
-        for t, row in enumerate(self.rows[1 : self.experiences + 1]):
-            matrix[t] = row[self.key(probe or self.headline, scope)]
+        columns = self.columns
+        matrix = np.full((self.experiences, len(columns)), np.nan)
+        for t in self._measured_rows():
+            if t > 0 and self.counts[t] > 0:
+                matrix[self.counts[t] - 1] = self.rows[t][self.key(probe or self.headline, scope)][columns]
         return matrix
 
     def untrained(self, scope: str, probe: str | None = None) -> Matrix:
-        """Accuracies (T,) of the encoder before any training."""
-        return self.rows[0][self.key(probe or self.headline, scope)]
+        """Accuracies (T,) of the encoder before any training, in the order of the columns of `matrix`."""
+        return self.rows[0][self.key(probe or self.headline, scope)][self.columns]
 
-    def add_row(self, accuracies: Mapping[str, Mapping[str, Matrix]]) -> None:
-        """Add accuracies (T,) by probe and scope; the first row is the untrained encoder's."""
+    @property
+    def columns(self) -> list[int]:
+        """The experiences whose test data the columns of `matrix` are about, by their position in the benchmark."""
+        rest = [j for j in range(self.experiences) if j not in self.order]
+        return [0] if self.one_test_set else [*self.order, *rest]
+
+    def add_row(self, accuracies: Mapping[str, Mapping[str, Matrix]], order: Sequence[int] = ()) -> None:
+        """Add accuracies (T,) by probe and scope; the first row is the untrained encoder's.
+
+        Args:
+            accuracies: in the benchmark's order.
+            order: the experiences trained on so far, in the order of training.
+        """
         self.rows.append({self.key(p, scope): row for p, scopes in accuracies.items() for scope, row in scopes.items()})
+        self._count(order)
 
-    def add_unmeasured_row(self) -> None:
-        """Add a row of an experience after which nothing was measured."""
+    def add_unmeasured_row(self, order: Sequence[int]) -> None:
+        """Add a row of an experience after which nothing was measured; `order` as for `add_row`."""
         self.rows.append(_unmeasured(self.rows[-1]))
+        self._count(order)
+
+    def _count(self, order: Sequence[int]) -> None:
+        self.order = list(order)
+        self.counts.append(len(self.order))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as plain values and tensors."""
@@ -82,7 +112,8 @@ class History:
         return {
             "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in measured],
             "measured": measured,
-            "trained": self.trained,
+            "counts": list(self.counts),
+            "order": list(self.order),
             "curve": [dataclasses.asdict(point) for point in self.curve],
             "task_results": json.dumps([[trained, _plain(results)] for trained, results in self.task_results]),
             "full_test": [self.full_test_accuracies, json.dumps(_plain(self.full_test_results))],
@@ -93,7 +124,8 @@ class History:
         """Continue from `state_dict`."""
         rows = [{key: row.numpy() for key, row in rows.items()} for rows in state["rows"]]
         self.rows = []
-        for t in range(state["trained"] + 1 if rows else 0):
+        self.counts, self.order = list(state["counts"]), list(state["order"])
+        for t in range(len(self.counts)):
             self.rows.append(rows[state["measured"].index(t)] if t in state["measured"] else _unmeasured(rows[0]))
         self.curve = [CurveEvent(**point) for point in state["curve"]]
         self.task_results = [(trained, _results(fields)) for trained, fields in json.loads(state["task_results"])]

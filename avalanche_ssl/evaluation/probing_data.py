@@ -35,7 +35,8 @@ class ProbingData:
     """What probes are fitted and scored on.
 
     Args:
-        train, test: a dataset per experience.
+        train: a dataset per experience.
+        test: a dataset per experience, or the one test set of all.
         n_classes: C; labels are below it.
         tasks: the benchmark's probing tasks.
         full_test_set: None if every probe uses all test images.
@@ -46,6 +47,11 @@ class ProbingData:
     n_classes: int
     tasks: Sequence[ProbingTask]
     full_test_set: FullTestSet | None
+
+    @property
+    def one_test_set(self) -> bool:
+        """Whether several experiences share one test set."""
+        return len(self.test) == 1 < len(self.train)
 
     def every(self, n: int) -> ProbingData:
         """Each n-th image of each experience only; the full test set stays complete."""
@@ -68,12 +74,26 @@ def probing_data(benchmark: Any, sparse: Sequence[str]) -> ProbingData:
         sparse: names of the probes that use one in n images; with any, there is a full test set.
 
     Raises:
-        UsageError: the streams differ in length or have no label.
+        UsageError: there is no test stream, it has neither one experience nor as many as the other, or there are no
+            labels.
     """
     train = [e.dataset for e in benchmark.train_stream]
-    test = [e.dataset for e in benchmark.test_stream]
-    if len(train) != len(test):
-        raise UsageError(f"{len(train)} training but {len(test)} test experiences: a probe needs the test data of each")
+    test = [e.dataset for e in getattr(benchmark, "test_stream", ())]
+    if not test:
+        raise UsageError(
+            "the benchmark has no test stream to score probes on: make one with test data, e.g. "
+            "benchmark_from_datasets(train=[...], test=[...]), or run without ProbePlugin"
+        )
+    if len(test) not in (1, len(train)):
+        raise UsageError(
+            f"{len(train)} training but {len(test)} test experiences: a probe needs test data for each or one test set "
+            "for all; CLScenario([train_stream, test_stream]) makes a benchmark of streams that belong together"
+        )
+    if not all(hasattr(d, "targets") for d in train + test):
+        raise UsageError(
+            "the datasets have no targets to fit and score a probe on: make them with as_classification_dataset(...), "
+            "or run without ProbePlugin"
+        )
     if not all(any(np.any(np.asarray(d.targets) >= 0) for d in part) for part in (train, test)):
         raise UsageError("the stream has no labels to fit and score a probe on: run it without ProbePlugin")
     n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in train + test)

@@ -33,7 +33,7 @@ def _measure(meaning: str, default: Any = MISSING) -> Any:
     return _field(meaning, default, low=-1e9, high=1e9)
 
 
-EXPERIENCES_TRAINED = "experiences trained on so far; 0: the untrained encoder"
+EXPERIENCES_TRAINED = "different experiences trained on so far; 0: the untrained encoder"
 IMAGES_TRAINED = "images trained on so far, each pass and each replayed image counted"
 PROBE = "name of the probe protocol"
 SCOPE = "which labels the probe was fitted on: all, seen or task"
@@ -81,7 +81,12 @@ class ProbeEvent(Event):
         "caveat": "odd",
     }
     experiences_trained: int = _count(EXPERIENCES_TRAINED)
-    experience: int = _count("experience whose test data were used, from 1")
+    experience: int | None = _count(
+        "experience whose test data were used, from 1; left out where all experiences share one test set", None
+    )
+    trained_on: bool | None = _field(
+        "whether the encoder was trained on that experience; left out where it was on the first ones", None
+    )
     probe: str = _field(PROBE, "ridge")
     scope: str = _field(SCOPE)
     accuracy: float = _share("share of the test images that the probe classifies correctly")

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario
-from avalanche.core import SupervisedPlugin
 from torch import Tensor
 
 from avalanche_ssl.data import RawDataLoader, concat_datasets
@@ -33,7 +32,7 @@ from avalanche_ssl.logging import Log, RepresentationEvent
 from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs, channels_of, trial_mode
 from avalanche_ssl.models import extract_features
-from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
+from avalanche_ssl.plugins.boundaries import BoundaryPlugin
 
 COLLAPSED = 0.2
 """Share of the healthy feature std, 1 / sqrt(D), below which the features have collapsed."""
@@ -42,7 +41,7 @@ MIN_IMAGES = 1024
 """Images below which an experience may show a single thing, as in videos, whose features are rightly alike."""
 
 
-class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
+class RepresentationMonitor(BoundaryPlugin):
     """Label-free health of the representation after each experience, as one `representation` event.
 
     Measured on a fixed sample of the experience's training images, of a small experience and those just before it, in
@@ -60,7 +59,7 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
     A collapse of the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
 
     Args:
-        benchmark: its train_stream, trained on in that order.
+        benchmark: its train_stream is trained on, in any order.
         log: called with each event.
         images: size of the sample of an experience.
         pairs: how many of these are embedded in two views, too.
@@ -78,11 +77,10 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         seed: int = 0,
         every_experiences: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(benchmark.train_stream)
         require_positive(every_experiences=every_experiences)
         self.every_experiences = every_experiences
         self.datasets = [e.dataset for e in benchmark.train_stream]
-        self.boundaries = ExperienceBoundaries([len(dataset) for dataset in self.datasets])
         self.log, self.images, self.pairs, self.seed = log, images, pairs, seed
         self.events: list[RepresentationEvent] = []
         """All events so far."""
@@ -110,21 +108,19 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         if not self.boundaries.under_way:
             self._written_before = {name: int(_written(m)) for name, m in _memories(strategy.model)}
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Measure, if an experience of the benchmark is complete."""
-        if not self.boundaries.add(strategy.experience) or self.boundaries.completed > len(self.datasets):
-            return
+    def experience_complete(self, strategy: Any) -> None:
+        """Measure, if it is time to."""
         if self.boundaries.completed == 1 or self.boundaries.due(self.every_experiences):
             self.measure(strategy)
 
     def measure(self, strategy: Any) -> RepresentationEvent:
-        """Measure on the sample of the experience that is complete, the first if none is.
+        """Measure on the sample of the experience that was trained on last, the first if none was.
 
         Returns:
             The event, which goes to `events` and the log, too.
         """
-        trained, model = max(1, self.boundaries.completed), strategy.model
-        sample = self._sample(trained - 1)
+        trained, model = max(1, len(self.boundaries.seen)), strategy.model
+        sample = self._sample_of_latest()
         features = self._features(strategy, sample)
         fields: dict[str, Any] = {}
         if len(features) > 1:
@@ -147,8 +143,18 @@ class RepresentationMonitor(SupervisedPlugin):  # type: ignore[misc]
         _warn_of_collapse(event, type(model).__name__)
         return event
 
+    def _sample_of_latest(self) -> Any:
+        """Of an experience that mixes several, the sample is of all of them."""
+        latest, seen = self.boundaries.latest, self.boundaries.seen
+        if len(latest) > 1:
+            return _sample(concat_datasets([self.datasets[j] for j in latest]), self.images, self.seed)
+        return self._sample(seen.index(latest[0]) if latest else 0)
+
     def _sample(self, t: int) -> Any:
-        return _sample(_with_past(self.datasets, t), self.images, self.seed)
+        """Of the t-th experience in the order of training; those not trained on come last."""
+        order = self.boundaries.seen
+        order += [j for j in range(len(self.datasets)) if j not in order]
+        return _sample(_with_past([self.datasets[j] for j in order], t), self.images, self.seed)
 
     def _features(self, strategy: Any, sample: Any) -> Tensor:
         batches = RawDataLoader(

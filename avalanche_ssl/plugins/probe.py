@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from avalanche.benchmarks import CLScenario
-from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metric_results import MetricValue
 from torch import nn
 
@@ -20,20 +19,20 @@ from avalanche_ssl.evaluation import (
     Evaluator,
     FeatureFunction,
     History,
-    Matrix,
     ProbeSchedule,
-    TaskResult,
     curve_events,
     full_test_events,
+    probe_events,
     task_events,
 )
-from avalanche_ssl.logging import ConsolidationEvent, CurveEvent, Event, Log, ProbeEvent
+from avalanche_ssl.logging import ConsolidationEvent, Event, Log
 from avalanche_ssl.models import LabeledFeatures
-from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
+from avalanche_ssl.plugins.boundaries import BoundaryPlugin
+from avalanche_ssl.plugins.probe_results import ProbeResults
 from avalanche_ssl.probes import SCOPES, ProbeProtocol
 
 
-class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
+class ProbePlugin(ProbeResults, BoundaryPlugin):
     """Probes on frozen features of the whole benchmark: once untrained, then after each experience.
 
     The encoder is trained without labels; the probes are fitted on the labeled training data of the benchmark and
@@ -43,14 +42,16 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     ``Probe_NAME_SCOPE/eval_phase/test_stream/Exp00J``. In a `SelfSupervised` strategy's `eval` the logits are those
     of the first probe, in the scope "all".
 
-    Online sub-experiences count towards the experience they were cut from, which is complete with its last image.
-    Before that they are probed by `schedule`, where the experience under way counts as seen.
+    A row belongs to the experience that was trained on, known by its number in its stream, also in a reversed, repeated
+    or partial stream, after a validation split, and in online sub-experiences (`ExperienceBoundaries`); between two
+    boundaries these are probed by `schedule`, where the experience under way counts as seen. `matrix` is in the order
+    of training. With one test set for all experiences it has one column, in the scopes "all" and "seen".
 
     A probe that uses one in n images does so in every row of the matrix, whose values can then be compared. The last
     encoder is tested on all test images, too: `full_test_accuracies`, `full_test_results`.
 
     Args:
-        benchmark: train_stream and test_stream of equal length; trained on in that order.
+        benchmark: its test_stream is as long as its train_stream, or has one experience: one test set for all.
         probes: names as `avalanche_ssl.probes.get_protocol` knows them; the first is the headline.
         scopes: which of "all", "seen", "task".
         schedule: numbers of images seen at which to probe between boundaries, too; logged as `curve` events.
@@ -62,8 +63,8 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
             `extract_features`. Images then come through the transforms of the benchmark.
 
     Raises:
-        UsageError: the streams differ in length or have no label, a scope or probe is not known, or (before
-            training) the model has no method `extract_features`.
+        UsageError: the streams do not fit together or have no label, a scope or probe is not known; before training,
+            the model has no method `extract_features` or an experience no number.
     """
 
     def __init__(
@@ -79,7 +80,6 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         every_experiences: int = 1,
         extract_features: FeatureFunction | None = None,
     ) -> None:
-        super().__init__()
         require_positive(every_experiences=every_experiences)
         self.evaluator = Evaluator(
             benchmark, probes, scopes, batch_size=batch_size, seed=seed, extract_features=extract_features
@@ -87,67 +87,17 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.probes, self.scopes = self.evaluator.probes, self.evaluator.scopes
         self.train, self.test = self.evaluator.train, self.evaluator.test
         self.online, self.probing_tasks = self.evaluator.online, self.evaluator.tasks
-        self.history = History(len(self.train), self.probes[0].name)
-        self.boundaries = ExperienceBoundaries([len(e.dataset) for e in benchmark.train_stream])
+        super().__init__(benchmark.train_stream)
+        self.history = History(len(self.train), self.probes[0].name, one_test_set=self.evaluator.one_test_set)
         self.schedule, self.log, self.every_experiences = schedule, log, every_experiences
         self.latest: list[LabeledFeatures] = []
-        """Features and labels of each experience's test data as they were measured last."""
+        """Features and labels of each experience's test data, or of the one test set, as they were measured last."""
         self.images_seen = 0
         """Images of the stream so far, each counted once."""
         self.images_trained = 0
         """Images trained on so far, each pass and each replayed image counted."""
-        self.train_seconds = 0.0
-        self.eval_seconds = 0.0
-        self._since = 0.0
+        self.train_seconds = self.eval_seconds = self._since = 0.0
         self._fitted_at = -1
-
-    @property
-    def trained(self) -> int:
-        """How many experiences the encoder was trained on so far."""
-        return self.history.trained
-
-    @property
-    def measured(self) -> bool:
-        """Whether the latest row was measured, see `every_experiences`."""
-        return self.history.measured
-
-    @property
-    def rows(self) -> list[dict[str, Matrix]]:
-        """See `History.rows`."""
-        return self.history.rows
-
-    @property
-    def curve(self) -> list[CurveEvent]:
-        """See `History.curve`."""
-        return self.history.curve
-
-    @property
-    def task_results(self) -> list[tuple[int, list[TaskResult]]]:
-        """See `History.task_results`."""
-        return self.history.task_results
-
-    @property
-    def full_test_accuracies(self) -> dict[str, float]:
-        """See `History.full_test_accuracies`."""
-        return self.history.full_test_accuracies
-
-    @property
-    def full_test_results(self) -> list[TaskResult]:
-        """See `History.full_test_results`."""
-        return self.history.full_test_results
-
-    @property
-    def consolidation(self) -> float:
-        """See `History.consolidation`."""
-        return self.history.consolidation
-
-    def matrix(self, scope: str, probe: str | None = None) -> Matrix:
-        """The accuracy matrix (T, T), see `History.matrix`."""
-        return self.history.matrix(scope, probe)
-
-    def untrained(self, scope: str, probe: str | None = None) -> Matrix:
-        """Accuracies (T,) of the encoder before any training."""
-        return self.history.untrained(scope, probe)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the results, the counts, and the probes that are trained while the encoder is."""
@@ -171,6 +121,7 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
 
     def before_training(self, strategy: Any, **kwargs: Any) -> None:
         """Probe the untrained encoder, once."""
+        super().before_training(strategy, **kwargs)
         if not self.rows:
             self.measure(strategy)
 
@@ -195,48 +146,50 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Probe, if an experience of the benchmark is complete or the schedule says so."""
         before, self.images_seen = self.images_seen, self.images_seen + len(strategy.experience.dataset)
-        complete = self.boundaries.add(strategy.experience)
-        if complete and self.boundaries.due(self.every_experiences):
+        super().after_training_exp(strategy, **kwargs)
+        just_measured = self.measured and not self.boundaries.under_way
+        if self.schedule and not just_measured and self.schedule.passed(before, self.images_seen):
+            self._add_to_curve(self.accuracies(strategy, seen=self.boundaries.seen))
+
+    def experience_complete(self, strategy: Any) -> None:
+        """Add a row, measured or not."""
+        if self.boundaries.due(self.every_experiences):
             self.measure(strategy)
-            return
-        if complete:
-            self.history.add_unmeasured_row()
-        if self.schedule and self.schedule.passed(before, self.images_seen):
-            self._add_to_curve(self.accuracies(strategy, seen=self.trained + self.boundaries.under_way))
+        else:
+            self.history.add_unmeasured_row(self.boundaries.order)
 
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
         if self._fitted_at != strategy.clock.train_iterations:
-            self._install(strategy, self.evaluator.fit_headline(strategy, seen=self.trained))
+            self._install(strategy, self.evaluator.fit_headline(strategy, seen=self.boundaries.order))
 
     def measure(self, strategy: Any) -> None:
         """Add a row: accuracies of the current encoder. The first row is the untrained encoder's.
 
-        After the last of several experiences, consolidation is logged, too.
+        An experience that is under way counts as complete. After the last of several experiences, consolidation is
+        logged, too.
         """
-        accuracies = self.accuracies(strategy, seen=len(self.rows))
-        self.history.add_row(accuracies)
+        if self.boundaries.under_way:
+            self.boundaries.complete()
+        accuracies = self.accuracies(strategy, seen=self.boundaries.order)
+        self.history.add_row(accuracies, self.boundaries.order)
         self._add_to_curve(accuracies)
-        for probe in self.probes:
-            for scope, row in accuracies[probe.name].items():
-                for j, value in enumerate(row):
-                    if not np.isnan(value):
-                        self._publish(strategy, probe, scope, j, float(value))
-        if self.trained == len(self.train) > 1:
+        self._publish(strategy, accuracies)
+        if self.boundaries.all_complete and not np.isnan(self.consolidation):
             t, accuracy = self.trained, self.consolidation
             self._write([ConsolidationEvent(experiences_trained=t, accuracy=accuracy, chance=1 / t)])
 
-    def accuracies(self, strategy: Any, seen: int) -> Accuracies:
-        """Evaluate the current encoder, of which `seen` experiences count as seen; its accuracies by probe and scope.
+    def accuracies(self, strategy: Any, seen: Collection[int]) -> Accuracies:
+        """Evaluate the current encoder, where the experiences `seen` count as seen; its accuracies by probe and scope.
 
         Whatever else is measured is kept and logged; the first probe gives the logits of the strategy's `eval`.
         """
         start = time.perf_counter()
         at_boundary = not self.boundaries.under_way
-        last = at_boundary and seen == len(self.rows) == len(self.train)
+        last = at_boundary and self.boundaries.all_complete
         found = self.evaluator.evaluate(strategy, seen, at_boundary=at_boundary, full_test=last)
         self._install(strategy, found.classifier)
-        self._keep(found, seen)
+        self._keep(found, len(seen))
         self.eval_seconds += time.perf_counter() - start
         return found.accuracies
 
@@ -246,15 +199,15 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         strategy.probe = classifier if on_cpu else copy.deepcopy(classifier).to(strategy.device)
         self._fitted_at = strategy.clock.train_iterations
 
-    def _keep(self, found: Evaluation, seen: int) -> None:
+    def _keep(self, found: Evaluation, trained: int) -> None:
         """Keep and log what was measured apart from the accuracies."""
         self.latest = found.test
         task_probe = self.evaluator.task_probe.name
-        counts: dict[str, Any] = {"experiences_trained": seen, "images_trained": self.images_trained}
+        counts: dict[str, Any] = {"experiences_trained": trained, "images_trained": self.images_trained}
         if found.consolidation is not None:
             self.history.consolidation = found.consolidation
         if found.task_results:
-            self.history.task_results.append((seen, found.task_results))
+            self.history.task_results.append((trained, found.task_results))
             self._write(task_events(found.task_results, task_probe, **counts))
         if (full := found.full_test) is not None:
             self.history.full_test_accuracies, self.history.full_test_results = full.accuracies, full.task_results
@@ -276,21 +229,21 @@ class ProbePlugin(SupervisedPlugin):  # type: ignore[misc]
         self.curve.extend(events)
         self._write(events)
 
-    def _publish(self, strategy: Any, probe: ProbeProtocol, scope: str, j: int, accuracy: float) -> None:
-        """Give one entry of the matrix to Avalanche's loggers and to the log."""
-        name = f"Probe_{probe.name}_{scope}/eval_phase/test_stream/Exp{j:03d}"
-        strategy.evaluator.publish_metric_value(MetricValue(self, name, accuracy, strategy.clock.train_iterations))
-        event = ProbeEvent(
-            experiences_trained=self.trained,
-            experience=j + 1,
-            probe=probe.name,
-            scope=scope,
-            accuracy=accuracy,
+    def _publish(self, strategy: Any, accuracies: Accuracies) -> None:
+        """Give a row of the matrix to Avalanche's loggers and to the log."""
+        events = probe_events(
+            accuracies,
+            self.probes,
+            order=self.boundaries.order,
+            one_test_set=self.evaluator.one_test_set,
             images_trained=self.images_trained,
             seconds=round(self.train_seconds, 3),
-            caveat=probe.caveat or None,
         )
-        self._write([event])
+        for event in events:
+            name = f"Probe_{event.probe}_{event.scope}/eval_phase/test_stream/Exp{(event.experience or 1) - 1:03d}"
+            value = MetricValue(self, name, event.accuracy, strategy.clock.train_iterations)
+            strategy.evaluator.publish_metric_value(value)
+        self._write(events)
 
     def _write(self, events: Sequence[Event]) -> None:
         if self.log is not None:

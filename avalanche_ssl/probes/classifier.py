@@ -15,15 +15,15 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.probes.class_statistics import labeled_rows
 
-Fit = Callable[[slice], nn.Module | None]
-"""Fits on the experiences of a slice; None if none of their samples has a label."""
+Fit = Callable[[Sequence[int]], nn.Module | None]
+"""Fits on these experiences, counted from 0; None if none of their samples has a label."""
 
 AugmentedFeatures = Callable[[int], Sequence[Tensor]]
 """Features (N, D) of each experience's images under the random augmentation of an epoch, by its number."""
 
 
 class Classifier(Protocol):
-    """A classifier that can be fitted on any run of consecutive experiences."""
+    """A classifier that can be fitted on any of the experiences."""
 
     def prepare(
         self,
@@ -32,11 +32,11 @@ class Classifier(Protocol):
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """Compute what the fits on all slices share. Only classifiers that train in epochs use `augmented`."""
+        """Compute what all fits share. Only classifiers that train in epochs use `augmented`."""
 
 
 class PooledClassifier:
-    """A classifier that is fitted from scratch on the pooled data of each slice."""
+    """A classifier that is fitted from scratch on the pooled data of the experiences."""
 
     def prepare(
         self,
@@ -48,8 +48,8 @@ class PooledClassifier:
         """Select the labeled samples of each experience."""
         known = [labeled_rows(x, y, n_classes) for x, y in train]
 
-        def fit(span: slice) -> nn.Module | None:
-            x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
+        def fit(members: Sequence[int]) -> nn.Module | None:
+            x, y = (torch.cat(part) for part in zip(*(known[j] for j in members), strict=True))
             return self.fit(x, y, n_classes, seed) if len(y) else None
 
         return fit

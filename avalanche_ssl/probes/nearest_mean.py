@@ -30,11 +30,11 @@ class NearestClassMean:
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """Compute the statistics of each experience, which add up to those of any slice."""
+        """Compute the statistics of each experience, which add up."""
         statistics = [ClassStatistics.from_features(x, y, n_classes) for x, y in train]
 
-        def fit(span: slice) -> nn.Module | None:
-            pooled = reduce(add, statistics[span])
+        def fit(members: Sequence[int]) -> nn.Module | None:
+            pooled = reduce(add, (statistics[j] for j in members))
             if not pooled.n:
                 return None
             means = pooled.sums / pooled.counts.clamp(min=1)[:, None] - pooled.mean

@@ -7,7 +7,7 @@ literature follow published code; `caveat` is what to know before comparing with
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,18 +57,19 @@ class ProbeProtocol:
         self,
         train: Sequence[LabeledFeatures],
         n_classes: int,
-        experiences_trained: int,
+        seen: Collection[int],
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
         scopes: Sequence[str] | None = None,
+        one_test_set: bool = False,
     ) -> Probes:
         """As `avalanche_ssl.probes.scopes.fit_probes`, on the labels of this protocol; `scopes` replaces its own."""
         labels = self.select_labels([y for _, y in train], seed)
         data = [(x, y) for (x, _), y in zip(train, labels, strict=True)]
         chosen = self.scopes if scopes is None else scopes
-        classifier = self.classifier_for(experiences_trained)
+        classifier = self.classifier_for(len(seen))
         augmented = augmented if self.augment else None
-        return fit_probes(data, n_classes, experiences_trained, chosen, classifier, seed, augmented)
+        return fit_probes(data, n_classes, seen, chosen, classifier, seed, augmented, one_test_set)
 
     def select_labels(self, labels: Sequence[Tensor], seed: int = 0) -> Sequence[Tensor]:
         """The labels (N,) of each experience, -1 for those that this protocol does not get."""

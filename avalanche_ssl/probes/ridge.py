@@ -168,7 +168,7 @@ class _NormalEquations:
 class Ridge:
     """Ridge regression on standardized features: scikit-learn's `RidgeClassifier` behind a `StandardScaler`.
 
-    Its strength is chosen on a part of the training data, drawn once for all slices: `held_out_fraction` of every
+    Its strength is chosen on a part of the training data, drawn once for all fits: `held_out_fraction` of every
     class, at most `max_held_out` samples over all experiences.
     """
 
@@ -183,14 +183,14 @@ class Ridge:
         seed: int = 0,
         augmented: AugmentedFeatures | None = None,
     ) -> Fit:
-        """Split each experience; the statistics of the parts add up to those of any slice."""
+        """Split each experience; the statistics of the parts add up."""
         share = self.max_held_out // max(len(train), 1)
         splits = parallel_map(
             lambda part: HoldoutSplit.from_features(*part, n_classes, self.held_out_fraction, share, seed), train
         )
 
-        def fit(span: slice) -> nn.Module | None:
-            chosen = splits[span]
+        def fit(members: Sequence[int]) -> nn.Module | None:
+            chosen = [splits[j] for j in members]
             return fit_splits(chosen, self.grid) if any(split.fit.n for split in chosen) else None
 
         return fit

@@ -1,13 +1,16 @@
 """Fits and accuracies of classifiers on frozen features, by scope.
 
 The scope says which training data the probe tested on experience j was fitted on: `all`, every experience of
-the benchmark; `seen`, experiences 1..t, for j <= t; `task`, experience j alone. A probe predicts only classes
-of its training data, so `task` reveals the experience wherever experiences differ in their classes.
+the benchmark; `seen`, those trained on so far, if j is among them; `task`, experience j alone. A probe predicts only
+classes of its training data, so `task` reveals the experience wherever experiences differ in their classes.
+
+Where all experiences share one test set, each scope has a single probe, tested on all of it: `all` and, once an
+experience was trained on, `seen`; there is no `task`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -23,65 +26,73 @@ from avalanche_ssl.probes.ridge import Ridge
 SCOPES = ("all", "seen", "task")
 
 
-def scope_spans(scope: str, experiences: int, experiences_trained: int) -> list[tuple[int, int] | None]:
-    """The span [start, stop) of experiences to fit the probe of each tested experience on; None: undefined.
+def scope_members(
+    scope: str, experiences: int, seen: Collection[int], one_test_set: bool = False
+) -> list[tuple[int, ...] | None]:
+    """The experiences to fit the probe of each test set on, in order; None: undefined.
 
-    `experiences_trained`: how many the encoder was trained on, 0 for an untrained one.
+    `seen`: the experiences that the encoder was trained on, counted from 0; none for an untrained one.
     """
-    if not 0 <= experiences_trained <= experiences:
-        raise ValueError(f"experiences_trained must be between 0 and {experiences}, got {experiences_trained}")
+    if not set(seen) <= set(range(experiences)):
+        raise ValueError(f"the experiences seen must be among 0 to {experiences - 1}, got {sorted(seen)}")
+    so_far = tuple(sorted(set(seen)))
     if scope == "all":
-        return [(0, experiences)] * experiences
+        return [tuple(range(experiences))] * (1 if one_test_set else experiences)
+    if scope == "seen" and one_test_set:
+        return [so_far or None]
     if scope == "seen":
-        return [(0, experiences_trained) if j < experiences_trained else None for j in range(experiences)]
-    if scope == "task":
-        return [(j, j + 1) for j in range(experiences)]
-    raise ValueError(f"no scope {scope!r}: choose one of {', '.join(SCOPES)}")
+        return [so_far if j in so_far else None for j in range(experiences)]
+    if scope == "task" and not one_test_set:
+        return [(j,) for j in range(experiences)]
+    known = SCOPES[:2] if one_test_set else SCOPES
+    raise ValueError(f"no scope {scope!r}: choose one of {', '.join(known)}")
 
 
 Probes = dict[str, list[nn.Module | None]]
-"""The fitted classifier of each tested experience, by scope; None where the scope has none."""
+"""The fitted classifier of each test set, by scope; None where the scope has none."""
 
 
 def fit_probes(
     train: Sequence[LabeledFeatures],
     n_classes: int,
-    experiences_trained: int,
+    seen: Collection[int],
     scopes: Iterable[str] = SCOPES,
     classifier: Classifier = Ridge(),
     seed: int = 0,
     augmented: AugmentedFeatures | None = None,
+    one_test_set: bool = False,
 ) -> Probes:
     """Classifiers of all scopes from one pass over the training features of each experience.
 
-    A fit that several experiences or scopes share is done once. A span without any label has no classifier.
+    A fit that several experiences or scopes share is done once. Experiences without any label have no classifier.
 
     Args:
         train: features (N, D) and labels (N,) of each experience; a negative label is unknown.
         n_classes: C, labels are below.
-        experiences_trained: how many the encoder was trained on.
+        seen: the experiences that the encoder was trained on, counted from 0.
         scopes: which of `SCOPES`.
         classifier: see `avalanche_ssl.probes.classifier` and `avalanche_ssl.probes.sgd`.
         seed: seed of all that the classifier draws: held-out samples, initial weights, batches.
         augmented: for classifiers that train in epochs, see `avalanche_ssl.probes.classifier.AugmentedFeatures`.
+        one_test_set: whether all experiences share one test set, for which there is no scope "task".
 
     Raises:
         ValueError: no sample of any experience has a label, or a scope is not known.
     """
     require_labels(train)
     fit = classifier.prepare(train, n_classes, seed, augmented)
-    tested = {scope: scope_spans(scope, len(train), experiences_trained) for scope in scopes}
-    spans = {span: None for row in tested.values() for span in row if span and span[0] < span[1]}
+    tested = {scope: scope_members(scope, len(train), seen, one_test_set) for scope in scopes}
+    groups = {members: None for row in tested.values() for members in row if members}
     # classifiers other than ridge draw random numbers, or use all threads themselves
-    map_spans = parallel_map if isinstance(classifier, Ridge) else map
-    probes = dict(zip(spans, map_spans(lambda span: fit(slice(*span)), spans), strict=True))
-    return {scope: [probes.get(span) if span else None for span in row] for scope, row in tested.items()}
+    map_groups = parallel_map if isinstance(classifier, Ridge) else map
+    probes = dict(zip(groups, map_groups(fit, groups), strict=True))
+    return {scope: [probes[members] if members else None for members in row] for scope, row in tested.items()}
 
 
 def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[str, NDArray[np.float64]]:
-    """The accuracies (T,) on each experience's test features, by scope; NaN where undefined.
+    """The accuracies (T,) on each experience's test features, or (1,) on the one test set, by scope; NaN: undefined.
 
-    Row t of the accuracy matrix, for probes of an encoder that was trained on t experiences.
+    A row of the accuracy matrix.
     """
     return {
         scope: np.array([accuracy(p, x, y) if p else float("nan") for p, (x, y) in zip(row, test, strict=True)])

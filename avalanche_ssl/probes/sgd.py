@@ -88,15 +88,16 @@ class SGDClassifier:
         """Select the labeled samples of each experience, and of `augmented` the features of the same samples."""
         known = [labeled_rows(x, y, n_classes) for x, y in train]
 
-        def fit(span: slice) -> nn.Module | None:
-            x, y = (torch.cat(part) for part in zip(*known[span], strict=True))
+        def fit(members: Sequence[int]) -> nn.Module | None:
+            x, y = (torch.cat(part) for part in zip(*(known[j] for j in members), strict=True))
             if not len(y):
                 return None
 
             def epoch_features(epoch: int) -> Tensor:
                 if augmented is None:
                     return x
-                return torch.cat([f[t >= 0] for f, (_, t) in zip(augmented(epoch)[span], train[span], strict=True)])
+                features = augmented(epoch)
+                return torch.cat([features[j][train[j][1] >= 0] for j in members])
 
             return self.fit(x, y, n_classes, seed, epoch_features)
 

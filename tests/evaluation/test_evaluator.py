@@ -27,7 +27,7 @@ def test_one_pass_over_the_features_serves_all_scopes(few: Any) -> None:
             type(self).images += len(x)
             return super().extract_features(x)
 
-    found = Evaluator(few, ["ridge"]).evaluate(moco(method=Counted), seen=0)
+    found = Evaluator(few, ["ridge"]).evaluate(moco(method=Counted), seen=())
     assert Counted.images == 40 + 14
     assert found.accuracies["ridge"].keys() == {"all", "seen", "task"}
 
@@ -37,7 +37,7 @@ def test_evaluating_changes_nothing(few: Any) -> None:
     before = copy.deepcopy(strategy.model.state_dict())
     drawn = torch.get_rng_state(), strategy.view_generator.get_state(), strategy.order_generator.get_state()
     strategy.model.train()
-    first, second = (Evaluator(few, ["ridge"]).evaluate(strategy, seen=1) for _ in range(2))
+    first, second = (Evaluator(few, ["ridge"]).evaluate(strategy, seen=[0]) for _ in range(2))
     assert all(torch.equal(v, before[k]) for k, v in strategy.model.state_dict().items())
     after = torch.get_rng_state(), strategy.view_generator.get_state(), strategy.order_generator.get_state()
     assert all(torch.equal(a, b) for a, b in zip(drawn, after))
@@ -48,9 +48,9 @@ def test_evaluating_changes_nothing(few: Any) -> None:
 
 def test_few_labels_are_drawn_three_times_and_averaged(digits: Any) -> None:
     evaluator, strategy = Evaluator(digits, ["ridge", "ncm@2"]), moco()
-    found = evaluator.evaluate(strategy, seen=1).accuracies["ncm@2"]
+    found = evaluator.evaluate(strategy, seen=[0]).accuracies["ncm@2"]
     train, test = (evaluator.features(strategy, part) for part in (evaluator.train, evaluator.test))
-    each = [probe_accuracies(get_protocol("ncm@2").fit(train, 10, 1, seed), test) for seed in range(3)]
+    each = [probe_accuracies(get_protocol("ncm@2").fit(train, 10, [0], seed), test) for seed in range(3)]
     for scope, row in found.items():
         np.testing.assert_allclose(row, np.mean([one[scope] for one in each], axis=0))
     assert len({tuple(one["all"]) for one in each}) == 3
@@ -58,17 +58,17 @@ def test_few_labels_are_drawn_three_times_and_averaged(digits: Any) -> None:
 
 def test_consolidation_is_measured_at_the_last_boundary(few: Any) -> None:
     evaluator, strategy = Evaluator(few, ["ridge"]), moco()
-    assert evaluator.evaluate(strategy, seen=1).consolidation is None
-    assert evaluator.evaluate(strategy, seen=2, at_boundary=False).consolidation is None
+    assert evaluator.evaluate(strategy, seen=[0]).consolidation is None
+    assert evaluator.evaluate(strategy, seen=[0, 1], at_boundary=False).consolidation is None
     train, test = ([x for x, _ in evaluator.features(strategy, part)] for part in (evaluator.train, evaluator.test))
-    assert evaluator.evaluate(strategy, seen=2).consolidation == pytest.approx(consolidation(train, test))
+    assert evaluator.evaluate(strategy, seen=[0, 1]).consolidation == pytest.approx(consolidation(train, test))
 
 
 @pytest.mark.parametrize("probe", ["ridge", "knn-20", "lump", "cassle-online"])
 def test_the_classifier_knows_all_classes(few: Any, probe: str) -> None:
     """That of the first probe, or of ridge if that one is not fitted on all experiences at once."""
     evaluator, strategy = Evaluator(few, [probe]), moco()
-    found, again = evaluator.evaluate(strategy, seen=1), evaluator.fit_headline(strategy, seen=1)
+    found, again = evaluator.evaluate(strategy, seen=[0]), evaluator.fit_headline(strategy, seen=[0])
     x = torch.cat([x for x, _ in found.test])
     assert found.classifier(x).shape == (14, 4)
     assert torch.equal(found.classifier(x), again(x))
@@ -92,8 +92,8 @@ def test_probes_named_twice_or_not_at_all_or_unknown_are_refused(few: Any) -> No
 @core50_only_in_part
 def test_the_full_test_by_hand(core50_root: Any) -> None:
     evaluator, strategy = Evaluator(streams.core50_stream("nic", core50_root, size=16), ["core50"]), corner()
-    assert evaluator.evaluate(strategy, seen=79).full_test is None, "not asked for"
-    found = evaluator.evaluate(strategy, seen=79, full_test=True)
+    assert evaluator.evaluate(strategy, seen=range(79)).full_test is None, "not asked for"
+    found = evaluator.evaluate(strategy, seen=range(79), full_test=True)
     assert found.full_test is not None and found.full_test.images == 300
     frames = streams.core50_stream("ni", core50_root, size=16).test_stream[0].dataset
     ((x, y, *_),) = RawDataLoader([frames], [300], shuffle=False, drop_last=False)

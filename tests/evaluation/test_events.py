@@ -1,15 +1,45 @@
 """Log events of the results of one encoder."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from avalanche_ssl.evaluation import FullTestResult, TaskResult, curve_events, full_test_events, task_events
-from avalanche_ssl.logging import FullTestEvent, TaskEvent
+from avalanche_ssl.evaluation import (
+    FullTestResult,
+    TaskResult,
+    curve_events,
+    full_test_events,
+    probe_events,
+    task_events,
+)
+from avalanche_ssl.logging import FullTestEvent, ProbeEvent, TaskEvent
 from avalanche_ssl.probes import PROTOCOLS
 
 RESULT = TaskResult("object", 0.5, 0.25, {"session": {"s3": 0.5}})
 COUNTS = {"experiences_trained": 2, "images_trained": 40}
+
+
+def entries(row: Sequence[float], order: Sequence[int], one_test_set: bool = False) -> list[ProbeEvent]:
+    accuracies = {"ridge": {"all": np.array(row)}}
+    given = {"order": order, "one_test_set": one_test_set, "images_trained": 40, "seconds": 1.5}
+    return probe_events(accuracies, [PROTOCOLS["ridge"]], **given)  # type: ignore[arg-type]
+
+
+def test_the_entries_of_a_row_that_were_measured() -> None:
+    fields = {"experiences_trained": 2, "probe": "ridge", "scope": "all", "images_trained": 40, "seconds": 1.5}
+    expected = [{"experience": 1, "accuracy": 0.5, **fields}, {"experience": 3, "accuracy": 0.25, **fields}]
+    assert [event.fields() for event in entries([0.5, math.nan, 0.25], [0, 1])] == expected
+
+
+def test_entries_say_what_was_trained_on_where_it_was_not_the_first_experiences() -> None:
+    assert [(e.experience, e.trained_on) for e in entries([0.1, 0.2, 0.3], [2])] == [(1, False), (2, None), (3, True)]
+    assert [e.trained_on for e in entries([0.1, 0.2, 0.3], [2, 0, 1])] == [None] * 3
+
+
+def test_entries_of_one_test_set_name_no_experience() -> None:
+    (event,) = entries([0.5], [2], one_test_set=True)
+    assert (event.experiences_trained, event.experience, event.trained_on) == (1, None, None)
 
 
 def test_a_point_of_the_curve_is_the_mean_of_what_is_known() -> None:

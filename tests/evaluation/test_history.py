@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
+import pytest
 
-from avalanche_ssl.evaluation import History, TaskResult, accuracy_curve
+from avalanche_ssl.evaluation import History, TaskResult, accuracy_curve, backward_transfer
 from avalanche_ssl.logging import CurveEvent
 
 
@@ -17,10 +18,10 @@ def accuracies(*values: float) -> dict[str, dict[str, np.ndarray]]:
 def filled() -> History:
     """A history of three experiences, the second of which was not measured."""
     history = History(3, "ridge")
-    for values in ((0.1, 0.2, 0.3), (0.4, math.nan, 0.6)):
-        history.add_row(accuracies(*values))
-    history.add_unmeasured_row()
-    history.add_row(accuracies(0.7, 0.8, 0.9))
+    history.add_row(accuracies(0.1, 0.2, 0.3))
+    history.add_row(accuracies(0.4, math.nan, 0.6), [0])
+    history.add_unmeasured_row([0, 1])
+    history.add_row(accuracies(0.7, 0.8, 0.9), [0, 1, 2])
     return history
 
 
@@ -54,17 +55,61 @@ def test_the_matrix_begins_after_the_untrained_encoder() -> None:
     assert history.rows[0].keys() == {"all", "task", "knn-20/all"}
 
 
-def test_rows_beyond_the_stream_are_not_in_the_matrix() -> None:
+def test_the_matrix_is_in_the_order_of_training() -> None:
+    """Rows and columns; the experience that was not trained on comes last."""
+    history, nan = History(3, "ridge"), math.nan
+    history.add_row(accuracies(0.1, 0.2, 0.3))
+    np.testing.assert_array_equal(history.untrained("all"), [0.1, 0.2, 0.3])
+    history.add_row(accuracies(0.4, 0.5, 0.6), [2])
+    assert history.columns == [2, 0, 1]
+    np.testing.assert_array_equal(history.matrix("all"), [[0.6, 0.4, 0.5], [nan] * 3, [nan] * 3])
+    history.add_row(accuracies(0.7, 0.8, 0.9), [2, 1])
+    assert history.columns == [2, 1, 0]
+    np.testing.assert_array_equal(history.matrix("all"), [[0.6, 0.5, 0.4], [0.9, 0.8, 0.7], [nan] * 3])
+    np.testing.assert_array_equal(history.untrained("all"), [0.3, 0.2, 0.1])
+    np.testing.assert_array_equal(history.rows[2]["all"], [0.7, 0.8, 0.9])
+    assert backward_transfer(history.matrix("all")[:2, :2]) == pytest.approx(0.9 - 0.6)
+
+
+def test_the_last_row_is_that_of_the_last_encoder() -> None:
+    """An experience that is trained on again adds a row; the matrix holds the latest of as many experiences."""
     history = filled()
-    history.add_row(accuracies(0.0, 0.0, 0.0))
-    assert history.trained == 4
-    np.testing.assert_array_equal(history.matrix("all"), filled().matrix("all"))
+    history.add_row(accuracies(0.2, 0.3, 0.4), [0, 1, 2])
+    assert (history.trained, len(history.rows), history.measured) == (3, 5, True)
+    matrix = filled().matrix("all")
+    matrix[2] = [0.2, 0.3, 0.4]
+    np.testing.assert_array_equal(history.matrix("all"), matrix)
+    history.add_unmeasured_row([0, 1, 2])
+    assert not history.measured
+    np.testing.assert_array_equal(history.matrix("all"), matrix)
+
+
+def test_experiences_of_another_benchmark_are_rows_but_not_in_the_matrix() -> None:
+    history = History(3, "ridge")
+    history.add_row(accuracies(0.1, 0.2, 0.3))
+    history.add_row(accuracies(0.4, 0.5, 0.6))
+    assert (history.trained, len(history.rows)) == (0, 2)
+    assert np.isnan(history.matrix("all")).all()
+    np.testing.assert_array_equal(history.untrained("all"), [0.1, 0.2, 0.3])
+
+
+def test_one_test_set_is_one_column() -> None:
+    history, nan = History(3, "ridge", one_test_set=True), math.nan
+    for order, value in (([], 0.1), ([1], 0.5), ([1, 0], 0.4)):
+        history.add_row(accuracies(value), order)
+    assert history.columns == [0]
+    np.testing.assert_array_equal(history.matrix("all"), [[0.5], [0.4], [nan]])
+    np.testing.assert_array_equal(history.untrained("all"), [0.1])
+    copy = History(3, "ridge", one_test_set=True)
+    copy.load_state_dict(history.state_dict())
+    np.testing.assert_array_equal(copy.matrix("all"), history.matrix("all"))
 
 
 def test_an_unmeasured_row_counts_but_is_not_measured() -> None:
-    history = filled()
-    history.add_unmeasured_row()
-    assert (history.trained, history.measured) == (4, False)
+    history = History(3, "ridge")
+    history.add_row(accuracies(0.1, 0.2, 0.3))
+    history.add_unmeasured_row([1])
+    assert (history.trained, history.measured, history.order) == (1, False, [1])
 
 
 def test_everything_is_restored() -> None:
@@ -76,6 +121,7 @@ def test_everything_is_restored() -> None:
     copy = History(3, "ridge")
     copy.load_state_dict(history.state_dict())
     assert (copy.trained, copy.measured, copy.consolidation) == (3, True, 0.4)
+    assert (copy.counts, copy.order) == (history.counts, history.order) == ([0, 1, 2, 3], [0, 1, 2])
     assert [row.keys() for row in copy.rows] == [row.keys() for row in history.rows]
     for scope, probe in (("all", "ridge"), ("task", "ridge"), ("all", "knn-20")):
         np.testing.assert_array_equal(copy.matrix(scope, probe), history.matrix(scope, probe))

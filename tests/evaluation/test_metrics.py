@@ -57,6 +57,20 @@ def test_unfinished_matrix_gives_nan_and_its_finished_corner_values():
     assert metrics.average_accuracy(unfinished[:2, :2]) == pytest.approx(0.75)
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_test_set_has_accuracies_but_compares_no_experiences():
+    column = [[0.5], [0.8], [0.6]]
+    assert metrics.average_accuracy(column) == 0.6
+    np.testing.assert_allclose(metrics.anytime_accuracy(column), [0.5, 0.8, 0.6])
+    assert metrics.average_anytime_accuracy(column) == pytest.approx(1.9 / 3)
+    assert metrics.average_accuracy(np.array(column)[:2, :2]) == 0.8
+    comparing = (metrics.forgetting, metrics.forgetting_chaudhry, metrics.backward_transfer, metrics.knowledge_gain)
+    assert all(math.isnan(metric(column)) for metric in comparing)
+    assert math.isnan(metrics.forward_transfer(column, [0.1])) and not metrics.forgetting_by_experience(column).size
+    with pytest.raises(ValueError, match="one accuracy per experience"):
+        metrics.forward_transfer(column, [0.1, 0.2, 0.3])
+
+
 @pytest.mark.parametrize("bad", [[0.1, 0.2], [[0.1, 0.2]], np.zeros((0, 0))])
 @pytest.mark.parametrize("metric", [metrics.average_accuracy, metrics.forgetting, metrics.backward_transfer])
 def test_matrix_that_is_not_square_is_refused(metric, bad):

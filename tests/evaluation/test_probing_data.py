@@ -28,17 +28,35 @@ def stream(train: Any, test: Any) -> Any:
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        ([[0], [1]], [[0]], "2 training but 1 test experiences: a probe needs the test data of each"),
-        ([[0], [1]], [], "2 training but 0 test experiences"),
+        ([[0], [1], [2]], [[0], [1]], "3 training but 2 test experiences: a probe needs test data for each or one"),
+        ([[0]], [[0], [1]], "1 training but 2 test experiences"),
+        ([[0], [1]], [], "no test stream to score probes on: make one with test data"),
         ([[-1, -1]], [[-1]], "no labels to fit and score a probe on: run it without ProbePlugin"),
         ([[-1, -1]], [[0]], "no labels"),
         ([[0]], [[-1]], "no labels"),
-        ([], [], "no labels"),
+        ([], [[0]], "no labels"),
     ],
 )
 def test_streams_that_cannot_be_probed(train: Any, test: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         probing_data(stream(train, test), [])
+
+
+def test_a_benchmark_without_a_test_stream_or_targets_cannot_be_probed() -> None:
+    """Targets are asked for by name: a dataset may be one of pairs, or of images alone."""
+    benchmark = stream([[0], [1]], [[0]])
+    benchmark.train_stream[1].dataset = [0, 1]
+    with pytest.raises(UsageError, match=r"no targets .*: make them with as_classification_dataset"):
+        probing_data(benchmark, [])
+    del benchmark.test_stream
+    with pytest.raises(UsageError, match="no test stream to score probes on"):
+        probing_data(benchmark, [])
+
+
+def test_one_test_set_is_for_all_experiences() -> None:
+    assert probing_data(stream([[0], [1], [2]], [[0, 1]]), []).one_test_set
+    assert not probing_data(stream([[0], [1]], [[0], [1]]), []).one_test_set
+    assert not probing_data(stream([[0, 1]], [[0]]), []).one_test_set, "a single experience has its own"
 
 
 def test_classes_are_counted_over_training_and_test_data() -> None:
@@ -65,6 +83,6 @@ def test_a_probe_on_every_20th_frame_has_no_others_encoded(core50_root: Path) ->
     benchmark = streams.core50_stream("nic", core50_root, size=16)
     every, thin = (Evaluator(benchmark, probes) for probes in (["core50", "ridge"], ["core50"]))
     assert sum(map(len, thin.train)) < sum(map(len, every.train)) / 10
-    found, thinly = (e.evaluate(corner(), seen=0).accuracies["core50"]["all"] for e in (every, thin))
+    found, thinly = (e.evaluate(corner(), seen=()).accuracies["core50"]["all"] for e in (every, thin))
     assert np.array_equal(found, thinly)
     assert thin.probes[0].name == "core50"

@@ -79,7 +79,7 @@ def test_core50_has_tasks_about_objects_and_about_the_background(core50_root: Pa
     evaluator = Evaluator(streams.core50_stream("nc", core50_root, size=16), ["knn-20"], ["all"])
 
     def results(part: slice) -> dict[str, TaskResult]:
-        return {result.task: result for result in evaluator.evaluate(corner(part=part), seen=0).task_results}
+        return {result.task: result for result in evaluator.evaluate(corner(part=part), seen=()).task_results}
 
     of_object, of_session = results(slice(5, 6)), results(slice(12, 16))
     assert list(of_object) == ["object", "category", "new instance", "background"]

@@ -49,12 +49,12 @@ TRAIN, TEST = overlapping(400, 0), overlapping(300, 1)
 
 def fitted(classifier: Classifier, train: tuple[Tensor, Tensor] = TRAIN, n_classes: int = 5) -> Any:
     """The classifier fitted on a single experience."""
-    return classifier.prepare([train], n_classes)(slice(0, 1))
+    return classifier.prepare([train], n_classes)([0])
 
 
 def fitted_ridge(experiences: Sequence[tuple[Tensor, Tensor]], n_classes: int, **settings: Any) -> LinearProbe:
     """The ridge probe of the pooled experiences."""
-    probe = Ridge(**settings).prepare(experiences, n_classes)(slice(None))
+    probe = Ridge(**settings).prepare(experiences, n_classes)(range(len(experiences)))
     assert isinstance(probe, LinearProbe)
     return probe
 

@@ -16,10 +16,8 @@ from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
 from avalanche.training.supervised import Naive
 from helpers.consolidation import consolidation
 from helpers.encoders import tiny
+from helpers.naive_probes import features, naive_row
 from helpers.probing import Listener, corner, moco
-from sklearn.linear_model import RidgeClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from avalanche_ssl import ProbePlugin, streams
 from avalanche_ssl.errors import UsageError
@@ -34,8 +32,6 @@ from avalanche_ssl.logging import (
 )
 from avalanche_ssl.plugins import replay_plugin
 from avalanche_ssl.probes import PROTOCOLS, SGDClassifier
-from avalanche_ssl.probes.label_subsets import hold_out
-from avalanche_ssl.probes.ridge import GRID
 from avalanche_ssl.streams import online_stream, split_digits
 
 
@@ -52,57 +48,14 @@ def of(events: list[Event], kind: type) -> list[Any]:
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def features(model: Any, datasets: Any) -> list[tuple[Any, Any]]:
-    """Image by image."""
-    model.eval()
-    found = []
-    for dataset in datasets:
-        items = [dataset[i] for i in range(len(dataset))]
-        with torch.no_grad():
-            rows = torch.cat([model.extract_features(x[None]) for x, *_ in items])
-        found.append((rows.double().numpy(), np.array([int(y) for _, y, *_ in items])))
-    model.train()
-    return found
-
-
-def ridge(l2: float) -> Any:
-    return make_pipeline(StandardScaler(), RidgeClassifier(alpha=l2))
-
-
-def fitted(experiences: list[tuple[Any, Any]], share: int) -> Any:
-    """scikit-learn's classifier, its strength chosen on the part of each experience that is held out."""
-    held = [hold_out(torch.tensor(y), min(0.1, share / len(y)), 0).numpy() for _, y in experiences]
-    parts = [
-        [np.concatenate([data[k][mask if out else ~mask] for data, mask in zip(experiences, held)]) for k in (0, 1)]
-        for out in (False, True)
-    ]
-    (x, y), (held_x, held_y) = parts
-    best = max(GRID, key=lambda l2: (ridge(l2).fit(x, y).score(held_x, held_y), l2))
-    return ridge(best).fit(np.concatenate([x, held_x]), np.concatenate([y, held_y]))
-
-
-def naive(model: Any, benchmark: Any, seen: int) -> dict[str, Any]:
-    """A row of each scope, from the words of the documentation."""
-    train = features(model, [e.dataset for e in benchmark.train_stream])
-    test = features(model, [e.dataset for e in benchmark.test_stream])
-    share = 5000 // len(train)
-    everything = fitted(train, share)
-    rows = {"all": [everything.score(*t) for t in test], "seen": [math.nan] * len(test)}
-    if seen:
-        so_far = fitted(train[:seen], share)
-        rows["seen"][:seen] = [so_far.score(*t) for t in test[:seen]]
-    rows["task"] = [fitted([one], share).score(*t) for one, t in zip(train, test)]
-    return {scope: np.array(row) for scope, row in rows.items()}
-
-
 @pytest.mark.slow
 def test_rows_equal_a_naive_recomputation_with_scikit_learn(pair: Any) -> None:
     probe = ProbePlugin(pair)
     learner = moco(probe, batch_size=128)
-    expected = [naive(learner.model, pair, 0)]
+    expected = [naive_row(learner.model, pair, [])]
     for t, experience in enumerate(pair.train_stream):
         learner.train(experience, eval_streams=[])
-        expected.append(naive(learner.model, pair, t + 1))
+        expected.append(naive_row(learner.model, pair, range(t + 1)))
     for scope in ("all", "seen", "task"):
         measured = np.stack([row[scope] for row in probe.rows])
         np.testing.assert_allclose(measured, np.stack([row[scope] for row in expected]), atol=0.005)
@@ -174,7 +127,7 @@ def test_eval_fits_a_probe_only_when_training_went_on(few: Any, monkeypatch: pyt
     monkeypatch.setattr(
         probe.evaluator,
         "_fit",
-        lambda strategy, train, seen, probes: fits.append(seen) or fit(strategy, train, seen, probes),
+        lambda strategy, train, seen, probes: fits.append(len(seen)) or fit(strategy, train, seen, probes),
     )
     learner = moco(probe)
     learner.eval(few.test_stream)
@@ -212,7 +165,7 @@ def test_more_experiences_than_the_benchmark_has(few: Any) -> None:
     learner = moco(probe)
     for experience in [*few.train_stream, few.train_stream[0]]:
         learner.train(experience, eval_streams=[])
-    assert probe.trained == 3
+    assert (probe.trained, len(probe.rows)) == (2, 4)
     assert probe.matrix("seen").shape == (2, 2)
     assert not np.isnan(probe.rows[3]["seen"]).any()
 
@@ -333,10 +286,10 @@ def trained_on(benchmark: Any, **options: Any) -> tuple[ProbePlugin, list[Event]
 def test_only_the_last_row_has_a_full_test(core50_root: Path) -> None:
     plugin = ProbePlugin(streams.core50_stream("nic", core50_root, size=16), probes=["core50"], every_experiences=79)
     strategy = corner(plugin)
-    plugin.measure(strategy)
-    plugin.history.rows *= 78  # as if so many experiences had been trained on
+    plugin.boundaries.order = list(range(78))  # as if so many experiences had been trained on
     plugin.measure(strategy)
     assert not plugin.full_test_accuracies, "not the last"
+    plugin.boundaries.order.append(78)
     plugin.measure(strategy)
     assert plugin.full_test_accuracies.keys() == {"core50"} and len(plugin.full_test_results) == 3
 
@@ -379,7 +332,7 @@ def test_the_experience_under_way_counts_as_seen(few: Any, monkeypatch: pytest.M
     """But not the next one at a boundary that is no row of the matrix."""
     probe = ProbePlugin(few, schedule=ProbeSchedule(every=4), every_experiences=2)
     measure, counted = probe.accuracies, []
-    monkeypatch.setattr(probe, "accuracies", lambda strategy, seen: counted.append(seen) or measure(strategy, seen))
+    monkeypatch.setattr(probe, "accuracies", lambda learner, seen: counted.append(len(seen)) or measure(learner, seen))
     online(probe, few)
     assert counted == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
 
@@ -447,7 +400,7 @@ def test_several_probes_share_one_pass_and_keep_their_names(few: Any) -> None:
     extract_features = learner.model.extract_features
     learner.model.extract_features = lambda x: images.append(len(x)) or extract_features(x)
     learner.train(few.train_stream[0], eval_streams=[])
-    assert sum(images) == 2 * (40 + 14), "untrained and after the experience, each image once"
+    assert images == [2, *[40, 14] * 2], "a trial, then untrained and after the experience each image once"
     assert probe.rows[0].keys() == {
         "all",
         "seen",

@@ -20,7 +20,7 @@ def test_absent_classes_are_never_predicted_and_a_single_class_always(name):
     some = fitted(classifier, (x[y < 3], y[y < 3]))(TEST[0])
     assert some.shape == (300, 5) and torch.isneginf(some[:, 3:]).all() and some[:, :3].isfinite().all()
     assert fitted(classifier, (x[y == 2], y[y == 2]))(TEST[0]).argmax(1).unique().tolist() == [2]
-    assert classifier.prepare([(x, torch.full_like(y, -1))], 5)(slice(0, 1)) is None
+    assert classifier.prepare([(x, torch.full_like(y, -1))], 5)([0]) is None
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -50,7 +50,7 @@ def test_constant_features_are_harmless():
 
 def test_a_classifier_without_fit_says_so():
     with pytest.raises(NotImplementedError):
-        PooledClassifier().prepare([TRAIN], 5)(slice(0, 1))
+        PooledClassifier().prepare([TRAIN], 5)([0])
 
 
 def test_data_without_any_label_are_refused():

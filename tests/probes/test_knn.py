@@ -46,7 +46,7 @@ def test_knn_against_a_loop_with_unlabeled_samples(k, temperature):
             votes[label] += np.exp(similarity / temperature)
         return int(np.argmax(votes))
 
-    probe = KNN(k, temperature).prepare([(x, y)], 6)(slice(0, 1))
+    probe = KNN(k, temperature).prepare([(x, y)], 6)([0])
     assert probe(queries).argmax(1).tolist() == [vote(query) for query in queries]
 
 

@@ -145,4 +145,4 @@ def test_the_leak_is_off_by_default_and_both_have_a_caveat():
     assert get_protocol("cassle-online").online == "clean" and get_protocol("cassle-online-leak").online == "leaky"
     assert PROTOCOLS["cassle-online-leak"].caveat.startswith("LEAK")
     with pytest.raises(UsageError, match="trained along with the encoder"):
-        get_protocol("cassle-online").fit([(torch.zeros(4, 2), torch.arange(4))], 4, 1)
+        get_protocol("cassle-online").fit([(torch.zeros(4, 2), torch.arange(4))], 4, [0])

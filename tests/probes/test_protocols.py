@@ -25,10 +25,10 @@ def test_names_are_parsed():
 
 def test_a_protocol_with_few_labels_is_its_classifier_on_them():
     kept = keep_labels([TRAIN[1]], 0.1)
-    expected = fit_probes([(TRAIN[0], kept[0])], 5, 1)
-    found = get_protocol("ridge@10%").fit([TRAIN], 5, 1)
+    expected = fit_probes([(TRAIN[0], kept[0])], 5, [0])
+    found = get_protocol("ridge@10%").fit([TRAIN], 5, [0])
     assert torch.equal(found["all"][0](TEST[0]), expected["all"][0](TEST[0]))
-    assert not torch.equal(found["all"][0](TEST[0]), get_protocol("ridge").fit([TRAIN], 5, 1)["all"][0](TEST[0]))
+    assert not torch.equal(found["all"][0](TEST[0]), get_protocol("ridge").fit([TRAIN], 5, [0])["all"][0](TEST[0]))
 
 
 def test_lumps_slip_is_kept():
@@ -38,8 +38,8 @@ def test_lumps_slip_is_kept():
 
 def test_core50_takes_each_twentieth_sample_of_training_and_test():
     protocol = PROTOCOLS["core50"]
-    found = protocol.fit([TRAIN], 5, 1)
-    expected = fit_probes([(TRAIN[0][::20], TRAIN[1][::20])], 5, 1, ["all"])
+    found = protocol.fit([TRAIN], 5, [0])
+    expected = fit_probes([(TRAIN[0][::20], TRAIN[1][::20])], 5, [0], ["all"])
     torch.testing.assert_close(found["all"][0](TEST[0]), expected["all"][0](TEST[0]))
     assert len(protocol.select_test([TEST])[0][1]) == 15
 
@@ -61,7 +61,7 @@ def test_presets_have_the_settings_of_their_papers():
 @pytest.mark.parametrize("name", FAST)
 def test_every_probe_fills_its_scopes(name):
     train = [(x + 0, y) for x, y in (overlapping(120, s) for s in range(3))]
-    found = probe_accuracies(PROTOCOLS[name].fit(train, 5, experiences_trained=2), train)
+    found = probe_accuracies(PROTOCOLS[name].fit(train, 5, seen=[0, 1]), train)
     assert tuple(found) == tuple(PROTOCOLS[name].scopes)
     for scope, row in found.items():
         assert np.isnan(row).tolist() == ([False, False, True] if scope == "seen" else [False] * 3)
