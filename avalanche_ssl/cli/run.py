@@ -1,7 +1,7 @@
 """Train a strategy on a stream, probe it after each experience, and keep a log.
 
 avalanche-ssl run --strategy cmc
-avalanche-ssl run --strategy moco --benchmark folder --data path/to/images --experiences 10
+avalanche-ssl run --strategy moco --data path/to/images
 avalanche-ssl run --strategy path/to/mine.py --set temperature=0.2 --set lr=0.03
 avalanche-ssl run --resume --out runs/cmc-split-digits-s0
 """

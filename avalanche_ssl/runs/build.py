@@ -156,7 +156,7 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
     if data is None and config.data is not None:
         raise UsageError(f"benchmark '{name}' needs no --data: leave it out")
     if data is not None and data.default is data.empty and config.data is None:
-        raise UsageError(f"benchmark '{name}' needs --data DIR")
+        raise UsageError(f"benchmark '{name}' needs --data PATH")
     typed = {option: kind_and_value for option, kind_and_value in arguments(builder).items() if option != "data"}
     options = {option: value for option, (_, value) in typed.items()}
     for option, value in config.benchmark_options.items():

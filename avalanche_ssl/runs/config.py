@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.files import split_paths
 from avalanche_ssl.recipes import recipe_names
 from avalanche_ssl.streams import BENCHMARKS
 
@@ -56,8 +57,10 @@ class RunConfig:
     """
 
     strategy: str = option("what is trained: see --list, or a Python file that defines `recipe`", "", "NAME|PATH")
-    benchmark: str = option("the stream: see --list", "split-digits", "NAME")
-    data: str | None = option("folder with the images of the stream, for benchmarks that need one", None, "DIR")
+    benchmark: str = option("the stream: see --list", "", "NAME", shown="split-digits; with --data folder")
+    data: str | None = option(
+        "where the images are: a folder, or a text file that lists them; several joined as in PATH", None, "PATH"
+    )
     benchmark_options: dict[str, Any] = option(
         "an option of the benchmark; repeatable", {}, "KEY=VALUE", flag="--benchmark-option"
     )
@@ -107,6 +110,7 @@ class RunConfig:
             object.__setattr__(self, name, value)
         if not self.strategy:
             raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
+        object.__setattr__(self, "benchmark", self.benchmark or ("folder" if self.data else "split-digits"))
         if self.benchmark not in BENCHMARKS:
             raise unknown_name("benchmark", self.benchmark, BENCHMARKS)
         object.__setattr__(self, "probes", self.probes or HEADLINE_PROBES.get(self.benchmark, "ridge"))
@@ -189,7 +193,8 @@ class RunConfig:
     def with_absolute_paths(self) -> RunConfig:
         """The same with absolute paths, so that `config.yaml` can be used from any folder."""
         strategy = _absolute(self.strategy) if self.is_file else self.strategy
-        return dataclasses.replace(self, strategy=strategy, data=self.data and _absolute(self.data))
+        data = self.data and os.pathsep.join(map(_absolute, split_paths(self.data)))
+        return dataclasses.replace(self, strategy=strategy, data=data)
 
 
 def today(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def status(text: str) -> Iterator[None]:
     """Show on a terminal what is being done while the block lasts; elsewhere nothing."""
     shown = sys.stderr.isatty()
     if shown:
-        print(f"{text} ...", end="", file=sys.stderr, flush=True)
+        print(f"{text} ...", end="\r", file=sys.stderr, flush=True)  # what is printed meanwhile takes its place
     try:
         yield
     finally:

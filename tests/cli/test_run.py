@@ -211,7 +211,8 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
     assert Path(found["data"]).is_absolute()
     assert found["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
-    stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
+    stream = {"experiences": 2, "size": 16, "incremental": "auto", "seed": 0, "class_order": None}
+    stream |= {"labels": "auto", "test_fraction": 0.2, "damaged": "refuse", "value_range": None}
     assert found["benchmark_options"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert found["settings"]["temperature"] == load_recipe("simclr").settings["temperature"]
 
@@ -316,6 +317,40 @@ def test_a_stream_without_labels_runs_to_the_end(
     out = capsys.readouterr().out
     assert "no labels" in out
     assert "files in a: .avalanche-ssl-run, config.yaml, encoder.pt, lock, log.jsonl\n" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["classes", "flat", "list"])
+def test_data_alone_is_enough(layout: str, photos: Path, flat: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders as people have them: classes without train and test, loose images, a list."""
+    data, said = {
+        "classes": (
+            photos / "train",
+            "4 classes in '{}' (class0, class1, class2, class3): 20 % of each for testing",
+        ),
+        "flat": (flat / "train", "40 images without labels in '{}'"),
+        "list": (Path("list.txt").absolute(), "2 classes in '{}' (dark, light): 20 % of each for testing"),
+    }[layout]
+    if layout == "list":
+        lines = [f"{photos}/train/class{i}/{n}.png\t{'light' if i else 'dark'}" for i in (0, 3) for n in range(20)]
+        data.write_text("\n".join(lines))
+    assert run.main(["--strategy", "simclr", "--data", str(data), "--set", "batch_size=4", "--device", "cpu"]) == 0
+    out, err = capsys.readouterr()
+    experiences = {"classes": 4, "flat": 10, "list": 2}[layout]
+    fewer = "" if layout == "flat" else f"{experiences} experiences, as there are no more classes (default: 10)\n"
+    assert f"found {said.format(data)}\n{fewer}" in err
+    assert f"experience {experiences}/{experiences} " in out
+    folder = "runs/simclr-folder-s0"
+    assert "simclr on folder, seed 0 (cpu, " in out and f"-> {folder}\n" in out
+    saved = config(folder)
+    assert (saved["benchmark"], saved["data"]) == ("folder", str(data))
+    assert Path(folder, "accuracy.csv").exists() == (layout != "flat")
+    assert len(events(folder, "experience")) == experiences
+    assert run.main(["--config", f"{folder}/config.yaml", "--out", "again"]) == 0
+    assert accuracies("again") == accuracies(folder)
+    assert [e["loss"] for e in events("again", "experience")] == [e["loss"] for e in events(folder, "experience")]
+    assert run.main(["--resume", "--out", folder]) == 0
+    assert f"{folder} is finished" in capsys.readouterr().out
 
 
 def test_points_of_a_stream_without_labels_are_refused(flat: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -459,8 +494,12 @@ BAD: dict[str, tuple[list[str], str]] = {
     "device kind": (["--strategy", "cmc", "--device", "meta"], "no device 'meta'"),
     "device number": (["--strategy", "cmc", "--device", "cuda:99"], "CUDA devices here; give another, or cpu"),
     "precision": (["--strategy", "cmc", "--precision", "fp16"], "no precision 'fp16': did you mean 'bf16'?"),
-    "needless data": (["--strategy", "cmc", "--data", "x"], "benchmark 'split-digits' needs no --data: leave it out"),
-    "needed data": (["--strategy", "cmc", "--benchmark", "folder"], "benchmark 'folder' needs --data DIR"),
+    "needless data": (
+        ["--strategy", "cmc", "--benchmark", "split-digits", "--data", "x"],
+        "benchmark 'split-digits' needs no --data: leave it out",
+    ),
+    "data alone": (["--strategy", "cmc", "--data", "nowhere"], "no folder '"),
+    "needed data": (["--strategy", "cmc", "--benchmark", "folder"], "benchmark 'folder' needs --data PATH"),
     "missing data": (["--strategy", "cmc", "--benchmark", "folder", "--data", "nowhere"], "no folder '"),
     "missing config": (["--config", "nowhere.yaml"], "cannot read nowhere.yaml"),
 }
@@ -533,7 +572,7 @@ def damaged(photos: Path, root: Path, name: str) -> str:
     if name == "empty train":
         (root / "train").mkdir()
         return f"no image in '{root / 'train'}'"
-    return f"no folder '{root / 'train'}'"
+    return f"no image in '{root}'"
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
             "no option of split-digits 'experience': did you mean 'experiences'",
         ),
         ({"benchmark_options": {"experiences": "two"}}, "'experiences' is 'two': give a whole number"),
-        ({"data": "images"}, "benchmark 'split-digits' needs no --data: leave it out"),
-        ({"benchmark": "folder"}, "benchmark 'folder' needs --data DIR"),
+        ({"benchmark": "split-digits", "data": "images"}, "benchmark 'split-digits' needs no --data: leave it out"),
+        ({"benchmark": "folder"}, "benchmark 'folder' needs --data PATH"),
         ({"probes": "lump"}, "probe 'lump' has no scope 'all'"),
         ({"probes": "rigde"}, "did you mean 'ridge'"),
         ({"probe_every_images": "100"}, "give --online-batch-size, too"),
@@ -81,7 +81,7 @@ def test_mistakes_are_one_line(values: dict[str, Any], message: str) -> None:
 
 def test_data_may_lie_anywhere_and_is_no_option_of_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     options = resolve_benchmark_options(small(benchmark="folder", data="nowhere"))
-    assert "data" not in options and options["experiences"] == 10
+    assert "data" not in options and options["size"] == 32
 
     def builder(data: str = "here", experiences: int = 2) -> None:
         raise AssertionError("it is not built")

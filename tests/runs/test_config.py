@@ -1,6 +1,7 @@
 """`RunConfig`: what is accepted, what is refused, and what `config.yaml` holds."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def test_former_names_of_options_are_understood() -> None:
 def test_names_of_a_run() -> None:
     assert RunConfig(strategy="moco-v1", seed=2).title == "moco_v1 on split-digits, seed 2"
     assert RunConfig(strategy="a/b/my-own.py").strategy_name == "my-own"
+
+
+def test_data_alone_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert RunConfig(strategy="cmc").benchmark == "split-digits"
+    config = RunConfig(strategy="cmc", data="images")
+    assert config.benchmark == config.as_dict()["benchmark"] == "folder"
+    assert config == RunConfig(strategy="cmc", data="images", benchmark="folder")
+    assert config.title == "cmc on folder, seed 0"
+    assert RunConfig(strategy="cmc", data="images", benchmark="core50-ni").benchmark == "core50-ni"
+    saved = {"strategy": "cmc", "benchmark": "split-digits"}
+    assert RunConfig.from_mapping(saved | {"data": "x"}).benchmark == "split-digits", "what was decided stays"
+    monkeypatch.chdir(tmp_path)
+    joined = RunConfig(strategy="cmc", data=os.pathsep.join(["a", "/b"])).with_absolute_paths()
+    assert joined.data == os.pathsep.join([str(tmp_path / "a"), "/b"])
 
 
 def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,11 @@ def test_the_state_is_shown_and_erased_on_a_terminal(monkeypatch: pytest.MonkeyP
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with status("preparing data"):
-        assert terminal.getvalue() == "preparing data ..."
-    assert terminal.getvalue() == "preparing data ...\r\x1b[K"
+        assert terminal.getvalue() == "preparing data ...\r", "what is printed now takes its place"
+    assert terminal.getvalue() == "preparing data ...\r\r\x1b[K"
     with pytest.raises(KeyError), status("drawing"):
         raise KeyError
-    assert terminal.getvalue().endswith("drawing ...\r\x1b[K")
+    assert terminal.getvalue().endswith("drawing ...\r\r\x1b[K")
 
 
 def test_the_state_is_not_written_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
