@@ -46,15 +46,22 @@ def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         )
 
 
-def check_labels(model: Method, dataset: Any) -> None:
-    """Refuse labels that a method reads and has no class for."""
+def check_labels(model: Method, dataset: Any, experience: Any = None) -> None:
+    """Refuse labels that a method reads and has no class for, or which stand for several classes."""
     if model.num_classes_read:
+        stream = getattr(experience, "origin_stream", None)
+        if getattr(getattr(stream, "benchmark", None), "class_ids_from_zero_in_each_exp", False):
+            raise UsageError(
+                f"{type(model).__name__} reads labels, and here they start from zero in each experience: leave "
+                "class_ids_from_zero_in_each_exp out, so that different classes have different labels"
+            )
         labels = class_labels(dataset)
         wrong = labels[(labels < 0) | (labels >= model.num_classes_read)]
         if len(wrong):
             raise UsageError(
                 f"{type(model).__name__} reads labels 0 to {model.num_classes_read - 1}, and the experience has "
-                f"{int(wrong[0])}: give it more classes (--set classes=...), or a labeled stream"
+                f"{int(wrong[0])}: give it more classes (--set classes=...), number those of the stream 0, 1, 2, ..., "
+                "or give a labeled stream"
             )
 
 

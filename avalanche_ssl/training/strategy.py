@@ -55,8 +55,8 @@ class SelfSupervised(TrialTemplate):
         max_grad_norm: largest norm of the gradient; None does not clip it.
         precision: "fp32", or "bf16" for embeddings under autocast with losses in fp32.
         compile: let `torch.compile` generate code for the training passes of the encoders, see `Encoder.compile`.
-        use_dataset_transforms: keep the per-sample transforms of the stream. By default they are skipped, and views
-            are made from raw pixels in batches on the device.
+        use_dataset_transforms: keep the per-sample transforms of the stream. By default they are skipped, but for
+            frozen ones, and refused where they differ; views are made from raw pixels in batches on the device.
         seed: seed of views, sampling and the order of images.
         on_nan: "raise" at a loss that is not finite, or "skip" the steps whose loss or gradient is not finite.
 
@@ -116,8 +116,9 @@ class SelfSupervised(TrialTemplate):
         self._bank_hits: int | None = None
         self._is_dynamic = True
         self.nonfinite_guard = NonFiniteGuard(on_nan, self.device)
-        self.probe: Callable[[Tensor], Tensor] | None = None
-        """Logits (B, classes) of features (B, D), for `eval`; set by `ProbePlugin`."""
+        self.probe: Callable[..., Tensor] | None = None
+        """Logits (B, classes) of features (B, D), for `eval`, by label; set by `ProbePlugin`. One with the attribute
+        `reads_task_labels` gets the task labels (B,), too."""
         model.generator = self.view_generator
         model.to(self.device)
         if self.device.type == "cpu":
@@ -203,7 +204,7 @@ class SelfSupervised(TrialTemplate):
         )
         if replay is not None:  # a replay plugin has set a loader of its own: same batches, raw and fast
             self.dataloader = replay
-        check_labels(self.model, self.adapted_dataset)
+        check_labels(self.model, self.adapted_dataset, self.experience.logging())
         check_boundaries(self.model, self.experience)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._fix_plugins()
@@ -215,7 +216,10 @@ class SelfSupervised(TrialTemplate):
         if not self.is_training:
             if self.probe is None:
                 raise UsageError("eval() needs a fitted probe: add ProbePlugin(benchmark) to the strategy's plugins")
-            return self.probe(self.model.extract_features(self.mb_x))
+            features = self.model.extract_features(self.mb_x)
+            if getattr(self.probe, "reads_task_labels", False):
+                return self.probe(features, self.mb_task_id)
+            return self.probe(features)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             outputs: Outputs = self.model(self.mb_x)
         return {name: t.float() if t.is_floating_point() else t for name, t in outputs.items()}

@@ -2,13 +2,17 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks import nc_benchmark
+from helpers.datasets import PictureDataset
 from helpers.encoders import tiny
 from helpers.strategies import Spy, cmc, make, moco, train
 from torch.optim import SGD
 
 from avalanche_ssl import SelfSupervised
+from avalanche_ssl.data import with_labels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import DeepCluster, SimCLR, Supervised
 from avalanche_ssl.streams import online_stream
@@ -65,6 +69,23 @@ def test_labels_without_a_class_are_refused(digits):
     check_labels(Supervised(tiny, classes=10), dataset)
     with pytest.raises(UsageError, match=r"Supervised reads labels 0 to 1, and the experience has \d: give it more cl"):
         check_labels(Supervised(tiny, classes=2), dataset)
+    for label, message in ((-1, "has -1: .* or give a labeled stream"), (10**9, "has 1000000000: .* number those of")):
+        with pytest.raises(UsageError, match=message):
+            check_labels(Supervised(tiny, classes=10), with_labels(dataset, np.full(len(dataset), label)))
+
+
+def test_labels_that_start_from_zero_in_each_experience_are_not_read():
+    data = PictureDataset(40), PictureDataset(20)
+    for zero in (False, True):
+        stream = nc_benchmark(*data, 5, task_labels=True, class_ids_from_zero_in_each_exp=zero).train_stream
+        strategy = make(Supervised(tiny, classes=5))
+        if zero:
+            with pytest.raises(
+                UsageError, match=r"Supervised reads labels, .* leave class_ids_from_zero_in_each_exp out"
+            ):
+                strategy.train(stream[0])
+        else:
+            strategy.train(stream[0])
 
 
 def test_mini_batches_are_refused_for_a_method_that_requires_full_experiences(digits):
