@@ -20,7 +20,7 @@ IN_EVALUATION: dict[type, str] = {
     AccuracyPluginMetric: "accuracy_metrics(experience=True, stream=True)",
     AccuracyPerTaskPluginMetric: "accuracy_metrics(experience=True, stream=True)",
     ClassAccuracyPluginMetric: "class_accuracy_metrics(experience=True, stream=True)",
-    TopkAccuracyPluginMetric: "topk_acc_metrics(experience=True, stream=True)",
+    TopkAccuracyPluginMetric: "topk_acc_metrics(top_k=..., experience=True, stream=True)",
     MeanScoresTrainPluginMetric: "mean_scores_metrics(on_train=False)",
 }
 """Avalanche's metrics that score class logits, and how to get them for the logits of the probe, in evaluation."""

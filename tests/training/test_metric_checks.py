@@ -1,11 +1,14 @@
 """Each of Avalanche's metrics either works with a method or is refused with what to use instead."""
 
 import functools
+import re
 
 import pytest
+import torch
 from avalanche.evaluation import PluginMetric, metrics
 from avalanche.training.plugins import EvaluationPlugin
 from helpers.avalanche_parts import METHODS, METRICS, evaluator, run_two_experiences
+from helpers.docs import ROOT
 from helpers.strategies import assert_same, make, state
 
 from avalanche_ssl import probe_metrics
@@ -23,19 +26,19 @@ ARGUMENTS = {
 """Of metrics that need some."""
 
 ACCURACY = (
-    r"needs class logits, which training has none of: use {}\(experience=True, stream=True\), which score the probe"
+    r"needs class logits, which training has none of: use {}experience=True, stream=True\), which score the probe"
 )
 REFUSED = {
-    "EpochAccuracy": ACCURACY.format("accuracy_metrics"),
-    "EpochClassAccuracy": ACCURACY.format("class_accuracy_metrics"),
-    "EpochTopkAccuracy": ACCURACY.format("topk_acc_metrics"),
+    "EpochAccuracy": ACCURACY.format(r"accuracy_metrics\("),
+    "EpochClassAccuracy": ACCURACY.format(r"class_accuracy_metrics\("),
+    "EpochTopkAccuracy": ACCURACY.format(r"topk_acc_metrics\(top_k=\.\.\., "),
     "MeanScoresTrainPluginMetric": r"use mean_scores_metrics\(on_train=False\)",
-    "MinibatchAccuracy": ACCURACY.format("accuracy_metrics"),
-    "MinibatchClassAccuracy": ACCURACY.format("class_accuracy_metrics"),
-    "MinibatchTopkAccuracy": ACCURACY.format("topk_acc_metrics"),
-    "RunningEpochAccuracy": ACCURACY.format("accuracy_metrics"),
-    "RunningEpochClassAccuracy": ACCURACY.format("class_accuracy_metrics"),
-    "RunningEpochTopkAccuracy": ACCURACY.format("topk_acc_metrics"),
+    "MinibatchAccuracy": ACCURACY.format(r"accuracy_metrics\("),
+    "MinibatchClassAccuracy": ACCURACY.format(r"class_accuracy_metrics\("),
+    "MinibatchTopkAccuracy": ACCURACY.format(r"topk_acc_metrics\(top_k=\.\.\., "),
+    "RunningEpochAccuracy": ACCURACY.format(r"accuracy_metrics\("),
+    "RunningEpochClassAccuracy": ACCURACY.format(r"class_accuracy_metrics\("),
+    "RunningEpochTopkAccuracy": ACCURACY.format(r"topk_acc_metrics\(top_k=\.\.\., "),
     "EpochMAC": r"changes the training: count once, with MAC\(\)\.update\(model\.encoder",
     "ExperienceMAC": r"changes the training: count once, with MAC\(\)\.update\(model\.encoder",
     "MinibatchMAC": r"changes the training: count once, with MAC\(\)\.update\(model\.encoder",
@@ -92,3 +95,26 @@ def test_the_others_work_together_and_change_nothing(method, monkeypatch):
     strategy = run_two_experiences(METHODS[method](), evaluator=evaluator(*together))
     assert_same(state(strategy), alone(method))
     assert {type(metric).__name__ for metric in together if metric not in given} == set()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_page_says_what_to_drop_and_what_to_use():
+    text = (ROOT / "avalanche_ssl/training/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+_metrics\(.*?\))` \| `(.*?)`", text, re.MULTILINE)
+    assert len(rows) == 5
+    refused = set()
+    for drop, use in rows:
+        for metric in eval(drop, vars(metrics)):
+            if type(metric).__name__ in REFUSED:
+                refused.add(type(metric).__name__)
+                with pytest.raises(UsageError, match=type(metric).__name__):
+                    check_metrics(evaluator(metric), eval_every=-1)
+        if "_metrics(" in use:
+            check_metrics(evaluator(eval(use, vars(metrics))), eval_every=-1)
+    assert refused == REFUSED.keys()
+
+
+def test_mac_of_the_encoder_is_counted_once():
+    mac = metrics.MAC()
+    mac.update(METHODS["simclr"]().encoder, torch.zeros(1, 3, 32, 32))
+    assert mac.result() > 0

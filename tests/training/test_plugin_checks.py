@@ -1,6 +1,7 @@
 """Each of Avalanche's plugins either works with a method or is refused with what to use instead."""
 
 import functools
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from avalanche.evaluation.metrics import accuracy_metrics, loss_metrics
 from avalanche.training import plugins as av
 from crashes.small_run import few_digits
 from helpers.avalanche_parts import METHODS, PLUGINS, evaluator, run_two_experiences
+from helpers.docs import ROOT
 from helpers.strategies import make, state
 
 from avalanche_ssl import ProbePlugin
@@ -29,6 +31,18 @@ def test_every_plugin_is_known():
     refused = {kind.__name__ for kind in REFUSED}
     assert not refused & WORKING.keys()
     assert refused | WORKING.keys() == PLUGINS.keys()
+
+
+def test_the_page_names_every_plugin():
+    text = (ROOT / "avalanche_ssl/training/README.md").read_text(encoding="utf-8")
+    rows = {
+        tuple(re.findall(r"`(\w+)`", names)): note
+        for names, note in re.findall(r"^\| (`\w+.*?) \| (.*) \|$", text, re.M)
+    }
+    working = {name for names, note in rows.items() if note.startswith("works") for name in names}
+    refused = {name: note for names, note in rows.items() if note.startswith("refused") for name in names}
+    assert working == WORKING.keys()
+    assert refused == {kind.__name__: f"refused: {reason}" for kind, reason in REFUSED.items()}
 
 
 @pytest.mark.parametrize("kind", REFUSED, ids=lambda kind: kind.__name__)
