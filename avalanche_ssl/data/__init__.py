@@ -1,5 +1,6 @@
 """Raw images out of Avalanche's datasets, in batches."""
 
+from avalanche_ssl.data.channels import as_rgb
 from avalanche_ssl.data.dataset_transforms import Chain, same_chain, same_leaf
 from avalanche_ssl.data.datasets import ArrayDataset, Indices, LabeledDataset, MappedDataset, concat_datasets
 from avalanche_ssl.data.dict_items import DictDataset
@@ -35,6 +36,7 @@ __all__ = [
     "Shape",
     "ValueRange",
     "array_reader",
+    "as_rgb",
     "cached_images",
     "check_memory",
     "check_same_transforms",

@@ -54,9 +54,10 @@ def check_encoder_size(encoder: nn.Module, side: int, images: str, remedy: str) 
         UsageError: names the images, both sizes and the remedy.
     """
     size: tuple[int, int] | None = getattr(encoder, "image_size", None)
-    if size not in (None, (side, side)):
-        only = "x".join(map(str, size or ()))
-        raise UsageError(f"the encoder takes images of {only} only, and {images} are {side}x{side}: {remedy}")
+    if size is not None and size != (side, side):
+        raise UsageError(
+            f"the encoder takes images of {size[0]}x{size[1]} only, and {images} are {side}x{side}: {remedy}"
+        )
 
 
 class Method(nn.Module):

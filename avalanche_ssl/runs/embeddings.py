@@ -1,8 +1,8 @@
 """Features of a fixed sample of the test images, kept after each experience for the report.
 
-`embeddings/images.npz` holds the images (N, H, W, C) as uint8, RGB or gray (other channels as their mean), with their `labels` and `experiences` (N,);
-`embeddings/003.npy` their features (N, D) after three experiences, `000.npy` those of the untrained encoder. Files
-are complete or absent, and hold arrays only.
+`embeddings/images.npz` holds the images (N, H, W, C) as uint8, RGB or gray (the mean of other channels), with their
+`labels` and `experiences` (N,); `embeddings/003.npy` their features (N, D) after three experiences, `000.npy` those of
+the untrained encoder. Files are complete or absent, and hold arrays only.
 """
 
 from __future__ import annotations

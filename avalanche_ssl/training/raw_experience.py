@@ -11,7 +11,8 @@ from avalanche.training.plugins import AGEMPlugin, EWCPlugin, GEMPlugin
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from avalanche_ssl.data import make_reader
+from avalanche_ssl.data import as_rgb, make_reader
+from avalanche_ssl.methods import channels_of
 
 LOAD_THE_EXPERIENCE = (EWCPlugin, AGEMPlugin, GEMPlugin)
 """Avalanche's plugins that load images of `strategy.experience.dataset` after an experience."""
@@ -26,12 +27,13 @@ class RawItems(torch.utils.data.Dataset[tuple[Tensor, Tensor, Tensor]]):
     collate_fn = staticmethod(default_collate)
     _dataset: Any = None
 
-    def __init__(self, dataset: Any, use_dataset_transforms: bool = False) -> None:
+    def __init__(self, dataset: Any, use_dataset_transforms: bool = False, in_channels: int | None = None) -> None:
         self._dataset = dataset
         self._use_dataset_transforms = use_dataset_transforms
+        self._in_channels = in_channels
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RawItems, (self._dataset, self._use_dataset_transforms)
+        return RawItems, (self._dataset, self._use_dataset_transforms, self._in_channels)
 
     @cached_property
     def _reader(self) -> Any:
@@ -47,11 +49,12 @@ class RawItems(torch.utils.data.Dataset[tuple[Tensor, Tensor, Tensor]]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        return list(zip(*self._reader.batch(torch.tensor(indices)), strict=True))
+        x, y, t = self._reader.batch(torch.tensor(indices))
+        return list(zip(as_rgb(x) if self._in_channels == 3 else x, y, t, strict=True))
 
     def subset(self, indices: Sequence[int]) -> RawItems:
         """The items at `indices`."""
-        return RawItems(self._dataset.subset(indices), self._use_dataset_transforms)
+        return RawItems(self._dataset.subset(indices), self._use_dataset_transforms, self._in_channels)
 
 
 class RawExperience:
@@ -59,9 +62,9 @@ class RawExperience:
 
     _experience: Any = None
 
-    def __init__(self, experience: Any, use_dataset_transforms: bool = False) -> None:
+    def __init__(self, experience: Any, use_dataset_transforms: bool = False, in_channels: int | None = None) -> None:
         self._experience = experience
-        self.dataset = RawItems(experience.dataset, use_dataset_transforms)
+        self.dataset = RawItems(experience.dataset, use_dataset_transforms, in_channels)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._experience, name)
@@ -81,7 +84,8 @@ def trigger_plugins(strategy: Any, event: str, **kwargs: Any) -> None:
             callback(strategy, **kwargs)
             continue
         experience = strategy.experience
-        strategy.experience = RawExperience(experience, strategy.use_dataset_transforms)
+        channels = channels_of(strategy.model)
+        strategy.experience = RawExperience(experience, strategy.use_dataset_transforms, channels)
         try:
             callback(strategy, **kwargs)
         finally:

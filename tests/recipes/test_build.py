@@ -7,6 +7,7 @@ import avalanche.training.plugins as av
 import pytest
 import torch
 from helpers.recipes import SMALL
+from helpers.streams import array_stream
 
 from avalanche_ssl import LRSchedule, SelfSupervised, build_strategy
 from avalanche_ssl.errors import UsageError
@@ -85,3 +86,23 @@ def test_it_trains(digits: Any) -> None:
     before = [p.clone() for p in strategy.model.encoder.parameters()]
     strategy.train(digits.train_stream[0], eval_streams=[])
     assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters(), strict=True))
+
+
+def test_the_benchmark_decides_the_channels_and_is_tried() -> None:
+    strategy = build_strategy("moco", benchmark=array_stream(13, size=40), queue_size=32)
+    assert strategy.model.encoder.in_channels == 13
+    assert strategy.tried == {(13, 40, 40)}
+    with pytest.raises(
+        UsageError, match=r"the images have 4 channels, the encoder takes 13: build it with in_channels=4"
+    ):
+        build_strategy("moco", benchmark=array_stream(4), in_channels=13, queue_size=32)
+    with pytest.raises(UsageError, match="CMC splits colors and needs RGB, and the images have 4 channels"):
+        build_strategy("cmc", benchmark=array_stream(4))
+
+
+def test_a_benchmark_of_rgb_changes_no_weight() -> None:
+    plain, tried = build_strategy("moco", seed=3), build_strategy("moco", seed=3, benchmark=array_stream(3))
+    expected = plain.model.state_dict()
+    assert all(torch.equal(entry, expected[name]) for name, entry in tried.model.state_dict().items())
+    assert torch.equal(plain.view_generator.get_state(), tried.view_generator.get_state())
+    assert torch.equal(plain.order_generator.get_state(), tried.order_generator.get_state())

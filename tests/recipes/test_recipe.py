@@ -239,3 +239,24 @@ def test_biases_and_norms_have_no_weight_decay(name: Any, kind: type) -> None:
     assert decay.keys() == {id(p) for p in trained.values()}, "all that is trained, nothing of the momentum encoder"
     for parameter_name, p in trained.items():
         assert decay[id(p)] == (0.0 if parameter_name.endswith("bias") or p.ndim == 1 else 0.1), parameter_name
+
+
+def test_channels_come_from_the_stream_unless_they_are_set() -> None:
+    recipe = Recipe(SimCLR)
+    assert recipe.build_method().encoder.in_channels == 3
+    assert recipe.for_images([(13, 8, 8), (13, 9, 9)]).in_channels == 13
+    assert recipe.for_images([(1, 8, 8), (3, 8, 8)]).in_channels == 3
+    assert recipe.for_images([]) is recipe
+    own = recipe.override({"in_channels": 4})
+    assert own.for_images([(13, 8, 8)]) is own
+    assert own.build_method().encoder.in_channels == own.settings["in_channels"] == 4
+    with pytest.raises(UsageError, match="the experiences have images of 13, 3 channels: give all as many"):
+        recipe.for_images([(13, 8, 8), (3, 8, 8)])
+
+
+def test_channels_that_fit_no_method() -> None:
+    with pytest.raises(UsageError, match="setting 'in_channels' is 0: give 1 or more, or null"):
+        Recipe(SimCLR, in_channels=0)
+    with pytest.raises(UsageError, match="CMC splits colors and needs RGB"):
+        Recipe(CMC, in_channels=4).build_method()
+    assert set(Recipe(CMC, in_channels=3).build_method().encoder) == {"l", "ab"}

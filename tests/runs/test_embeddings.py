@@ -9,6 +9,8 @@ import pytest
 import torch
 from avalanche.benchmarks.utils import make_avalanche_dataset
 from helpers.domains import frozen_images, turned
+from helpers.streams import array_stream
+from helpers.streams import images as pixels
 
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
@@ -81,3 +83,18 @@ def test_images_are_kept_as_encoders_see_them_with_8_bits(tmp_path: Path) -> Non
 
 def _half(image: torch.Tensor) -> torch.Tensor:
     return image.float() / 510
+
+
+def test_images_of_many_channels_are_kept_as_their_mean(tmp_path: Path) -> None:
+    (data,) = (e.dataset for e in array_stream(13, experiences=1).test_stream)
+    EmbeddingSnapshots([data], tmp_path).save(0, [(torch.zeros(len(data), 2), torch.zeros(len(data)))])
+    with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        np.testing.assert_array_equal(kept["images"][..., 0], pixels(data).float().mean(1).round().numpy())
+
+
+def test_gray_images_of_one_experience_are_rgb_beside_those_of_another(tmp_path: Path) -> None:
+    gray, rgb = (array_stream(channels, experiences=1).test_stream[0].dataset for channels in (1, 3))
+    EmbeddingSnapshots([gray, rgb], tmp_path).save(0, [(torch.zeros(16, 2), torch.zeros(16))] * 2)
+    with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        expected = torch.cat([pixels(gray).expand(-1, 3, -1, -1), pixels(rgb)]).permute(0, 2, 3, 1)
+        np.testing.assert_array_equal(kept["images"], expected.numpy())

@@ -102,6 +102,15 @@ def test_gray_images_train_an_encoder_of_rgb_as_rgb_and_it_is_said():
     assert_same(*map(state, strategies))
 
 
+@pytest.mark.filterwarnings("ignore:gray images")
+def test_plugins_that_load_images_themselves_get_them_as_the_encoder_takes_them():
+    stream = array_stream(1).train_stream
+    strategy = make(plugins=[av.EWCPlugin(1.0), av.AGEMPlugin(4, 4)])
+    for experience in stream:
+        strategy.train(experience, eval_streams=[])
+    assert strategy.clock.train_iterations == 2
+
+
 def test_nothing_is_tried_twice(monkeypatch):
     tried = []
     monkeypatch.setattr("avalanche_ssl.training.trial.try_images", lambda model, shape, device: tried.append(shape))
