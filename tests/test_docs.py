@@ -53,3 +53,16 @@ def test_readmes_script_runs(
     assert "ProbeMatrix_ridge_all/eval_phase/test_stream" in pictures
     assert (tmp_path / "tb" / "projector_config.pbtxt").exists()
     assert "ConfusionMatrix_Stream" in out
+
+
+def test_the_script_from_naive_to_self_supervised_runs(
+    digits: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a smaller encoder and a stream that needs no download."""
+    monkeypatch.setattr("avalanche_ssl.models.smallconv", lambda in_channels: tiny())
+    monkeypatch.setattr("avalanche.benchmarks.classic.SplitMNIST", lambda n_experiences: digits)
+    names: dict[str, Any] = {}
+    exec(compile(block("avalanche_ssl/training/README.md", "SplitMNIST"), "README.md", "exec"), names)
+    out = capsys.readouterr().out
+    for name in ("Top1_Acc_Stream", "StreamForgetting", "Loss_Epoch", "LearningRate_Epoch"):
+        assert name in out, name
