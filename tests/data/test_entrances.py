@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from avalanche_ssl import SelfSupervised
 from avalanche_ssl.data import ArrayDataset, MappedDataset, RawDataLoader, cached_images, find_image_files
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import SimCLR
+from avalanche_ssl.recipes.settings import parse_settings
+from avalanche_ssl.runs import RunConfig
+from avalanche_ssl.runs.build import build_benchmark, resolve_benchmark_options
 from avalanche_ssl.streams import folder
 from avalanche_ssl.transforms import to_float
 
@@ -244,3 +248,14 @@ def test_normalized_images_are_refused_before_the_first_step(plugins: list[Any],
             use_dataset_transforms=use_dataset_transforms,
         ).train(benchmark.train_stream[0])
     assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
+
+
+def test_a_value_range_of_the_command_line_reaches_the_pixels(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        (tmp_path / side / "x").mkdir(parents=True)
+        Image.fromarray(np.array([[0, 2048], [4095, 0]], np.int32)).save(tmp_path / side / "x" / "image.tiff")
+    given = parse_settings(["value_range=0,4095", "size=2", "experiences=1"])
+    config = RunConfig(strategy="simclr", benchmark="folder", data=str(tmp_path), benchmark_options=given)
+    config = replace(config, benchmark_options=resolve_benchmark_options(config))
+    image, *_ = build_benchmark(config).train_stream[0].dataset[0]
+    assert image[0].tolist() == [[0, 128], [255, 0]]
