@@ -21,7 +21,7 @@ from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.options import add_options, read_options
 from avalanche_ssl.recipes.installed import recipe_files
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 
 @command("avalanche-ssl run")
@@ -95,6 +95,7 @@ def _print_list() -> None:
     for name, builder in BENCHMARKS.items():
         print(f"  {name:<16} {_first_line(builder.__doc__)}")
         print(f"  {'':<16}   {', '.join(p for p in inspect.signature(builder).parameters)}")
+    print(f"  {'each of them':<16} regime ({', '.join(REGIMES)}: all images at once, or all so far)")
 
 
 def _first_line(text: str | None) -> str:

@@ -169,7 +169,7 @@ class Subject:
 
     def trained_jointly(self, recipe: Recipe) -> Any:
         """The strategy of a recipe, trained on the whole stream at once for as many images as the run."""
-        from avalanche_ssl.streams.benchmark import joint_experience
+        from avalanche_ssl.streams import joint_experience
 
         experience = joint_experience(self.benchmark)
         epochs = max(1, round(self.images / len(experience.dataset)))

@@ -87,14 +87,26 @@ def streams(runs: list[Run]) -> list[Stream]:
     """The runs by stream; those on different streams are kept apart, because their numbers cannot be compared."""
     apart: dict[str, list[Run]] = {}
     for run in runs:
-        key = _hashable([run.n_experiences, *(_given(run.config.get(name)) for name in IDENTITY)])
+        key = _hashable([run.n_experiences, *(_of_stream(run.config.get(name)) for name in IDENTITY)])
         apart.setdefault(key, []).append(run)
     return [Stream(_title(part), _groups(part)) for part in apart.values()]
 
 
-def _given(value: Any) -> Any:
-    """Options without those that are null: an option that came with a later version changes no stream."""
-    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+def _of_stream(value: Any) -> Any:
+    """Options without those that are null (an option that came with a later version changes no stream) and the regime.
+
+    Runs that train on the data of a stream jointly or cumulatively are compared with others on it.
+    """
+    if not isinstance(value, dict):
+        return value
+    return {name: given for name, given in value.items() if given is not None and name != "regime"}
+
+
+def _regime(run: Run) -> str | None:
+    """What a run was trained on, if not one experience after the other."""
+    options = run.config.get("benchmark_options")
+    regime = options.get("regime") if isinstance(options, dict) else None
+    return regime if isinstance(regime, str) else None
 
 
 def _hashable(value: Any) -> str:
@@ -104,8 +116,8 @@ def _hashable(value: Any) -> str:
 def _title(runs: list[Run]) -> str:
     """Benchmark, its options, and how it is cut into mini-batches."""
     config = runs[0].config
-    options = config.get("benchmark_options")
-    words = [f"{k} {v}" for k, v in options.items() if v is not None] if isinstance(options, dict) else []
+    options = _of_stream(config.get("benchmark_options"))
+    words = [f"{k} {v}" for k, v in options.items()] if isinstance(options, dict) else []
     if config.get("online_batch_size"):
         words += [f"in mini-batches of {config['online_batch_size']}", *_passes(runs)]
     name = str(config.get("benchmark", "unknown stream"))
@@ -125,7 +137,8 @@ def _groups(runs: list[Run]) -> list[Group]:
     """Runs of equal settings; the label names the settings that tell two groups of a strategy apart."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(_hashable([run.strategy, run.settings, run.experiences_trained]), []).append(run)
+        key = _hashable([run.strategy, _regime(run), run.settings, run.experiences_trained])
+        groups.setdefault(key, []).append(run)
     return [Group(_label(part[0], runs), part) for part in groups.values()]
 
 
@@ -133,7 +146,7 @@ def _label(run: Run, others: list[Run]) -> str:
     mine = flatten(run.settings)
     theirs = [flatten(other.settings) for other in others if other.strategy == run.strategy]
     differing = [name for name in mine if any(settings.get(name) != mine[name] for settings in theirs)]
-    words = [run.strategy, *(f"{name}={mine[name]}" for name in differing)]
+    words = [run.strategy, *filter(None, [_regime(run)]), *(f"{name}={mine[name]}" for name in differing)]
     words += [] if run.finished else [f"(unfinished: {run.experiences_trained} of {run.n_experiences})"]
     return _short(" ".join(words))
 

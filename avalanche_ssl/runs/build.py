@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.recipes.settings import arguments, convert, to_plain
 from avalanche_ssl.runs.config import RunConfig, read_config
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 if TYPE_CHECKING:
     from avalanche_ssl.recipes import Recipe
@@ -160,8 +160,13 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
     typed = {option: kind_and_value for option, kind_and_value in arguments(builder).items() if option != "data"}
     options = {option: value for option, (_, value) in typed.items()}
     for option, value in config.benchmark_options.items():
+        if option == "regime":  # of every benchmark; noted where it is given, so that other runs stay as they were
+            if value not in REGIMES:
+                raise unknown_name("regime", value, REGIMES)
+            options |= {} if value == REGIMES[0] else {option: value}
+            continue
         if option not in typed:
-            raise unknown_name(f"option of {name}", option, typed)
+            raise unknown_name(f"option of {name}", option, [*typed, "regime"])
         options[option] = to_plain(convert(value, typed[option][0], option))
     return options
 
@@ -174,7 +179,8 @@ def build_benchmark(config: RunConfig) -> Any:
     """
     data = {} if config.data is None else {"data": config.data}
     try:
-        return BENCHMARKS[config.benchmark](**config.benchmark_options, **data)
+        options = {name: value for name, value in config.benchmark_options.items() if name != "regime"}
+        return BENCHMARKS[config.benchmark](**options, **data)
     except UsageError:
         raise
     except (ValueError, MemoryError) as error:  # e.g. of numpy, about a seed or a size

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_type_hints
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import split_paths
 from avalanche_ssl.recipes import recipe_names
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
 """The probe protocol that users of a benchmark report first, where it is not ridge."""
@@ -178,6 +178,11 @@ class RunConfig:
     def title(self) -> str:
         """Strategy, benchmark and seed in words."""
         return f"{self.strategy_name} on {self.benchmark}, seed {self.seed}"
+
+    @property
+    def regime(self) -> str:
+        """What is trained on, see `avalanche_ssl.streams.REGIMES`: an option of every benchmark."""
+        return str(self.benchmark_options.get("regime", REGIMES[0]))
 
     def as_dict(self) -> dict[str, Any]:
         """All options as plain values, in order, as `config.yaml` and the log hold them."""

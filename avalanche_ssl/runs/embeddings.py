@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avalanche_ssl.data import RawDataLoader, to_uint8
+from avalanche_ssl.data import RawDataLoader, class_labels, to_uint8
 from avalanche_ssl.files import replacing
 from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.probes import ranks_in_order
 from avalanche_ssl.runs.folder import EMBEDDINGS
+from avalanche_ssl.streams import ClassIndex
 
 
 class EmbeddingSnapshots:
@@ -30,13 +31,18 @@ class EmbeddingSnapshots:
         datasets: the test data of each experience.
         out: folder of the run; the files lie in its subfolder.
         images: at most so many.
+        classes: what the datasets' labels are the numbers of; None: they are labels themselves.
     """
 
-    def __init__(self, datasets: Sequence[Any], out: Path, *, images: int = 400) -> None:
+    def __init__(
+        self, datasets: Sequence[Any], out: Path, *, images: int = 400, classes: ClassIndex | None = None
+    ) -> None:
         self.folder = out / EMBEDDINGS
         self.datasets = datasets
-        self.labels = [np.asarray(dataset.targets) for dataset in datasets]
+        self.labels = [class_labels(dataset) for dataset in datasets]
         self.rows = _balanced(self.labels, images)
+        if classes is not None:
+            self.labels = [np.where(y < 0, -1, classes.labels[y]) for y in self.labels]
 
     def save(self, trained: int, test: Sequence[LabeledFeatures]) -> None:
         """Write the features of the sample, and its images if they are not there yet.

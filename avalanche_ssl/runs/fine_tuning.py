@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from avalanche_ssl.checkpointing import read_encoder
+from avalanche_ssl.data import class_labels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.fine_tuning import FineTuning, fine_tune, stages_to_freeze
 from avalanche_ssl.logging import FineTuningEpochEvent, FineTuningEvent, JSONLinesLogger
@@ -18,6 +19,7 @@ from avalanche_ssl.methods import Method
 from avalanche_ssl.probes.label_subsets import keep_labels
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.build import build_benchmark, resolve_machine, run_of_folder
+from avalanche_ssl.streams import class_index, has_labels
 
 OnEpoch = Callable[[str, FineTuningEpochEvent], None]
 """Called with the protocol and the epoch that is complete."""
@@ -65,7 +67,14 @@ def fine_tune_run(
     config, recipe = run_of_folder(folder, strategy=strategy, trust_strategy=trust_strategy)
     untrained, pretrained = _methods(recipe, folder / "encoder.pt", settings.seed)
     benchmark = build_benchmark(config)
+    if not has_labels(benchmark):
+        raise UsageError(f"the stream of {folder} has no labels to fine-tune on: give a run on a labeled stream")
     train, test = ([e.dataset for e in s] for s in (benchmark.train_stream, benchmark.test_stream))
+    n_classes = len(benchmark.class_names or ())
+    if not n_classes:
+        classes = class_index(benchmark, train + test)
+        train, test = ([classes.renumbered(d) for d in part] for part in (train, test))
+        n_classes = len(classes)
     found = {}
     for name in protocols:
         log = _start_log(out or folder, name)
@@ -82,7 +91,7 @@ def fine_tune_run(
             untrained if name == "scratch" else pretrained,
             _labeled(train, labels, settings.seed),
             test,
-            len(benchmark.class_names),
+            n_classes,
             replace(settings, protocol=_protocol(name)),
             on_epoch=note,
         )
@@ -119,6 +128,6 @@ def _start_log(out: Path, name: str) -> JSONLinesLogger:
 
 def _labeled(datasets: list[Any], share: float, seed: int) -> list[Any]:
     """The images whose labels are kept."""
-    kept = keep_labels([torch.as_tensor(list(d.targets)) for d in datasets], share, seed)
+    kept = keep_labels([torch.from_numpy(class_labels(d)) for d in datasets], share, seed)
     parts = [d.subset((y >= 0).nonzero().flatten().tolist()) for d, y in zip(datasets, kept, strict=True)]
     return [p for p in parts if len(p)]

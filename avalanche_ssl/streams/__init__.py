@@ -22,18 +22,23 @@ from avalanche_ssl.streams.builders import (
     split_digits,
     split_tiny_imagenet,
 )
-from avalanche_ssl.streams.splits import IncrementalSplit, SplitOptions, with_split_options
+from avalanche_ssl.streams.splits import REGIMES, IncrementalSplit, SplitOptions, with_split_options
 
 if TYPE_CHECKING:
     from avalanche_ssl.streams.benchmark import benchmark_from_parts as benchmark_from_parts
-    from avalanche_ssl.streams.benchmark import joint_experience as joint_experience
     from avalanche_ssl.streams.classes import ClassIndex as ClassIndex
     from avalanche_ssl.streams.classes import class_index as class_index
+    from avalanche_ssl.streams.classes import has_labels as has_labels
+    from avalanche_ssl.streams.regimes import cumulative_stream as cumulative_stream
+    from avalanche_ssl.streams.regimes import joint_experience as joint_experience
+    from avalanche_ssl.streams.regimes import joint_stream as joint_stream
+    from avalanche_ssl.streams.regimes import training_stream as training_stream
     from avalanche_ssl.streams.tasks import Codes as Codes
     from avalanche_ssl.streams.tasks import ProbingTask as ProbingTask
 
 __all__ = [
     "BENCHMARKS",
+    "REGIMES",
     "ClassIndex",
     "Codes",
     "IncrementalSplit",
@@ -42,14 +47,18 @@ __all__ = [
     "benchmark_from_parts",
     "class_index",
     "core50_stream",
+    "cumulative_stream",
     "digits_domain",
     "folder",
+    "has_labels",
     "joint_experience",
+    "joint_stream",
     "online_stream",
     "split_cifar10",
     "split_cifar100",
     "split_digits",
     "split_tiny_imagenet",
+    "training_stream",
     "with_split_options",
 ]
 
@@ -61,6 +70,10 @@ __getattr__, __dir__ = lazy_names(
         "ProbingTask": "tasks",
         "benchmark_from_parts": "benchmark",
         "class_index": "classes",
-        "joint_experience": "benchmark",
+        "has_labels": "classes",
+        "cumulative_stream": "regimes",
+        "joint_experience": "regimes",
+        "joint_stream": "regimes",
+        "training_stream": "regimes",
     },
 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets, with_classes_timeline, with_task_labels
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskLabels
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence
 
-from avalanche_ssl.data.datasets import Indices, LabeledDataset, concat_datasets
+from avalanche_ssl.data.datasets import Indices, LabeledDataset
 
 
 def benchmark_from_parts(
@@ -37,11 +36,3 @@ def _experiences(dataset: LabeledDataset, parts: Sequence[Indices]) -> list[Aval
     ]
     labeled = TaskAwareSupervisedClassificationDataset([dataset], data_attributes=attributes)
     return [labeled.subset(part.tolist()) for part in parts]
-
-
-def joint_experience(benchmark: CLScenario) -> Any:
-    """All training experiences of a benchmark as a single one, for joint (iid) training."""
-    datasets = [experience.dataset for experience in benchmark.train_stream]
-    experience = benchmark_from_datasets(train=[concat_datasets(datasets)], test=[]).train_stream[0]
-    experience.n_samples_from_each_exp = [len(dataset) for dataset in datasets]  # as Avalanche's blurred streams say it
-    return experience

@@ -52,6 +52,16 @@ class ClassIndex:
         return dataset if self.is_identity else with_labels(dataset, self.numbers(dataset))
 
 
+def has_labels(benchmark: Any) -> bool:
+    """Whether a benchmark has labels to fit and score a probe on, or names its classes.
+
+    Raises:
+        UsageError: it has labels that are no whole numbers.
+    """
+    streams = ([e.dataset for e in stream] for stream in (benchmark.train_stream, benchmark.test_stream))
+    return bool(benchmark.class_names) or all(any((class_labels(d) >= 0).any() for d in part) for part in streams)
+
+
 def class_index(
     benchmark: Any, datasets: Sequence[Any], identity: str | None = None, scopes: Sequence[str] = ("all",)
 ) -> ClassIndex:
@@ -100,7 +110,8 @@ def _check_tasks_differ(benchmark: Any) -> None:
     if len(set().union(*tasks)) < sum(map(len, tasks)):
         raise UsageError(
             "labels start from zero in each experience, and different classes have the same label and task label: "
-            "give nc_benchmark(..., task_labels=True), or leave class_ids_from_zero_in_each_exp out"
+            "give nc_benchmark(..., task_labels=True), or leave class_ids_from_zero_in_each_exp out; if they are the "
+            "same classes, as in PermutedMNIST, give ProbePlugin(..., classes='shared')"
         )
 
 
@@ -110,5 +121,6 @@ def _ambiguous(pairs: Indices) -> str:
     first, second = pairs[pairs[:, 1] == label][:2, 0]
     return (
         f"label {label} comes in task {first} and in task {second}: give ProbePlugin(..., classes='shared') if it is "
-        "the same class (in another domain), classes='per-task' if it is another one, or scopes=['task']"
+        "the same class (in another domain), classes='per-task' if it is another one, or scopes=['task']; for a run, "
+        "the builder sets benchmark.class_identity"
     )

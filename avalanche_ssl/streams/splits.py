@@ -20,6 +20,9 @@ Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 KINDS = ("class", "data", "blurry", "repeated")
 
+REGIMES = ("sequential", "joint", "cumulative")
+"""What is trained on: one experience after the other, all at once, or with each all before it."""
+
 
 @dataclass(frozen=True)
 class IncrementalSplit:

@@ -82,3 +82,12 @@ def test_wrong_types_in_a_configuration_harm_no_comparison(tmp_path: Path, confi
     run.config = config
     (stream,) = comparison.streams([run])
     assert stream.groups[0].label == "unknown"
+
+
+def test_joint_and_cumulative_runs_are_compared_with_others_on_their_stream(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / name)) for name in ("a", "b", "c")]
+    for run, regime in zip(runs[1:], ("joint", "cumulative"), strict=True):
+        run.config["benchmark_options"] = run.config["benchmark_options"] | {"regime": regime}
+    (stream,) = comparison.streams(runs)
+    assert [group.label for group in stream.groups] == ["cmc", "cmc joint", "cmc cumulative"]
+    assert stream.title == "digits (experiences 3)"

@@ -23,7 +23,7 @@ from avalanche_ssl.runs.build import (
 )
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.folder import write_config
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 MINE = """from avalanche_ssl import Recipe
 from avalanche_ssl.methods import SimCLR
@@ -163,3 +163,19 @@ def test_the_benchmark_gets_its_options_and_its_data(monkeypatch: pytest.MonkeyP
     config = small(benchmark="mine", data="here", benchmark_options={"experiences": 3})
     assert build_benchmark(config) == {"experiences": 3, "data": "here"}
     assert build_benchmark(dataclasses.replace(config, data=None)) == {"experiences": 3}
+
+
+def test_every_benchmark_has_a_regime_that_is_noted_where_it_is_given() -> None:
+    resolved = {name: resolve_benchmark_options(small(benchmark_options={"regime": name})) for name in REGIMES}
+    assert resolved["sequential"] == resolve_benchmark_options(small()), "other runs and their checkpoints stay valid"
+    for name in ("joint", "cumulative"):
+        assert resolved[name] == resolved["sequential"] | {"regime": name}
+        assert small(benchmark_options=resolved[name]).regime == name
+    assert small().regime == "sequential"
+    assert (
+        len(build_benchmark(small(benchmark="digits-domain", benchmark_options={"regime": "joint"})).train_stream) == 2
+    )
+    with pytest.raises(UsageError, match="no regime 'jiont': did you mean 'joint'"):
+        resolve_benchmark_options(small(benchmark_options={"regime": "jiont"}))
+    with pytest.raises(UsageError, match=r"no option of split-digits 'regim': did you mean 'regime'"):
+        resolve_benchmark_options(small(benchmark_options={"regim": "joint"}))

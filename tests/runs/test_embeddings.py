@@ -16,6 +16,7 @@ from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs import embeddings
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
+from avalanche_ssl.streams import ClassIndex
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 
 
@@ -83,6 +84,16 @@ def test_images_are_kept_as_encoders_see_them_with_8_bits(tmp_path: Path) -> Non
 
 def _half(image: torch.Tensor) -> torch.Tensor:
     return image.float() / 510
+
+
+def test_labels_are_those_of_the_benchmark(tmp_path: Path) -> None:
+    """Datasets of probes hold the numbers of the classes."""
+    images = ArrayDataset(np.zeros((6, 8, 8, 3), np.uint8), [0, 1, 2, 0, 1, -1])
+    dataset = benchmark_from_parts(images, [np.arange(6)], images, [np.arange(6)], None).test_stream[0].dataset
+    snapshots = EmbeddingSnapshots([dataset], tmp_path, classes=ClassIndex(np.array([5, 40, 10**9])))
+    snapshots.save(0, [(torch.zeros(6, 2), torch.zeros(6))])
+    with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        assert kept["labels"].tolist() == [5, 40, 10**9, 5, 40]
 
 
 def test_images_of_many_channels_are_kept_as_their_mean(tmp_path: Path) -> None:

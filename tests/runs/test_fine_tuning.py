@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from crashes import small_run
 from helpers.encoders import tiny
 
 from avalanche_ssl.checkpointing import read_encoder, write_encoder
+from avalanche_ssl.data import ArrayDataset, class_labels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation.fine_tuning import FineTuning
 from avalanche_ssl.logging import FineTuningEpochEvent
@@ -19,7 +21,7 @@ from avalanche_ssl.runs.build import resolve
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.fine_tuning import fine_tune_run
 from avalanche_ssl.runs.folder import write_config
-from avalanche_ssl.streams import BENCHMARKS
+from avalanche_ssl.streams import BENCHMARKS, benchmark_from_parts
 
 SHORT = FineTuning(epochs=2, batch_size=32, device="auto")
 
@@ -124,3 +126,23 @@ def test_what_cannot_be_used_is_one_line(folder: Path, tmp_path: Path, calls: li
     with pytest.raises(UsageError, match=r"cannot use .*encoder\.pt: .*Missing key") as caught:
         fine_tune_run(folder, ["full"], SHORT)
     assert "\n" not in str(caught.value) and not calls
+
+
+def unnamed(labels: Any = (7, 12, 10**9)) -> Any:
+    images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8)
+    data = ArrayDataset(images, [labels[i % 3] for i in range(24)])
+    return benchmark_from_parts(data, [np.arange(24)], data, [np.arange(24)], None)
+
+
+def test_classes_without_names_are_numbered(folder: Path, monkeypatch: pytest.MonkeyPatch, calls: list[Any]) -> None:
+    monkeypatch.setitem(BENCHMARKS, "few-digits", lambda experiences=2, decode=False: unnamed())
+    fine_tune_run(folder, ["frozen"], SHORT)
+    _, train, test, n_classes, *_ = calls[0]
+    assert n_classes == 3
+    assert [class_labels(d).tolist() for d in (*train, *test)] == [[0, 1, 2] * 8] * 2
+
+
+def test_a_stream_without_labels_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BENCHMARKS, "few-digits", lambda experiences=2, decode=False: unnamed([-1] * 3))
+    with pytest.raises(UsageError, match="has no labels to fine-tune on: give a run on a labeled stream"):
+        fine_tune_run(folder, ["frozen"], SHORT)

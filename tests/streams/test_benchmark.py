@@ -7,7 +7,7 @@ import torch
 from helpers.streams import check_benchmark, images
 
 from avalanche_ssl.data import ArrayDataset
-from avalanche_ssl.streams import benchmark_from_parts, joint_experience
+from avalanche_ssl.streams import benchmark_from_parts
 
 
 def dataset(n: int, seed: int = 0) -> ArrayDataset:
@@ -32,13 +32,3 @@ def test_a_stream_without_test_images() -> None:
     benchmark = benchmark_from_parts(dataset(4), [np.arange(4)], None, [], None)
     assert len(benchmark.test_stream) == 0
     assert benchmark.class_names is None
-
-
-def test_the_joint_experience_holds_all_training_images() -> None:
-    train = dataset(12)
-    parts = np.split(np.random.default_rng(0).permutation(12), 3)
-    benchmark = benchmark_from_parts(train, parts, None, [], None)
-    experience = joint_experience(benchmark)
-    order = np.concatenate(parts)
-    assert list(experience.dataset.targets) == [train.targets[i] for i in order]
-    assert torch.equal(images(experience.dataset), torch.from_numpy(train.data[order]).permute(0, 3, 1, 2))
