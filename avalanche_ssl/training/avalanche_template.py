@@ -39,7 +39,8 @@ class AvalancheTemplate(
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Refuse a criterion before Avalanche takes it for the next argument."""
         check_arguments(cls.__name__, args, settings)
-        return super().__new__(cls)
+        made: Self = super().__new__(cls)
+        return made
 
     def __init__(self, **settings: Any) -> None:
         check_plugins(settings.get("plugins") or ())
