@@ -83,7 +83,7 @@ def split_tiny_imagenet(
 
 
 @with_split_options
-def folder(
+def folder(  # type: ignore[misc]  # its `incremental` has another default than that of the split options
     data: str | Path,
     *,
     experiences: int | None = None,

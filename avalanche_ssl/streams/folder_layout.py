@@ -139,7 +139,9 @@ def _read_folder(path: Path, labels: str, skipped: Counter[str]) -> _Source:
     if unread:
         warnings.warn(f"not read in '{path}', beside 'train': {_shortened(unread)}", stacklevel=4)
     found = _scan(train, labels, skipped, above)
-    return _Source(path, found, _scan(tests[0], labels, skipped, above) if tests else None, *(t.name for t in tests))
+    if not tests:
+        return _Source(path, found)
+    return _Source(path, found, _scan(tests[0], labels, skipped, above), tests[0].name)
 
 
 def _scan(
@@ -166,7 +168,8 @@ def _scan(
 
 
 def _no_image(folder: Path) -> str:
-    find_images(folder, others := Counter())
+    others: Counter[str] = Counter()
+    find_images(folder, others)
     instead = (
         f" but files of other kinds ({', '.join(sorted(kind or 'no suffix' for kind in others))})" if others else ""
     )

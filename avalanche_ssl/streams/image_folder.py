@@ -118,8 +118,8 @@ def _parts(
     """The positions of the images of each experience, for training and for testing."""
     split.check(len(classes))
     train, test = _sides(targets, is_test, classes, fraction, split.seed)
-    train_parts = [train[part] for part in split.train_parts(targets[train], len(classes))]
-    test_parts = [test[part] for part in split.test_parts(targets[test], len(classes))] if len(test) else []
+    train_parts = [train[part] for part in split.train_parts(targets[train].tolist(), len(classes))]
+    test_parts = [test[part] for part in split.test_parts(targets[test].tolist(), len(classes))] if len(test) else []
     return train_parts, test_parts
 
 
