@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.data import class_labels
 from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.evaluation.class_logits import ClassLogits
 from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.probing_data import FullTestSet, probing_data, thinned
@@ -54,7 +56,7 @@ class Evaluation:
 
     Args:
         accuracies: by probe and scope.
-        classifier: of the first probe in the scope "all", or of ridge if that probe has none.
+        classifier: of the first probe in the scope "all", or of ridge if that probe has none; its logits are by label.
         test: features and labels of each experience's test data, or of the one test set.
         task_results: of the benchmark's probing tasks.
         consolidation: see `avalanche_ssl.probes.consolidation`; None if it was not measured.
@@ -81,9 +83,11 @@ class Evaluator:
         batch_size: images per batch when extracting features.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         extract_features: for models that have no method `extract_features`.
+        classes: "shared" or "per-task", where task labels differ: see `avalanche_ssl.streams.class_index`.
 
     Raises:
-        UsageError: the streams do not fit together or have no label, or a scope or probe is not known.
+        UsageError: the streams do not fit together or have no label, a scope or probe is not known, or whether tasks
+            share classes is not.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Evaluator:
         batch_size: int = 512,
         seed: int = 0,
         extract_features: FeatureFunction | None = None,
+        classes: str | None = None,
     ) -> None:
         for scope in scopes:
             if scope not in SCOPES:
@@ -104,8 +109,11 @@ class Evaluator:
         if len({p.name for p in protocols}) < max(1, len(protocols)):
             raise UsageError(f"probes {', '.join(p.name for p in protocols) or 'none'}: name at least one, each once")
         sparse = [p.name for p in protocols if p.every > 1 and "all" in self.scopes_of(p)]
-        data, self.probes = thinned(probing_data(benchmark, sparse), protocols)
-        self.train, self.test, self.n_classes = data.train, data.test, data.n_classes
+        used = [scope for scope in self.scopes if any(scope in p.scopes for p in protocols)]
+        data, self.probes = thinned(probing_data(benchmark, sparse, classes, used), protocols)
+        self.train, self.test = data.train, data.test
+        """Datasets of the images that are used; labels are the numbers of `classes`."""
+        self.classes, self.n_classes = data.classes, len(data.classes)
         self.tasks, self.full_test_set = data.tasks, data.full_test_set
         self.one_test_set = data.one_test_set
         """Whether several experiences share one test set."""
@@ -117,7 +125,7 @@ class Evaluator:
                     "set; take another probe or scope"
                 )
         self.features = FeatureExtractor([self.train, self.test], batch_size, extract_features)
-        labels = [torch.as_tensor(np.asarray(d.targets)) for d in self.train]
+        labels = [torch.from_numpy(class_labels(d)) for d in self.train]
         self.online = {
             p.name: OnlineProbe(self.train, p.select_labels(labels, seed), self.n_classes, p.online == "leaky", seed)
             for p in self.probes
@@ -195,7 +203,7 @@ class Evaluator:
             headline = PROTOCOLS["ridge"].fit(train, self.n_classes, (), self.seed, None, ["all"])
         classifier = headline["all"][0]
         assert classifier is not None
-        return classifier
+        return classifier if self.classes.is_identity else ClassLogits(classifier, self.classes)
 
     def _evaluate_full_test(
         self,

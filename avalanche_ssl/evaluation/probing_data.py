@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from avalanche_ssl.data import distinct_images
+from avalanche_ssl.data import class_labels, distinct_images
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.probes import ProbeProtocol
-from avalanche_ssl.streams import ProbingTask
+from avalanche_ssl.streams import ClassIndex, ProbingTask, class_index
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,14 @@ class ProbingData:
     Args:
         train: a dataset per experience.
         test: a dataset per experience, or the one test set of all.
-        n_classes: C; labels are below it.
+        classes: of these datasets, whose labels are their numbers.
         tasks: the benchmark's probing tasks.
         full_test_set: None if every probe uses all test images.
     """
 
     train: Sequence[Any]
     test: Sequence[Any]
-    n_classes: int
+    classes: ClassIndex
     tasks: Sequence[ProbingTask]
     full_test_set: FullTestSet | None
 
@@ -66,16 +64,19 @@ class ProbingData:
         )
 
 
-def probing_data(benchmark: Any, sparse: Sequence[str]) -> ProbingData:
+def probing_data(
+    benchmark: Any, sparse: Sequence[str], identity: str | None = None, scopes: Sequence[str] = ("all",)
+) -> ProbingData:
     """All images and tasks of a benchmark.
 
     Args:
         benchmark: its `train_stream`, `test_stream` and, if it has any, `probing_tasks`.
         sparse: names of the probes that use one in n images; with any, there is a full test set.
+        identity, scopes: see `avalanche_ssl.streams.class_index`.
 
     Raises:
-        UsageError: there is no test stream, it has neither one experience nor as many as the other, or there are no
-            labels.
+        UsageError: there is no test stream, it has neither one experience nor as many as the other, there are no
+            labels, or they do not say which images are of the same class.
     """
     train = [e.dataset for e in benchmark.train_stream]
     test = [e.dataset for e in getattr(benchmark, "test_stream", ())]
@@ -94,11 +95,12 @@ def probing_data(benchmark: Any, sparse: Sequence[str]) -> ProbingData:
             "the datasets have no targets to fit and score a probe on: make them with as_classification_dataset(...), "
             "or run without ProbePlugin"
         )
-    if not all(any(np.any(np.asarray(d.targets) >= 0) for d in part) for part in (train, test)):
+    if not all(any((class_labels(d) >= 0).any() for d in part) for part in (train, test)):
         raise UsageError("the stream has no labels to fit and score a probe on: run it without ProbePlugin")
-    n_classes = 1 + max(int(np.max(np.asarray(d.targets), initial=-1)) for d in train + test)
+    classes = class_index(benchmark, train + test, identity, scopes)
+    train, test = ([classes.renumbered(d) for d in part] for part in (train, test))
     tasks = list(getattr(benchmark, "probing_tasks", ()))
-    return ProbingData(train, test, n_classes, tasks, _full_test_set(test, tasks, sparse) if sparse else None)
+    return ProbingData(train, test, classes, tasks, _full_test_set(test, tasks, sparse) if sparse else None)
 
 
 def thinned(data: ProbingData, probes: Sequence[ProbeProtocol]) -> tuple[ProbingData, list[ProbeProtocol]]:

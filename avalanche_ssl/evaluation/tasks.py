@@ -43,8 +43,7 @@ def evaluate_task(
     task: ProbingTask, fit: Fit, train: Sequence[LabeledFeatures], test: Sequence[LabeledFeatures]
 ) -> TaskResult:
     """Evaluate a task on features (N, D) of each experience; the labels that come with these are not read."""
-    known, truth = _pooled(task.train_labels), _pooled(task.test_labels)
-    n_classes = int(torch.cat([known, truth]).max()) + 1
+    known, truth, n_classes = _numbered(_pooled(task.train_labels), _pooled(task.test_labels))
     x = torch.cat([x for x, _ in train])
     tested = x if task.on_training_images else torch.cat([x for x, _ in test])
     correct = torch.zeros(len(truth), dtype=torch.bool)
@@ -58,6 +57,14 @@ def evaluate_task(
         chance=1 / len(set(known[known >= 0].tolist())),
         by_group={name: _by_group(correct, rows, values, codes) for name, (values, codes) in task.groups.items()},
     )
+
+
+def _numbered(known: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Labels (N,) and (M,) as numbers below the third value, in their order; -1 where unknown."""
+    both = torch.cat([known, truth])
+    values = both[both >= 0].unique()
+    numbers = torch.where(both < 0, -1, torch.searchsorted(values, both))
+    return numbers[: len(known)], numbers[len(known) :], len(values)
 
 
 def _folds(task: ProbingTask) -> list[tuple[Tensor, Tensor]]:

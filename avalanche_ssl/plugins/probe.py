@@ -61,10 +61,12 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         every_experiences: probe after each n-th experience only, and after the last; the others are not measured.
         extract_features: features (B, D) of a model and images (B, C, H, W), for a strategy whose model has no method
             `extract_features`. Images then come through the transforms of the benchmark.
+        classes: where a label comes in several tasks (task labels), "shared" if it is the same class, "per-task" if it
+            is another one in each; None where the benchmark says which, see `avalanche_ssl.streams.class_index`.
 
     Raises:
-        UsageError: the streams do not fit together or have no label, a scope or probe is not known; before training,
-            the model has no method `extract_features` or an experience no number.
+        UsageError: the streams do not fit together or have no label, a scope or probe is not known, or whether tasks
+            share classes is not; before training, the model has no `extract_features` or an experience no number.
     """
 
     def __init__(
@@ -79,13 +81,20 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         seed: int = 0,
         every_experiences: int = 1,
         extract_features: FeatureFunction | None = None,
+        classes: str | None = None,
     ) -> None:
         require_positive(every_experiences=every_experiences)
         self.evaluator = Evaluator(
-            benchmark, probes, scopes, batch_size=batch_size, seed=seed, extract_features=extract_features
+            benchmark,
+            probes,
+            scopes,
+            batch_size=batch_size,
+            seed=seed,
+            extract_features=extract_features,
+            classes=classes,
         )
         self.probes, self.scopes = self.evaluator.probes, self.evaluator.scopes
-        self.train, self.test = self.evaluator.train, self.evaluator.test
+        self.train, self.test, self.classes = self.evaluator.train, self.evaluator.test, self.evaluator.classes
         self.online, self.probing_tasks = self.evaluator.online, self.evaluator.tasks
         super().__init__(benchmark.train_stream)
         self.history = History(len(self.train), self.probes[0].name, one_test_set=self.evaluator.one_test_set)

@@ -42,7 +42,7 @@ from avalanche_ssl.runs.folder import (
 )
 from avalanche_ssl.runs.stream_images import for_images_of, say_images
 from avalanche_ssl.runs.summary import percent
-from avalanche_ssl.streams import online_stream
+from avalanche_ssl.streams import has_labels, online_stream, training_stream
 
 PROBED_EXPERIENCES = 40
 """A stream of more experiences is probed after as many of them at most, unless the user says how often."""
@@ -109,7 +109,7 @@ def run(
     imported = time.perf_counter()
     with status("preparing data"):
         benchmark = build_benchmark(config)
-    if config.probe_every_images and not benchmark.class_names:
+    if config.probe_every_images and not has_labels(benchmark):
         raise UsageError("--probe-every-images: the stream has no labels to fit and score probes on; leave it out")
     before = {"import": imported - began, "data": time.perf_counter() - imported}
     train(
@@ -179,10 +179,10 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
     probes = config.probes.split(",")
     probe = (
         ProbePlugin(benchmark, probes=probes, schedule=schedule, log=log, every_experiences=often)
-        if benchmark.class_names
+        if has_labels(benchmark)
         else None
     )
-    progress = Progress(len(benchmark.train_stream))
+    progress = Progress(len(training_stream(benchmark, config.regime)))
     monitor = RepresentationMonitor(benchmark, log=log, every_experiences=often)
     replay = replay_plugin(config.replay_size, config.replay_batch_size, config.online_batch_size)
     strategy = recipe.build(
@@ -204,7 +204,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         config=config.decisive,
         log=log,
     )
-    snapshots = EmbeddingSnapshots(probe.test, out) if probe else None
+    snapshots = EmbeddingSnapshots(probe.test, out, classes=probe.classes) if probe else None
     return _Run(config, recipe, benchmark, out, log, progress, monitor, probe, snapshots, strategy, checkpointer)
 
 
@@ -247,7 +247,7 @@ def _train_stream(run: _Run) -> None:
     config, progress = run.config, run.progress
     try:
         with run.checkpointer.signals():
-            for experience in run.checkpointer.stream(run.benchmark.train_stream):
+            for experience in run.checkpointer.stream(training_stream(run.benchmark, config.regime)):
                 with progress.watch(len(experience.dataset) * run.recipe.epochs):
                     run.strategy.train(
                         _cut(run, experience),
@@ -285,7 +285,7 @@ def _finish(run: _Run, before: Mapping[str, float]) -> None:
     run.log(CostEvent(**training_cost(run.strategy, progress.example, progress.images, progress.steps)))
     run.log(EndEvent(images_trained=progress.images, **{name: round(value, 3) for name, value in clocks.items()}))
     if probe:
-        chance = 1 / len(run.benchmark.class_names)
+        chance = 1 / len(run.benchmark.class_names or probe.classes)
         print_report(probe, chance)
         with status("drawing"):
             write_artifacts(run.out, run.config.title, probe, chance)

@@ -101,3 +101,11 @@ def test_consolidation_of_points_worked_out_by_hand():
     assert consolidation([east, north], [[[5, 1], [1, 3]], [[0, 1]]], k=1) == pytest.approx((0.5 + 1) / 2)
     # of all five the three in the east outvote the two in the north where similarities count alike
     assert consolidation([east, north], [[[1, 1]], [[1, 1.1]]], k=100, temperature=1e6) == 0.5
+
+
+def test_one_measured_row_shows_no_forgetting():
+    joint = [[NAN, NAN], [0.8, 0.6]]
+    assert metrics.average_accuracy(joint) == pytest.approx(0.7)
+    compared = (metrics.forgetting, metrics.forgetting_chaudhry, metrics.backward_transfer, metrics.knowledge_gain)
+    assert all(math.isnan(metric(joint)) for metric in compared)
+    assert metrics.forgetting([[0.9, NAN], [0.8, 0.6]]) == pytest.approx(0.1)

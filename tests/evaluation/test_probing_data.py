@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 from helpers.probing import corner
 
 from avalanche_ssl import streams
@@ -20,9 +21,13 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:.*of CORe50's 164,866 frames:Us
 def stream(train: Any, test: Any) -> Any:
     """A benchmark as a probe sees it: labels of train and test experiences."""
     return SimpleNamespace(
-        train_stream=[SimpleNamespace(dataset=SimpleNamespace(targets=t)) for t in train],
-        test_stream=[SimpleNamespace(dataset=SimpleNamespace(targets=t)) for t in test],
+        train_stream=[SimpleNamespace(dataset=labeled(t)) for t in train],
+        test_stream=[SimpleNamespace(dataset=labeled(t)) for t in test],
     )
+
+
+def labeled(targets: Any) -> Any:
+    return AvalancheDataset([list(range(len(targets)))], data_attributes=[DataAttribute(targets, "targets")])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,22 @@ def test_one_test_set_is_for_all_experiences() -> None:
 
 
 def test_classes_are_counted_over_training_and_test_data() -> None:
-    assert probing_data(stream([[0, 1], [2]], [[5], [-1]]), []).n_classes == 6
+    data = probing_data(stream([[0, 1], [2]], [[10**9], [-1]]), [])
+    assert data.classes.labels.tolist() == [0, 1, 2, 10**9]
+    assert [list(d.targets) for d in (*data.train, *data.test)] == [[0, 1], [2], [3], [-1]]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (["cat"], "label 'cat' is a string: number the classes"),
+        (np.eye(2), "labels are vectors of 2 numbers: a probe predicts one class per image"),
+        ([0.5], "label 0.5 is not a whole number"),
+    ],
+)
+def test_labels_that_are_no_class_are_refused(targets: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        probing_data(stream([targets], [targets]), [])
 
 
 def test_images_are_left_out_only_if_all_probes_use_the_same(core50_root: Path) -> None:

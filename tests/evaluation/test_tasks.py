@@ -55,6 +55,20 @@ def test_a_result_by_hand() -> None:
     assert found == TaskResult("kind", 4 / 5, 1 / 3, {"place": {"here": 1 / 2, "there": 1.0}})
 
 
+def test_labels_of_any_size_are_numbered() -> None:
+    """By hand: 3, 70 and 10^9 are classes 0, 1 and 2, of which the features name 0 2 | 2 where 0 1 | 2 are right."""
+    task = ProbingTask("kind", train_labels=codes([3, 10**9]), test_labels=codes([3, 70, -1], [10**9]))
+    fitted: list[Any] = []
+
+    def fit(data: Any, n_classes: int) -> nn.Module:
+        fitted.append((data[1].tolist(), n_classes))
+        return Read(data)
+
+    found = evaluate_task(task, fit, features([0, 2]), features([0, 2, 2], [2]))
+    assert fitted == [([0, 2], 3)]
+    assert found == TaskResult("kind", 2 / 3, 1 / 2, {})
+
+
 def test_a_fold_is_predicted_by_a_classifier_of_the_others() -> None:
     fold = codes([0, 1, 0], [1])
     task = ProbingTask(

@@ -24,8 +24,16 @@ def many_experiences(experiences: int = 81, labels: bool = True) -> Any:
     """A stream of many experiences of four images in two classes."""
     count = 4 * experiences
     images = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
-    data, parts = ArrayDataset(images, np.arange(count) % 2), np.split(np.arange(count), experiences)
+    targets = np.arange(count) % 2 if labels else np.full(count, -1)
+    data, parts = ArrayDataset(images, targets), np.split(np.arange(count), experiences)
     return benchmark_from_parts(data, parts, data, parts, ["a", "b"] if labels else None)
+
+
+def unnamed(labels: Any = (7, 12, 5000)) -> Any:
+    """Two experiences with labels that have no names, and gaps."""
+    images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8)
+    data, parts = ArrayDataset(images, [labels[i % 3] for i in range(24)]), np.split(np.arange(24), 2)
+    return benchmark_from_parts(data, parts, data, parts, None)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +43,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
     monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
     monkeypatch.setitem(BENCHMARKS, "many", many_experiences)
+    monkeypatch.setitem(BENCHMARKS, "unnamed", unnamed)
     return tmp_path
 
 
@@ -104,3 +113,30 @@ def test_a_fault_says_where_the_run_was_stopped(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(runner, "check_alive", fail)
     with pytest.raises(UsageError, match=r"^it broke; stopped after step 1; representation after experience 1: feat"):
         run(config("many", benchmark_options={"experiences": 2}), "a")
+
+
+@pytest.mark.slow
+def test_labels_without_names_are_probed_and_kept_as_they_are(desk: Path) -> None:
+    folder = run(config("unnamed"))
+    found = read_run(folder)
+    assert (found.n_experiences, found.experiences_trained, found.finished) == (2, 2, True)
+    with np.load(folder / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        assert sorted(set(kept["labels"].tolist())) == [7, 12, 5000]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("regime", "images", "measured"), [("joint", [144], [True, False, True]), ("cumulative", [72, 216], [True] * 3)]
+)
+def test_joint_and_cumulative_runs(desk: Path, regime: str, images: list[int], measured: list[bool]) -> None:
+    """The probes are fitted and tested on the two experiences of the benchmark, of 72 images each."""
+    folder = run(config(benchmark_options={"regime": regime}, probes="ridge,knn-20"))
+    found = read_run(folder)
+    assert found.config["benchmark_options"]["regime"] == regime
+    assert (found.n_experiences, found.experiences_trained, found.finished, found.notes) == (2, 2, True, [])
+    assert [event.images_trained for event in found.experiences] == images
+    for rows in found.accuracies.values():
+        assert rows.shape == (3, 2)
+    assert (~np.isnan(found.accuracies["ridge", "all"])).all(1).tolist() == measured
+    assert not np.isnan(found.consolidation)
+    assert run(config(benchmark_options={"regime": regime}, probes="ridge,knn-20"), resume=True) == folder
