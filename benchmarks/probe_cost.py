@@ -85,7 +85,7 @@ def measure(names: list[str], train: list[Any], test: list[Any], classes: int) -
 
     start, busy = time.perf_counter(), time.process_time()
     fitted = [
-        (p, p.fit(train, classes, EXPERIENCES // 2, seed=draw))
+        (p, p.fit(train, classes, range(EXPERIENCES // 2), seed=draw))
         for p in map(get_protocol, names)
         for draw in range(p.draws)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def probe_events(
         images_trained, seconds: as in the event.
     """
 
-    def tested(j: int) -> dict[str, int | bool]:
+    def tested(j: int) -> dict[str, Any]:
         """Fields about the test data of the j-th experience."""
         in_order = (j in order) == (j < len(order))
         return {} if one_test_set else {"experience": j + 1} | ({} if in_order else {"trained_on": j in order})

@@ -52,7 +52,7 @@ def probe_metrics(
 
 
 def matrix_image(matrix: Matrix) -> TensorImage:
-    """The matrix (T, T) as an image of squares: 0 is black, 1 white, not measured red."""
+    """The matrix (T, T) or (T, 1) as an image of squares: 0 is black, 1 white, not measured red."""
     known = np.nan_to_num(matrix)
     shades = np.stack([np.where(np.isnan(matrix), 0.6, known), known, known])
     return TensorImage(torch.from_numpy(shades.repeat(CELL, 1).repeat(CELL, 2)).float())
@@ -65,6 +65,14 @@ class _BoundaryMetric(PluginMetric):  # type: ignore[misc]
         super().__init__()
         self._logged = 0
 
+    def before_training_exp(self, strategy: Any) -> Any:
+        """Values of a row that was measured because another experience begins."""
+        return self.after_training_exp(strategy)
+
+    def after_training(self, strategy: Any) -> Any:
+        """Values of a row that was measured because the stream has ended."""
+        return self.after_training_exp(strategy)
+
     def after_training_exp(self, strategy: Any) -> Any:
         """Values to log."""
         plugin = next((p for p in strategy.plugins if isinstance(p, ProbePlugin)), None)
@@ -72,9 +80,10 @@ class _BoundaryMetric(PluginMetric):  # type: ignore[misc]
             raise UsageError(
                 "probe_metrics() read the strategy's ProbePlugin: add ProbePlugin(benchmark) to its plugins"
             )
-        if plugin.trained == self._logged or plugin.trained > len(plugin.train):
+        rows = len(plugin.rows) - 1  # without that of the untrained encoder
+        if rows <= self._logged or not plugin.trained:
             return None
-        self._logged = plugin.trained
+        self._logged = rows
         return self.values(strategy, plugin) if plugin.measured else None
 
     def values(self, strategy: Any, plugin: ProbePlugin) -> Any:

@@ -164,7 +164,8 @@ class Subject:
         from avalanche_ssl.evaluation import Evaluator
 
         evaluator = Evaluator(self.benchmark, self.probes)
-        found = evaluator.evaluate(strategy, seen=len(evaluator.train), at_boundary=False).accuracies
+        everything = range(len(evaluator.train))
+        found = evaluator.evaluate(strategy, seen=everything, at_boundary=False).accuracies
         return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}
 
     def trained_jointly(self, recipe: Recipe) -> Any:

@@ -21,7 +21,8 @@ def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float) ->
         chance: accuracy of guessing among all classes.
     """
     headline = probe.probes[0]
-    write_accuracies(out / "accuracy.csv", probe.rows, headline.name, {p.name: p.caveat for p in probe.probes})
+    caveats, one_test_set = {p.name: p.caveat for p in probe.probes}, probe.history.one_test_set
+    write_accuracies(out / "accuracy.csv", probe.rows, headline.name, caveats, one_test_set)
     if probe.curve:
         write_curve(out / "curve.csv", probe.curve)
     if headline.caveat:

@@ -50,7 +50,8 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
     from avalanche_ssl.runs.summary import curve_table, matrix_table, protocol_table, summary_table, task_table
 
     matrix, untrained, headline = probe.matrix("all"), probe.untrained("all"), probe.probes[0]
-    print(f"\naccuracy (%) on the test data of each experience; {headline.name}, fitted on the training data of all")
+    tested = "the one test set" if matrix.shape[1] < len(matrix) else "the test data of each experience"
+    print(f"\naccuracy (%) on {tested}; {headline.name}, fitted on the training data of all")
     print(matrix_table(matrix, untrained, chance=chance), end="\n\n")
     if len(probe.probes) > 1 or headline.caveat:
         print(protocol_table(probe), end="\n\n")

@@ -18,7 +18,13 @@ def write_curve(path: Path, curve: Iterable[CurveEvent]) -> None:
     _write(path, names, ([getattr(point, name) for name in names] for point in curve))
 
 
-def write_accuracies(path: Path, rows: Sequence[Mapping[str, Matrix]], probe: str, caveats: Mapping[str, str]) -> None:
+def write_accuracies(
+    path: Path,
+    rows: Sequence[Mapping[str, Matrix]],
+    probe: str,
+    caveats: Mapping[str, str],
+    one_test_set: bool = False,
+) -> None:
     """Write all accuracies that were measured, one per line.
 
     Args:
@@ -27,6 +33,7 @@ def write_accuracies(path: Path, rows: Sequence[Mapping[str, Matrix]], probe: st
             by "NAME/SCOPE" for others.
         probe: name of the headline probe.
         caveats: of probe protocols, by name.
+        one_test_set: whether all experiences share one test set; no experience is named then.
     """
 
     def lines() -> Iterable[Sequence[Any]]:
@@ -36,7 +43,8 @@ def write_accuracies(path: Path, rows: Sequence[Mapping[str, Matrix]], probe: st
                 name = name or probe
                 for j, accuracy in enumerate(accuracies):
                     if not np.isnan(accuracy):
-                        yield trained, j + 1, name, scope, f"{accuracy:.6f}", caveats.get(name, "")
+                        experience = "" if one_test_set else j + 1
+                        yield trained, experience, name, scope, f"{accuracy:.6f}", caveats.get(name, "")
 
     _write(path, ["experiences_trained", "experience", "probe", "scope", "accuracy", "caveat"], lines())
 

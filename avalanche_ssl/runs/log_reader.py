@@ -126,7 +126,7 @@ def _checked(event: Event | None) -> Event | None:
     Raises:
         ValueError: names the field that is not.
     """
-    if isinstance(event, ProbeEvent) and event.experience < 1:
+    if isinstance(event, ProbeEvent) and event.experience is not None and event.experience < 1:
         raise ValueError("field 'experience' is 0, out of its range")
     for name in ("probe", "scope", "task") if isinstance(event, ProbeEvent | FullTestEvent | TaskEvent) else ():
         if len(getattr(event, name, "")) > MAX_NAME:

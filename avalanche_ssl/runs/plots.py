@@ -32,7 +32,7 @@ def draw(
     Args:
         path: PNG to write.
         title: what was run.
-        matrices: R (T, T) by scope.
+        matrices: R (T, T), or (T, 1), by scope.
         untrained: accuracies (T,) of the untrained encoder with the "all" probe.
         curves: accuracy curves by scope, to draw instead of the means after each experience.
         chance: accuracy of guessing among all classes.
@@ -83,7 +83,9 @@ def _draw_matrix(axes: Any, percents: Matrix, measured: Sequence[int]) -> Any:
     axes.set_xticks(range(0, experiences, every), [str(j + 1) for j in range(0, experiences, every)])
     axes.set_yticks(range(0, len(names), rows), names[::rows])
     axes.set(
-        xlabel="tested on experience", ylabel="trained up to experience", title="accuracy, probe on all classes (%)"
+        xlabel="one test set" if experiences == 1 and len(measured) > 1 else "tested on experience",
+        ylabel="trained up to experience",
+        title="accuracy, probe on all classes (%)",
     )
     if experiences <= 12:
         for (t, j), value in np.ndenumerate(percents):
@@ -106,7 +108,7 @@ def _draw_means(axes: Any, matrices: Mapping[str, Matrix], measured: Sequence[in
         if scope in matrices and not np.isnan(matrices[scope]).all():
             means = [100 * np.nanmean(row) if not np.isnan(row).all() else np.nan for row in matrices[scope]]
             axes.plot(steps, means, "o-", color=color, label=label)
-    axes.set_xticks(steps[:: 1 + len(steps) // _most(matrices["all"].shape[1])])
+    axes.set_xticks(steps[:: 1 + len(steps) // _most(max(steps, default=0))])
     axes.set_xlabel("experiences trained")
 
 

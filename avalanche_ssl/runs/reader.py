@@ -27,6 +27,7 @@ from avalanche_ssl.logging import (
     TaskEvent,
 )
 from avalanche_ssl.recipes import convert
+from avalanche_ssl.runs.accuracies import accuracy_rows, stream_length
 from avalanche_ssl.runs.config import RunConfig, today
 from avalanche_ssl.runs.log_reader import printable, read_log
 
@@ -49,7 +50,8 @@ class Run:
     version: str
     """Version of the package that wrote the run."""
     accuracies: dict[tuple[str, str], Matrix] = field(repr=False)
-    """(T + 1, T) by probe and scope: of the untrained encoder, then after each experience; NaN: not measured."""
+    """(T + 1, T) by probe and scope: of the untrained encoder, then after each experience, in the order of training;
+    NaN: not measured. (T + 1, 1) where all experiences share one test set."""
     caveats: dict[str, str]
     """Caveats of probe protocols, by name."""
     curve: list[CurveEvent] = field(repr=False)
@@ -90,7 +92,7 @@ class Run:
     @property
     def n_experiences(self) -> int:
         """T, the length of the stream."""
-        return int(next(iter(self.accuracies.values())).shape[1])
+        return len(next(iter(self.accuracies.values()))) - 1
 
     @property
     def experiences_trained(self) -> int:
@@ -185,7 +187,7 @@ def read_run(folder: str | Path) -> Run:
 
 def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
     start = _last(events, RunEvent)
-    size = _experiences(_of(events, ProbeEvent), notes)
+    size = stream_length(_of(events, ProbeEvent), notes)
     events = [event for event in events if getattr(event, "experiences_trained", 0) <= size]
     probes, full_test = _of(events, ProbeEvent), _of(events, FullTestEvent)
     tasks = {full: _tasks(e for e in _of(events, TaskEvent) if e.full_test_set == full) for full in (False, True)}
@@ -195,7 +197,7 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
         folder=folder,
         config=_config(start.config, notes) if start else {},
         version=str(start.versions.get("avalanche-ssl", "unknown"))[:40] if start else "unknown",
-        accuracies=_accuracies(probes, size),
+        accuracies=accuracy_rows(probes, size),
         caveats=_caveats(probes),
         curve=_of(events, CurveEvent),
         full_test={e.probe: e.accuracy for e in full_test},
@@ -244,16 +246,6 @@ def _by_experience(events: Iterable[EventOfExperience]) -> list[EventOfExperienc
     return [latest[t] for t in sorted(latest)]
 
 
-def _experiences(events: Sequence[ProbeEvent], notes: list[str]) -> int:
-    """T, the length of the stream: at most twice as long as there are experiences with an event."""
-    numbers = {e.experience for e in events}
-    size = max((number for number in numbers if number <= 2 * len(numbers)), default=0)
-    impossible = sum(e.experience > size or e.experiences_trained > size for e in events)
-    if impossible:
-        notes.append(f"{impossible} probe events are of experiences that the stream does not have")
-    return size
-
-
 def _check_names(
     folder: Path, probes: list[ProbeEvent], full_test: list[FullTestEvent], tasks: list[TaskEvent], size: int
 ) -> None:
@@ -269,16 +261,6 @@ def _check_names(
         raise UsageError(
             f"{printable(str(folder))}: {size} experiences by {protocols} probes and scopes are too many for a report"
         )
-
-
-def _accuracies(events: Sequence[ProbeEvent], size: int) -> dict[tuple[str, str], Matrix]:
-    """Accuracies (T + 1, T) by probe and scope."""
-    found: dict[tuple[str, str], Matrix] = {}
-    for e in events:
-        if e.experience <= size:
-            rows = found.setdefault((e.probe, e.scope), np.full((size + 1, size), np.nan))
-            rows[e.experiences_trained, e.experience - 1] = e.accuracy
-    return found
 
 
 def _tasks(events: Iterable[TaskEvent]) -> dict[int, list[TaskEvent]]:

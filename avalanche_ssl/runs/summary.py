@@ -146,16 +146,16 @@ def matrix_table(matrix: Matrix, untrained: Matrix, most: int = 20, chance: floa
     """The accuracy matrix in percent: rows for the untrained encoder and each measured number of experiences.
 
     Args:
-        matrix: R (T, T).
-        untrained: accuracies (T,) of the untrained encoder.
+        matrix: R (T, T), or (T, 1) on one test set.
+        untrained: accuracies (T,), or (1,), of the untrained encoder.
         most: show so many rows and columns at most, among them the first and the last; the mean is over all columns.
         chance: accuracy of guessing, for a last row.
     """
     width = max(6, len(str(len(matrix))) + 3)
-    columns = _sample(range(len(matrix)), most)
+    columns = _sample(range(matrix.shape[1]), most)
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
     rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in _sample(measured, most)}
-    rows |= {} if chance is None else {"chance": np.full(len(matrix), chance)}
+    rows |= {} if chance is None else {"chance": np.full(matrix.shape[1], chance)}
     lines = ["trained".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"]
     for name, row in rows.items():
         mean = math.nan if np.isnan(row).all() else float(np.nanmean(row))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.evaluation.metric_results import TensorImage
 from avalanche.training.plugins import EvaluationPlugin
 from helpers.probing import Listener, moco
@@ -35,6 +36,31 @@ def test_the_values_are_those_of_the_matrix(few: Any) -> None:
             expected[2 * t, f"ProbeAnytimeAccuracy_{name}/eval_phase/test_stream"] = average_anytime_accuracy(corner)
         expected[4, f"ProbeForgetting_{name}/eval_phase/test_stream"] = forgetting(matrix)  # NaN is left out
     assert found == pytest.approx(expected)
+
+
+def test_a_reversed_stream_and_a_second_pass_are_logged_row_by_row(few: Any) -> None:
+    """The corner is that of the experiences trained on, whichever they are."""
+    listener, probe = Listener(), ProbePlugin(few)
+    learner = moco(probe, evaluator=EvaluationPlugin(*probe_metrics(matrix=False), loggers=[listener]))
+    expected = {}
+    for step, experience in enumerate([*reversed(few.train_stream), few.train_stream[1]], 1):
+        learner.train(experience, eval_streams=[])
+        seen = [1] if step == 1 else [1, 0]
+        name = "ProbeAverageAccuracy_ridge_all/eval_phase/test_stream"
+        expected[2 * step, name] = float(np.mean([probe.rows[-1]["all"][j] for j in seen]))
+    found = {key: value for key, value in listener.values.items() if key[1].startswith("ProbeAverage")}
+    assert found == pytest.approx(expected) and len(found) == 3
+
+
+def test_one_test_set_has_accuracies_and_no_forgetting(few: Any) -> None:
+    listener, probe = Listener(), ProbePlugin(CLScenario([few.train_stream, few.test_stream[:1]]))
+    learner = moco(probe, evaluator=EvaluationPlugin(*probe_metrics(), loggers=[listener]))
+    learner.train(few.train_stream, eval_streams=[])
+    found = {key: value for key, value in listener.values.items() if key[1].startswith("Probe")}
+    name = "ProbeAverageAccuracy_ridge_all/eval_phase/test_stream"
+    assert [found[step, name] for step in (2, 4)] == [row["all"][0] for row in probe.rows[1:]]
+    assert not any("Forgetting" in name for _, name in found)
+    assert found[4, "ProbeMatrix_ridge_all/eval_phase/test_stream"].image.shape == (3, 2 * CELL, CELL)  # type: ignore[attr-defined]
 
 
 def test_which_metrics() -> None:

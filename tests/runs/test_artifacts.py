@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from avalanche.benchmarks import CLScenario
 from helpers.probing import few_images, moco
 
 from avalanche_ssl import ProbePlugin
 from avalanche_ssl.evaluation import ProbeSchedule
 from avalanche_ssl.runs import artifacts
 from avalanche_ssl.runs.artifacts import write_artifacts
+from avalanche_ssl.runs.console import print_report
 from avalanche_ssl.streams import online_stream
 
 
@@ -55,6 +57,24 @@ def test_without_a_curve(tmp_path: Path) -> None:
     last = [float(row["accuracy"]) for row in rows if (row["experiences_trained"], row["scope"]) == ("2", "all")]
     expected = [*probe.matrix("all")[-1], *probe.matrix("all", "ncm")[-1]]
     np.testing.assert_allclose(last, expected, atol=1e-6)
+
+
+def test_one_test_set_is_a_column_without_the_name_of_an_experience(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark = few_images()
+    probe = ProbePlugin(CLScenario([benchmark.train_stream, benchmark.test_stream[:1]]))
+    moco(probe).train(benchmark.train_stream, eval_streams=[])
+    write_artifacts(tmp_path, "a run", probe, 0.25)
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    rows = [row for row in table(tmp_path / "accuracy.csv") if row["scope"] == "all"]
+    assert [(row["experiences_trained"], row["experience"]) for row in rows] == [("0", ""), ("1", ""), ("2", "")]
+    np.testing.assert_allclose([float(row["accuracy"]) for row in rows[1:]], probe.matrix("all")[:, 0], atol=1e-6)
+    print_report(probe, 0.25)
+    printed = capsys.readouterr().out
+    assert "accuracy (%) on the one test set" in printed and "e2" not in printed
+    last = f"{100 * probe.matrix('all')[1, 0]:.1f}"
+    assert f"2         {last:>6}{last:>7}\n" in printed
 
 
 def test_with_a_curve(tmp_path: Path, drawn: list[Any]) -> None:
