@@ -44,7 +44,7 @@ class ClassLogits(nn.Module):
                 f"label {largest} is too large for the logits of eval(), which have a column for each label up to it: "
                 "number the classes 0, 1, 2, ... in the benchmark, or read the accuracies of ProbePlugin instead"
             )
-        scores = self.classifier(features)
+        scores: Tensor = self.classifier(features)
         if self.reads_task_labels:
             assert task_labels is not None
             scores = scores.masked_fill(self.tasks != task_labels[:, None], -torch.inf)

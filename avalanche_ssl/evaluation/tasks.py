@@ -62,7 +62,7 @@ def evaluate_task(
 def _numbered(known: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, int]:
     """Labels (N,) and (M,) as numbers below the third value, in their order; -1 where unknown."""
     both = torch.cat([known, truth])
-    values = both[both >= 0].unique()
+    values = torch.unique(both[both >= 0])
     numbers = torch.where(both < 0, -1, torch.searchsorted(values, both))
     return numbers[: len(known)], numbers[len(known) :], len(values)
 

@@ -265,6 +265,9 @@ class SupervisedIID(Job):
     def strategy(self) -> Any:
         """The supervised strategy, trained jointly."""
         from avalanche_ssl.recipes import load_recipe
+        from avalanche_ssl.streams import class_index
 
-        classes = {"classes": max(2, len(self.subject.benchmark.class_names))}
+        benchmark = self.subject.benchmark
+        names = benchmark.class_names or class_index(benchmark, [e.dataset for e in benchmark.train_stream])
+        classes = {"classes": max(2, len(names))}
         return self.subject.trained_jointly(load_recipe("supervised").override(self.settings | classes))

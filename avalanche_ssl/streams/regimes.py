@@ -11,7 +11,7 @@ from avalanche.benchmarks.scenarios import SequenceCLStream
 from avalanche_ssl.data import concat_datasets
 
 
-class MergedStream(SequenceCLStream[Any]):
+class MergedStream(SequenceCLStream[Any]):  # type: ignore[misc]
     """A training stream each of whose experiences holds the images of several of a benchmark's; no image is copied.
 
     Its experiences say how many samples they hold of each (`n_samples_from_each_exp`), as Avalanche's blurred streams
@@ -52,7 +52,7 @@ def cumulative_stream(benchmark: CLScenario) -> CLStream[Any]:
 
 def joint_experience(benchmark: CLScenario) -> Any:
     """All training experiences of a benchmark as a single one, for joint (iid) training."""
-    return joint_stream(benchmark)[0]  # type: ignore[index]
+    return joint_stream(benchmark)[0]
 
 
 def training_stream(benchmark: CLScenario, regime: str) -> Any:
