@@ -68,10 +68,22 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     benchmark_options |= changes["benchmark_options"]
     if "data" in benchmark_options:
         given["data"] = benchmark_options.pop("data")
+    if settings and options.strategy:
+        _check_settings(settings, values, options)
     if settings and given.get("online_batch_size"):
         settings |= _online_settings(values | given, options)
     values |= given | {"settings": settings | changes["settings"], "benchmark_options": benchmark_options}
     return _configuration(values, options)
+
+
+def misplaced(name: str, options: argparse.Namespace) -> str | None:
+    """The option that takes a name as an entry: "--set", "--benchmark-option", or None if no other has it."""
+    from avalanche_ssl.runs.misplaced import place
+
+    fields = {f.name: f for f in option_fields()}
+    strategy, _, _ = (options.strategy or "").partition(",")  # a sweep has several
+    field = place(name, strategy, getattr(options, "benchmark", None) or "")
+    return flag(fields[field]) if field else None
 
 
 def _configuration(values: dict[str, Any], options: argparse.Namespace) -> RunConfig:
@@ -115,6 +127,20 @@ def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"'{name}' is {value!r}: give KEY: VALUE lines")
     return dict(value)
+
+
+def _check_settings(settings: dict[str, Any], values: dict[str, Any], options: argparse.Namespace) -> None:
+    """Refuse the settings of --config that the strategy of the command line does not have, those of another one."""
+    from avalanche_ssl.recipes import load_recipe
+
+    known = load_recipe(options.strategy).settings
+    foreign = [str(name) for name in settings if str(name).partition(".")[0] not in known]
+    before = values.get("strategy")
+    if foreign and before != options.strategy:
+        raise UsageError(
+            f"{options.config} has settings of '{before}' which '{options.strategy}' does not have "
+            f"({', '.join(foreign)}): give --strategy {before}, or a file without them"
+        )
 
 
 def _online_settings(values: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:

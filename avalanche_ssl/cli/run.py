@@ -16,9 +16,11 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from avalanche_ssl.cli.command import Parser, command
-from avalanche_ssl.cli.options import add_options, read_options
+from avalanche_ssl.cli.options import add_options, misplaced, read_options
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.recipes.installed import recipe_files
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
@@ -34,9 +36,28 @@ def main(arguments: list[str] | None = None) -> int:
     return _run(options)
 
 
+class RunParser(Parser):
+    """A parser that says of settings of the recipe and options of the benchmark how they are given."""
+
+    before = ""
+    """What stands before options of a run."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does; a word that is no option is a `UsageError` with the right one."""
+        options, words = self.parse_known_args(args, namespace)
+        if not words:
+            return options
+        option, _, value = words[0].partition("=")
+        name = option.removeprefix("--").replace("-", "_")
+        if option.startswith("--") and (found := misplaced(name, options)):
+            following = words[1] if len(words) > 1 and not words[1].startswith("--") else "VALUE"
+            raise UsageError(f"no option '{option}': give {self.before}{found} {name}={value or following}")
+        self.error(f"unrecognized arguments: {' '.join(words)}")
+
+
 def parser() -> argparse.ArgumentParser:
     """The options of a run, and those of this call of the command."""
-    found = Parser(prog="avalanche-ssl run", description=__doc__)
+    found = RunParser(prog="avalanche-ssl run", description=__doc__)
     add_options(found)
     add = found.add_argument
     add("--out", type=Path, metavar="DIR", help="where to write (runs/STRATEGY-BENCHMARK-sSEED)")

@@ -13,8 +13,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.command import command
 from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.cli.run import RunParser
 from avalanche_ssl.cli.run import parser as run_parser
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs.folder import check_out, is_finished
@@ -26,7 +27,8 @@ RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
 @command("avalanche-ssl sweep")
 def main(arguments: list[str] | None = None) -> int:
     """Run as a command; exit status 1 if a run failed."""
-    parser = Parser(prog="avalanche-ssl sweep", description=__doc__)
+    parser = RunParser(prog="avalanche-ssl sweep", description=__doc__)
+    parser.before = "-- "
     add = parser.add_argument
     add("--strategy", required=True, metavar="NAMES", help="comma-separated")
     add("--seeds", default="0", metavar="NUMBERS", help="comma-separated (0)")

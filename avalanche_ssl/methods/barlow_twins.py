@@ -5,7 +5,7 @@ from torch import Tensor
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import barlow_loss
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -33,7 +33,7 @@ class BarlowTwins(Method):
         weight: float = 0.005,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder()
+        network = build_encoder(encoder)
         require_positive(output_dim=output_dim, layers=layers)
         require_range(0, weight=weight)
         super().__init__(network, augment)

@@ -9,7 +9,7 @@ from avalanche_ssl.losses import byol_loss
 from avalanche_ssl.memory import MomentumEncoder
 from avalanche_ssl.methods.base import Outputs, Views
 from avalanche_ssl.methods.momentum import MomentumMethod
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -49,7 +49,7 @@ class BYOL(MomentumMethod):
         solarize_prob: float = 0.2,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder()
+        network = build_encoder(encoder)
         require_positive(output_dim=output_dim, hidden_dim=hidden_dim)
         require_range(0, 1, momentum=momentum, momentum_final=momentum_final)
         super().__init__(network, augment, replace(augment, solarize_prob=solarize_prob))

@@ -13,7 +13,7 @@ from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import info_nce, nce, pair_info_nce, similarity_scores, similarity_scores_in_batch
 from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, at_encoder_size, mlp
+from avalanche_ssl.models import EncoderFactory, at_encoder_size, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView, check_range, lab_views, sobel, to_float
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
@@ -68,7 +68,7 @@ class CMC(Method):
             raise ValueError(f"views {views} of CMC: give two or more of {', '.join(CHANNELS)}")
         if objective == "nce" and negatives == "batch":
             raise ValueError("objective 'nce' needs negatives='bank': in the batch give 'info_nce'")
-        encoders = {v: encoder(CHANNELS[v], scale=1 / len(views)) for v in views}
+        encoders = {v: build_encoder(encoder, CHANNELS[v], scale=1 / len(views)) for v in views}
         require_positive(output_dim=output_dim, temperature=temperature, count=count, capacity=capacity)
         require_range(0, hidden_dim=hidden_dim)
         require_range(0, 1, bank_momentum=bank_momentum)

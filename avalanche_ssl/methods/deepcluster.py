@@ -11,7 +11,7 @@ from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import cluster_prediction
 from avalanche_ssl.memory import Clusters, MemoryBank, content_hash
 from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, eval_mode, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, eval_mode, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -68,7 +68,7 @@ class DeepCluster(Method):
         require_positive(temperature=temperature, iterations=iterations, output_dim=output_dim, heads=heads)
         require_range(2, clusters=clusters)
         require_range(0, hidden_dim=hidden_dim)
-        network = encoder()
+        network = build_encoder(encoder)
         super().__init__(network, augment)
         self.positive_pair = ("first", "second") if version == 2 else None
         self.names = self.positive_pair or ("first",)

@@ -9,7 +9,7 @@ from avalanche_ssl.losses import info_nce, similarity_scores
 from avalanche_ssl.memory import MomentumEncoder, Queue
 from avalanche_ssl.methods.base import ContrastiveScores, Outputs, Views
 from avalanche_ssl.methods.momentum import MomentumMethod
-from avalanche_ssl.models import EncoderFactory, SplitBatchNorm, mlp
+from avalanche_ssl.models import EncoderFactory, SplitBatchNorm, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -55,7 +55,7 @@ class MoCo(MomentumMethod):
         split_norm: bool = False,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder(norm="split") if split_norm else encoder()
+        network = build_encoder(encoder, norm="split") if split_norm else build_encoder(encoder)
         require_positive(output_dim=output_dim, temperature=temperature)
         require_range(-1, hidden_dim=hidden_dim)
         super().__init__(network, augment)

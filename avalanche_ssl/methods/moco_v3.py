@@ -11,7 +11,7 @@ from avalanche_ssl.losses import info_nce, similarity_scores_in_batch
 from avalanche_ssl.memory import MomentumEncoder
 from avalanche_ssl.methods.base import ContrastiveScores, Outputs, Views
 from avalanche_ssl.methods.momentum import MomentumMethod
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -45,7 +45,7 @@ class MoCoV3(MomentumMethod):
         solarize_prob: float = 0.2,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder()
+        network = build_encoder(encoder)
         require_positive(output_dim=output_dim, hidden_dim=hidden_dim, temperature=temperature)
         require_range(0, 1, momentum=momentum)
         super().__init__(network, augment, replace(augment, solarize_prob=solarize_prob))

@@ -11,7 +11,7 @@ from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import info_nce, nce, similarity_scores, softmax_nce
 from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views, check_encoder_size
-from avalanche_ssl.models import EncoderFactory, frozen_buffers, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, frozen_buffers, mlp
 from avalanche_ssl.transforms import RandomView, jigsaw, normalize, random_turns
 
 ANCHORS = ("transformed", "image")
@@ -84,7 +84,7 @@ class PIRL(Method):
         require_range(0, hidden_dim=hidden_dim)
         if cells < 1 or not 1 <= patch <= cell:
             raise UsageError(f"{cells} cells of {cell} pixels, patch {patch}: give at least 1 cell, and patch <= cell")
-        network = encoder()
+        network = build_encoder(encoder)
         if pretext != "rotation":
             check_encoder_size(network, patch, "patches", "give pretext='rotation', or an encoder for any size")
         super().__init__(network, augment)

@@ -7,7 +7,7 @@ from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import nt_xent, similarity_scores
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -32,7 +32,7 @@ class SimCLR(Method):
         temperature: float = 0.5,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder()
+        network = build_encoder(encoder)
         require_positive(output_dim=output_dim, temperature=temperature)
         require_range(0, hidden_dim=hidden_dim)
         super().__init__(network, augment)

@@ -5,7 +5,7 @@ from torch import Tensor
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.losses import cosine_similarity
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -30,7 +30,7 @@ class SimSiam(Method):
         layers: int = 2,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder()
+        network = build_encoder(encoder)
         require_positive(output_dim=output_dim, hidden_dim=hidden_dim, layers=layers)
         super().__init__(network, augment)
         self.projection_head = mlp(

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -34,7 +34,7 @@ class Supervised(Method):
         if classes < 2:
             raise ValueError(f"a supervised head needs 2 classes or more, not {classes}")
         require_range(0, hidden_dim=hidden_dim)
-        network = encoder()
+        network = build_encoder(encoder)
         super().__init__(network, augment)
         self.num_classes_read = classes
         self.projection_head = mlp(network.out_features, hidden_dim, classes, layers=2 if hidden_dim else 1)

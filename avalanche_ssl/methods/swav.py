@@ -12,7 +12,7 @@ from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import sinkhorn, swapped_prediction
 from avalanche_ssl.memory import Prototypes, Queue
 from avalanche_ssl.methods.base import ClusterAssignment, Method, Outputs, Views, check_encoder_size
-from avalanche_ssl.models import EncoderFactory, frozen_buffers, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, frozen_buffers, mlp
 from avalanche_ssl.transforms import RandomView
 
 LARGE = ("first", "second")
@@ -71,7 +71,7 @@ class SwAV(Method):
     ) -> None:
         require_positive(output_dim=output_dim, temperature=temperature, epsilon=epsilon, iterations=iterations)
         require_range(0, hidden_dim=hidden_dim, queue_size=queue_size, small_crops=small_crops, freeze=freeze)
-        network = encoder()
+        network = build_encoder(encoder)
         if small_crops:
             check_encoder_size(network, small_size, "small crops", "give small_crops=0, or an encoder for any size")
         super().__init__(network, augment)

@@ -5,7 +5,7 @@ from torch import Tensor
 from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.losses import vicreg_loss
 from avalanche_ssl.methods.base import Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, mlp
+from avalanche_ssl.models import EncoderFactory, build_encoder, mlp
 from avalanche_ssl.transforms import RandomView
 
 
@@ -35,7 +35,7 @@ class VICReg(Method):
         covariance: float = 1.0,
         augment: RandomView = RandomView(),
     ) -> None:
-        network = encoder()
+        network = build_encoder(encoder)
         require_positive(output_dim=output_dim, layers=layers)
         require_range(0, invariance=invariance, variance=variance, covariance=covariance)
         if not invariance + variance + covariance:

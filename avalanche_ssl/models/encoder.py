@@ -67,6 +67,11 @@ class Encoder(nn.Module):
         # Convolutions run faster in this layout. Weights keep theirs: Avalanche's AGEM and GEM view gradients as
         # contiguous vectors.
         features: Tensor = self.stages(_channels_last(x))
+        if not isinstance(features, Tensor):
+            raise UsageError(
+                f"the encoder gives a {type(features).__name__}, not a tensor of features: wrap a module whose forward "
+                "picks it out"
+            )
         if features.dim() == 4:
             # Permuted explicitly, or the gradient would come back in the other layout.
             features = features.permute(0, 2, 3, 1).mean((1, 2))
@@ -110,6 +115,24 @@ def at_encoder_size(encoder: nn.Module, x: Tensor) -> Tensor:
     if size is None or tuple(x.shape[2:]) == size:
         return x
     return F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
+def build_encoder(encoder: EncoderFactory, *args: Any, **options: Any) -> Encoder:
+    """The encoder that a factory builds.
+
+    Raises:
+        UsageError: it is no factory but a network, or it builds what is no encoder.
+    """
+    if isinstance(encoder, nn.Module):
+        raise UsageError(
+            f"the encoder is an instance of {type(encoder).__name__}, not what builds one: give the function, e.g. "
+            "SimCLR(smallconv), or of a network SimCLR(lambda: wrap(network, out_features))"
+        )
+    network = encoder(*args, **options)
+    if not hasattr(network, "out_features"):
+        name = type(network).__name__
+        raise UsageError(f"the encoder is a {name} without out_features: give lambda: wrap(network, out_features)")
+    return network
 
 
 def wrap(module: nn.Module, out_features: int, in_channels: int | None = None, *, head: str | None = None) -> Encoder:

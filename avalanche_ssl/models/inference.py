@@ -9,7 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import isolated
+
+LARGEST = 1e15
+"""Features beyond it overflow in float32 where they are squared and summed."""
 
 LabeledFeatures = tuple[Tensor, Tensor]
 """Features (N, D) and labels (N,), negative where unknown."""
@@ -52,6 +56,7 @@ def extract_features(
 
     Raises:
         ValueError: there is no batch.
+        UsageError: features are not finite, or too large to compute with.
     """
     rows, labels = [], []
     with eval_mode(model):
@@ -60,4 +65,21 @@ def extract_features(
             labels.append(y.cpu())
     if not rows:
         raise ValueError("no features: there is no batch to extract them from")
-    return torch.cat(rows), torch.cat(labels)
+    features = torch.cat(rows)
+    check_magnitude(features)
+    return features, torch.cat(labels)
+
+
+def check_magnitude(*features: Tensor) -> None:
+    """Refuse features and other outputs that are not finite, or too large to compute with.
+
+    Raises:
+        UsageError: names the largest value and the remedy.
+    """
+    for each in features:
+        largest = float(each.abs().max()) if each.is_floating_point() and each.numel() else 0.0  # NaN if any is
+        if not largest < LARGEST:
+            raise UsageError(
+                f"the network gives features as large as {largest:.2g}: training has diverged, lower lr, raise "
+                "temperature, or clip the gradient with --set max_grad_norm=1"
+            )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario
-from torch import Tensor
+from torch import Tensor, nn
 
 from avalanche_ssl.data import RawDataLoader, concat_datasets
 from avalanche_ssl.errors import require_positive
@@ -31,7 +31,7 @@ from avalanche_ssl.evaluation import (
 from avalanche_ssl.logging import Log, RepresentationEvent
 from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs, channels_of, trial_mode
-from avalanche_ssl.models import extract_features
+from avalanche_ssl.models import check_magnitude, extract_features
 from avalanche_ssl.plugins.boundaries import BoundaryPlugin
 
 COLLAPSED = 0.2
@@ -39,6 +39,10 @@ COLLAPSED = 0.2
 
 MIN_IMAGES = 1024
 """Images below which an experience may show a single thing, as in videos, whose features are rightly alike."""
+
+
+UNTRAINED_IMAGES = 512
+"""Images at most on which the untrained encoder is measured."""
 
 
 class RepresentationMonitor(BoundaryPlugin):
@@ -86,6 +90,10 @@ class RepresentationMonitor(BoundaryPlugin):
         """All events so far."""
         self.first: Tensor | None = None
         """Features of the first experience's sample right after training on it."""
+        self.untrained_std: float | None = None
+        """Feature std of the encoder before any training, on images of the first experience."""
+        self.untrained_norm: float | None = None
+        """Norm of the weights before any training."""
         self._written_before: dict[str, int] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,6 +101,7 @@ class RepresentationMonitor(BoundaryPlugin):
         return {
             "events": [dataclasses.asdict(event) for event in self.events],
             "first": self.first,
+            "untrained": [self.untrained_std, self.untrained_norm],
             "boundaries": self.boundaries.state_dict(),
             "written_before": self._written_before,
         }
@@ -101,7 +110,15 @@ class RepresentationMonitor(BoundaryPlugin):
         """Continue from `state_dict`."""
         self.events = [RepresentationEvent(**fields) for fields in state["events"]]
         self.first, self._written_before = state["first"], state["written_before"]
+        self.untrained_std, self.untrained_norm = state.get("untrained", (None, None))  # not in version 0.1.0
         self.boundaries.load_state_dict(state["boundaries"])
+
+    def before_training(self, strategy: Any, **kwargs: Any) -> None:
+        """Measure the untrained encoder, of which nobody says that it has collapsed."""
+        if self.untrained_norm is None and not strategy.clock.train_iterations:
+            self.untrained_norm = _weight_norm(strategy.model)
+            features = self._features(strategy, _sample(self.datasets[0], UNTRAINED_IMAGES, self.seed))
+            self.untrained_std = feature_std(features) if len(features) > 1 else None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Note how much was written to the memory so far."""
@@ -140,7 +157,8 @@ class RepresentationMonitor(BoundaryPlugin):
         self.events.append(event)
         if self.log:
             self.log(event)
-        _warn_of_collapse(event, type(model).__name__)
+        if self.collapsed():
+            _warn_of_collapse(event, type(model).__name__)
         return event
 
     def _sample_of_latest(self) -> Any:
@@ -149,6 +167,21 @@ class RepresentationMonitor(BoundaryPlugin):
         if len(latest) > 1:
             return _sample(concat_datasets([self.datasets[j] for j in latest]), self.images, self.seed)
         return self._sample(seen.index(latest[0]) if latest else 0)
+
+    def collapsed(self, share: float = COLLAPSED) -> bool:
+        """Whether the features measured last have less than this share of the healthy std, 1 / sqrt(D), by training.
+
+        Features of an untrained encoder that are as much alike have not collapsed.
+        """
+        event = self.events[-1] if self.events else None
+        if event is None or event.feature_std is None:
+            return False
+        by_training = self.untrained_std is None or event.feature_std < self.untrained_std / 2
+        return by_training and event.feature_std < share / math.sqrt(event.feature_dim)
+
+    def weight_growth(self, model: nn.Module) -> float:
+        """Norm of the weights as a multiple of that before training; 0 where that was not measured."""
+        return _weight_norm(model) / (self.untrained_norm or math.inf)
 
     def _sample(self, t: int) -> Any:
         """Of the t-th experience in the order of training; those not trained on come last."""
@@ -184,6 +217,7 @@ class RepresentationMonitor(BoundaryPlugin):
         with trial_mode(model, strategy.device, self.seed):
             for x, *_ in batches if len(batches) else ():
                 outputs: Outputs = model(x.to(strategy.device))
+                check_magnitude(*outputs.values())
                 scores.append(model.contrastive_scores(outputs))
                 if (assignment := model.cluster_assignments(outputs)) is not None:
                     assigned.append(assignment)
@@ -202,6 +236,11 @@ class RepresentationMonitor(BoundaryPlugin):
         if scores and scores[0]:
             fields["bounds"] = {name: infonce_bound([batch[name] for batch in scores]) for name in scores[0]}
         return fields
+
+
+def _weight_norm(model: nn.Module) -> float:
+    """Euclidean norm of all trained weights together."""
+    return math.sqrt(sum(float(p.detach().norm()) ** 2 for p in model.parameters() if p.requires_grad))
 
 
 def _with_past(datasets: Sequence[Any], t: int) -> Any:
@@ -236,11 +275,9 @@ def _age(memory: Queue | MemoryBank, before: int) -> dict[str, float]:
 
 
 def _warn_of_collapse(event: RepresentationEvent, name: str) -> None:
-    healthy = 1 / math.sqrt(event.feature_dim)
-    if event.feature_std is not None and event.feature_std < COLLAPSED * healthy:
-        warnings.warn(
-            f"{name} has COLLAPSED after experience {event.experiences_trained}: its feature std is "
-            f"{event.feature_std:.2g}, where {healthy:.2g} is healthy; all images look alike to it. Lower lr, or look "
-            "at temperature, momentum and batch_size",
-            stacklevel=2,
-        )
+    warnings.warn(
+        f"{name} has COLLAPSED after experience {event.experiences_trained}: its feature std is "
+        f"{event.feature_std:.2g}, where {1 / math.sqrt(event.feature_dim):.2g} is healthy; all images look alike to "
+        "it. Lower lr, or look at temperature, momentum and batch_size",
+        stacklevel=3,
+    )

@@ -137,8 +137,12 @@ class Recipe:
             raise UsageError(f"the experiences have images of {found} channels: give all as many")
         return dataclasses.replace(self, in_channels=channels)
 
-    def build_method(self) -> Method:
-        """The method with new weights, drawn from torch's global random state."""
+    def build_method(self, seed: int | None = None) -> Method:
+        """The method with new weights, drawn from torch's global random state, or a seed that leaves it alone."""
+        if seed is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                return self.build_method()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Initializing zero-element")  # of a layer without outputs
@@ -169,9 +173,7 @@ class Recipe:
         shapes: Sequence[Shape] = ()
         if benchmark is not None:
             shapes = stream_shapes(benchmark.train_stream, options.get("use_dataset_transforms", False))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            method = self.for_images(shapes).build_method()
+        method = self.for_images(shapes).build_method(seed)
         decided: dict[str, Any] = {
             "train_mb_size": self.batch_size,
             "train_epochs": self.epochs,

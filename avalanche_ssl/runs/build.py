@@ -25,7 +25,11 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     config, recipe = _complete(config)
     check_probes(config)
     device, precision = resolve_machine(config.device, config.precision)
-    recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
+    method = recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
+    if config.online_batch_size == 1 and not config.replay_size:
+        raise UsageError("--online-batch-size is 1: a step takes two images, give it 2 or more, or a --replay-size")
+    if not config.replay_size:
+        method.check_batch_size(recipe.batch_size)
     return dataclasses.replace(config, device=device, precision=precision), recipe
 
 
@@ -127,19 +131,14 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
     """
     import torch
 
+    from avalanche_ssl.training.device import get_device, no_device
     from avalanche_ssl.training.precision import fastest_precision
 
-    cuda = torch.cuda.device_count()
     if device == "auto":
-        device = "cuda" if cuda else "cpu"
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise unknown_name("device", device, ["auto", "cpu", "cuda"]) from None
+        device = "cuda" if torch.cuda.device_count() else "cpu"
+    chosen = get_device(device)
     if chosen.type not in ("cpu", "cuda"):
-        raise unknown_name("device", device, ["auto", "cpu", "cuda"])
-    if chosen.type == "cuda" and (chosen.index or 0) >= cuda:
-        raise UsageError(f"device '{device}': torch finds {cuda} CUDA devices here; give another, or cpu")
+        raise no_device(device)
     if precision not in ("auto", "fp32", "bf16"):
         raise unknown_name("precision", precision, ["auto", "fp32", "bf16"])
     return device, fastest_precision(chosen) if precision == "auto" else precision

@@ -143,7 +143,7 @@ class RunConfig:
         names = [f.name for f in dataclasses.fields(cls)]
         for name in known:
             if name not in names:
-                raise unknown_name(f"option in {source}", name, names)
+                raise _unknown_option(name, known, source, strategy)
         if strategy is not None:
             return cls(**known | {"strategy": strategy, "strategy_sha256": None})
         config = cls(**known)
@@ -200,6 +200,16 @@ class RunConfig:
         strategy = _absolute(self.strategy) if self.is_file else self.strategy
         data = self.data and os.pathsep.join(map(_absolute, split_paths(self.data)))
         return dataclasses.replace(self, strategy=strategy, data=data)
+
+
+def _unknown_option(name: str, values: Mapping[str, Any], source: str, strategy: str | None) -> UsageError:
+    """The error for a name that is no option: where it belongs, or the nearest option."""
+    from avalanche_ssl.runs.misplaced import place
+
+    given = str(strategy or values.get("strategy", "")), str(values.get("benchmark", ""))
+    if (field := place(name, *given)) is not None:
+        return UsageError(f"'{name}' in {source} is not an option by itself: put it under '{field}:'")
+    return unknown_name(f"option in {source}", name, [f.name for f in dataclasses.fields(RunConfig)])
 
 
 def today(values: Mapping[str, Any]) -> dict[str, Any]:

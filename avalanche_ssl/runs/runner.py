@@ -27,7 +27,7 @@ from avalanche_ssl.runs.artifacts import write_artifacts
 from avalanche_ssl.runs.build import build_benchmark, resolve
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.console import experience_line, print_report, seconds_line, status
-from avalanche_ssl.runs.diagnosis import check_alive, where
+from avalanche_ssl.runs.diagnosis import check_alive, check_trained, where
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
     CHECKPOINT,
@@ -166,6 +166,7 @@ def train(
             if not keep_checkpoints:
                 remove_checkpoints(out)
             print(f"files in {out}: {', '.join(contents(out))}")
+            check_trained(running.strategy, running.recipe.build_method(config.seed), running.monitor, running.probe)
         except OSError as error:
             raise UsageError(f"cannot write to {out}: {error.strerror}; make room, then --resume") from error
 
@@ -261,7 +262,7 @@ def _train_stream(run: _Run) -> None:
                     run.snapshots.save(progress.trained, run.probe.latest)
                 write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
                 print(experience_line(progress.last, progress.experiences, run.probe), flush=True)
-                check_alive(run.monitor)
+                check_alive(run.monitor, run.strategy)
     except UsageError as error:
         raise UsageError(f"{error}; {where(run.strategy, run.monitor, run.checkpointer)}") from error
 

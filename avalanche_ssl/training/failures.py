@@ -1,5 +1,8 @@
 """One-line explanations of failures during training."""
 
+import numpy as np
+import torch
+
 from avalanche_ssl.data import dead_worker_message, is_dead_worker
 
 
@@ -7,6 +10,9 @@ def explain(error: BaseException, batch_size: int) -> str | None:
     """One line for an exception of torch that has a known cause and remedy; None for any other."""
     if isinstance(error, RuntimeError) and is_dead_worker(error):
         return dead_worker_message(error)
+    if isinstance(error, np.linalg.LinAlgError | torch.linalg.LinAlgError):
+        reason = " ".join(str(error).split())[:100]
+        return f"training has diverged, its features cannot be computed with ({reason}): lower lr, or clip the gradient"
     if out_of_memory(error):
         return (
             f"out of memory with batches of {batch_size} images: try --set batch_size={max(2, batch_size // 2)}, a "

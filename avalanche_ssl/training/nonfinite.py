@@ -91,6 +91,16 @@ class NonFiniteGuard:
                 f"after step {step} {bad} of {len(weights)} weights are not finite: {_remedy(strategy)}"
             )
 
+    def check_skipped(self, strategy: Any) -> None:
+        """Refuse to end a training all of whose steps were skipped.
+
+        Raises:
+            DivergedError: there were steps, and none was finite.
+        """
+        steps = strategy.clock.train_iterations
+        if 0 < steps <= self.skipped:
+            raise DivergedError(f"none of {steps} steps was finite, so nothing was trained: {_remedy(strategy)}")
+
     def _check_loss(self, strategy: Any) -> None:
         if self.on_nan == "raise" and int(self._bad) >= 0:
             raise DivergedError(f"the loss of step {int(self._bad)} is not finite: {_remedy(strategy)}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.models.dynamic_modules import DynamicModule
@@ -24,13 +25,14 @@ from avalanche_ssl.training.compatibility import (
     warn_if_unrecognized,
 )
 from avalanche_ssl.training.failures import explain
+from avalanche_ssl.training.guarded import GuardedTemplate
 from avalanche_ssl.training.malloc import keep_freed_memory
-from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
+from avalanche_ssl.training.nonfinite import OnNan
 from avalanche_ssl.training.precision import PRECISIONS, Precision
 from avalanche_ssl.training.trial import TrialTemplate
 
 
-class SelfSupervised(TrialTemplate):
+class SelfSupervised(GuardedTemplate, TrialTemplate):
     """A method packaged as an Avalanche training strategy: raw images in, embeddings in `mb_output`, no labels.
 
     Each step is Avalanche's: `forward` makes views and embeddings in one batched call on the device, `criterion` is
@@ -102,6 +104,7 @@ class SelfSupervised(TrialTemplate):
             plugins=plugins,
             evaluator=evaluator,
             eval_every=eval_every,
+            on_nan=on_nan,
             **kwargs,
         )
         self._criterion = self._loss
@@ -115,7 +118,6 @@ class SelfSupervised(TrialTemplate):
         self._step = self._steps = 0  # of the schedule, within the experience
         self._bank_hits: int | None = None
         self._is_dynamic = True
-        self.nonfinite_guard = NonFiniteGuard(on_nan, self.device)
         self.probe: Callable[..., Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`, by label; set by `ProbePlugin`. One with the attribute
         `reads_task_labels` gets the task labels (B,), too."""
@@ -131,19 +133,18 @@ class SelfSupervised(TrialTemplate):
     def progress(self) -> dict[str, Any]:
         """Where training stands, as plain values."""
         own = {"step": self._step, "steps": self._steps, "bank_hits": self._bank_hits}
-        return super().progress() | own | {"steps_skipped": self.nonfinite_guard.skipped}
+        return super().progress() | own
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """Stand where `progress` was taken."""
         super().load_progress(progress)
         self._step, self._steps, self._bank_hits = progress["step"], progress["steps"], progress["bank_hits"]
-        self.nonfinite_guard.skipped = progress["steps_skipped"]
 
     def train(self, experiences: Any, eval_streams: Any = None, **kwargs: Any) -> Any:
         """Train as Avalanche does; after a resume, continue the interrupted call, see `ResumableTemplate.train`."""
         try:
             return super().train(experiences, eval_streams, **kwargs)
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, np.linalg.LinAlgError) as error:
             if isinstance(self.dataloader, RawDataLoader):
                 self.dataloader.shut_down_workers()
             message = explain(error, self.train_mb_size)
@@ -240,10 +241,10 @@ class SelfSupervised(TrialTemplate):
 
     def _before_training_epoch(self, **kwargs: Any) -> None:
         super()._before_training_epoch(**kwargs)
-        self.model.prepare(self._images())
+        self.model.prepare(self.images())
         self._bank_hits = count_bank_hits(self.model) if self.train_epochs > 1 else None
 
-    def _images(self) -> Iterator[Tensor]:
+    def images(self) -> Iterator[Tensor]:
         """Batches of the raw images of the experience, in order, for methods that read all of it before an epoch."""
         for x, *_ in self._raw_batches(self.train_mb_size, shuffle=False, drop_last=False):
             yield x.to(self.device)
@@ -259,25 +260,13 @@ class SelfSupervised(TrialTemplate):
             group["lr"] = group["initial_lr"] * factor
         super()._before_training_iteration(**kwargs)
         self._fix_plugins()
-        self.nonfinite_guard.begin(self)
 
     def _fix_plugins(self) -> None:
         if self.device.type == "cpu":
             unalias_synaptic_intelligence(self.plugins)
 
-    def backward(self) -> None:
-        """Compute the gradient of the loss, unless the step is skipped."""
-        if self.nonfinite_guard.admits_loss(self):
-            super().backward()
-
-    def optimizer_step(self) -> None:
-        """Step as Avalanche does, unless the step is skipped."""
-        if not self.nonfinite_guard.skipping:
-            super().optimizer_step()
-
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
-        self.nonfinite_guard.check_gradient(self)
         if self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
 

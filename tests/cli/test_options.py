@@ -79,3 +79,31 @@ def test_a_newly_cut_stream_changes_the_settings_of_a_file(tmp_path: Path) -> No
 def test_a_pair_without_value_is_refused() -> None:
     with pytest.raises(UsageError, match="setting 'lr' has no value"):
         read("--strategy", "cmc", "--set", "lr")
+
+
+def test_the_settings_of_another_strategy_are_named(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("strategy: moco\nsettings:\n  lr: 0.1\n  head_norm: true\n  queue_size: 64\n")
+    with pytest.raises(UsageError) as error:
+        read("--config", str(config), "--strategy", "simclr")
+    assert str(error.value) == (
+        f"{config} has settings of 'moco' which 'simclr' does not have (head_norm, queue_size): give --strategy moco, "
+        "or a file without them"
+    )
+    assert read("--config", str(config), "--strategy", "moco_v1").settings["head_norm"] is True
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("lr: 0.1", "'lr' in {} is not an option by itself: put it under 'settings:'"),
+        ("composites: 2", "'composites' in {} is not an option by itself: put it under 'benchmark_options:'"),
+        ("sed: 2", "no option in {} 'sed': did you mean 'seed'?"),
+    ],
+)
+def test_names_at_the_wrong_place_of_a_file(line: str, message: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"strategy: moco\n{line}\n")
+    with pytest.raises(UsageError) as error:
+        read("--config", str(config))
+    assert str(error.value).startswith(message.format(config))

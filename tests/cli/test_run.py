@@ -464,6 +464,22 @@ def test_a_run_that_diverges_is_stopped(photos: Path, capsys: pytest.CaptureFixt
 BAD: dict[str, tuple[list[str], str]] = {
     "nothing": ([], "no strategy: give --strategy NAME (see --list) or --strategy PATH"),
     "option": (["--stratgy", "cmc"], "unrecognized arguments: --stratgy cmc; see --help"),
+    "setting as option": (
+        ["--strategy", "cmc", "--batch-size", "32"],
+        "no option '--batch-size': give --set batch_size=32",
+    ),
+    "setting with =": (["--strategy", "cmc", "--lr=0.1"], "no option '--lr': give --set lr=0.1"),
+    "setting without a strategy": (["--lr"], "no option '--lr': give --set lr=VALUE"),
+    "nested setting as option": (["--strategy", "cmc", "--augment.size", "8"], "give --set augment.size=8"),
+    "option of the benchmark": (
+        ["--strategy", "cmc", "--composites", "2"],
+        "no option '--composites': give --benchmark-option composites=2",
+    ),
+    "schedule": (
+        ["--strategy", "cmc", "--set", "schedule=step"],
+        "setting 'schedule' is 'step': give its parts, e.g. schedule.kind=VALUE "
+        "(schedule.kind, schedule.warmup, schedule.final)",
+    ),
     "number": (["--strategy", "cmc", "--seed", "x"], "argument --seed: invalid int value: 'x'"),
     "value": (["--strategy"], "argument --strategy: expected one argument"),
     "strategy": (["--strategy", "cmx"], "no strategy 'cmx': did you mean 'cmc'?"),
@@ -490,7 +506,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "online": (["--strategy", "cmc", "--online-batch-size", "-5"], "online_batch_size is -5: give 0 or more"),
     "seed": (["--strategy", "cmc", "--seed", "-5"], "seed is -5: give 0 or more"),
     "huge seed": (["--strategy", "cmc", "--seed", str(2**64)], "seed is 18446744073709551616"),
-    "device": (["--strategy", "cmc", "--device", "gpu"], "no device 'gpu': did you mean"),
+    "device": (["--strategy", "cmc", "--device", "gpu"], "no device 'gpu': give cuda for a GPU"),
     "device kind": (["--strategy", "cmc", "--device", "meta"], "no device 'meta'"),
     "device number": (["--strategy", "cmc", "--device", "cuda:99"], "CUDA devices here; give another, or cpu"),
     "precision": (["--strategy", "cmc", "--precision", "fp16"], "no precision 'fp16': did you mean 'bf16'?"),

@@ -8,6 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
+from avalanche_ssl import methods
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoder import Encoder, at_encoder_size, with_channels, wrap
 from avalanche_ssl.models.encoders import ENCODERS
@@ -105,3 +106,30 @@ def test_timms_transformers_declare_it_too_unless_they_take_any_size() -> None:
     assert wrap(network, 8).image_size == (24, 16)
     network.patch_embed.strict_img_size = False
     assert wrap(network, 8).image_size is None
+
+
+@pytest.mark.parametrize("name", ["SimCLR", "MoCo", "CMC", "CPC", "Supervised"])
+def test_a_network_for_a_factory_is_refused_in_one_line(name):
+    with pytest.raises(UsageError) as error:
+        getattr(methods, name)(smallconv())
+    assert str(error.value) == (
+        "the encoder is an instance of Encoder, not what builds one: give the function, e.g. SimCLR(smallconv), or "
+        "of a network SimCLR(lambda: wrap(network, out_features))"
+    )
+
+
+def test_a_network_that_is_not_wrapped_is_refused_in_one_line():
+    with pytest.raises(UsageError, match="the encoder is a Flatten without out_features: give lambda: wrap"):
+        methods.SimCLR(nn.Flatten)
+
+
+def test_a_network_that_gives_no_tensor_is_refused_in_one_line():
+    class Named(nn.Module):
+        def forward(self, x):
+            return {"features": x.flatten(1)}
+
+    with pytest.raises(UsageError) as error:
+        wrap(Named(), 12)(torch.zeros(2, 3, 2, 2))
+    assert str(error.value) == (
+        "the encoder gives a dict, not a tensor of features: wrap a module whose forward picks it out"
+    )

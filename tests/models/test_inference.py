@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from avalanche_ssl.models.inference import eval_mode, extract_features
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.models.inference import check_magnitude, eval_mode, extract_features
 
 
 class Noisy(nn.Module):
@@ -62,3 +63,25 @@ def test_training_flags_and_random_states_come_back_after_an_error():
 def test_no_batch_is_refused():
     with pytest.raises(ValueError, match="no batch"):
         extract_features(Noisy(), [], "cpu")
+
+
+@pytest.mark.parametrize(("value", "shown"), [(float("nan"), "nan"), (float("inf"), "inf"), (-1e20, "1e+20")])
+def test_features_that_cannot_be_computed_with_are_a_divergence(value, shown):
+    rows = torch.ones(3, 2)
+    check_magnitude(rows, torch.tensor([10**18]))
+    rows[1, 1] = value
+    with pytest.raises(UsageError) as error:
+        check_magnitude(rows)
+    assert str(error.value) == (
+        f"the network gives features as large as {shown}: training has diverged, lower lr, raise temperature, or "
+        "clip the gradient with --set max_grad_norm=1"
+    )
+
+
+def test_extracted_features_are_checked():
+    class Diverged(nn.Module):
+        def extract_features(self, x):
+            return x * float("inf")
+
+    with pytest.raises(UsageError, match="training has diverged"):
+        extract_features(Diverged(), [(torch.ones(2, 3), torch.zeros(2))], "cpu")

@@ -68,8 +68,18 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"probes": "lump"}, "probe 'lump' has no scope 'all'"),
         ({"probes": "rigde"}, "did you mean 'ridge'"),
         ({"probe_every_images": "100"}, "give --online-batch-size, too"),
-        ({"device": "cpx"}, "no device 'cpx': did you mean 'cpu'"),
+        ({"device": "cpx"}, "no device 'cpx': give cuda for a GPU, cuda:1 for the second one, or cpu"),
         ({"device": "meta"}, "no device 'meta'"),
+        ({"device": "gpu"}, "no device 'gpu': give cuda for a GPU, cuda:1 for the second one, or cpu"),
+        (
+            {"settings": {"batch_size": 1}},
+            "batch_size is 1: SimCLR compares the images of a batch, give it 2 or more",
+        ),
+        (
+            {"online_batch_size": 1},
+            "--online-batch-size is 1: a step takes two images, give it 2 or more, or a --replay-size",
+        ),
+        ({"settings": {"temperature": "inf"}}, "setting 'temperature' is inf: give a finite number above 0"),
         ({"precision": "fp16"}, "no precision 'fp16': did you mean"),
     ],
 )

@@ -107,7 +107,7 @@ def test_mistakes_come_before_any_file(desk: Path) -> None:
 
 
 def test_a_fault_says_where_the_run_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(monitor: Any) -> None:
+    def fail(*args: Any) -> None:
         raise UsageError("it broke")
 
     monkeypatch.setattr(runner, "check_alive", fail)

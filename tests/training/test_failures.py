@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from crashes.comparison import compare
@@ -21,6 +22,16 @@ def test_only_known_failures_are_explained() -> None:
     assert explain(RuntimeError("shapes do not match"), 16) is None
     assert explain(MemoryError(), 16) == (
         "out of memory with batches of 16 images: try --set batch_size=8, a smaller encoder or smaller images"
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [np.linalg.LinAlgError("SVD did not converge"), torch.linalg.LinAlgError("SVD did not converge")]
+)
+def test_failures_of_linear_algebra_are_a_divergence(error: Exception) -> None:
+    assert explain(error, 16) == (
+        "training has diverged, its features cannot be computed with (SVD did not converge): lower lr, or "
+        "clip the gradient"
     )
 
 

@@ -1,0 +1,39 @@
+"""A training that makes no step, and weights that are not finite, end in one line before anything is measured."""
+
+import pytest
+from crashes.small_run import few_digits
+from helpers.strategies import Spy, make, small
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams import online_stream
+from avalanche_ssl.training import DivergedError
+
+
+def test_experiences_of_single_images_train_nothing() -> None:
+    strategy = make(train_mb_size=16)
+    parts = online_stream(few_digits().train_stream[0], 1, seed=0)
+    with pytest.warns(UserWarning, match="a single image is skipped"), pytest.raises(UsageError) as error:
+        strategy.train(parts, eval_streams=[])
+    count = len(few_digits().train_stream[0].dataset)
+    assert str(error.value) == (
+        f"nothing was trained: none of {count} experiences has two images, which a step takes; give larger "
+        "mini-batches, or a replay memory"
+    )
+
+
+def test_a_training_of_skipped_steps_is_refused() -> None:
+    strategy = small(lambda call, loss: loss * float("nan"), on_nan="skip", train_epochs=1)
+    with pytest.raises(DivergedError, match=r"none of \d+ steps was finite, so nothing was trained: lower lr \(0.05\)"):
+        strategy.train(few_digits().train_stream[0], eval_streams=[])
+
+
+def test_weights_are_checked_before_plugins_measure() -> None:
+    measured: list[object] = []
+
+    def spoil(strategy: object) -> None:
+        strategy.model.encoder.stages[0][0].weight.data.fill_(float("inf"))  # type: ignore[attr-defined]
+
+    strategy = small(plugins=[Spy(after_training_epoch=spoil, after_training_exp=measured.append)], train_epochs=1)
+    with pytest.raises(DivergedError, match=r"1 of \d+ weights are not finite: lower lr"):
+        strategy.train(few_digits().train_stream[0], eval_streams=[])
+    assert not measured

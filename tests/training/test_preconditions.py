@@ -1,0 +1,73 @@
+"""Batches that are too small, and images that are all the same, are refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from avalanche.training.plugins import ReplayPlugin
+from helpers.encoders import tiny
+from helpers.strategies import make
+
+from avalanche_ssl.data import ArrayDataset
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import CPC, SimCLR
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
+from avalanche_ssl.streams.online import mini_batch_stream
+from avalanche_ssl.training.preconditions import check_steps
+
+
+def stream(images: np.ndarray) -> Any:
+    """One experience with these images."""
+    data, test = (ArrayDataset(images, [0] * len(images)) for _ in range(2))
+    return benchmark_from_parts(data, [np.arange(len(data))], test, [np.arange(len(test))], ["thing"])
+
+
+def test_batches_of_one_image_need_a_memory() -> None:
+    method = SimCLR(tiny)
+    message = "batch_size is 1: SimCLR compares the images of a batch, give it 2 or more"
+    with pytest.raises(UsageError, match=message):
+        check_steps(method, 1, 1, [])
+    with pytest.raises(UsageError, match=message):
+        make(method, train_mb_size=1)
+    check_steps(method, 2, 1, [])
+    check_steps(method, 1, 1, [ReplayPlugin(8)])
+    check_steps(CPC(tiny), 1, 1, [])
+
+
+@pytest.mark.parametrize("settings", [{"train_mb_size": 0}, {"train_epochs": 0}])
+def test_settings_without_steps_are_refused(settings: dict[str, int]) -> None:
+    (name,) = settings
+    with pytest.raises(UsageError, match=f"setting '{name}' is 0: give a number above 0"):
+        make(**settings)
+
+
+def test_identical_images_are_refused_at_the_first_step() -> None:
+    images = np.full((40, 16, 16, 3), 200, np.uint8)
+    strategy = make(train_mb_size=16)
+    with pytest.raises(UsageError) as error:
+        strategy.train(stream(images).train_stream, eval_streams=[])
+    assert str(error.value) == (
+        "all 40 images of experience 1 are identical, so that nothing can be learned from them: look at the data "
+        "(pixels from 200 to 200)"
+    )
+    assert strategy.clock.train_iterations == 0
+
+
+def test_one_other_image_is_enough_and_nothing_else_changes() -> None:
+    images = np.full((40, 16, 16, 3), 200, np.uint8)
+    images[39] = 0  # not in the first batch of an ordered stream
+    strategy = make(train_mb_size=16)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    strategy.train(stream(images).train_stream, eval_streams=[], shuffle=False)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert strategy.clock.train_iterations == 2
+
+
+def test_a_mini_batch_of_a_stream_may_hold_one_image_only() -> None:
+    images = np.full((40, 16, 16, 3), 200, np.uint8)
+    strategy = make(train_mb_size=16)
+    parts = mini_batch_stream(stream(images).train_stream, 10, 0, access_task_boundaries=False)
+    strategy.train(parts, eval_streams=[])
+    assert strategy.clock.train_iterations == 4
