@@ -10,7 +10,7 @@ def explain(error: BaseException, batch_size: int) -> str | None:
     """One line for an exception of torch that has a known cause and remedy; None for any other."""
     if isinstance(error, RuntimeError) and is_dead_worker(error):
         return dead_worker_message(error)
-    if isinstance(error, np.linalg.LinAlgError | torch.linalg.LinAlgError):
+    if isinstance(error, np.linalg.LinAlgError | torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         reason = " ".join(str(error).split())[:100]
         return f"training has diverged, its features cannot be computed with ({reason}): lower lr, or clip the gradient"
     if out_of_memory(error):
