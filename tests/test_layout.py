@@ -12,7 +12,7 @@ PACKAGE = ROOT / "avalanche_ssl"
 LEVELS = [
     {"errors", "lazy"},
     {"functional", "rng", "files"},
-    {"losses", "transforms", "models", "memory", "optim", "logging"},
+    {"losses", "transforms", "models", "memory", "optim", "logging", "drawing"},
     {"methods", "data"},
     {"checks", "training", "probes", "streams"},
     {"evaluation", "recipes"},

@@ -67,6 +67,7 @@ class RunEvent(Event):
     device: str = _field("device that was used")
     precision: str = _field("precision that was used: fp32 or bf16")
     versions: dict[str, Any] = _field("versions of Python and the packages")
+    classes: int | None = _count("classes of the stream; left out where it has no labels, or by older versions", None)
 
 
 @dataclass(frozen=True, kw_only=True)

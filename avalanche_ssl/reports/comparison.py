@@ -72,6 +72,12 @@ class Stream:
         shared = [key for key in first if all(key in keys for keys in each)] or list(first)[:1]
         return sorted(shared, key=lambda key: probes.index(key[0]))
 
+    def chance(self, scope: str) -> float | None:
+        """Accuracy of guessing in the scope "all"; None in other scopes, and where a run does not say it."""
+        known = {run.classes for group in self.groups for run in group.runs}
+        classes = next(iter(known)) if len(known) == 1 else None
+        return 1 / classes if classes and scope == "all" else None
+
     @property
     def labels(self) -> list[str]:
         """What groups and baselines are called."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,37 +12,33 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std
+from avalanche_ssl.drawing import (
+    DARK,
+    REFERENCE,
+    STYLE,
+    End,
+    Scale,
+    draw_band,
+    draw_levels,
+    draw_matrix,
+    label_ends,
+    looks,
+    start_axis,
+)
+from avalanche_ssl.reports.comparison import Group, Stream
 from avalanche_ssl.reports.tasks import task_curve
-
-COLORS = ("#3366cc", "#e07b1a", "#2c9b6c", "#b8408f", "#7a5cc4", "#8a6d3b", "#c0392b", "#4d7f94")
-"""Colors of groups."""
 
 CLASSES = ("#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#c9a800", "#b07aa1", "#ff8fa3", "#8c6246", "#79706e")
 """Colors of classes."""
 
-STYLE: Any = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#99a1ab",
-    "axes.grid": True,
-    "grid.color": "#e4e7eb",
-    "axes.axisbelow": True,
-    "axes.labelcolor": "#3c4650",
-    "xtick.color": "#5b6570",
-    "ytick.color": "#5b6570",
-    "legend.frameon": False,
-    "svg.hashsalt": "report",
-    "text.parse_math": False,  # names of strategies and classes may have a $
-    "text.usetex": False,
-}
+MOST_BARS = 60
+"""Bars of a figure at most; beyond, lines are drawn."""
 
-ERROR_BARS = {"ecolor": "#555", "elinewidth": 1, "capsize": 2}
+Series = tuple[Group, tuple[str, str]]
+"""A group with its color and marker."""
 
 DataURL = str
 """An image as a `data:` URL."""
@@ -57,105 +53,121 @@ def _figure(width: float = 5.0, height: float = 3.5) -> Iterator[tuple[Figure, A
 
 
 def _svg(figure: Figure) -> DataURL:
+    """The figure, with other colors in dark mode."""
     file = io.BytesIO()
     with rc_context(STYLE):
         figure.savefig(file, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>".encode()
+    before, tag, after = file.getvalue().partition(b"<defs>")
+    return "data:image/svg+xml;base64," + base64.b64encode(before + style + tag + after).decode()
 
 
-def heat_map(group: Group, probe: str, scope: str) -> DataURL:
-    """The measured rows of the accuracy matrix, mean over seeds, with the untrained encoder as the first."""
-    percents = 100 * group.mean_rows(probe, scope)
-    measured = [t for t, row in enumerate(percents) if t == 0 or not np.isnan(row).all()]
-    percents = percents[measured]
-    with _figure(5.0, 4.2) as (figure, axes):
-        image = axes.imshow(percents, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-        _matrix_axes(axes, ["untrained", *map(str, measured[1:])], percents.shape[1])
-        for (t, j), value in np.ndenumerate(percents):
-            if percents.shape[1] <= 12 and not np.isnan(value):
-                axes.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "#222")
-        for place, t in enumerate(measured[1:], 1):
-            if t <= percents.shape[1]:
-                axes.add_patch(_frame(t - 1, place))  # the experience trained on last
-        bar = figure.colorbar(image, ax=axes, fraction=0.046)
-        bar.outline.set_visible(False)
+def heat_map(stream: Stream, group: Group, probe: str, scope: str) -> DataURL:
+    """The measured rows of the accuracy matrix, mean over seeds, with the untrained encoder as the first.
+
+    A color is the same accuracy in the matrices of all groups of the stream.
+    """
+    with _figure(4.4, 3.6) as (figure, axes):
+        draw_heat_map(axes, stream, group, probe, scope)
     return _svg(figure)
 
 
-def _matrix_axes(axes: Any, rows: Sequence[str], columns: int) -> None:
-    """Ticks at some ten rows and columns."""
-    every, fewer = 1 + (columns - 1) // 10, 1 + (len(rows) - 1) // 10
-    axes.grid(False)
-    axes.set_xticks(range(0, columns, every), [str(j + 1) for j in range(0, columns, every)])
-    axes.set_yticks(range(0, len(rows), fewer), rows[::fewer])
-    one_test_set = columns == 1 and len(rows) > 2
-    axes.set(xlabel="one test set" if one_test_set else "tested on experience", ylabel="trained up to experience")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-
-
-def _frame(x: float, y: float) -> Rectangle:
-    return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, fill=False, edgecolor="white", linewidth=1.4)
+def draw_heat_map(axes: Any, stream: Stream, group: Group, probe: str, scope: str) -> None:
+    """Draw `heat_map`."""
+    chance = stream.chance(scope)
+    every = [100 * g.mean_rows(probe, scope) for g in stream.groups if g.having(probe, scope)]
+    scale = Scale.of(every, None if chance is None else 100 * chance)
+    percents = 100 * group.mean_rows(probe, scope)
+    measured = [t for t, row in enumerate(percents) if t > 0 and not np.isnan(row).all()]
+    draw_matrix(axes, percents[[0, *measured]], measured, scale)
 
 
 def anytime(stream: Stream, probe: str, scope: str) -> DataURL:
     """Accuracy on the experiences seen so far, mean and standard deviation over seeds; the untrained encoder dashed."""
-    with _figure() as (figure, axes):
-        for group, color in zip(stream.groups, _cycle(), strict=False):
-            if not group.having(probe, scope):
-                continue
-            _band(axes, 100 * group.anytime(probe, scope), color, group.label)
-            rows = [r.untrained(probe, scope) for r in group.having(probe, scope)]
-            if not any(np.isnan(row).all() for row in rows):
-                untrained = [np.nanmean(row) for row in rows]
-                axes.axhline(100 * float(np.mean(untrained)), color=color, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(xlabel="experiences trained", ylabel="accuracy on those seen (%)")
-        _finish(axes)
+    with _figure(4.6, 3.3) as (figure, axes):
+        draw_anytime(axes, stream, probe, scope)
     return _svg(figure)
+
+
+def draw_anytime(axes: Any, stream: Stream, probe: str, scope: str) -> None:
+    """Draw `anytime`."""
+    shown, untrained = _having(stream, probe, scope), {}
+    for group, (color, _) in shown:
+        rows = [run.untrained(probe, scope) for run in group.having(probe, scope)]
+        if not any(np.isnan(row).all() for row in rows):
+            untrained[group.label] = (100 * float(np.mean([np.nanmean(row) for row in rows])), color)
+    values = [100 * group.anytime(probe, scope) for group, _ in shown]
+    axes.set(xlabel="experiences trained", ylabel="accuracy on those seen (%)")
+    chance = stream.chance(scope)
+    _draw_series(axes, shown, values, untrained=untrained, chance=None if chance is None else 100 * chance)
 
 
 def forgetting(stream: Stream, probe: str, scope: str) -> DataURL:
     """Percentage points lost on each experience between its best accuracy and the end."""
-    shown = [(g, c) for g, c in zip(stream.groups, _cycle(), strict=False) if g.having(probe, scope)]
-    with _figure() as (figure, axes):
-        for i, (group, color) in enumerate(shown):
-            values = 100 * group.forgetting(probe, scope)
-            places = np.arange(1, values.shape[1] + 1) + (i - (len(shown) - 1) / 2) * 0.8 / len(shown)
-            error = values.std(axis=0, ddof=1) if len(values) > 1 else None
-            bars = {"color": color, "label": group.label, "width": 0.8 / len(shown)}
-            axes.bar(places, values.mean(axis=0), yerr=error, error_kw=ERROR_BARS, **bars)
-        axes.set(xlabel="experience", ylabel="forgetting at the end (points)")
-        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
-        _finish(axes)
+    with _figure(4.6, 3.3) as (figure, axes):
+        draw_forgetting(axes, stream, probe, scope)
     return _svg(figure)
 
 
-def representation(stream: Stream, field: str, label: str) -> DataURL | None:
+def draw_forgetting(axes: Any, stream: Stream, probe: str, scope: str) -> None:
+    """Draw `forgetting`: bars, and lines where these would be too many. A marker shows a value of zero, too."""
+    shown = _having(stream, probe, scope)
+    values = [100 * group.forgetting(probe, scope) for group, _ in shown]
+    axes.set(xlabel="experience", ylabel="points lost at the end")
+    if sum(part.shape[1] for part in values) > MOST_BARS:
+        _draw_series(axes, shown, values)
+        return
+    width = 0.8 / max(1, len(shown))
+    for i, ((group, (color, marker)), part) in enumerate(zip(shown, values, strict=True)):
+        places = np.arange(1, part.shape[1] + 1) + (i - (len(shown) - 1) / 2) * width
+        mean, std = part.mean(axis=0), part.std(axis=0, ddof=1) if len(part) > 1 else np.zeros(part.shape[1])
+        axes.bar(places, mean, width=0.9 * width, color=color, alpha=0.35)
+        whiskers = [np.minimum(std, mean), std]  # nothing is lost less than not at all
+        look: Any = {"color": color, "marker": marker, "linestyle": "none", "markersize": 5, "elinewidth": 1.2}
+        axes.errorbar(places, mean, yerr=whiskers if len(part) > 1 else None, label=group.label, clip_on=False, **look)
+    axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+    axes.grid(axis="x", visible=False)
+    if len(shown) > 1:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9, columnspacing=1.2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+
+
+def representation(stream: Stream, field: str) -> DataURL | None:
     """A field of the representation events over the stream; None if no run has it."""
+    shown, values, steps = [], [], []
+    for group, look in zip(stream.groups, looks(), strict=False):
+        lines = [{e.experiences_trained: getattr(e, field) for e in run.representation} for run in group.runs]
+        common = sorted(set.intersection(*map(set, lines)))
+        found = np.array([[line[t] for t in common] for line in lines], dtype=float)
+        if found.size and not np.isnan(found).any(axis=0).all():
+            shown.append((group, look))
+            values.append(found)
+            steps.append(common)
+    if not shown:
+        return None
     with _figure(4.2, 2.9) as (figure, axes):
-        for group, color in zip(stream.groups, _cycle(), strict=False):
-            lines = [{e.experiences_trained: getattr(e, field) for e in run.representation} for run in group.runs]
-            steps = sorted(set.intersection(*map(set, lines)))
-            values = np.array([[line[t] for t in steps] for line in lines], dtype=float)
-            if values.size and not np.isnan(values).all():
-                _band(axes, values, color, group.label, steps)
-        if not axes.lines:
-            return None
-        axes.set(xlabel="experiences trained", ylabel=label)
-        _finish(axes)
+        axes.set(xlabel="experiences trained")
+        _draw_series(axes, shown, values, steps)
     return _svg(figure)
 
 
 def task(stream: Stream, name: str, chance: float) -> DataURL:
-    """Accuracy of a probing task over the stream, from the untrained encoder on; chance dashed."""
+    """Accuracy of a probing task over the stream, from the untrained encoder on; chance dotted."""
+    shown, values, steps = [], [], []
+    for group, look in zip(stream.groups, looks(), strict=False):
+        measured, accuracies = task_curve(group, name)
+        if measured:
+            shown.append((group, look))
+            values.append(100 * accuracies)
+            steps.append(measured)
     with _figure(4.2, 2.9) as (figure, axes):
-        for group, color in zip(stream.groups, _cycle(), strict=False):
-            steps, accuracies = task_curve(group, name)
-            if steps:
-                _band(axes, 100 * accuracies, color, group.label, steps)
-        axes.axhline(100 * chance, color="#99a1ab", linestyle=(0, (4, 3)), linewidth=1)
         axes.set(xlabel="experiences trained", ylabel="accuracy (%)")
-        _finish(axes)
+        _draw_series(axes, shown, values, steps, chance=100 * chance)
     return _svg(figure)
 
 
@@ -187,27 +199,49 @@ def _class_color(c: int, classes: int) -> Any:
     return CLASSES[c] if classes <= len(CLASSES) else colormaps["hsv"](c / classes)
 
 
-def _cycle() -> Iterator[str]:
-    while True:
-        yield from COLORS
+def _having(stream: Stream, probe: str, scope: str) -> list[Series]:
+    """The groups that have a probe, each with the look that it has in all figures of the stream."""
+    return [(g, look) for g, look in zip(stream.groups, looks(), strict=False) if g.having(probe, scope)]
 
 
-def _band(axes: Any, values: NDArray[np.float64], color: str, label: str, steps: Sequence[int] | None = None) -> None:
-    """Mean of values (seeds, t) as a line through those that were measured, one standard deviation around it.
+def _draw_series(
+    axes: Any,
+    shown: Sequence[Series],
+    values: Sequence[NDArray[np.float64]],
+    steps: Sequence[Sequence[int]] | None = None,
+    *,
+    untrained: Mapping[str, tuple[float, str]] | None = None,
+    chance: float | None = None,
+) -> None:
+    """A line with a band for each group, whose name and last value stand at its end; a single group needs no name.
 
-    The steps are t = 1, 2, ... unless they are given.
+    Args:
+        axes: where.
+        shown: the groups.
+        values: (seeds, t) of each.
+        steps: numbers of experiences of each; t = 1, 2, ... unless given.
+        untrained: of each group by its label, and its color.
+        chance: accuracy of guessing.
     """
-    known = np.asarray(~np.isnan(values).any(axis=0))
-    if not known.any():
-        return
-    places = np.array(list(steps or range(1, len(known) + 1)))[known]
-    values = values[:, known]
-    mean, std = (np.array(part) for part in zip(*(mean_and_std(list(column)) for column in values.T), strict=True))
-    axes.plot(places, mean, "o-", color=color, label=label, markersize=4, linewidth=1.8)
-    std = np.nan_to_num(std)
-    axes.fill_between(places, mean - std, mean + std, color=color, alpha=0.15, linewidth=0)
-
-
-def _finish(axes: Any) -> None:
+    places = steps or [range(1, part.shape[1] + 1) for part in values]
+    bounds = [
+        bound
+        for (_, look), part, at in zip(shown, values, places, strict=True)
+        if (bound := draw_band(axes, at, part, look))
+    ]
+    levels = [level for level, _ in (untrained or {}).values()] + ([] if chance is None else [chance])
+    reach = [*levels, *(value for bound in bounds for value in bound)]
+    start_axis(axes, min(reach, default=0.0), max(reach, default=1.0))
+    ends = []
+    for (group, (color, _)), part, at in zip(shown, values, places, strict=True):
+        known = np.flatnonzero(~np.isnan(part).any(axis=0))
+        if known.size:
+            last = float(part[:, known[-1]].mean())
+            name = f"{group.label} " if len(shown) > 1 else ""
+            ends.append(End(last, f"{name}{last:.3g}", color, float(at[known[-1]])))
+    ends += draw_levels(axes, "untrained", untrained or {})
+    if chance is not None:
+        axes.axhline(chance, color=REFERENCE, linestyle=":", linewidth=1.3, zorder=1.5)
+        ends.append(End(chance, f"chance {chance:.3g}", REFERENCE))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, fontsize=9, columnspacing=1.2)
+    label_ends(axes, ends)

@@ -36,7 +36,7 @@ def glossary() -> dict[str, str]:
 
 PROBES = {
     "accuracy matrix R": "Row t: after training on experience t. Column j: share of experience j's test images that a "
-    "probe classifies correctly. With frozen features it exists for experiences not yet trained on, too. A white "
+    "probe classifies correctly. With frozen features it exists for experiences not yet trained on, too. A "
     "frame marks the experience trained on last.",
     "probe": "A classifier fitted on the frozen features of labeled training images, to measure what the encoder has "
     "learned. The encoder never sees the labels. Accuracies compare within one probe protocol only.",

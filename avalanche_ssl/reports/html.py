@@ -82,7 +82,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
     views = [view_embeddings(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}") for g in stream.groups]
     embeddings = [view for view in views if view]
     measures = [
-        (name, figures.representation(stream, field, name)) for field in MEASURES for name, _ in [measure(field)]
+        (name, figures.representation(stream, field)) for field in MEASURES for name, _ in [measure(field)]
     ]
     return {
         "title": stream.title,
@@ -97,7 +97,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "columns_of_protocols": stream.labels,
         "protocols": protocol_rows(stream) + full_test_rows(stream),
         "tasks": _tasks(stream),
-        "groups": [{"label": g.label, "heat_map": figures.heat_map(g, probe, scope)} for g in stream.groups],
+        "groups": [{"label": g.label, "heat_map": figures.heat_map(stream, g, probe, scope)} for g in stream.groups],
         "anytime": figures.anytime(stream, probe, scope),
         "forgetting": figures.forgetting(stream, probe, scope),
         "measures": [(name, figure) for name, figure in measures if figure],

@@ -6,14 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from avalanche_ssl.drawing import (
+    REFERENCE,
+    STYLE,
+    End,
+    Scale,
+    draw_band,
+    draw_levels,
+    draw_matrix,
+    label_ends,
+    looks,
+    start_axis,
+)
 from avalanche_ssl.evaluation import Matrix
 
-SCOPES = {
-    "task": ("tab:green", "task: probe on one experience's classes"),
-    "seen": ("tab:orange", "seen: probe on the classes so far"),
-    "all": ("tab:blue", "all: probe on all classes"),
-}
-"""Color and label of each scope."""
+SCOPES = {"all": "probe on all classes", "seen": "probe on those seen", "task": "probe on one task"}
+"""Which classes the probe of each scope is fitted on."""
 
 Curve = Sequence[tuple[int, float]]
 """Images seen and mean accuracy."""
@@ -29,6 +37,8 @@ def draw(
 ) -> None:
     """Write a figure of the "all" matrix, and of the mean accuracy of each scope over the stream.
 
+    The colors of the matrix go from chance (if that is not given, from the lowest value) to the best.
+
     Args:
         path: PNG to write.
         title: what was run.
@@ -39,7 +49,7 @@ def draw(
     """
     from matplotlib import rc_context
 
-    with rc_context({"text.parse_math": False, "text.usetex": False}):  # names may have a $
+    with rc_context(STYLE):
         _draw(path, title, matrices, untrained, curves or {}, chance)
 
 
@@ -54,64 +64,43 @@ def _draw(
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained", dpi=120)
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    figure.suptitle(title)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.05))
+    figure.suptitle(title, fontsize=11)
     measured = [t for t, row in enumerate(matrices["all"]) if not np.isnan(row).all()]
-    image = _draw_matrix(left, 100 * np.vstack([untrained, matrices["all"][measured]]), measured)
-    figure.colorbar(image, ax=left, fraction=0.046)
-    if curves:
-        _draw_curves(right, curves)
-    else:
-        _draw_means(right, {scope: matrix[measured] for scope, matrix in matrices.items()}, measured)
-    right.axhline(100 * float(np.mean(untrained)), color="gray", linestyle="--", label="untrained encoder, all")
-    if chance is not None:
-        right.axhline(100 * chance, color="gray", linestyle=":", label="chance, all")
-    right.set(ylabel="mean accuracy (%)", ylim=(0, 102), title="over the stream")
-    right.grid(alpha=0.3)
-    right.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
-
-
-def _draw_matrix(axes: Any, percents: Matrix, measured: Sequence[int]) -> Any:
-    """The image of the rows (1 + measured, T) of the matrix, the untrained encoder first."""
-    image = axes.imshow(percents, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-    experiences = percents.shape[1]
-    every, rows = 1 + (experiences - 1) // _most(experiences), 1 + len(measured) // 20
-    names = ["untrained", *(str(t + 1) for t in measured)]
-    axes.set_xticks(range(0, experiences, every), [str(j + 1) for j in range(0, experiences, every)])
-    axes.set_yticks(range(0, len(names), rows), names[::rows])
-    axes.set(
-        xlabel="one test set" if experiences == 1 and len(measured) > 1 else "tested on experience",
-        ylabel="trained up to experience",
-        title="accuracy, probe on all classes (%)",
+    percents = 100 * np.vstack([untrained, matrices["all"][measured]])
+    left.set_title("accuracy, probe on all classes (%)")
+    draw_matrix(
+        left, percents, [t + 1 for t in measured], Scale.of([percents], None if chance is None else 100 * chance)
     )
-    if experiences <= 12:
-        for (t, j), value in np.ndenumerate(percents):
-            if not np.isnan(value):
-                axes.text(j, t, f"{value:.0f}", ha="center", va="center", color="white" if value < 65 else "black")
-    return image
+    right.set(title="over the stream", ylabel="mean accuracy (%)")
+    lines = curves or {scope: _means(matrix, measured) for scope, matrix in matrices.items()}
+    _draw_lines(right, lines, untrained, chance)
+    right.set_xlabel("images of the stream seen" if curves else "experiences trained")
+    figure.savefig(path)
 
 
-def _draw_curves(axes: Any, curves: Mapping[str, Curve]) -> None:
-    for scope, (color, label) in SCOPES.items():
-        seen, accuracies = zip(*curves.get(scope, [(0, np.nan)]), strict=True)
-        axes.plot(seen, 100 * np.array(accuracies), ".-", color=color, label=label)
-    axes.set_xlabel("images of the stream seen")
+def _means(matrix: Matrix, measured: Sequence[int]) -> Curve:
+    """The mean of each row that was measured, by number of experiences trained."""
+    return [(t + 1, float(np.nanmean(matrix[t]))) for t in measured if not np.isnan(matrix[t]).all()]
 
 
-def _draw_means(axes: Any, matrices: Mapping[str, Matrix], measured: Sequence[int]) -> None:
-    """The mean of each row that was measured, a line per scope."""
-    steps = np.array(measured, int) + 1
-    for scope, (color, label) in SCOPES.items():
-        if scope in matrices and not np.isnan(matrices[scope]).all():
-            means = [100 * np.nanmean(row) if not np.isnan(row).all() else np.nan for row in matrices[scope]]
-            axes.plot(steps, means, "o-", color=color, label=label)
-    axes.set_xticks(steps[:: 1 + len(steps) // _most(max(steps, default=0))])
-    axes.set_xlabel("experiences trained")
+def _draw_lines(axes: Any, curves: Mapping[str, Curve], untrained: Matrix, chance: float | None) -> None:
+    """A line for each scope, and what to compare the scope "all" with."""
+    from matplotlib.ticker import MaxNLocator
 
-
-def _most(experiences: int) -> int:
-    """How many of their numbers fit on an axis."""
-    return 20 if experiences < 100 else 10
+    ends = []
+    for (scope, name), look in zip(SCOPES.items(), looks(), strict=False):
+        if curves.get(scope):
+            steps, accuracies = zip(*curves[scope], strict=True)
+            draw_band(axes, steps, 100 * np.array([accuracies]), look)
+            ends.append(End(100 * accuracies[-1], f"{scope} {100 * accuracies[-1]:.0f}: {name}", look[0], steps[-1]))
+    start_axis(axes, 0, 100)
+    ends += draw_levels(axes, "untrained, all", {"all": (100 * float(np.nanmean(untrained)), REFERENCE)})
+    if chance is not None:
+        axes.axhline(100 * chance, color=REFERENCE, linestyle=":", linewidth=1.3, zorder=1.5)
+        ends.append(End(100 * chance, f"chance, all {100 * chance:.0f}", REFERENCE))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    label_ends(axes, ends)

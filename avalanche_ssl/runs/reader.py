@@ -52,6 +52,8 @@ class Run:
     accuracies: dict[tuple[str, str], Matrix] = field(repr=False)
     """(T + 1, T) by probe and scope: of the untrained encoder, then after each experience, in the order of training;
     NaN: not measured. (T + 1, 1) where all experiences share one test set."""
+    classes: int | None
+    """Classes of the stream; None if they are not known."""
     caveats: dict[str, str]
     """Caveats of probe protocols, by name."""
     curve: list[CurveEvent] = field(repr=False)
@@ -198,6 +200,7 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
         config=_config(start.config, notes) if start else {},
         version=str(start.versions.get("avalanche-ssl", "unknown"))[:40] if start else "unknown",
         accuracies=accuracy_rows(probes, size),
+        classes=start.classes if start else None,
         caveats=_caveats(probes),
         curve=_of(events, CurveEvent),
         full_test={e.probe: e.accuracy for e in full_test},

@@ -224,6 +224,7 @@ def _begin(run: _Run, resume: bool) -> None:
                 device=config.device,
                 precision=config.precision,
                 versions=_versions(),
+                classes=len(run.benchmark.class_names or run.probe.classes) if run.probe else None,
             )
         )
         seed_all(config.seed)  # of what Avalanche draws from the global random states, e.g. the images it remembers

@@ -55,6 +55,7 @@ def write_run(
     benchmark: str = "digits",
     version: str = __version__,
     tail: str = "",
+    classes: int | None = None,
     **more: Any,
 ) -> Path:
     """A run of three experiences.
@@ -69,12 +70,16 @@ def write_run(
         benchmark: its name.
         version: the version of the package that wrote it.
         tail: text at the end of the log.
+        classes: how many the stream has, if the log says it.
         more: fields of all its probe events.
     """
     folder.mkdir(parents=True)
     versions = {"avalanche-ssl": version}
     options = config(strategy, seed, benchmark)
-    append(folder, RunEvent(title="a run", config=options, device="cpu", precision="fp32", versions=versions))
+    append(
+        folder,
+        RunEvent(title="a run", config=options, device="cpu", precision="fp32", versions=versions, classes=classes),
+    )
     for t, row in enumerate([UNTRAINED, *R][: trained + 1]):
         append(folder, *(probe_event(t, j + 1, value + shift, **more) for j, value in enumerate(row)))
         if t:

@@ -45,21 +45,42 @@ def test_figure(tmp_path: Path, experiences: int) -> None:
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 50, "not blank"
 
 
-def test_chance_is_a_dotted_line(tmp_path: Path, axes: list[Any]) -> None:
+def labels(axes: Any) -> list[str]:
+    return [text.get_text().replace("\n", " ") for text in axes.texts]
+
+
+def test_chance_is_a_dotted_line_and_the_lower_end_of_the_colors(tmp_path: Path, axes: list[Any]) -> None:
     plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), chance=0.1)
     plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5))
-    with_chance, without = axes[1], axes[4]
+    _, with_chance, bar, _, without, other_bar = axes
     (line,) = [line for line in with_chance.lines if line.get_linestyle() == ":"]
-    assert set(line.get_ydata()) == {10.0} and line.get_label() == "chance, all"
+    assert set(line.get_ydata()) == {10.0} and "chance, all 10" in labels(with_chance)
     assert not [line for line in without.lines if line.get_linestyle() == ":"]
+    assert "chance 10" in labels(bar) and labels(other_bar)[1].startswith("lowest")
+
+
+def test_lines_have_labels_instead_of_a_legend(tmp_path: Path, axes: list[Any]) -> None:
+    found = {scope: np.full((3, 3), value) for scope, value in {"all": 0.6, "seen": 0.7, "task": 0.9}.items()}
+    plots.draw(tmp_path / "a.png", "a title", found, np.full(3, 0.5), chance=0.1)
+    right = axes[1]
+    assert labels(right) == [
+        "all 60: probe on all classes",
+        "seen 70: probe on those seen",
+        "task 90: probe on one task",
+        "untrained, all 50",
+        "chance, all 10",
+    ]
+    assert right.get_legend() is None and right.get_ylim()[0] == 0
+    lines = {(line.get_color(), line.get_marker()) for line in right.lines[:3]}
+    assert len({color for color, _ in lines}) == len({marker for _, marker in lines}) == 3
 
 
 def test_curves_are_drawn_over_the_images_seen(tmp_path: Path, axes: list[Any]) -> None:
     curves = {"all": [(0, 0.1), (40, 0.2)], "seen": [(40, 0.3)]}
     plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), curves)
-    by_label = {line.get_label().partition(":")[0]: line for line in axes[1].lines}
-    assert list(by_label["all"].get_xdata()) == [0, 40] and list(by_label["all"].get_ydata()) == [10.0, 20.0]
-    assert list(by_label["seen"].get_xdata()) == [40]
+    of_all, seen = axes[1].lines[:2]
+    assert list(of_all.get_xdata()) == [0, 40] and list(of_all.get_ydata()) == [10.0, 20.0]
+    assert list(seen.get_xdata()) == [40]
     assert axes[1].get_xlabel() == "images of the stream seen"
 
 
@@ -71,6 +92,15 @@ def test_rows_that_were_not_measured_are_left_out(tmp_path: Path, axes: list[Any
     left, right, *_ = axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["untrained", "2", "4"]
     assert right.lines[0].get_xdata().tolist() == [2, 4]
+
+
+def test_one_test_set_and_more_rows_than_columns(tmp_path: Path, axes: list[Any]) -> None:
+    plots.draw(tmp_path / "a.png", "a title", {"all": np.full((3, 1), 0.6)}, np.full(1, 0.5), chance=0.1)
+    plots.draw(tmp_path / "a.png", "a title", {"all": np.full((6, 3), 0.6)}, np.full(3, 0.5), chance=0.1)
+    one, _, _, two, line, _ = axes
+    assert one.images[0].get_array().shape == (4, 1) and one.get_xlabel() == "one test set"
+    assert two.images[0].get_array().shape == (7, 3)
+    assert line.lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_name_is_no_formula_and_no_latex(tmp_path: Path, axes: list[Any]) -> None:
