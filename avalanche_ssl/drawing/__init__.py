@@ -1,7 +1,7 @@
 """What all figures share: a palette, matrices, lines with names at their ends; matplotlib is imported when used."""
 
 from avalanche_ssl.drawing.axis import start_axis
-from avalanche_ssl.drawing.labels import End, label_ends
+from avalanche_ssl.drawing.labels import End, label_ends, wrapped
 from avalanche_ssl.drawing.lines import draw_band, draw_levels
 from avalanche_ssl.drawing.matrix import Scale, draw_matrix
 from avalanche_ssl.drawing.palette import COLORS, DARK, PAPER, REFERENCE, STYLE, looks
@@ -20,4 +20,5 @@ __all__ = [
     "label_ends",
     "looks",
     "start_axis",
+    "wrapped",
 ]

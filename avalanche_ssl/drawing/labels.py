@@ -42,7 +42,8 @@ def label_ends(axes: Any, ends: Sequence[End], fontsize: float = 9) -> None:
     from matplotlib.text import Text
     from matplotlib.transforms import blended_transform_factory, offset_copy
 
-    beside = offset_copy(axes.transAxes, axes.figure, x=DISTANCE, units="points")
+    figure = axes.figure.figure  # also of axes in a part of a figure
+    beside = offset_copy(axes.transAxes, figure, x=DISTANCE, units="points")
     texts = [
         axes.annotate(
             wrapped(end.text),
@@ -60,7 +61,6 @@ def label_ends(axes: Any, ends: Sequence[End], fontsize: float = 9) -> None:
     ]
     if not texts:
         return
-    figure = axes.figure
     figure.draw_without_rendering()  # the layout makes room for the labels, and their heights are known
     heights = [1.08 * Text.get_window_extent(text).height for text in texts]
     box = axes.get_window_extent()

@@ -133,7 +133,7 @@ def draw_forgetting(axes: Any, stream: Stream, probe: str, scope: str) -> None:
     axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
     axes.grid(axis="x", visible=False)
     if len(shown) > 1:
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9, columnspacing=1.2)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize=9, columnspacing=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
 
 
