@@ -23,6 +23,7 @@ Identity = tuple[int, int]
 
 def image_suffixes() -> frozenset[str]:
     """The suffixes of the files that Pillow, with its plugins, decodes as images; in lower case, with the dot."""
+    Image.preinit()  # first, as `Image.open` does: it tries formats in the order of their registration
     known = Image.registered_extensions()
     return frozenset(suffix for suffix, kind in known.items() if kind in Image.OPEN and kind not in NO_IMAGES)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -21,6 +23,17 @@ def touch(root: Path, *names: str) -> None:
 def found(root: Path) -> tuple[list[str], dict[str, int]]:
     skipped: Counter[str] = Counter()
     return [str(path.relative_to(root)) for path in find_images(root, skipped)], dict(skipped)
+
+
+@pytest.mark.slow
+def test_the_frequent_formats_are_tried_first() -> None:
+    """Pillow tries formats in the order of their registration; all at once, it would be that of the alphabet."""
+    code = (
+        "from avalanche_ssl.data.image_files import image_suffixes; image_suffixes()\n"
+        "from PIL import Image; print(*Image.ID[:6])"
+    )
+    ordered = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"PNG", "JPEG"} <= set(ordered)
 
 
 def test_what_pillow_reads_is_an_image() -> None:
