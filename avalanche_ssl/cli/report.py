@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     from avalanche_ssl.reports.html import check_writable, page, write
     from avalanche_ssl.reports.neighbors import note_unreadable
     from avalanche_ssl.reports.tables import table
-    from avalanche_ssl.runs import printable, read_runs
+    from avalanche_ssl.runs import printable, read_runs, shows_bold
 
     check_writable(options.out)
     runs, notes = read_runs(options.runs)
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     notes += [f"{printable(str(run.folder))}: {'; '.join(run.notes)}" for run in runs if run.notes]
     if options.baselines:
         notes += _add_baselines(found, options.cache, options.trust_strategy)
-    _show(table(found, notes))
+    _show(table(found, notes, bold=shows_bold()))
     write(options.out, page(found, notes))
     _show(f"\nwritten: {options.out}")
     return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std, paired
 from avalanche_ssl.reports.tasks import LatestTasks, latest_tasks
-from avalanche_ssl.runs import percent
+from avalanche_ssl.runs import percent, table_lines, wrapped
 
 COLUMNS = (
     "average accuracy",
@@ -24,6 +24,9 @@ COLUMNS = (
 
 PAIRED = ("average accuracy", "gain", "anytime accuracy", "forgetting")
 """Metrics whose paired differences are shown."""
+
+LOWER_IS_BETTER = ("forgetting",)
+"""Metrics that a strategy should keep low."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +57,64 @@ class Row:
     baseline: bool = False
 
 
-def table(found: list[Stream], notes: list[str]) -> str:
-    """The comparison as text, with the headline protocol of each stream."""
+def table(found: list[Stream], notes: list[str], *, width: int | None = None, bold: bool = False) -> str:
+    """The comparison as text, with the headline protocol of each stream.
+
+    Args:
+        found: the streams.
+        notes: a line each, however long, so that they can be searched for.
+        width: of all other lines at most; None: of the screen.
+        bold: whether to print the best mean of each metric bold.
+    """
     lines = [f"note: {note}" for note in notes]
     if len(found) > 1:
         lines.append(f"note: {len(found)} different streams are kept apart: their accuracies cannot be compared")
-    return "\n".join(lines + [line for stream in found for line in _stream_lines(stream)])
+    return "\n".join(lines + [line for stream in found for line in _stream_lines(stream, width, bold)])
 
 
-def _stream_lines(stream: Stream) -> list[str]:
+def _stream_lines(stream: Stream, width: int | None, bold: bool) -> list[str]:
     probe, scope = stream.protocols[0]
-    width = max(len(text) for text in ("strategy", *stream.labels)) + 2
-    lines = ["", f"{stream.title}; probe {probe}, scope {scope}; percent, mean ± standard deviation over seeds"]
-    lines.append("strategy".ljust(width) + "seeds" + "".join(name.rjust(20) for name in COLUMNS))
-    for row in summary_rows(stream, probe, scope):
-        cells = "".join(str(cell).rjust(20) for cell in row.cells)
-        lines.append(row.label.ljust(width) + str(row.seeds).rjust(5) + cells)
-    for row in paired_rows(stream, probe, scope):
-        cells = ", ".join(f"{name} {cell}" for name, cell in zip(PAIRED, row.cells, strict=True))
-        lines.append(f"{row.label} minus {stream.groups[0].label}, {row.seeds} paired seeds: {cells}")
-    lines += [f"caveat of {name}: {caveat}" for name, caveat in stream.caveats.items()]
+    title = f"{stream.title}; probe {probe}, scope {scope}; percent, mean ± standard deviation over seeds"
+    summaries = summary_rows(stream, probe, scope)
+    best = {(i, j + 1) for j, metric in enumerate(COLUMNS) for i in best_rows(summaries, j, metric)} if bold else set()
+    rows = [(row.label, [str(row.seeds), *map(str, row.cells)]) for row in summaries]
+    lines = ["", wrapped(title, width=width)]
+    lines += table_lines("strategy", ["seeds", *COLUMNS], rows, width=width, bold=best)
+    if differences := paired_rows(stream, probe, scope):
+        rows = [(row.label, [str(row.seeds), *map(str, row.cells)]) for row in differences]
+        title = f"difference to {stream.groups[0].label}, seed by seed; percentage points, mean ± standard deviation"
+        lines += ["", wrapped(title, width=width)]
+        lines += table_lines("strategy", ["paired seeds", *PAIRED], rows, width=width)
+    lines += [wrapped(f"caveat of {name}: {caveat}", 2, width) for name, caveat in stream.caveats.items()]
     return lines + _task_lines(stream, width)
 
 
-def _task_lines(stream: Stream, width: int) -> list[str]:
+def _task_lines(stream: Stream, width: int | None) -> list[str]:
     """The latest results of probing tasks; no line if there are none."""
     found = latest_tasks(stream)
     if found is None:
         return []
     names = found.groups + found.probing_tasks
-    column = max(16, *(len(name) + 2 for name in names))
-    lines = ["", f"probing tasks; {found.test_set}"]
-    lines.append("strategy".ljust(width) + "".join(name.rjust(column) for name in names))
-    for row in task_rows(stream, found, names):
-        lines.append(row.label.ljust(width) + "".join(str(cell).rjust(column) for cell in row.cells))
-    return lines
+    rows = [(row.label, [str(cell) for cell in row.cells]) for row in task_rows(stream, found, names)]
+    title = wrapped(f"probing tasks; {found.test_set}", width=width)
+    return ["", title, *table_lines("strategy", names, rows, width=width)]
+
+
+def best_rows(rows: list[Row], column: int, metric: str) -> list[int]:
+    """Numbers of the rows whose mean, as it is shown, is the best; none where all are equal, or a single one is known.
+
+    Args:
+        rows: as of `summary_rows`; baselines do not count.
+        column: of the cells.
+        metric: whose values these are; "untrained accuracy" is no merit of a strategy.
+    """
+    means = {i: row.cells[column].mean for i, row in enumerate(rows) if not row.baseline}
+    shown = {i: float(mean) for i, mean in means.items() if mean}
+    if len(shown) < 2 or metric == "untrained accuracy":
+        return []
+    best = (min if metric in LOWER_IS_BETTER else max)(shown.values())
+    found = [i for i, mean in shown.items() if mean == best]
+    return found if len(found) < len(shown) else []
 
 
 def task_rows(stream: Stream, found: LatestTasks, names: list[str]) -> list[Row]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.runner import run as run
     from avalanche_ssl.runs.summary import METRICS as METRICS
     from avalanche_ssl.runs.summary import percent as percent
+    from avalanche_ssl.runs.text import shows_bold as shows_bold
+    from avalanche_ssl.runs.text import table_lines as table_lines
+    from avalanche_ssl.runs.text import wrapped as wrapped
 
 __all__ = [
     "EMBEDDINGS",
@@ -31,6 +34,9 @@ __all__ = [
     "resolve_machine",
     "run",
     "run_of_folder",
+    "shows_bold",
+    "table_lines",
+    "wrapped",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -48,5 +54,8 @@ __getattr__, __dir__ = lazy_names(
         "resolve_machine": "build",
         "run": "runner",
         "run_of_folder": "build",
+        "shows_bold": "text",
+        "table_lines": "text",
+        "wrapped": "text",
     },
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from avalanche_ssl.evaluation import Matrix, TaskResult, accuracy_curve, metrics
+from avalanche_ssl.runs.text import screen_width, table_lines, wrapped
 
 if TYPE_CHECKING:
     from avalanche_ssl.logging import CurveEvent
@@ -126,9 +127,10 @@ def summary(matrix: Matrix, untrained: Matrix, consolidation: float = math.nan) 
 
 
 def summary_table(matrix: Matrix, untrained: Matrix, consolidation: float = math.nan) -> str:
-    """The summary in percent with explanations, one line per metric."""
+    """The summary in percent with explanations."""
     found = summary(matrix, untrained, consolidation)
-    return "\n".join(f"{name:<20} {percent(value):>6} %   {METRICS[name].explanation}" for name, value in found.items())
+    numbers = {name: f"{name:<20} {percent(value):>6} %   " for name, value in found.items()}
+    return "\n".join(wrapped(text + METRICS[name].explanation, len(text)) for name, text in numbers.items())
 
 
 def metrics_table() -> str:
@@ -142,17 +144,19 @@ def percent(value: float, signed: bool = False) -> str:
     return "-" if np.isnan(value) else f"{100 * value:{'+' if signed else ''}.1f}"
 
 
-def matrix_table(matrix: Matrix, untrained: Matrix, most: int = 20, chance: float | None = None) -> str:
+def matrix_table(matrix: Matrix, untrained: Matrix, most: int | None = None, chance: float | None = None) -> str:
     """The accuracy matrix in percent: rows for the untrained encoder and each measured number of experiences.
 
     Args:
         matrix: R (T, T), or (T, 1) on one test set.
         untrained: accuracies (T,), or (1,), of the untrained encoder.
         most: show so many rows and columns at most, among them the first and the last; the mean is over all columns.
+            None: as many columns as fit the screen, and 20 of either at most.
         chance: accuracy of guessing, for a last row.
     """
     width = max(6, len(str(len(matrix))) + 3)
-    columns = _sample(range(matrix.shape[1]), most)
+    most = most or 20
+    columns = _sample(range(matrix.shape[1]), min(most, (screen_width() - 17) // width))
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
     rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in _sample(measured, most)}
     rows |= {} if chance is None else {"chance": np.full(matrix.shape[1], chance)}
@@ -173,7 +177,7 @@ def protocol_table(probe: ProbePlugin) -> str:
         if protocol.name in probe.full_test_accuracies:
             lines.append(f"  on all test images: {percent(probe.full_test_accuracies[protocol.name])}")
         if protocol.caveat:
-            lines.append(f"  caveat: {protocol.caveat}")
+            lines.append(wrapped(f"  caveat: {protocol.caveat}", 4))
     return "\n".join(lines)
 
 
@@ -206,22 +210,18 @@ def task_table(
     first = task_results[0][1]
     groups = list(first[0].by_group.get(grouping, {}))
     columns = [f"{grouping} {group}" for group in groups] + [result.task for result in first]
-    width = max(len(column) for column in columns) + 2
 
-    def line(name: str, values: Sequence[str]) -> str:
-        return name.ljust(10) + "".join(value.rjust(width) for value in values)
-
-    def result_line(name: str, results: Sequence[TaskResult]) -> str:
+    def row(name: str, results: Sequence[TaskResult]) -> tuple[str, list[str]]:
         known = {result.task: result for result in results}
         lead = known.get(first[0].task)
         values = [lead.by_group[grouping].get(group, math.nan) if lead else math.nan for group in groups]
         values += [known[one.task].accuracy if one.task in known else math.nan for one in first]
-        return line(name, [percent(value) for value in values])
+        return name, [percent(value) for value in values]
 
-    lines = [line("trained", columns)]
-    lines += [result_line(str(trained) if trained else "untrained", r) for trained, r in _sample(task_results, most)]
-    lines += [result_line("all images", final)] if final else []
-    return "\n".join([*lines, line("chance", ["" for _ in groups] + [percent(result.chance) for result in first])])
+    rows = [row(str(trained) if trained else "untrained", results) for trained, results in _sample(task_results, most)]
+    rows += [row("all images", final)] if final else []
+    rows += [("chance", ["" for _ in groups] + [percent(result.chance) for result in first])]
+    return "\n".join(table_lines("trained", columns, rows))
 
 
 def _sample(values: Sequence[Item], most: int) -> list[Item]:

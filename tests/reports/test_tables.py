@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from helpers.logs import add_tasks, append, write_run
 
 from avalanche_ssl.logging import ConsolidationEvent
@@ -19,7 +20,43 @@ def test_means_and_paired_differences(tmp_path: Path, one_stream: Any) -> None:
     text = tables.table([one_stream(*runs)], ["a note"])
     assert text.startswith("note: a note\n")
     assert "probe ridge, scope all" in text and "61.0 ± 1.0" in text
-    assert "moco minus cmc, 2 paired seeds: average accuracy +11.0 ± 1.4" in text
+    difference = text.partition("\ndifference to cmc, seed by seed; percentage points")[2].splitlines()
+    assert difference[2].split() == ["strategy", "seeds", "accuracy", "gain", "accuracy", "forgetting"]
+    assert difference[3].startswith("moco           2  +11.0 ± 1.4  +0.0 ± 0.0         -  -15.0 ± 0.0")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_fit_the_screen(tmp_path: Path, one_stream: Any, width: int) -> None:
+    names = ["cmc", "moco_with_a_long_name", "simclr"]
+    folders = [
+        add_tasks(write_run(tmp_path / f"{name}{s}", name, s, 0.01 * s, caveat="so and so " * 30), full_test=0.5)
+        for name in names
+        for s in range(2)
+    ]
+    lines = tables.table([one_stream(*folders)], [], width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    for name in ("consolidation", "untrained", "<scene>", "caveat of ridge: so and so"):
+        assert name in "\n".join(lines)
+
+
+def test_the_best_means_are_bold(tmp_path: Path, one_stream: Any) -> None:
+    stream = one_stream(write_run(tmp_path / "a"), write_run(tmp_path / "b", "moco", shift=0.1))
+    stream.baselines = [Baseline("raw pixels", [{("ridge", "all"): np.array([0.99, 0.99])}, {}])]
+    rows = tables.summary_rows(stream, "ridge", "all")
+    assert [row.cells[0].mean for row in rows] == ["60.0", "70.0", "99.0"]
+    assert tables.best_rows(rows, 0, "average accuracy") == [1], "a baseline is none of the strategies"
+    rows[1].cells[1] = tables.Cell("-5.0")
+    assert tables.best_rows(rows, 1, "gain") == [0]
+    rows[0].cells[3], rows[1].cells[3] = tables.Cell("-2.0"), tables.Cell("-1.0", "3.0")
+    assert tables.best_rows(rows, 3, "forgetting") == [0], "the least is best"
+    assert tables.best_rows(rows, 0, "untrained accuracy") == [], "no merit"
+    rows[1].cells[3] = tables.Cell("-2.0")
+    assert tables.best_rows(rows, 3, "forgetting") == [], "they are equal"
+    rows[1].cells[3] = tables.Cell()
+    assert tables.best_rows(rows, 3, "forgetting") == [], "one has none"
+    text = tables.table([stream], [], bold=True)
+    assert "\x1b[1m70.0\x1b[0m" in text and "\x1b[1m60.0" not in text and "\x1b[1m99.0" not in text
+    assert "\x1b" not in tables.table([stream], [])
 
 
 def test_streams_are_kept_apart(tmp_path: Path) -> None:
@@ -48,8 +85,8 @@ def test_task_results_over_seeds_by_hand(tmp_path: Path, one_stream: Any) -> Non
     stream = one_stream(*folders, add_tasks(write_run(tmp_path / "b", "moco"), 0.6))
     text = tables.table([stream], [])
     assert "probing tasks; last encoder on all test images" in text
-    (head,) = [line for line in text.splitlines() if "place here" in line]
-    assert head.split()[1:] == ["place", "here", "place", "there", "kind", "<scene>"]
+    above, head = text.partition("probing tasks")[2].splitlines()[1:3]
+    assert above.split() == ["place"] and head.split()[1:] == ["place", "here", "there", "kind", "<scene>"]
     assert cells(text, "cmc") == ["71.0±1.4", "61.0±1.4", "71.0±1.4", "41.0±1.4"]
     assert cells(text, "moco") == ["60.0", "50.0", "60.0", "40.0"]
     assert cells(text, "chance") == ["-", "-", "25.0", "12.5"]
@@ -76,7 +113,7 @@ def test_baselines_have_an_average_accuracy_only(tmp_path: Path, one_stream: Any
     *_, row = tables.summary_rows(stream, "ridge", "all")
     assert (row.label, row.seeds, row.baseline) == ("raw pixels", 1, True)
     assert [cell.mean for cell in row.cells] == ["50.0"] + [""] * (len(tables.COLUMNS) - 1)
-    (line,) = [line for line in tables.table([stream], []).splitlines() if line.startswith("raw pixels")]
+    (line,) = [line for line in tables.table([stream], [], width=150).splitlines() if line.startswith("raw pixels")]
     assert line.split()[2:] == ["1", "50.0"] + ["-"] * (len(tables.COLUMNS) - 1)
     assert [str(cell) for cell in tables.protocol_rows(stream)[0].cells] == ["60.0", "50.0"]
 
