@@ -7,32 +7,46 @@ from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, check_magnitude, eval_mode, extract_features
 from avalanche_ssl.models.norms import NORMS, STATISTICS, SplitBatchNorm, frozen_buffers
 from avalanche_ssl.models.pixel_cnn import PixelCNN
+from avalanche_ssl.models.pretrained import MIN_SHARE, initialized, load_weights
 from avalanche_ssl.models.resnet import resnet9, resnet18, resnet34, resnet50
 from avalanche_ssl.models.smallconv import smallconv
+from avalanche_ssl.models.weight_files import Weights, package_of, read_weights, weights_path, weights_sha256
+from avalanche_ssl.models.weight_names import Counterpart, Match, counterpart
 
 __all__ = [
     "ENCODERS",
+    "MIN_SHARE",
     "NORMS",
     "STATISTICS",
+    "Counterpart",
     "Encoder",
     "EncoderFactory",
     "FeatureModel",
     "LabeledFeatures",
+    "Match",
     "PixelCNN",
     "SplitBatchNorm",
+    "Weights",
     "at_encoder_size",
     "build_encoder",
     "check_magnitude",
     "compile_encoders",
+    "counterpart",
     "eval_mode",
     "extract_features",
     "frozen_buffers",
+    "initialized",
+    "load_weights",
     "mlp",
+    "package_of",
+    "read_weights",
     "resnet9",
     "resnet18",
     "resnet34",
     "resnet50",
     "smallconv",
+    "weights_path",
+    "weights_sha256",
     "with_channels",
     "wrap",
 ]
