@@ -15,6 +15,8 @@ LINES = 3
 """Lines of a label at most."""
 DISTANCE = 12.0
 """Points between the axes and the labels."""
+LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 1.2, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
+"""The line from a label, the middle of its left side, to the end that it names."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def label_ends(axes: Any, ends: Sequence[End], fontsize: float = 9) -> None:
             fontsize=fontsize,
             linespacing=1.05,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": end.color, "linewidth": 1.2, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={**LEADER, "color": end.color},
         )
         for end in ends
     ]

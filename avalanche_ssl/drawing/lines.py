@@ -40,6 +40,9 @@ def draw_band(
     places, values = np.asarray(steps, dtype=float)[known], values[:, known]
     mean = values.mean(axis=0)
     std = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
+    low, high = mean - std, mean + std
+    if (values >= 0).all():
+        low = np.maximum(low, 0)  # as accuracies, which no seed has below zero
     every = 1 + (len(places) - 1) // MARKED
     axes.plot(
         places,
@@ -50,8 +53,8 @@ def draw_band(
         markersize=5,
         linewidth=1.8,
     )
-    axes.fill_between(places, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
-    return float((mean - std).min()), float((mean + std).max())
+    axes.fill_between(places, low, high, color=color, alpha=0.18, linewidth=0)
+    return float(low.min()), float(high.max())
 
 
 def draw_levels(axes: Any, name: str, levels: Mapping[str, tuple[float, str]]) -> list[End]:

@@ -65,7 +65,7 @@ def draw_matrix(axes: Any, percents: NDArray[np.float64], measured: Sequence[int
     )
     axes.set_facecolor(EMPTY)
     _ticks(axes, ["untrained", *map(str, measured)], percents.shape[1])
-    axes.axhline(0.5, color=PAPER, linewidth=4, zorder=0.9)
+    axes.axhline(0.5, color=PAPER, linewidth=min(4.0, max(1.0, 60 / len(percents))), zorder=0.9)
     _mark_diagonal(axes, image, percents, measured)
     _bar(axes, image, percents, scale)  # also makes the layout, which the size of the numbers depends on
     _write(axes, image, percents)

@@ -41,7 +41,7 @@ DARK = {
 }
 """What each color becomes in dark mode; lines are then at least 22 apart."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 10,
     "text.color": INK,
     "figure.facecolor": PAPER,

@@ -130,7 +130,7 @@ def draw_forgetting(axes: Any, stream: Stream, probe: str, scope: str) -> None:
         whiskers = [np.minimum(std, mean), std]  # nothing is lost less than not at all
         look: Any = {"color": color, "marker": marker, "linestyle": "none", "markersize": 5, "elinewidth": 1.2}
         axes.errorbar(places, mean, yerr=whiskers if len(part) > 1 else None, label=group.label, clip_on=False, **look)
-    axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+    axes.set(xlim=(0.4, max(part.shape[1] for part in values) + 0.6), ylim=(0, max(1.0, axes.get_ylim()[1])))
     axes.grid(axis="x", visible=False)
     if len(shown) > 1:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize=9, columnspacing=1.2)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from avalanche_ssl.drawing import STYLE, wrapped
 from avalanche_ssl.errors import UsageError
@@ -48,11 +48,11 @@ def _figure(stream: Stream) -> Figure:
     across = min(ACROSS, len(groups))
     rows = -(-len(groups) // across)
     width = 4.0 * across if len(groups) > 1 else 9.0
-    figure = Figure(figsize=(max(9.0, width), 3.6 * rows + 3.4), layout="constrained", dpi=150)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)
+    figure = Figure(figsize=(max(9.0, width), 3.6 * rows + 3.4), layout=layout, dpi=150)
     FigureCanvasAgg(figure)
     figure.suptitle(_title(stream, probe, scope), fontsize=12)
-    *parts, last = np.atleast_1d(figure.subfigures(rows + 1, 1))
+    *parts, last = figure.subfigures(rows + 1, 1, squeeze=False)[:, 0]
     for number, group in enumerate(groups):
         row, column = divmod(number, across)
         axes = parts[row].add_subplot(1, across, column + 1)

@@ -64,6 +64,9 @@ def test_labels_do_not_overlap_in_a_figure() -> None:
     axes = axes_of_figure()
     label_ends(axes, [End(y, f"line {y}", "black", 1.0) for y in (50, 51, 52, 90)])
     assert all(low.y1 <= high.y0 + 0.5 for low, high in pairwise(boxes(axes)))
+    for text in axes.texts:
+        leader = text.arrow_patch.get_path().vertices
+        assert leader[:, 0].max() <= Text.get_window_extent(text).x0, "no line through a label"
     assert [text.get_text() for text in axes.texts] == ["line 50", "line 51", "line 52", "line 90"]
 
 

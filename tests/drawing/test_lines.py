@@ -26,6 +26,12 @@ def test_a_band_is_one_standard_deviation_around_the_mean(axes: Any) -> None:
     assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(15 - 50**0.5)
 
 
+def test_a_band_does_not_go_where_no_value_can_be(axes: Any) -> None:
+    """Below zero, unless a value is."""
+    assert draw_band(axes, [1], np.array([[0.0], [2.0]]), (COLORS[0], "o")) == pytest.approx((0, 1 + 2**0.5))
+    assert draw_band(axes, [1], np.array([[-1.0], [1.0]]), (COLORS[0], "o")) == pytest.approx((-(2**0.5), 2**0.5))
+
+
 def test_one_seed_has_no_spread_and_nothing_measured_no_line(axes: Any) -> None:
     assert draw_band(axes, [1, 2], np.array([[5.0, 7.0]]), (COLORS[0], "o")) == (5, 7)
     assert draw_band(axes, [1, 2], np.full((2, 2), np.nan), (COLORS[0], "o")) is None

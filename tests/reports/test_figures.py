@@ -161,3 +161,19 @@ def test_names_are_no_formulas_and_no_latex_in_any_figure(
 def test_figures_are_the_same_every_time(tmp_path: Path, one_stream: Any) -> None:
     stream = one_stream(write_run(tmp_path / "a"), write_run(tmp_path / "b", seed=1, shift=0.1))
     assert figures.forgetting(stream, "ridge", "all") == figures.forgetting(stream, "ridge", "all")
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (6, 1)])
+def test_one_experience_and_one_test_set(
+    tmp_path: Path, one_stream: Any, axes: list[Any], shape: tuple[int, int]
+) -> None:
+    """The rows of one experience, and of five that share one test set."""
+    run = read_run(write_run(tmp_path / "a", classes=10))
+    run.accuracies = {("ridge", "all"): np.linspace(0.2, 0.8, shape[0] * shape[1]).reshape(shape)}
+    (stream,) = comparison.streams([run])
+    figures.heat_map(stream, stream.groups[0], "ridge", "all")
+    figures.forgetting(stream, "ridge", "all")
+    heat_map, forgetting = axes
+    assert heat_map.images[0].get_array().shape == shape
+    assert len(heat_map.patches) == {(2, 1): 1, (6, 1): 0}[shape]
+    assert not forgetting.patches, "nothing to forget, or nothing known of it"
