@@ -61,6 +61,7 @@ def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
     folder = run(config(seed=3, replay_size=20))
     assert folder == Path("runs/simclr-few-digits-s3")
     found = read_run(folder)
+    assert found.classes == 10
     assert (found.strategy, found.seed, found.n_experiences, found.finished, found.notes) == ("simclr", 3, 2, True, [])
     assert found.settings["output_dim"] == 8 and found.config["benchmark_options"] == {
         "experiences": 2,
