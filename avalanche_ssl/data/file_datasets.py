@@ -17,19 +17,41 @@ from avalanche_ssl.data.traversal import leaf_datasets
 LISTS = ("samples", "imgs", "paths", "files")
 """Attributes that hold the path of every item, by itself or first in a tuple."""
 
+BELOW = ("_flat_data", "_datasets", "datasets", "dataset")
+"""Attributes that hold the datasets below one: Avalanche's, torch's and those of most wrappers."""
+
 UNREADABLE = (OSError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What Pillow raises for an image that it cannot read."""
 
 
-def with_raw_loader(leaf: Any) -> Any:
-    """A dataset whose loader is its library's own, with one that does not clip images of more than 8 bits."""
+def with_raw_loaders(dataset: Any) -> Any:
+    """A dataset whose files are not clipped to 8 bits, at any depth below it.
+
+    Loaders that are their library's own are replaced, in shallow copies of the datasets that lead to them; without any
+    it is the dataset itself.
+    """
     from avalanche.benchmarks.utils.datasets_from_filelists import default_image_loader
 
-    if getattr(leaf, "loader", None) not in (default_loader, default_image_loader):
-        return leaf
-    leaf = copy.copy(leaf)
-    leaf.loader = load_rgb
-    return leaf
+    if getattr(dataset, "loader", None) in (default_loader, default_image_loader):
+        return _with(dataset, {"loader": load_rgb})
+    fields = getattr(dataset, "__dict__", {})
+    changed = {name: new for name in BELOW if (new := _below(fields.get(name))) is not fields.get(name)}
+    return _with(dataset, changed) if changed else dataset
+
+
+def _below(value: Any) -> Any:
+    """A dataset, or a list of some, with loaders replaced."""
+    if not isinstance(value, list | tuple):
+        return value if value is None else with_raw_loaders(value)
+    new = [with_raw_loaders(child) for child in value]
+    return value if all(a is b for a, b in zip(value, new, strict=True)) else new
+
+
+def _with(dataset: Any, attributes: dict[str, Any]) -> Any:
+    """A shallow copy with other attributes."""
+    dataset = copy.copy(dataset)
+    vars(dataset).update(attributes)
+    return dataset
 
 
 def load_rgb(path: str | Path) -> Image.Image:

@@ -84,7 +84,10 @@ def decode_image(
     except PixelError:
         raise
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise ImageDecodingError(" ".join(str(error).split()).partition(" <_io.")[0]) from error
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        for name in (f" '{file}'", " <_io."):  # messages name the file by themselves
+            reason = reason.partition(name)[0]
+        raise ImageDecodingError(reason) from error
     if upright.size != (size, size):
         upright = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
     return np.asarray(upright)

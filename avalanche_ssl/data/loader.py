@@ -23,6 +23,9 @@ from avalanche_ssl.rng import seeded
 
 Plan = list["BatchPlan"]
 
+Work = tuple["Batch | UsageError", list[tuple[str, type[Warning]]]]
+"""What a worker process returns: a batch or an error, and the warnings on the way."""
+
 
 class BatchPlan(NamedTuple):
     """One batch of an epoch."""
@@ -106,13 +109,17 @@ class RawDataLoader:
             yield batch
 
     def _batches(self) -> Iterator[Batch | UsageError]:
+        """The planned batches; what workers warn of is said here, once for all of them."""
         if self.is_fast or self.num_workers == 0:
             yield from map(self.batches.batch, self._epoch)
             return
         try:
             with _signals_blocked():
                 batches = iter(self._processes())
-            yield from batches
+            for batch, warned in batches:
+                for message, category in warned:
+                    warnings.warn(message, category, stacklevel=2)
+                yield batch
         except (RuntimeError, OSError, EOFError) as error:
             self.shut_down_workers()
             if isinstance(error, RuntimeError) and not is_dead_worker(error):
@@ -172,7 +179,7 @@ class RawDataLoader:
         """A seed for random transforms; the fast path draws it too, so that both leave the generator alike."""
         return int(torch.randint(2**62, (), generator=self.generator)) if self.shuffle else 0
 
-    def _processes(self) -> DataLoader[Batch | UsageError]:
+    def _processes(self) -> DataLoader[Work]:
         """The worker processes, which serve all epochs: they read the list `_epoch`, which each epoch refills."""
         if self._workers is None:
             self._workers = DataLoader(
@@ -210,12 +217,15 @@ class JointReader(torch.utils.data.Dataset[Batch]):
         images, y, t = zip(*batches, strict=True)
         return torch.cat(same_type(images)), torch.cat(y), torch.cat(t)
 
-    def __getitems__(self, plan: BatchPlan) -> Batch | UsageError:
-        """What a worker process calls. An error is returned as a value: raised, it would arrive as a traceback."""
-        try:
-            return self.batch(plan)
-        except UsageError as error:
-            return error
+    def __getitems__(self, plan: BatchPlan) -> Work:
+        """What a worker process calls. Errors and warnings are returned: raised, they would arrive as a traceback."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                batch: Batch | UsageError = self.batch(plan)
+            except UsageError as error:
+                batch = error
+        return batch, [(str(warning.message), warning.category) for warning in caught]
 
 
 def is_dead_worker(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from avalanche_ssl.data.channels import stack_images
 from avalanche_ssl.data.dataset_transforms import FrozenItems
 from avalanche_ssl.data.datasets import Indices
 from avalanche_ssl.data.dict_items import dict_item_message
-from avalanche_ssl.data.file_datasets import UNREADABLE, item_name, unreadable, with_raw_loader
+from avalanche_ssl.data.file_datasets import UNREADABLE, item_name, unreadable, with_raw_loaders
 from avalanche_ssl.data.labels import item_label, labels_of_items
 from avalanche_ssl.data.memmap import residency
 from avalanche_ssl.data.pixels import PixelError, image_tensor, same_type
@@ -140,7 +140,7 @@ def array_reader(dataset: Any) -> ArrayReader | None:
 def item_reader(dataset: Any, use_dataset_transforms: bool = False, raw: bool = True) -> ItemReader:
     """The general path of a dataset, which exists for every dataset."""
     n = len(dataset)
-    undivided = Leaves([dataset], np.zeros(n, np.int64), np.arange(n))
+    undivided = Leaves([with_raw_loaders(dataset)], np.zeros(n, np.int64), np.arange(n))
     try:
         leaves, leaf, index = leaf_datasets(dataset)
     except (AttributeError, TypeError, IndexError):
@@ -175,8 +175,8 @@ def _array(leaf: Any, used: Indices) -> NDArray[np.uint8] | None:
 def _untransformed(leaf: Any) -> Any:
     """A shallow copy whose transforms do nothing, but for frozen ones and those that come before."""
     if isinstance(leaf, FrozenItems):
-        return FrozenItems(with_raw_loader(leaf.dataset), leaf.frozen)
-    leaf = with_raw_loader(leaf)
+        return FrozenItems(with_raw_loaders(leaf.dataset), leaf.frozen)
+    leaf = with_raw_loaders(leaf)
     names = [name for name in ("transform", "target_transform", "transforms") if name in getattr(leaf, "__dict__", ())]
     if names:
         leaf = copy.copy(leaf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
 
 from avalanche_ssl.data import RawDataLoader
-from avalanche_ssl.data.file_datasets import item_name, load_rgb, with_raw_loader
+from avalanche_ssl.data.file_datasets import item_name, load_rgb, with_raw_loaders
+from avalanche_ssl.data.pixels import note_transparent
 from avalanche_ssl.errors import UsageError
 
 RAMP = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
@@ -44,9 +46,40 @@ def test_library_loaders_do_not_clip_16_bits(images: Path, make: Any) -> None:
     assert dataset.loader is not load_rgb, "somebody's dataset is left alone"
 
 
+class Wrapped:
+    """A dataset of one's own around another."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset, self.targets = dataset, dataset.targets
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.dataset[index]
+
+
+@pytest.mark.parametrize("use_dataset_transforms", [False, True])
+@pytest.mark.parametrize("make", [ImageFolder, paths_dataset])
+@pytest.mark.parametrize("around", ["nothing", "a subset", "a wrapper"])
+def test_transforms_of_the_dataset_see_16_bits(
+    images: Path, make: Any, around: str, use_dataset_transforms: bool
+) -> None:
+    files = make(images)
+    files.transform = T.ToTensor()
+    dataset = Wrapped(files) if around == "a wrapper" else files
+    dataset = as_classification_dataset(dataset)
+    dataset = dataset.subset([2, 1, 0]) if around == "a subset" else dataset
+    loader = RawDataLoader([dataset], [3], shuffle=False, use_dataset_transforms=use_dataset_transforms)
+    ((x, *_),) = loader
+    pixels = x if x.dtype == torch.uint8 else (255 * x).round().to(torch.uint8)
+    assert torch.equal(pixels, torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(3, 3, -1, -1))
+    assert files.loader is not load_rgb, "somebody's dataset is left alone"
+
+
 def test_a_loader_of_ones_own_is_kept(images: Path) -> None:
     dataset = ImageFolder(images, loader=lambda path: Image.new("RGB", (4, 4)))
-    assert with_raw_loader(dataset) is dataset
+    assert with_raw_loaders(dataset) is dataset
 
 
 @pytest.mark.parametrize("make", [ImageFolder, paths_dataset])
@@ -87,6 +120,21 @@ def test_transparency_in_files_is_said_once(images: Path) -> None:
         ((x, *_),) = RawDataLoader([ImageFolder(images)], [3], shuffle=False)
     assert len(said) == 1
     assert (x[:2] == 255).all()
+
+
+@pytest.mark.slow
+def test_what_workers_warn_of_is_said_once(images: Path) -> None:
+    for i in range(8):
+        Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(images / "a" / f"{i}.png")
+    note_transparent.cache_clear()  # processes are forked: as if no image had been read
+    loader = RawDataLoader([ImageFolder(images)], [2], shuffle=False, num_workers=2)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        list(loader)
+    loader.shut_down_workers()
+    assert [str(w.message) for w in said if issubclass(w.category, UserWarning)] == [
+        "image files of the dataset have transparent pixels: they are laid on white"
+    ]
 
 
 def test_names_of_items() -> None:

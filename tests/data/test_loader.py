@@ -276,4 +276,4 @@ class Items(PictureDataset):
     """Pictures that no array gives at once."""
 
     def __getitem__(self, index: int) -> Any:
-        return torch.full((3, 8, 8), float(index)), 0
+        return torch.full((3, 8, 8), index / 1000), 0
