@@ -9,7 +9,7 @@ from avalanche.benchmarks import OnlineCLExperience
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.training.device import get_device
 from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
-from avalanche_ssl.training.preconditions import check_images_differ, check_steps
+from avalanche_ssl.training.preconditions import check_experiences, check_images_differ, check_steps
 from avalanche_ssl.training.resumable import ResumableTemplate
 
 
@@ -44,9 +44,15 @@ class GuardedTemplate(ResumableTemplate):
         """Train as `ResumableTemplate` does.
 
         Raises:
-            UsageError: several experiences made no step.
+            UsageError: there was no experience, or several made no step.
         """
+        check_experiences(experiences)
         results = super().train(experiences, eval_streams, **kwargs)
+        if not self._experiences_finished:
+            raise UsageError(
+                "nothing was trained: train() got no experience; an iterator gives its experiences only once, a list "
+                "of them as often as you like"
+            )
         if self._experiences_finished > 1 and not self.clock.train_iterations:
             raise UsageError(
                 f"nothing was trained: none of {self._experiences_finished} experiences has two images, which a step "
@@ -57,7 +63,8 @@ class GuardedTemplate(ResumableTemplate):
 
     def _before_training_iteration(self, **kwargs: Any) -> None:
         super()._before_training_iteration(**kwargs)
-        if self.clock.train_exp_iterations == 0 and not isinstance(self.experience, OnlineCLExperience):
+        if self.clock.train_exp_iterations == 0:
+            self.model.check_batch_size(len(self.mb_x))  # a replay memory that is empty yet adds nothing
             check_images_differ(self)
         self.nonfinite_guard.begin(self)
 

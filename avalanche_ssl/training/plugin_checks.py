@@ -71,7 +71,9 @@ def check_early_stopping(plugins: Iterable[Any], evaluator: EvaluationPlugin, ev
             continue
         if plugin.metric_name not in {str(metric) for metric in evaluator.metrics}:
             remedy = (
-                "accuracy_metrics(stream=True), which scores the probe" if "Acc" in plugin.metric_name else "its metric"
+                "accuracy_metrics(stream=True), which scores the probe,"
+                if "Acc" in plugin.metric_name
+                else "its metric"
             )
             raise UsageError(
                 f"EarlyStoppingPlugin waits for {plugin.metric_name}, which no metric of the evaluator gives: add "

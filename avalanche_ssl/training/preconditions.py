@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from avalanche.benchmarks import CLScenario, CLStream, OnlineCLExperience
 from avalanche.training.plugins import ReplayPlugin
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods import Method
 from avalanche_ssl.rng import isolated
 
 FEW = 8
-"""Images below which a batch may well hold the same image only, e.g. frames of a video."""
+"""Images below which an experience may well hold the same image only, e.g. frames of a video."""
+
+
+def check_experiences(experiences: Any) -> None:
+    """Refuse data and benchmarks in the place of experiences.
+
+    Raises:
+        UsageError: names what was given, and what to give.
+    """
+    is_dataset = hasattr(experiences, "__getitem__") and not isinstance(experiences, Sequence | CLStream)
+    if is_dataset or isinstance(experiences, CLScenario | DataLoader):
+        raise UsageError(
+            f"train() takes an experience or a stream, not a {type(experiences).__name__}: give "
+            "benchmark.train_stream; benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
+        )
 
 
 def check_steps(model: Method, batch_size: int, epochs: int, plugins: Sequence[Any]) -> None:
@@ -30,20 +46,29 @@ def check_steps(model: Method, batch_size: int, epochs: int, plugins: Sequence[A
 def check_images_differ(strategy: Any) -> None:
     """Refuse an experience whose images are all the same, which the first batch of each reveals.
 
-    All other images are read only where those of the batch are the same.
+    All other images are read only where those of the batch are the same, and of a mini-batch of a stream those of the
+    whole experience that it was cut from.
 
     Raises:
         UsageError: names the experience.
     """
     batch: Tensor = strategy.mb_x
     first = batch[:1]
-    if len(batch) < FEW or bool((batch != first).any()):
+    if bool((batch != first).any()):
+        return
+    dataset, number = strategy.adapted_dataset, strategy.clock.train_exp_counter
+    part = strategy.experience.logging()
+    if isinstance(part, OnlineCLExperience):
+        if part.origin_experience is None or not part.is_first_subexp:
+            return
+        origin = part.origin_experience.logging()
+        dataset, number = origin.dataset, origin.current_experience
+    if len(dataset) < FEW:
         return
     with isolated():  # transforms of the stream may draw from the global random states
-        if any(bool((images != first).any()) for images in strategy.images()):
+        if any(bool((images != first).any()) for images in strategy.images(dataset)):
             return
-    number = strategy.clock.train_exp_counter + 1
     raise UsageError(
-        f"all {len(strategy.adapted_dataset)} images of experience {number} are identical, so that nothing can be "
-        f"learned from them: look at the data (pixels from {float(first.min()):g} to {float(first.max()):g})"
+        f"all {len(dataset)} images of experience {number + 1} are identical, so that nothing can be learned from "
+        f"them: look at the data (pixels from {float(first.min()):g} to {float(first.max()):g})"
     )

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from avalanche_ssl.data import DataError
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.training.avalanche_template import AvalancheTemplate
 
 
@@ -49,8 +50,19 @@ class ResumableTemplate(AvalancheTemplate):
     def train(self, experiences: Any, eval_streams: Any = None, **kwargs: Any) -> Any:
         """Train as Avalanche does. After a resume inside a call of `train`, the next call continues that one.
 
-        Give it what the interrupted call was given: experiences that are trained already are left out.
+        Give it what the interrupted call was given: experiences that are trained already are left out. Where nothing
+        is evaluated during training, Avalanche need not list the experiences first, which would use up an iterator.
+
+        Raises:
+            UsageError: an iterator's experiences are to be evaluated on, too.
         """
+        if eval_streams is None and self.eval_every < 0:
+            eval_streams = []
+        if eval_streams is None and isinstance(experiences, Iterator):
+            raise UsageError(
+                f"eval_every={self.eval_every} evaluates on the training experiences, which an iterator gives only "
+                "once: give train() a list of them, or eval_streams=[...]"
+            )
         self._experiences_finished = self._experiences_finished if self._reenter else 0
         if self._experiences_finished:
             experiences = _Rest(experiences, self._experiences_finished)

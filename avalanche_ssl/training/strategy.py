@@ -185,9 +185,9 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         """Raw batches of a test experience, in order."""
         self.dataloader = self._raw_batches(self.eval_mb_size, shuffle=False, drop_last=False, num_workers=num_workers)
 
-    def _raw_batches(self, batch_size: int, **options: Any) -> RawDataLoader:
+    def _raw_batches(self, batch_size: int, dataset: Any = None, **options: Any) -> RawDataLoader:
         return RawDataLoader(
-            [self.adapted_dataset],
+            [self.adapted_dataset if dataset is None else dataset],
             [batch_size],
             use_dataset_transforms=self.use_dataset_transforms,
             in_channels=channels_of(self.model),
@@ -244,9 +244,9 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         self.model.prepare(self.images())
         self._bank_hits = count_bank_hits(self.model) if self.train_epochs > 1 else None
 
-    def images(self) -> Iterator[Tensor]:
-        """Batches of the raw images of the experience, in order, for methods that read all of it before an epoch."""
-        for x, *_ in self._raw_batches(self.train_mb_size, shuffle=False, drop_last=False):
+    def images(self, dataset: Any = None) -> Iterator[Tensor]:
+        """Batches of the raw images of a dataset, in order; None: of the experience that is trained on."""
+        for x, *_ in self._raw_batches(self.train_mb_size, dataset, shuffle=False, drop_last=False):
             yield x.to(self.device)
 
     def _after_training_epoch(self, **kwargs: Any) -> None:

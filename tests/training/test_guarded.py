@@ -21,6 +21,14 @@ def test_experiences_of_single_images_train_nothing() -> None:
     )
 
 
+def test_training_without_an_experience_is_refused() -> None:
+    used = iter(few_digits().train_stream)
+    list(used)
+    for nothing in ([], used):
+        with pytest.raises(UsageError, match=r"nothing was trained: train\(\) got no experience"):
+            make().train(nothing)
+
+
 def test_a_training_of_skipped_steps_is_refused() -> None:
     strategy = small(lambda call, loss: loss * float("nan"), on_nan="skip", train_epochs=1)
     with pytest.raises(DivergedError, match=r"none of \d+ steps was finite, so nothing was trained: lower lr \(0.05\)"):

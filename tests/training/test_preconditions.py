@@ -8,6 +8,7 @@ import torch
 from avalanche.training.plugins import ReplayPlugin
 from helpers.encoders import tiny
 from helpers.strategies import make
+from torch.utils.data import DataLoader
 
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
@@ -33,6 +34,14 @@ def test_batches_of_one_image_need_a_memory() -> None:
     check_steps(method, 2, 1, [])
     check_steps(method, 1, 1, [ReplayPlugin(8)])
     check_steps(CPC(tiny), 1, 1, [])
+
+
+def test_a_memory_that_is_empty_yet_fills_no_batch() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 16, 16, 3), dtype=np.uint8)
+    strategy = make(SimCLR(tiny), train_mb_size=1, plugins=[ReplayPlugin(8)])
+    with pytest.raises(UsageError, match="batch_size is 1: SimCLR compares the images of a batch, give it 2 or more"):
+        strategy.train(stream(images).train_stream)
+    assert strategy.clock.train_iterations == 0
 
 
 @pytest.mark.parametrize("settings", [{"train_mb_size": 0}, {"train_epochs": 0}])
@@ -65,9 +74,38 @@ def test_one_other_image_is_enough_and_nothing_else_changes() -> None:
     assert strategy.clock.train_iterations == 2
 
 
+def test_identical_images_in_mini_batches_are_refused_at_the_first_step() -> None:
+    images = np.full((40, 16, 16, 3), 200, np.uint8)
+    for access in (False, True):
+        strategy = make(train_mb_size=16)
+        parts = mini_batch_stream(stream(images).train_stream, 4, 0, access_task_boundaries=access)
+        with pytest.raises(UsageError, match="all 40 images of experience 1 are identical"):
+            strategy.train(parts, eval_streams=[])
+        assert strategy.clock.train_iterations == 0
+
+
 def test_a_mini_batch_of_a_stream_may_hold_one_image_only() -> None:
     images = np.full((40, 16, 16, 3), 200, np.uint8)
+    images[35:] = 0
     strategy = make(train_mb_size=16)
-    parts = mini_batch_stream(stream(images).train_stream, 10, 0, access_task_boundaries=False)
+    parts = mini_batch_stream(stream(images).train_stream, 10, 0, access_task_boundaries=False, shuffle=False)
     strategy.train(parts, eval_streams=[])
     assert strategy.clock.train_iterations == 4
+
+
+def test_small_batches_of_identical_images_are_refused_too() -> None:
+    with pytest.raises(UsageError, match="all 40 images of experience 1 are identical"):
+        make(train_mb_size=4).train(stream(np.full((40, 16, 16, 3), 200, np.uint8)).train_stream)
+    make(train_mb_size=4).train(stream(np.full((6, 16, 16, 3), 200, np.uint8)).train_stream)
+
+
+def test_data_and_benchmarks_in_the_place_of_experiences_are_refused() -> None:
+    benchmark = stream(np.zeros((40, 16, 16, 3), np.uint8))
+    dataset = benchmark.train_stream[0].dataset
+    for given in (benchmark, dataset, DataLoader(dataset), ArrayDataset(np.zeros((4, 8, 8, 3), np.uint8), [0] * 4)):
+        with pytest.raises(UsageError) as error:
+            make().train(given)
+        assert str(error.value) == (
+            f"train() takes an experience or a stream, not a {type(given).__name__}: give benchmark.train_stream; "
+            "benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
+        )

@@ -7,6 +7,8 @@ from helpers.strategies import Spy, small
 
 from avalanche_ssl.checkpointing.serialization import StreamIndex
 from avalanche_ssl.checkpointing.strategy_state import capture_strategy, restore_strategy
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.plugins import ProbePlugin
 
 
 class Killed(BaseException):
@@ -95,3 +97,20 @@ def test_data_that_cannot_be_read_are_reported_between_two_steps():
     with pytest.raises(DataError, match="gone"):
         strategy.train(few_digits().train_stream[0], eval_streams=[])
     assert calls == [3]
+
+
+def test_an_iterator_of_experiences_is_trained_on():
+    """Avalanche first lists the experiences to evaluate on, by default those of training, and so used it up."""
+    by_stream, by_iterator = small(), small()
+    by_stream.train(few_digits().train_stream)
+    by_iterator.train(experience for experience in few_digits().train_stream)
+    assert by_iterator.clock.train_iterations == by_stream.clock.train_iterations == 16
+
+
+def test_an_iterator_of_experiences_to_evaluate_on_is_refused():
+    strategy = small(eval_every=1)
+    with pytest.raises(UsageError, match=r"eval_every=1 evaluates on the training experiences, which an iterator"):
+        strategy.train(iter(few_digits().train_stream))
+    strategy = small(eval_every=1, plugins=[ProbePlugin(few_digits())])
+    strategy.train(iter(few_digits().train_stream), eval_streams=[])
+    assert strategy.clock.train_iterations == 16
