@@ -28,7 +28,7 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     method = recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
     if config.online_batch_size == 1 and not config.replay_size:
         raise UsageError("--online-batch-size is 1: a step takes two images, give it 2 or more, or a --replay-size")
-    if not config.replay_size:
+    if not (config.replay_size and config.online_batch_size):  # the memory is empty in the first full experience
         method.check_batch_size(recipe.batch_size)
     return dataclasses.replace(config, device=device, precision=precision), recipe
 

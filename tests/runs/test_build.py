@@ -76,6 +76,10 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
             "batch_size is 1: SimCLR compares the images of a batch, give it 2 or more",
         ),
         (
+            {"settings": {"batch_size": 1}, "replay_size": 50},
+            "batch_size is 1: SimCLR compares the images of a batch, give it 2 or more",
+        ),
+        (
             {"online_batch_size": 1},
             "--online-batch-size is 1: a step takes two images, give it 2 or more, or a --replay-size",
         ),
