@@ -25,7 +25,7 @@ from avalanche_ssl.checkpointing.signals import StopSignals
 from avalanche_ssl.checkpointing.strategy_state import capture_strategy, check_savable, restore_strategy
 from avalanche_ssl.data import RawDataLoader
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.logging import JSONLinesLogger
+from avalanche_ssl.logging import Rewindable
 
 Experience = TypeVar("Experience")
 
@@ -67,7 +67,7 @@ class Checkpointer:
         class_names: Sequence[str] | None = None,
         every: str = "10min",
         config: Mapping[str, Any] | None = None,
-        log: JSONLinesLogger | None = None,
+        log: Rewindable | None = None,
         share: float = MAX_SHARE,
     ) -> None:
         check_savable(strategy)

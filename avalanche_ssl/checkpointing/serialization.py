@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.benchmarks.utils.utils import concat_datasets
+from avalanche.evaluation.metric_results import TensorImage
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.utils import ParamData
 from torch import Tensor
@@ -22,8 +23,8 @@ from torch import Tensor
 from avalanche_ssl.data import leaf_datasets, same_leaf
 from avalanche_ssl.errors import UsageError
 
-REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer)}
-"""Classes of Avalanche whose objects appear in plugins during training."""
+REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer, TensorImage)}
+"""Classes of Avalanche whose objects appear in plugins and among metric values during training."""
 
 _CODE = (type, FunctionType, MethodType, BuiltinFunctionType)
 

@@ -1,6 +1,7 @@
 """Capture the whole state of a strategy between two steps, and restore it into another one."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,9 +115,27 @@ def _load_plugin(plugin: Any, saved: Any, stream: StreamIndex) -> None:
     if hasattr(plugin, "state_dict"):
         plugin.load_state_dict(saved)
         return
+    if isinstance(plugin, avalanche_plugins.EvaluationPlugin):
+        saved = _of_these_metrics(plugin, saved)
     for field, value in saved.items():
         name = f"{type(plugin).__name__}.{field}"
         setattr(plugin, field, deserialize(value, stream, getattr(plugin, field, None), name))
+
+
+def _of_these_metrics(evaluator: Any, saved: dict[str, Any]) -> dict[str, Any]:
+    """The state of an evaluator; without that of its metrics, with a warning, if it has others than the checkpoint.
+
+    They follow from its loggers, which may change when a run is resumed.
+    """
+    then = [metric["class"] for metric in saved["metrics"]]
+    now = [type(metric).__name__ for metric in evaluator.metrics]
+    if then == now:
+        return saved
+    names = [", ".join(dict.fromkeys(names)) or "none" for names in (then, now)]
+    warnings.warn(
+        f"the checkpoint has the metrics {names[0]}, now there are {names[1]}: these start here", stacklevel=2
+    )
+    return {field: value for field, value in saved.items() if field != "metrics"}
 
 
 def _temporary_buffers(model: nn.Module) -> dict[str, Any]:

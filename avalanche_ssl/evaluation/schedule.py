@@ -37,3 +37,8 @@ class ProbeSchedule:
         """Whether one of the numbers lies in (before, now]."""
         crossed = self.every > 0 and now // self.every > before // self.every
         return crossed or any(before < images <= now for images in self.at)
+
+    def count(self, before: int, now: int) -> int:
+        """How many of the numbers lie in (before, now]."""
+        regular = now // self.every - before // self.every if self.every else 0
+        return regular + sum(before < images <= now for images in self.at)

@@ -1,5 +1,6 @@
 """The log of a run, `log.jsonl`: one JSON object per line, and its schema."""
 
+from avalanche_ssl.logging.event_files import EVENT_FILES, HPARAMS, cut_event_files, event_file_sizes, event_files
 from avalanche_ssl.logging.events import (
     ConsolidationEvent,
     CostEvent,
@@ -15,11 +16,13 @@ from avalanche_ssl.logging.events import (
     RunEvent,
     TaskEvent,
 )
-from avalanche_ssl.logging.jsonl import JSONLinesLogger, Log
+from avalanche_ssl.logging.jsonl import JSONLinesLogger, Log, Rewindable
 from avalanche_ssl.logging.schema import EVENTS, parse, schema_table
 
 __all__ = [
     "EVENTS",
+    "EVENT_FILES",
+    "HPARAMS",
     "ConsolidationEvent",
     "CostEvent",
     "CurveEvent",
@@ -33,8 +36,12 @@ __all__ = [
     "Log",
     "ProbeEvent",
     "RepresentationEvent",
+    "Rewindable",
     "RunEvent",
     "TaskEvent",
+    "cut_event_files",
+    "event_file_sizes",
+    "event_files",
     "parse",
     "schema_table",
 ]

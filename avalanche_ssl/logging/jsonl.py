@@ -19,6 +19,16 @@ class Log(Protocol):
         """Write an event."""
 
 
+class Rewindable(Protocol):
+    """A log that a resumed run continues from where a checkpoint left it."""
+
+    def position(self) -> dict[str, Any]:
+        """How far it has come, as plain values; on the disk."""
+
+    def rewind(self, position: dict[str, Any]) -> None:
+        """Cut off what was written after `position`."""
+
+
 class JSONLinesLogger:
     """Appends events to a file.
 

@@ -10,6 +10,7 @@ from avalanche.benchmarks import OnlineCLExperience
 from avalanche.core import SupervisedPlugin
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.training import print_pending_metrics
 
 
 class ExperienceBoundaries:
@@ -180,6 +181,7 @@ class BoundaryPlugin(SupervisedPlugin):  # type: ignore[misc]
         """End the experience under way with the stream; a single part is no stream."""
         if self.boundaries.under_way and self.boundaries.trained_in_call > 1:
             self._complete(strategy)
+        print_pending_metrics(strategy.evaluator)
 
     def _complete(self, strategy: Any) -> None:
         self.boundaries.complete()

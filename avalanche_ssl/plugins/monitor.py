@@ -33,6 +33,7 @@ from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs, channels_of, trial_mode
 from avalanche_ssl.models import check_magnitude, extract_features
 from avalanche_ssl.plugins.boundaries import BoundaryPlugin
+from avalanche_ssl.plugins.representation_metrics import representation_metrics
 
 COLLAPSED = 0.2
 """Share of the healthy feature std, 1 / sqrt(D), below which the features have collapsed."""
@@ -60,7 +61,8 @@ class RepresentationMonitor(BoundaryPlugin):
     - ``memory``: for each queue and bank its `rows`, how many are `written`, and which share of these is `stale`,
       from earlier experiences.
 
-    A collapse of the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
+    Avalanche's loggers get them, too, as ``Representation_rankme/train_phase/train_stream`` and so on. A collapse of
+    the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
 
     Args:
         benchmark: its train_stream is trained on, in any order.
@@ -115,6 +117,7 @@ class RepresentationMonitor(BoundaryPlugin):
 
     def before_training(self, strategy: Any, **kwargs: Any) -> None:
         """Measure the untrained encoder, of which nobody says that it has collapsed."""
+        super().before_training(strategy, **kwargs)
         if self.untrained_norm is None and not strategy.clock.train_iterations:
             self.untrained_norm = _weight_norm(strategy.model)
             features = self._features(strategy, _sample(self.datasets[0], UNTRAINED_IMAGES, self.seed))
@@ -155,6 +158,8 @@ class RepresentationMonitor(BoundaryPlugin):
             memory={name: _age(m, self._written_before.get(name, 0)) for name, m in _memories(model)},
         )
         self.events.append(event)
+        for value in representation_metrics(event, self, strategy.clock.train_iterations):
+            strategy.evaluator.publish_metric_value(value)
         if self.log:
             self.log(event)
         if self.collapsed():

@@ -92,6 +92,9 @@ class RunConfig:
     compile: bool = option("compile the encoders with torch.compile, which pays off in long runs", False, shown="off")
     num_workers: int = option("processes that decode images not held in memory; changes no result", 0, "N")
     on_nan: Literal["raise", "skip"] = option("at a step whose loss is not finite", "raise")
+    logger: Literal["none", "tensorboard"] = option(
+        "also write to the run's folder for TensorBoard; changes no result", "none"
+    )
     settings: dict[str, Any] = option("a setting of the recipe; repeatable", {}, "KEY=VALUE", flag="--set")
     strategy_sha256: str | None = option("SHA-256 of the Python file that is the strategy", None, noted=True)
 
@@ -190,8 +193,9 @@ class RunConfig:
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """The options that decide the result: not who decodes the images, nor where they or a strategy's file lie."""
-        options = {name: value for name, value in self.as_dict().items() if name not in ("data", "num_workers")}
+        """The options that decide the result: not who decodes the images or logs, nor where they or a strategy lie."""
+        indecisive = ("data", "num_workers", "logger")
+        options = {name: value for name, value in self.as_dict().items() if name not in indecisive}
         options["strategy"] = self.strategy_name
         return options | {"benchmark_options": {k: v for k, v in self.benchmark_options.items() if k != "cache"}}
 

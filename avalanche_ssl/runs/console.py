@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avalanche_ssl.logging import ExperienceEvent
-    from avalanche_ssl.plugins import ProbePlugin
+    from avalanche_ssl.plugins import ProbePlugin, Progress
 
 
 @contextmanager
@@ -25,19 +24,37 @@ def status(text: str) -> Iterator[None]:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def experience_line(event: ExperienceEvent, experiences: int, probe: ProbePlugin | None) -> str:
-    """One line: what an experience cost, and the accuracies of the headline probe after it."""
+def experience_head(progress: Progress, probe: ProbePlugin | None) -> str:
+    """The line above those of experiences: what their numbers are."""
+    name = "experience".ljust(_name_width(progress))
+    scopes = "".join(f"{scope + ' %':>8}" for scope in _scopes(probe))
+    return f"{name}{'images':>12}{'seconds':>10}{'images/s':>10}{'loss':>9}{scopes}{'time left':>11}"
+
+
+def experience_line(progress: Progress, probe: ProbePlugin | None) -> str:
+    """What the latest experience cost, the accuracies of the headline probe, and the time left with all probing."""
     import numpy as np
 
     from avalanche_ssl.runs.summary import percent
 
-    text = (
-        f"experience {event.experiences_trained}/{experiences}  {event.images_trained:>9,} images"
-        f"  {event.seconds:>6.1f} s  {event.images_per_second:>7,.0f} images/s  loss {event.loss:>7.3f}"
-    )
-    for scope, row in (probe.rows[-1] if probe and probe.measured else {}).items():
-        text += "" if "/" in scope else f"  {scope} {percent(float(np.nanmean(row))):>5} %"
-    return text
+    event = progress.last
+    assert event is not None
+    name = f"experience {event.experiences_trained}/{progress.experiences}".ljust(_name_width(progress))
+    row = probe.rows[-1] if probe and probe.measured else {}
+    accuracies = "".join(f"{percent(float(np.nanmean(row[s]))) if s in row else '':>8}" for s in _scopes(probe))
+    return (
+        f"{name}{event.images_trained:>12,}{event.seconds:>10.1f}{event.images_per_second:>10,.0f}{event.loss:>9.3f}"
+        f"{accuracies}{progress.time_left if event.experiences_trained < progress.experiences else '':>11}"
+    ).rstrip()
+
+
+def _name_width(progress: Progress) -> int:
+    return len(f"experience {progress.experiences}/{progress.experiences}")
+
+
+def _scopes(probe: ProbePlugin | None) -> list[str]:
+    """The scopes of the headline probe."""
+    return [scope for scope in probe.scopes if scope in probe.probes[0].scopes] if probe else []
 
 
 def print_report(probe: ProbePlugin, chance: float) -> None:
@@ -48,10 +65,12 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
         chance: accuracy of guessing among all classes.
     """
     from avalanche_ssl.runs.summary import curve_table, matrix_table, protocol_table, summary_table, task_table
+    from avalanche_ssl.runs.text import wrapped
 
     matrix, untrained, headline = probe.matrix("all"), probe.untrained("all"), probe.probes[0]
     tested = "the one test set" if matrix.shape[1] < len(matrix) else "the test data of each experience"
-    print(f"\naccuracy (%) on {tested}; {headline.name}, fitted on the training data of all")
+    print()
+    print(wrapped(f"accuracy (%) on {tested}; {headline.name}, fitted on the training data of all"))
     print(matrix_table(matrix, untrained, chance=chance), end="\n\n")
     if len(probe.probes) > 1 or headline.caveat:
         print(protocol_table(probe), end="\n\n")

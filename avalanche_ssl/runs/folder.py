@@ -13,12 +13,14 @@ from pathlib import Path
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import replacing
+from avalanche_ssl.logging import HPARAMS, event_files
 from avalanche_ssl.runs.config import RunConfig
 
 MARKER = ".avalanche-ssl-run"
 """File that says that a folder belongs to a run."""
 EMBEDDINGS = "embeddings"
 """Subfolder with features of a few images after each experience."""
+FOLDERS = (EMBEDDINGS, HPARAMS)
 CHECKPOINT = "checkpoint"
 """File of the newest checkpoint; the one before it is `checkpoint.previous`."""
 PREVIOUS = "checkpoint.previous"
@@ -78,7 +80,7 @@ def _check_owner(out: Path) -> None:
         return
     if not (out / MARKER).is_file() and any(out.iterdir()):
         raise UsageError(f"{out} holds files, but no {MARKER} as a run leaves it: give another --out, empty or new")
-    for path in [out / MARKER, out / "lock", out / EMBEDDINGS, *_files(out)]:
+    for path in [out / MARKER, out / "lock", *(out / name for name in FOLDERS), *_files(out)]:
         if path.is_symlink():
             raise UsageError(f"{path} is a symbolic link, which no run makes: remove it, or give another --out")
 
@@ -89,6 +91,7 @@ def _files(out: Path) -> list[Path]:
     with suppress(FileNotFoundError, NotADirectoryError):
         names = {path.name.removesuffix(".part") for path in (out / EMBEDDINGS).iterdir()}
         paths += [out / EMBEDDINGS / name for name in names if re.fullmatch(r"images\.npz|[0-9]{3,}\.npy", name)]
+    paths += event_files(out)
     return [*paths, *(path.with_name(f"{path.name}.part") for path in paths)]
 
 
@@ -96,8 +99,9 @@ def start_folder(out: Path, config: RunConfig) -> None:
     """Remove the files of an earlier run, and write the configuration."""
     for path in _files(out):
         path.unlink(missing_ok=True)
-    with suppress(OSError):  # it is not there, or holds other files
-        (out / EMBEDDINGS).rmdir()
+    for name in FOLDERS:
+        with suppress(OSError):  # it is not there, or holds other files
+            (out / name).rmdir()
     write_config(out, config)
 
 

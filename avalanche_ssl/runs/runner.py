@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,17 @@ import numpy as np
 
 from avalanche_ssl.checkpointing import Checkpointer, SaveInterval, write_encoder
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import ProbeSchedule, training_cost
+from avalanche_ssl.evaluation import training_cost
 from avalanche_ssl.files import locked
-from avalanche_ssl.logging import CostEvent, EndEvent, JSONLinesLogger, RunEvent
-from avalanche_ssl.plugins import ProbePlugin, RepresentationMonitor
-from avalanche_ssl.plugins.progress import Progress
+from avalanche_ssl.logging import CostEvent, EndEvent
+from avalanche_ssl.plugins import ProbePlugin, Progress, RepresentationMonitor
 from avalanche_ssl.plugins.replay import replay_plugin
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs.artifacts import write_artifacts
 from avalanche_ssl.runs.build import build_benchmark, resolve
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.console import experience_line, print_report, seconds_line, status
+from avalanche_ssl.runs.console import experience_head, experience_line, print_report, seconds_line, status
 from avalanche_ssl.runs.diagnosis import check_alive, check_trained, where
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
@@ -40,12 +37,12 @@ from avalanche_ssl.runs.folder import (
     start_folder,
     write_config,
 )
+from avalanche_ssl.runs.live import LiveLogs, live_logs
+from avalanche_ssl.runs.planning import planned_progress, probing_times
 from avalanche_ssl.runs.stream_images import for_images_of, say_images
 from avalanche_ssl.runs.summary import percent
+from avalanche_ssl.runs.text import wrapped
 from avalanche_ssl.streams import has_labels, online_stream, training_stream
-
-PROBED_EXPERIENCES = 40
-"""A stream of more experiences is probed after as many of them at most, unless the user says how often."""
 
 
 @dataclass
@@ -56,7 +53,7 @@ class _Run:
     recipe: Recipe
     benchmark: Any
     out: Path
-    log: JSONLinesLogger
+    logs: LiveLogs
     progress: Progress
     monitor: RepresentationMonitor
     probe: ProbePlugin | None
@@ -174,16 +171,15 @@ def train(
 def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every: str) -> _Run:
     """Strategy, plugins and checkpointer."""
     recipe, config, shapes = for_images_of(benchmark, recipe, config)
-    log = JSONLinesLogger(out / "log.jsonl")
-    often = config.probe_every_experiences or -(-len(benchmark.train_stream) // PROBED_EXPERIENCES)
-    schedule = ProbeSchedule.parse(config.probe_every_images) if config.probe_every_images else None
+    logs = live_logs(config, out, has_labels(benchmark))
+    log, (often, schedule) = logs.events, probing_times(config, benchmark)
     probes = config.probes.split(",")
     probe = (
         ProbePlugin(benchmark, probes=probes, schedule=schedule, log=log, every_experiences=often)
         if has_labels(benchmark)
         else None
     )
-    progress = Progress(len(training_stream(benchmark, config.regime)))
+    progress = planned_progress(config, benchmark, recipe.epochs)
     monitor = RepresentationMonitor(benchmark, log=log, every_experiences=often)
     replay = replay_plugin(config.replay_size, config.replay_batch_size, config.online_batch_size)
     strategy = recipe.build(
@@ -193,6 +189,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         compile=config.compile,
         on_nan=config.on_nan,
         plugins=[plugin for plugin in (progress, replay, monitor, probe) if plugin],
+        evaluator=logs.evaluator,
     )
     strategy.try_shapes(shapes)
     checkpointer = Checkpointer(
@@ -203,10 +200,10 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         class_names=benchmark.class_names,
         every=every,
         config=config.decisive,
-        log=log,
+        log=logs,
     )
     snapshots = EmbeddingSnapshots(probe.test, out, classes=probe.classes) if probe else None
-    return _Run(config, recipe, benchmark, out, log, progress, monitor, probe, snapshots, strategy, checkpointer)
+    return _Run(config, recipe, benchmark, out, logs, progress, monitor, probe, snapshots, strategy, checkpointer)
 
 
 def _begin(run: _Run, resume: bool) -> None:
@@ -217,16 +214,7 @@ def _begin(run: _Run, resume: bool) -> None:
         write_config(run.out, config)  # the data may lie elsewhere now
     else:
         start_folder(run.out, config)
-        run.log(
-            RunEvent(
-                title=config.title,
-                config=config.as_dict(),
-                device=config.device,
-                precision=config.precision,
-                versions=_versions(),
-                classes=len(run.benchmark.class_names or run.probe.classes) if run.probe else None,
-            )
-        )
+        run.logs.begin(config, len(run.benchmark.class_names or run.probe.classes) if run.probe else None)
         seed_all(config.seed)  # of what Avalanche draws from the global random states, e.g. the images it remembers
     how = f"{config.device}, {config.precision}, {run.recipe.encoder}{', compiled' * config.compile}"
     print(f"{config.title} ({how}) -> {run.out}")
@@ -238,6 +226,8 @@ def _begin(run: _Run, resume: bool) -> None:
     elif run.probe and run.snapshots:
         with status("probing the untrained encoder"):
             run.probe.measure(run.strategy)
+            run.logs.flush_metrics(run.strategy)
+            run.progress.probe_seconds, run.progress.probed = run.probe.eval_seconds, 1  # until there are others
             run.snapshots.save(0, run.probe.latest)
         print(f"untrained encoder: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
     if not run.probe:
@@ -248,9 +238,10 @@ def _train_stream(run: _Run) -> None:
     """Train on every experience that is not complete yet; log, print and save after each."""
     config, progress = run.config, run.progress
     try:
+        print(experience_head(progress, run.probe))
         with run.checkpointer.signals():
             for experience in run.checkpointer.stream(training_stream(run.benchmark, config.regime)):
-                with progress.watch(len(experience.dataset) * run.recipe.epochs):
+                with progress.watch(run.checkpointer.done):
                     run.strategy.train(
                         _cut(run, experience),
                         eval_streams=[],
@@ -258,11 +249,11 @@ def _train_stream(run: _Run) -> None:
                         shuffle=run.shuffle or config.online_batch_size > 0,
                     )
                 assert progress.last is not None
-                run.log(progress.last)
+                run.logs.events(progress.last)
                 if run.probe and run.snapshots and run.probe.measured:
                     run.snapshots.save(progress.trained, run.probe.latest)
                 write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
-                print(experience_line(progress.last, progress.experiences, run.probe), flush=True)
+                print(experience_line(progress, run.probe), flush=True)
                 check_alive(run.monitor, run.strategy)
     except UsageError as error:
         raise UsageError(f"{error}; {where(run.strategy, run.monitor, run.checkpointer)}") from error
@@ -284,17 +275,14 @@ def _finish(run: _Run, before: Mapping[str, float]) -> None:
         "probe_seconds": probe.eval_seconds if probe else 0.0,
         **{f"{name}_seconds": value for name, value in before.items()},
     }
-    run.log(CostEvent(**training_cost(run.strategy, progress.example, progress.images, progress.steps)))
-    run.log(EndEvent(images_trained=progress.images, **{name: round(value, 3) for name, value in clocks.items()}))
+    run.logs.events(CostEvent(**training_cost(run.strategy, progress.example, progress.images, progress.steps)))
+    times = {name: round(value, 3) for name, value in clocks.items()}
+    run.logs.events(EndEvent(images_trained=progress.images, **times))
+    run.logs.write_hyperparameters(run.config, probe, run.strategy.clock.train_iterations)
     if probe:
         chance = 1 / len(run.benchmark.class_names or probe.classes)
         print_report(probe, chance)
         with status("drawing"):
             write_artifacts(run.out, run.config.title, probe, chance)
-    print(f"\ntraining {progress.seconds:.1f} s, {progress.rate:,.0f} images/s", end="; ")
-    print(f"everything {clocks['seconds']:.1f} s, of it {seconds_line(clocks)}")
-
-
-def _versions() -> dict[str, str]:
-    packages = ("avalanche-ssl", "torch", "torchvision", "avalanche-lib", "numpy")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    trained = f"training {progress.seconds:.1f} s, {progress.rate:,.0f} images/s"
+    print("\n" + wrapped(f"{trained}; everything {clocks['seconds']:.1f} s, of it {seconds_line(clocks)}", 2))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.streams.classes import class_index as class_index
     from avalanche_ssl.streams.classes import has_labels as has_labels
     from avalanche_ssl.streams.regimes import cumulative_stream as cumulative_stream
+    from avalanche_ssl.streams.regimes import experience_sizes as experience_sizes
     from avalanche_ssl.streams.regimes import joint_experience as joint_experience
     from avalanche_ssl.streams.regimes import joint_stream as joint_stream
     from avalanche_ssl.streams.regimes import training_stream as training_stream
@@ -74,6 +75,7 @@ __getattr__, __dir__ = lazy_names(
         "cumulative_stream": "regimes",
         "joint_experience": "regimes",
         "joint_stream": "regimes",
+        "experience_sizes": "regimes",
         "training_stream": "regimes",
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from avalanche.benchmarks import CLScenario, CLStream, DatasetExperience
@@ -53,6 +54,12 @@ def cumulative_stream(benchmark: CLScenario) -> CLStream[Any]:
 def joint_experience(benchmark: CLScenario) -> Any:
     """All training experiences of a benchmark as a single one, for joint (iid) training."""
     return joint_stream(benchmark)[0]
+
+
+def experience_sizes(benchmark: CLScenario, regime: str) -> list[int]:
+    """Images of each experience of `training_stream`, without making it."""
+    sizes = [len(experience.dataset) for experience in benchmark.train_stream]
+    return {"joint": [sum(sizes)], "cumulative": list(accumulate(sizes))}.get(regime, sizes)
 
 
 def training_stream(benchmark: CLScenario, regime: str) -> Any:

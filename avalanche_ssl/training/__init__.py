@@ -7,6 +7,7 @@ from avalanche_ssl.lazy import lazy_names
 if TYPE_CHECKING:
     from avalanche_ssl.training.avalanche_fixes import Replay as Replay
     from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint as allow_save_checkpoint
+    from avalanche_ssl.training.default_metrics import print_pending_metrics as print_pending_metrics
     from avalanche_ssl.training.failures import out_of_memory as out_of_memory
     from avalanche_ssl.training.malloc import give_back_freed_memory as give_back_freed_memory
     from avalanche_ssl.training.malloc import keep_freed_memory as keep_freed_memory
@@ -23,6 +24,7 @@ __all__ = [
     "give_back_freed_memory",
     "keep_freed_memory",
     "out_of_memory",
+    "print_pending_metrics",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -36,5 +38,6 @@ __getattr__, __dir__ = lazy_names(
         "give_back_freed_memory": "malloc",
         "keep_freed_memory": "malloc",
         "out_of_memory": "failures",
+        "print_pending_metrics": "default_metrics",
     },
 )

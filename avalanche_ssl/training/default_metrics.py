@@ -1,14 +1,15 @@
-"""Loss and learning rate of each epoch, for Avalanche's loggers."""
+"""What Avalanche's loggers get without metrics of the user: loss and learning rate, and what CSVLogger reads."""
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
 from avalanche.evaluation.metric_utils import get_metric_name
 from avalanche.evaluation.metrics import accuracy_metrics, loss_metrics
-from avalanche.logging import InteractiveLogger
+from avalanche.logging import CSVLogger, InteractiveLogger, TextLogger
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.plugins.evaluation import default_evaluator
 
@@ -78,6 +79,8 @@ class EpochLearningRate(EpochMean):
 def complete_evaluator(evaluator: EvaluationPlugin | Callable[[], EvaluationPlugin] | None) -> EvaluationPlugin:
     """The evaluator of a strategy: one with loggers gets the loss and the learning rate, unless it has them.
 
+    One with a CSVLogger gets what its columns show: accuracy and loss of the probe in evaluation.
+
     Args:
         evaluator: as the user gave it. None logs nothing, without the warning that nothing will be logged. Avalanche's
             `default_evaluator` becomes one without the training accuracy, which needs labels.
@@ -95,6 +98,25 @@ def complete_evaluator(evaluator: EvaluationPlugin | Callable[[], EvaluationPlug
     elif callable(evaluator):
         evaluator = evaluator()
     if evaluator.loggers:
-        names = {str(metric) for metric in evaluator.metrics}
-        evaluator.metrics += [metric for metric in (EpochLoss(), EpochLearningRate()) if str(metric) not in names]
+        more: list[Any] = [EpochLoss(), EpochLearningRate()]
+        for logger in evaluator.loggers:
+            if isinstance(logger, CSVLogger):
+                more += [*accuracy_metrics(experience=True), *loss_metrics(experience=True)]
+                logger._val_to_str = partial(_cell, logger)
+        for metric in more:
+            if str(metric) not in map(str, evaluator.metrics):
+                evaluator.metrics.append(metric)
     return evaluator
+
+
+def _cell(logger: CSVLogger, value: Any) -> str:
+    """A value as CSVLogger writes it; nothing where nothing was measured, for which it writes the whole number 0."""
+    return "" if isinstance(value, int) and value == 0 else str(type(logger)._val_to_str(logger, value))
+
+
+def print_pending_metrics(evaluator: EvaluationPlugin) -> None:
+    """Let loggers of text print what came after the last epoch; they would wait for the next epoch or evaluation."""
+    for logger in evaluator.loggers:
+        if isinstance(logger, TextLogger) and logger.metric_vals:
+            logger.print_current_metrics()
+            logger.metric_vals = {}

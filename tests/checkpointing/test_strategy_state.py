@@ -1,16 +1,21 @@
 """The whole state of a strategy."""
 
+import io
 from typing import Any
 
 import pytest
 import torch
+from avalanche.evaluation.metric_results import TensorImage
+from avalanche.evaluation.metrics import loss_metrics
+from avalanche.logging import TextLogger
 from avalanche.training import plugins as av
 from crashes.comparison import compare
 from crashes.small_run import few_digits
 from helpers.encoders import tiny
 from helpers.resuming import checkpointer, make, save, state
 
-from avalanche_ssl.checkpointing.strategy_state import check_savable, restore_strategy
+from avalanche_ssl.checkpointing.serialization import StreamIndex
+from avalanche_ssl.checkpointing.strategy_state import capture_strategy, check_savable, restore_strategy
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import MoCo, SimCLR
 from avalanche_ssl.rng import seed_all
@@ -73,3 +78,35 @@ def test_buffers_that_state_dict_leaves_out_are_restored() -> None:
     restore_strategy(second.strategy, state(first), second.images)
     assert second.strategy.model.drawn.any()
     assert torch.equal(first.strategy.model.drawn, second.strategy.model.drawn)
+
+
+def test_other_metrics_start_where_the_run_is_resumed() -> None:
+    """They follow from the loggers, which change no result."""
+
+    def logged(*metrics: Any) -> av.EvaluationPlugin:
+        return av.EvaluationPlugin(*metrics, loggers=[TextLogger(io.StringIO())])
+
+    benchmark = few_digits()
+    index = StreamIndex([e.dataset for e in benchmark.train_stream])
+    with_metrics, without = make(benchmark, evaluator=logged(loss_metrics(experience=True))), make(benchmark)
+    with_metrics.evaluator.last_metric_results["a"] = 0.5
+    saved = capture_strategy(with_metrics, index)
+    restore_strategy(make(benchmark, evaluator=logged(loss_metrics(experience=True))), saved, index)
+    message = "the checkpoint has the metrics ExperienceLoss, EpochLoss, EpochLearningRate, now there are none: these"
+    with pytest.warns(UserWarning, match=message):
+        restore_strategy(without, saved, index)
+    assert without.evaluator.metrics == [] and without.evaluator.get_last_metrics() == {"a": 0.5}
+    with pytest.warns(
+        UserWarning, match="has the metrics none, now there are EpochLoss, EpochLearningRate: these start"
+    ):
+        restore_strategy(make(benchmark, evaluator=logged()), capture_strategy(without, index), index)
+
+
+def test_images_among_metric_values_are_restored() -> None:
+    benchmark = few_digits()
+    index = StreamIndex([e.dataset for e in benchmark.train_stream])
+    first, second = make(benchmark), make(benchmark)
+    first.evaluator.last_metric_results["matrix"] = TensorImage(torch.ones(3, 2, 2))
+    restore_strategy(second, capture_strategy(first, index), index)
+    (found,) = second.evaluator.last_metric_results.values()
+    assert isinstance(found, TensorImage) and torch.equal(found.image, torch.ones(3, 2, 2))

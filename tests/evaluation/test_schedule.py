@@ -16,6 +16,12 @@ def test_a_schedule_is_parsed_and_passed() -> None:
     assert not ProbeSchedule().passed(0, 10**9)
 
 
+def test_the_numbers_in_a_range_are_counted() -> None:
+    assert [ProbeSchedule(every=5).count(*span) for span in ((0, 10), (0, 9), (5, 10), (5, 5))] == [2, 1, 1, 0]
+    assert ProbeSchedule(at=(1, 8, 9)).count(1, 8) == 1
+    assert ProbeSchedule().count(0, 10**9) == 0
+
+
 @pytest.mark.parametrize("wrong", ["x", "0", "5,", "-3", "1.5"])
 def test_what_is_no_schedule_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match="is no probe schedule: give"):

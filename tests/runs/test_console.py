@@ -10,7 +10,7 @@ import pytest
 
 from avalanche_ssl.evaluation import TaskResult
 from avalanche_ssl.logging import CurveEvent, ExperienceEvent
-from avalanche_ssl.runs.console import experience_line, print_report, seconds_line, status
+from avalanche_ssl.runs.console import experience_head, experience_line, print_report, seconds_line, status
 
 
 class Terminal(io.StringIO):
@@ -38,16 +38,25 @@ def test_the_state_is_not_written_elsewhere(capsys: pytest.CaptureFixture[str]) 
 EVENT = ExperienceEvent(
     experiences_trained=2, images_trained=12345, steps=9, loss=1.23456, seconds=7.54, images_per_second=1636.7
 )
-LINE = "experience 2/5     12,345 images     7.5 s    1,637 images/s  loss   1.235"
+HEAD = "experience          images   seconds  images/s     loss"
+LINE = "experience 2/5      12,345       7.5     1,637    1.235"
 
 
 def test_line_of_an_experience() -> None:
     rows = [{}, {"all": np.array([0.5, 0.25]), "seen": np.array([0.5, np.nan]), "knn-20/all": np.array([0.1, 0.1])}]
-    probe: Any = SimpleNamespace(rows=rows, measured=True)
-    assert experience_line(EVENT, 5, probe) == f"{LINE}  all  37.5 %  seen  50.0 %"
+    headline = SimpleNamespace(scopes=("all", "seen"))
+    probe: Any = SimpleNamespace(rows=rows, measured=True, scopes=("all", "seen", "task"), probes=[headline])
+    progress: Any = SimpleNamespace(last=EVENT, experiences=5, time_left="12 min")
+    assert experience_head(progress, probe) == f"{HEAD}   all %  seen %  time left"
+    assert experience_line(progress, probe) == f"{LINE}    37.5    50.0     12 min"
     probe.measured = False
-    assert experience_line(EVENT, 5, probe) == LINE, "the accuracies are older"
-    assert experience_line(EVENT, 5, None) == LINE
+    assert experience_line(progress, probe) == f"{LINE}                     12 min", "the accuracies are older"
+    assert experience_head(progress, None) == f"{HEAD}  time left"
+    assert experience_line(progress, None) == f"{LINE}     12 min"
+    progress.experiences = 2
+    assert experience_line(progress, None) == LINE.replace("2/5", "2/2"), "nothing is left"
+    progress.experiences, headline.scopes = 400, probe.scopes
+    assert len(experience_head(progress, probe)) <= 100
 
 
 def test_seconds_that_are_named_nowhere_are_the_rest() -> None:

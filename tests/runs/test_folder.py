@@ -68,6 +68,7 @@ def test_a_new_run_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> 
     ours = ["log.jsonl", "accuracy.csv", "curve.csv", "accuracy.png", "encoder.pt", "encoder.pt.md", "checkpoint"]
     ours += ["checkpoint.previous", "checkpoint.part", "embeddings/000.npy", "embeddings/1000.npy"]
     ours += ["embeddings/images.npz", "embeddings/002.npy.part", "config.yaml.part"]
+    ours += ["events.out.tfevents.1.host.2.0", "hparams/events.out.tfevents.1.host.2.1"]
     write(tmp_path, others | dict.fromkeys(ours, "x"))
     start_folder(tmp_path, RunConfig(strategy="cmc"))
     found = content(tmp_path)
@@ -77,7 +78,7 @@ def test_a_new_run_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> 
     (tmp_path / "embeddings" / "000.npy.old").unlink()
     (tmp_path / "embeddings" / "0.npy").unlink()
     start_folder(tmp_path, RunConfig(strategy="cmc"))
-    assert not (tmp_path / "embeddings").exists()
+    assert not (tmp_path / "embeddings").exists() and not (tmp_path / "hparams").exists()
 
 
 @pytest.mark.parametrize("name", ["lock", "embeddings", "log.jsonl", "checkpoint.part", "encoder.pt.part"])

@@ -14,6 +14,7 @@ from avalanche_ssl.evaluation import average_accuracy, forgetting
 from avalanche_ssl.streams import (
     benchmark_from_parts,
     cumulative_stream,
+    experience_sizes,
     joint_experience,
     joint_stream,
     online_stream,
@@ -29,6 +30,12 @@ def three() -> Any:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), np.uint8)
     train = ArrayDataset(pixels, [i % 3 for i in range(30)])
     return benchmark_from_parts(train, PARTS, train, PARTS, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("regime", ["sequential", "joint", "cumulative"])
+def test_sizes_are_those_of_the_stream(three: Any, regime: str) -> None:
+    sizes = [len(experience.dataset) for experience in training_stream(three, regime)]
+    assert experience_sizes(three, regime) == sizes
 
 
 def check_images(experience: Any, order: Any, benchmark: Any) -> None:

@@ -88,6 +88,69 @@ def test_every_logger_gets_them(tmp_path, capsys) -> None:
     assert b"LearningRate_Epoch" in next((tmp_path / "tb").glob("events*")).read_bytes()
 
 
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("validate", [False, True])
+def test_csv_logger_writes_what_was_measured_and_nothing_else(tmp_path, validate) -> None:
+    """Avalanche's writes 0 for what was not measured."""
+    benchmark = few_digits()
+    evaluator = av.EvaluationPlugin(loggers=[CSVLogger(tmp_path)])
+    strategy = small(evaluator=evaluator, plugins=[ProbePlugin(benchmark)], eval_every=1 if validate else -1)
+    for experience, test in zip(benchmark.train_stream, benchmark.test_stream):
+        strategy.train(experience, eval_streams=[test] if validate else [])
+        strategy.eval(benchmark.test_stream)
+    values = evaluator.get_all_metrics()
+    trained, evaluated = rows(tmp_path / "training_results.csv"), rows(tmp_path / "eval_results.csv")
+    assert [(row["training_exp"], row["epoch"]) for row in trained] == [("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")]
+    assert [row["training_loss"] for row in trained] == [f"{x:.4f}" for x in values[LOSS][1]]
+    assert {row["training_accuracy"] for row in trained} == {""}, "there are no labels"
+    for name in ("val_accuracy", "val_loss"):
+        assert all(bool(row[name]) == validate for row in trained)
+        assert not validate or len({row[name] for row in trained}) > 1
+    assert [(row["eval_exp"], row["training_exp"]) for row in evaluated] == [
+        ("0", "0"),
+        ("1", "0"),
+        ("0", "1"),
+        ("1", "1"),
+    ]
+    for name, column in (("Top1_Acc_Exp", "eval_accuracy"), ("Loss_Exp", "eval_loss")):
+        for j in range(2):
+            (row,) = [row for row in evaluated if (row["eval_exp"], row["training_exp"]) == (str(j), "1")]
+            assert row[column] == f"{values[f'{name}/eval_phase/test_stream/Task000/Exp00{j}'][1][-1]:.4f}"
+    assert {row["forgetting"] for row in evaluated} == {""}
+
+
+def test_csv_logger_keeps_measured_zeros_and_the_users_metrics(tmp_path) -> None:
+    logger = CSVLogger(tmp_path)
+    own = loss_metrics(experience=True)
+    evaluator = complete_evaluator(complete_evaluator(av.EvaluationPlugin(own, loggers=[logger])))
+    assert [str(metric) for metric in evaluator.metrics] == [
+        "Loss_Exp",
+        "Loss_Epoch",
+        "LearningRate_Epoch",
+        "Top1_Acc_Exp",
+    ]
+    assert evaluator.metrics[0] is own[0]
+    assert [logger._val_to_str(value) for value in (0, 0.0, 0.5, 3)] == ["", "0.0000", "0.5000", "3"]
+
+
+def test_text_shows_the_last_probe_without_an_evaluation() -> None:
+    text = io.StringIO()
+    benchmark = few_digits()
+    strategy = small(evaluator=av.EvaluationPlugin(loggers=[TextLogger(text)]), plugins=[ProbePlugin(benchmark)])
+    strategy.train(benchmark.train_stream[0], eval_streams=[])
+    name = "Probe_ridge_all/eval_phase/test_stream/Exp000"
+    found = text.getvalue()
+    assert found.count(f"{name} = ") == 2, "of the untrained encoder, too"
+    _, last = found.split("Epoch 1 ended.")
+    assert f"\t{name} = {strategy.evaluator.get_last_metrics()[name]:.4f}\n" in last
+    assert last.count(LOSS) == 1, "what was shown already is not shown again"
+
+
 @pytest.mark.slow
 def test_avalanches_default_evaluator_scores_the_probe(capsys) -> None:
     benchmark = few_digits()
