@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from avalanche_ssl.evaluation import Matrix, anytime_accuracy, forgetting_by_exp
 from avalanche_ssl.recipes import flatten
 from avalanche_ssl.reports.baselines import Baseline
 from avalanche_ssl.runs import METRICS, Run
+from avalanche_ssl.streams import BENCHMARKS
 
 IDENTITY = ("benchmark", "data", "benchmark_options", "online_batch_size")
 """Options that make the stream."""
@@ -22,10 +24,19 @@ LONGEST = 200
 
 @dataclass
 class Group:
-    """Runs that differ in their seed only."""
+    """Runs that differ in their seed only.
+
+    Args:
+        label: what they are called: method and plugins, and how far they came if they are unfinished.
+        runs: at least one.
+        method: their strategy, with the settings that tell it apart from others of its name.
+        plugins: what joined it; empty for nothing.
+    """
 
     label: str
     runs: list[Run]
+    method: str = ""
+    plugins: str = ""
 
     def values(self, metric: str, probe: str, scope: str) -> dict[int | None, float]:
         """A metric by seed."""
@@ -36,6 +47,10 @@ class Group:
             run.seed: function(run.matrix(probe, scope), run.untrained(probe, scope))
             for run in self.having(probe, scope)
         }
+
+    def mean(self, metric: str, probe: str, scope: str) -> float:
+        """Mean of a metric over seeds; NaN where it is not defined."""
+        return mean_and_std(list(self.values(metric, probe, scope).values()))[0]
 
     def having(self, probe: str, scope: str) -> list[Run]:
         """The runs that have a probe."""
@@ -95,7 +110,12 @@ def streams(runs: list[Run]) -> list[Stream]:
     for run in runs:
         key = _hashable([run.n_experiences, *(_of_stream(run.config.get(name)) for name in IDENTITY)])
         apart.setdefault(key, []).append(run)
-    return [Stream(_title(part), _groups(part)) for part in apart.values()]
+    titles = [_title(part) for part in apart.values()]
+    repeated = {title for title in titles if titles.count(title) > 1}
+    return [
+        Stream(_with_data(title, part) if title in repeated else title, _groups(part))
+        for title, part in zip(titles, apart.values(), strict=True)
+    ]
 
 
 def _of_stream(value: Any) -> Any:
@@ -120,14 +140,28 @@ def _hashable(value: Any) -> str:
 
 
 def _title(runs: list[Run]) -> str:
-    """Benchmark, its options, and how it is cut into mini-batches."""
+    """Benchmark, those of its options that are not at their defaults, and how it is cut into mini-batches."""
     config = runs[0].config
     options = _of_stream(config.get("benchmark_options"))
-    words = [f"{k} {v}" for k, v in options.items()] if isinstance(options, dict) else []
+    defaults = _default_options(config.get("benchmark"))
+    given = options.items() if isinstance(options, dict) else ()
+    words = [f"{name} {value}" for name, value in given if name not in defaults or value != defaults[name]]
     if config.get("online_batch_size"):
         words += [f"in mini-batches of {config['online_batch_size']}", *_passes(runs)]
     name = str(config.get("benchmark", "unknown stream"))
     return _short(f"{name} ({', '.join(words)})" if words else name)
+
+
+def _default_options(benchmark: Any) -> dict[str, Any]:
+    """Defaults of a benchmark's options; empty for one that is not known."""
+    builder = BENCHMARKS.get(benchmark) if isinstance(benchmark, str) else None
+    return {name: p.default for name, p in inspect.signature(builder).parameters.items()} if builder else {}
+
+
+def _with_data(title: str, runs: list[Run]) -> str:
+    """The title with the folder or list of the images, where streams have the same title without it."""
+    data = runs[0].config.get("data")
+    return _short(f"{title} of {data}" if data else title)
 
 
 def _passes(runs: list[Run]) -> list[str]:
@@ -143,18 +177,31 @@ def _groups(runs: list[Run]) -> list[Group]:
     """Runs of equal settings; the label names the settings that tell two groups of a strategy apart."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        key = _hashable([run.strategy, _regime(run), run.settings, run.experiences_trained])
+        key = _hashable([run.strategy, _regime(run), run.settings, _plugins(run), run.experiences_trained])
         groups.setdefault(key, []).append(run)
-    return [Group(_label(part[0], runs), part) for part in groups.values()]
+    return [_group(part, runs) for part in groups.values()]
 
 
-def _label(run: Run, others: list[Run]) -> str:
+def _group(part: list[Run], runs: list[Run]) -> Group:
+    run = part[0]
+    method, plugins = _method(run, runs), _plugins(run)
+    words = " + ".join(filter(None, [method, plugins]))
+    words += "" if run.finished else f" (unfinished: {run.experiences_trained} of {run.n_experiences})"
+    return Group(_short(words), part, _short(method), plugins)
+
+
+def _plugins(run: Run) -> str:
+    """The plugins that change what a run is trained on, with their options; empty for none."""
+    size, batch_size = run.config.get("replay_size"), run.config.get("replay_batch_size")
+    return f"replay {size}" + (f" (batches of {batch_size})" if batch_size else "") if size else ""
+
+
+def _method(run: Run, others: list[Run]) -> str:
     mine = flatten(run.settings)
     theirs = [flatten(other.settings) for other in others if other.strategy == run.strategy]
     differing = [name for name in mine if any(settings.get(name) != mine[name] for settings in theirs)]
     words = [run.strategy, *filter(None, [_regime(run)]), *(f"{name}={mine[name]}" for name in differing)]
-    words += [] if run.finished else [f"(unfinished: {run.experiences_trained} of {run.n_experiences})"]
-    return _short(" ".join(words))
+    return " ".join(words)
 
 
 def _short(text: str) -> str:
@@ -164,9 +211,14 @@ def _short(text: str) -> str:
 
 def paired(first: Group, second: Group, metric: str, probe: str, scope: str) -> tuple[float, float, int]:
     """Mean and standard deviation of second minus first over the seeds that both have, and how many these are."""
+    found = paired_differences(first, second, metric, probe, scope)
+    return (*mean_and_std(found), len(found))
+
+
+def paired_differences(first: Group, second: Group, metric: str, probe: str, scope: str) -> list[float]:
+    """Second minus first for each seed that both have."""
     a, b = first.values(metric, probe, scope), second.values(metric, probe, scope)
-    differences = [b[seed] - a[seed] for seed in a if seed in b]
-    return (*mean_and_std(differences), len(differences))
+    return [b[seed] - a[seed] for seed in a if seed in b]
 
 
 def mean_and_std(values: list[float]) -> tuple[float, float]:

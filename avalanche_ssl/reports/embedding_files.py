@@ -7,7 +7,7 @@ import itertools
 import math
 import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,6 +40,13 @@ class Embeddings:
     images: NDArray[np.uint8]
     labels: NDArray[Any]
     features: dict[int, Features]
+    class_names: list[str] = field(default_factory=list)
+    """In the order of the labels; empty if the run does not say."""
+
+    def class_name(self, label: int) -> str:
+        """What the class of a label is called; the label itself where that is not known."""
+        known = 0 <= label < len(self.class_names)
+        return self.class_names[label] if known else str(label)
 
 
 def read_embeddings(run: Path) -> Embeddings | None:
@@ -57,7 +64,7 @@ def read_embeddings(run: Path) -> Embeddings | None:
 
 
 def _read(folder: Path) -> Embeddings:
-    images, labels = _images(read_bounded(folder / "images.npz", MAX_BYTES))
+    images, labels, class_names = _images(read_bounded(folder / "images.npz", MAX_BYTES))
     files = sorted(itertools.islice(folder.glob("[0-9]*.npy"), MAX_SNAPSHOTS + 1))
     if not 1 <= len(files) <= MAX_SNAPSHOTS:
         raise ValueError(f"there are {len(files)} snapshots, not 1 to {MAX_SNAPSHOTS}")
@@ -72,11 +79,11 @@ def _read(folder: Path) -> Embeddings:
         if not (np.abs(x) <= LARGEST).all():
             raise ValueError(f"{file.name} has features that are not finite")
         features[int(file.stem)] = x
-    return Embeddings(images, labels, dict(sorted(features.items())))
+    return Embeddings(images, labels, dict(sorted(features.items())), class_names)
 
 
-def _images(content: bytes) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """Images and labels in an archive of numpy, as `embeddings` writes it: a few members, without a comment."""
+def _images(content: bytes) -> tuple[NDArray[np.uint8], NDArray[Any], list[str]]:
+    """Images, labels and names in an archive of numpy, as `embeddings` writes it: few members, without a comment."""
     end = content[-22:]
     if end[:4] != b"PK\5\6" or struct.unpack("<L", end[12:16])[0] > 4096:  # bytes of the table of contents
         raise ValueError("images.npz is no archive of arrays, or is cut off")
@@ -85,11 +92,15 @@ def _images(content: bytes) -> tuple[NDArray[np.uint8], NDArray[Any]]:
             images = _array(member, "u")
         with archive.open("labels.npy") as member:
             labels = _array(member, "iu")
+        names: list[str] = []
+        if "class_names.npy" in archive.namelist():  # version 0.1.0 wrote none
+            with archive.open("class_names.npy") as member:
+                names = [str(name) for name in _array(member, "U").ravel()]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise ValueError("images.npz holds no images")
     if not 10 <= len(images) <= MAX_IMAGES or labels.shape != (len(images),):
         raise ValueError(f"images.npz holds {len(images)} images and {labels.size} labels, not 10 to {MAX_IMAGES} each")
-    return images, labels
+    return images, labels, names
 
 
 def _array(file: IO[bytes], kinds: str) -> NDArray[Any]:

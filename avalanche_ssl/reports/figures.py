@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -30,9 +30,6 @@ from avalanche_ssl.drawing import (
 )
 from avalanche_ssl.reports.comparison import Group, Stream
 from avalanche_ssl.reports.tasks import task_curve
-
-CLASSES = ("#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#c9a800", "#b07aa1", "#ff8fa3", "#8c6246", "#79706e")
-"""Colors of classes."""
 
 MOST_BARS = 60
 """Bars of a figure at most; beyond, lines are drawn."""
@@ -169,34 +166,6 @@ def task(stream: Stream, name: str, chance: float) -> DataURL:
         axes.set(xlabel="experiences trained", ylabel="accuracy (%)")
         _draw_series(axes, shown, values, steps, chance=100 * chance)
     return _svg(figure)
-
-
-def scatter(points: NDArray[np.float64], labels: NDArray[Any], names: Sequence[str]) -> DataURL:
-    """Points (N, 2) colored by class."""
-    with _figure(4.6, 4.4) as (figure, axes):
-        axes.set_axis_off()
-        axes.set_aspect("equal")
-        center, reach = (points.max(0) + points.min(0)) / 2, 0.54 * float(np.ptp(points, axis=0).max() or 1)
-        axes.set(xlim=(center[0] - reach, center[0] + reach), ylim=(center[1] - reach, center[1] + reach))
-        for c, name in enumerate(names):
-            rows = labels == c
-            axes.scatter(*points[rows].T, s=16, color=_class_color(c, len(names)), label=name, linewidths=0, alpha=0.85)
-        if len(names) <= 10:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(5, len(names)), handletextpad=0.1)
-    return _svg(figure)
-
-
-def thumbnail(image: NDArray[np.uint8]) -> DataURL:
-    """A PNG of an image (H, W, C) or (H, W, 1)."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _class_color(c: int, classes: int) -> Any:
-    return CLASSES[c] if classes <= len(CLASSES) else colormaps["hsv"](c / classes)
 
 
 def _having(stream: Stream, probe: str, scope: str) -> list[Series]:

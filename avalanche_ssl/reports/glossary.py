@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from avalanche_ssl.logging import CostEvent, Event, RepresentationEvent
 from avalanche_ssl.runs import METRICS
@@ -34,9 +35,14 @@ def glossary() -> dict[str, str]:
     return {word: text[0].upper() + text[1:].rstrip(".") + "." for word, text in words.items()}
 
 
+def anchor(word: str) -> str:
+    """The id of a word's explanation in a page."""
+    return "term-" + "-".join(re.findall(r"[a-z0-9]+", word.lower()))
+
+
 PROBES = {
     "accuracy matrix R": "Row t: after training on experience t. Column j: share of experience j's test images that a "
-    "probe classifies correctly. With frozen features it exists for experiences not yet trained on, too. A "
+    "probe classifies correctly. With frozen features it exists for experiences not yet trained on, too. A white "
     "frame marks the experience trained on last.",
     "probe": "A classifier fitted on the frozen features of labeled training images, to measure what the encoder has "
     "learned. The encoder never sees the labels. Accuracies compare within one probe protocol only.",
@@ -51,6 +57,9 @@ PROBES = {
 COMPARISON = {
     "mean ± standard deviation": "Over seeds, with n - 1; a seed sets weights, views and the order of images.",
     "paired difference": "One strategy minus another with the same seed, mean ± standard deviation over seeds.",
+    "p": "Two-sided p-value of a paired t-test over the seeds that both have, corrected for the number of differences "
+    "in its column, or of cells in its table of plugins (Holm 1979). With few seeds only large differences are found.",
+    "plugins": "What joined the training, such as replay; everything else is the same along a row.",
     "baseline": "What to compare with, by the same probes: raw pixels; untrained encoders of several initializations; "
     "the same recipe on the whole stream at once (iid), on as many images; the same encoder trained on labels in the "
     "same way.",
@@ -64,8 +73,11 @@ COMPARISON = {
 
 IMAGES = {
     "embedding figure": "A t-SNE of the features of a fixed sample of test images, each started from the one before. "
-    "Distances between groups mean little.",
+    "Distances between groups mean little; each axis is stretched to fill the panel.",
     "same-class neighbors": "Share of the five nearest images of the sample, by cosine, that have the same class.",
 }
 
-TIME = {"training s": "Seconds of training without probes. Comparable on one machine only."}
+TIME = {
+    "training s": "Seconds of training without probes. Comparable on one machine only.",
+    "images/s": "Images trained on in a second of it, each pass counted.",
+}

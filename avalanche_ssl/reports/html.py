@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from avalanche_ssl.drawing import COLORS, DARK
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import figures
 from avalanche_ssl.reports.comparison import Group, Stream
-from avalanche_ssl.reports.glossary import MEASURES, glossary, measure
+from avalanche_ssl.reports.glossary import MEASURES, anchor, glossary, measure
 from avalanche_ssl.reports.neighbors import view_embeddings
+from avalanche_ssl.reports.plugin_table import plugin_tables
+from avalanche_ssl.reports.scatter import HEIGHT, WIDTH, shown_name
 from avalanche_ssl.reports.tables import (
     COLUMNS,
     COST_COLUMNS,
     PAIRED,
+    Row,
+    best_rows,
     cost_rows,
     full_test_rows,
     paired_rows,
@@ -26,7 +32,24 @@ from avalanche_ssl.reports.tables import (
     task_rows,
 )
 from avalanche_ssl.reports.tasks import latest_tasks
+from avalanche_ssl.reports.thumbnails import ThumbnailSheet
 from avalanche_ssl.runs import Run
+
+PARTS = (
+    ("results", "results", ""),
+    ("plugins", "strategies by plugins", "plugin_tables"),
+    ("paired", "differences", "paired"),
+    ("stream", "over the stream", ""),
+    ("protocols", "every protocol", ""),
+    ("matrices", "accuracy matrices", ""),
+    ("tasks", "probing tasks", "tasks"),
+    ("representation", "representation", "measures"),
+    ("embeddings", "embeddings", "embeddings"),
+    ("neighbors", "nearest neighbors", "embeddings"),
+    ("cost", "cost", ""),
+    ("runs", "runs", ""),
+)
+"""Parts of a stream: the end of the id, the name in the list of contents, and what it needs to be there."""
 
 
 def page(found: list[Stream], notes: list[str]) -> str:
@@ -36,11 +59,16 @@ def page(found: list[Stream], notes: list[str]) -> str:
     templates = Environment(
         loader=PackageLoader("avalanche_ssl.reports", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    words = glossary()
     return templates.get_template("report.html.j2").render(
         streams=[_stream(stream) for stream in found],
         notes=notes,
         count=sum(len(group.runs) for stream in found for group in stream.groups),
-        glossary=glossary(),
+        glossary=words,
+        anchors={word: anchor(word) for word in words},
+        colors=[(color, DARK[color]) for color in COLORS],
+        panel=(WIDTH, HEIGHT),
+        shown_name=shown_name,
         version=version("avalanche-ssl"),
     )
 
@@ -79,19 +107,20 @@ def write(path: Path, text: str) -> None:
 def _stream(stream: Stream) -> dict[str, Any]:
     """What the template shows of a stream."""
     probe, scope = stream.protocols[0]
-    views = [view_embeddings(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}") for g in stream.groups]
+    sheet = ThumbnailSheet()
+    views = [view_embeddings(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}", sheet) for g in stream.groups]
     embeddings = [view for view in views if view]
-    measures = [
-        (name, figures.representation(stream, field)) for field in MEASURES for name, _ in [measure(field)]
-    ]
-    return {
+    measures = [(name, figures.representation(stream, field)) for field in MEASURES for name, _ in [measure(field)]]
+    shown = {
         "title": stream.title,
         "probe": probe,
         "scope": scope,
         "description": _description(probe),
         "caveats": stream.caveats,
         "columns": COLUMNS,
-        "summary": summary_rows(stream, probe, scope),
+        "summary": _marked(summary_rows(stream, probe, scope)),
+        "plugin_tables": plugin_tables(stream, probe, scope),
+        "experiences": stream.groups[0].runs[0].n_experiences,
         "paired_columns": PAIRED,
         "paired": paired_rows(stream, probe, scope),
         "columns_of_protocols": stream.labels,
@@ -102,11 +131,23 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "forgetting": figures.forgetting(stream, probe, scope),
         "measures": [(name, figure) for name, figure in measures if figure],
         "embeddings": embeddings,
-        "frames": [frame.title for frame in max((view.frames for view in embeddings), key=len, default=[])],
+        "frames": sorted({frame.trained: frame.title for view in embeddings for frame in view.frames}.items()),
+        "sheet": sheet,
         "cost_columns": COST_COLUMNS,
         "cost": cost_rows(stream),
         "runs": [_run(group, run) for group in stream.groups for run in group.runs],
     }
+    absent = {key for key in ("plugin_tables", "paired", "tasks", "measures", "embeddings") if not shown[key]}
+    return shown | {"contents": [(part, name) for part, name, needs in PARTS if needs not in absent]}
+
+
+def _marked(rows: list[Row]) -> list[Row]:
+    """The rows of a summary, the best mean of each metric marked."""
+    best = {(i, j) for j, metric in enumerate(COLUMNS) for i in best_rows(rows, j, metric)}
+    return [
+        replace(row, cells=[replace(cell, best=(i, j) in best) for j, cell in enumerate(row.cells)])
+        for i, row in enumerate(rows)
+    ]
 
 
 def _description(probe: str) -> str:

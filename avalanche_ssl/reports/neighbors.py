@@ -12,22 +12,30 @@ from numpy.typing import NDArray
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports.comparison import Stream
 from avalanche_ssl.reports.embedding_files import Features, read_embeddings
-from avalanche_ssl.reports.figures import DataURL, scatter, thumbnail
+from avalanche_ssl.reports.scatter import ClassPoints, Look, class_points
+from avalanche_ssl.reports.thumbnails import ThumbnailSheet
 
 
 @dataclass
 class Frame:
-    """A figure of all embeddings after some experience."""
+    """All embeddings after some experience."""
 
-    title: str
-    figure: DataURL
+    trained: int
+    """Experiences that the encoder was trained on."""
+    classes: list[ClassPoints]
+
+    @property
+    def title(self) -> str:
+        """Which encoder's they are."""
+        return f"after experience {self.trained}" if self.trained else "untrained encoder"
 
 
 @dataclass
 class Thumbnail:
     """A query or one of its neighbors."""
 
-    image: DataURL
+    image: int
+    """Number in the sheet."""
     class_name: str
     same: bool
     """Whether it is of the query's class."""
@@ -47,6 +55,8 @@ class EmbeddingView:
     """What a report shows of the embeddings of a run."""
 
     title: str
+    legend: list[tuple[str, Look]]
+    """Every class with its look."""
     frames: list[Frame]
     rows: list[QueryRow]
     same_before: float
@@ -64,8 +74,10 @@ def note_unreadable(found: list[Stream]) -> None:
             run.notes.append(str(error))
 
 
-def view_embeddings(folder: Path, title: str, neighbors: int = 5, queries: int = 6) -> EmbeddingView | None:
-    """The embeddings of a run; None if its folder has none, or they cannot be read."""
+def view_embeddings(
+    folder: Path, title: str, sheet: ThumbnailSheet, neighbors: int = 5, queries: int = 6
+) -> EmbeddingView | None:
+    """The embeddings of a run, whose images are added to the sheet; None if there are none, or none can be read."""
     try:
         kept = read_embeddings(folder)
     except UsageError:  # `read_embeddings` says why
@@ -73,21 +85,22 @@ def view_embeddings(folder: Path, title: str, neighbors: int = 5, queries: int =
     if kept is None:
         return None
     classes, numbers = np.unique(kept.labels, return_inverse=True)
-    names = [str(name) for name in classes]
+    names = [kept.class_name(int(label)) for label in classes]
     features = list(kept.features.values())
     frames = [
-        Frame("untrained encoder" if t == 0 else f"after experience {t}", scatter(points, numbers, names))
+        Frame(t, class_points(points, numbers, names))
         for t, points in zip(kept.features, layout(features), strict=True)
     ]
     before, after = nearest_neighbors(features[0], neighbors), nearest_neighbors(features[-1], neighbors)
     chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(queries, len(classes)))]
 
     def show(i: int, query: int) -> Thumbnail:
-        return Thumbnail(thumbnail(kept.images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))
+        return Thumbnail(sheet.add(kept.images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))
 
     rows = [QueryRow(show(q, q), [show(i, q) for i in before[q]], [show(i, q) for i in after[q]]) for q in chosen]
     shares = [float((numbers[found] == numbers[:, None]).mean()) for found in (before, after)]
-    return EmbeddingView(title, frames, rows, *shares)
+    legend = [(name, Look.of(number)) for number, name in enumerate(names)]
+    return EmbeddingView(title, legend, frames, rows, *shares)
 
 
 def nearest_neighbors(features: Features, k: int) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std, paired
+from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std, paired, paired_differences
+from avalanche_ssl.reports.significance import holm, p_text, paired_p
 from avalanche_ssl.reports.tasks import LatestTasks, latest_tasks
 from avalanche_ssl.runs import percent, table_lines, wrapped
 
@@ -31,10 +32,19 @@ LOWER_IS_BETTER = ("forgetting",)
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean and standard deviation as text; no text where they are not defined."""
+    """Mean and standard deviation as text; no text where they are not defined.
+
+    Args:
+        mean: of the seeds.
+        std: over the seeds.
+        note: what a page says about them.
+        best: whether a page marks the mean as the best of its column or table.
+    """
 
     mean: str = ""
     std: str = ""
+    note: str = ""
+    best: bool = False
 
     def __str__(self) -> str:
         return (self.mean or "-") + (f" ± {self.std}" if self.std else "")
@@ -143,15 +153,32 @@ def summary_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
 
 
 def paired_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
-    """Each group minus the first, seed by seed; only where both were trained as far and have seeds in common."""
+    """Each group minus the first, seed by seed; only where both were trained as far and have seeds in common.
+
+    The note of a cell is the p-value of a paired t-test, corrected for the number of groups (Holm).
+    """
     first, *others = stream.groups
-    rows = []
-    for group in others:
-        found = [paired(first, group, metric, probe, scope) for metric in PAIRED]
-        if found[0][2] and first.runs[0].experiences_trained == group.runs[0].experiences_trained:
-            cells = [Cell(_text(mean, _signed_percent), _text(std, percent)) for mean, std, _ in found]
-            rows.append(Row(group.label, cells, found[0][2]))
-    return rows
+    trained = first.runs[0].experiences_trained
+    compared = [
+        group
+        for group in others
+        if group.runs[0].experiences_trained == trained and paired(first, group, PAIRED[0], probe, scope)[2]
+    ]
+    columns = []
+    for metric in PAIRED:
+        tests = holm([paired_p(paired_differences(first, group, metric, probe, scope)) for group in compared])
+        found = [paired(first, group, metric, probe, scope) for group in compared]
+        columns.append(
+            [
+                Cell(_text(mean, _signed_percent), _text(std, percent), p_text(p))
+                for (mean, std, _), p in zip(found, tests, strict=True)
+            ]
+        )
+    seeds = [paired(first, group, PAIRED[0], probe, scope)[2] for group in compared]
+    return [
+        Row(group.label, list(cells), count)
+        for group, cells, count in zip(compared, zip(*columns, strict=True), seeds, strict=True)
+    ]
 
 
 def protocol_rows(stream: Stream) -> list[Row]:

@@ -1,8 +1,9 @@
 """Features of a fixed sample of the test images, kept after each experience for the report.
 
 `embeddings/images.npz` holds the images (N, H, W, C) as uint8, RGB or gray (the mean of other channels), with their
-`labels` and `experiences` (N,); `embeddings/003.npy` their features (N, D) after three experiences, `000.npy` those of
-the untrained encoder. Files are complete or absent, and hold arrays only.
+`labels` and `experiences` (N,), and `class_names` (K,) by label if the benchmark has them; `embeddings/003.npy` their
+features (N, D) after three experiences, `000.npy` those of the untrained encoder. Files are complete or absent, and
+hold arrays only.
 """
 
 from __future__ import annotations
@@ -32,13 +33,21 @@ class EmbeddingSnapshots:
         out: folder of the run; the files lie in its subfolder.
         images: at most so many.
         classes: what the datasets' labels are the numbers of; None: they are labels themselves.
+        names: of the classes in the order of the labels, if there are any.
     """
 
     def __init__(
-        self, datasets: Sequence[Any], out: Path, *, images: int = 400, classes: ClassIndex | None = None
+        self,
+        datasets: Sequence[Any],
+        out: Path,
+        *,
+        images: int = 400,
+        classes: ClassIndex | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.folder = out / EMBEDDINGS
         self.datasets = datasets
+        self.class_names = names
         self.labels = [class_labels(dataset) for dataset in datasets]
         self.rows = _balanced(self.labels, images)
         if classes is not None:
@@ -68,6 +77,8 @@ class EmbeddingSnapshots:
         experiences = np.repeat(np.arange(len(self.rows)), [len(rows) for rows in self.rows])
         classes = np.concatenate([y[rows] for y, rows in zip(self.labels, self.rows, strict=True)])
         arrays = {"images": np.concatenate(images), "labels": classes, "experiences": experiences}
+        if self.class_names:
+            arrays["class_names"] = np.array([str(name) for name in self.class_names])
         with replacing(self.folder / "images.npz") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 

@@ -202,8 +202,8 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         config=config.decisive,
         log=logs,
     )
-    snapshots = EmbeddingSnapshots(probe.test, out, classes=probe.classes) if probe else None
-    return _Run(config, recipe, benchmark, out, logs, progress, monitor, probe, snapshots, strategy, checkpointer)
+    images = EmbeddingSnapshots(probe.test, out, classes=probe.classes, names=benchmark.class_names) if probe else None
+    return _Run(config, recipe, benchmark, out, logs, progress, monitor, probe, images, strategy, checkpointer)
 
 
 def _begin(run: _Run, resume: bool) -> None:

@@ -125,13 +125,14 @@ def task_event(
     return TaskEvent(experiences_trained=trained, full_test_set=full_test_set, **given)
 
 
-def add_embeddings(folder: Path, snapshots: int = 4) -> Path:
+def add_embeddings(folder: Path, snapshots: int = 4, class_names: Sequence[str] = ()) -> Path:
     """Add features of 24 images of four classes, which move apart."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 6)
     (folder / "embeddings").mkdir()
     images = rng.integers(0, 255, (24, 8, 8, 3)).astype(np.uint8)
-    np.savez(folder / "embeddings" / "images.npz", images=images, labels=labels, experiences=labels)
+    more = {"class_names": np.array(class_names)} if class_names else {}
+    np.savez(folder / "embeddings" / "images.npz", images=images, labels=labels, experiences=labels, **more)
     for t in range(snapshots):
         np.save(folder / "embeddings" / f"{t:03d}.npy", rng.normal(size=(24, 5)) + t * 5 * np.eye(5)[labels])
     return folder

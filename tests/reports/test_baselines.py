@@ -163,12 +163,12 @@ def test_a_damaged_file_of_the_cache_is_written_again() -> None:
 def test_the_report_shows_them_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert report.main(["a", "--baselines", "--cache", "cache", "--out", "r.html"]) == 0
     table = capsys.readouterr().out
-    (row,) = [line for line in table.splitlines() if line.startswith("raw pixels")]
+    row, *_ = [line for line in table.splitlines() if line.startswith("raw pixels")]
     assert row.split()[3:5] == ["1", "100.0"]
     assert "simclr: untrained" in table and "simclr: iid" in table and "caveat of cassle-online" in table
     page = Path("r.html").read_text(encoding="utf-8")
-    assert "<th>raw pixels, 16x16</th>" in page, "under every protocol, too"
-    assert page.count('class="baseline"') == 4 and "<small>baseline</small> raw pixels" in page
+    assert '<th scope="col">raw pixels, 16x16</th>' in page, "under every protocol, too"
+    assert page.count('class="baseline"') == 4 and "baseline</a></small> raw pixels" in page
 
 
 def test_what_stands_in_the_way_is_said(capsys: pytest.CaptureFixture[str]) -> None:

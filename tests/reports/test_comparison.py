@@ -91,3 +91,30 @@ def test_joint_and_cumulative_runs_are_compared_with_others_on_their_stream(tmp_
     (stream,) = comparison.streams(runs)
     assert [group.label for group in stream.groups] == ["cmc", "cmc joint", "cmc cumulative"]
     assert stream.title == "digits (experiences 3)"
+
+
+def test_titles_leave_out_options_at_their_defaults(tmp_path: Path) -> None:
+    def title(**options: Any) -> str:
+        run = read_run(write_run(tmp_path / str(len(list(tmp_path.iterdir()))), benchmark="split-digits"))
+        run.config["benchmark_options"] = options
+        return comparison.streams([run])[0].title
+
+    assert title(experiences=5, composites=8, leak=0.1, class_order=None) == "split-digits"
+    assert title(experiences=10, composites=8, seed=3) == "split-digits (experiences 10, seed 3)"
+
+
+def test_streams_that_differ_in_their_images_are_named_by_them(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / name, benchmark="folder")) for name in ("a", "b")]
+    for run, data in zip(runs, ("/data/birds", "/data/cats")):
+        run.config |= {"data": data, "benchmark_options": {}}
+    assert [s.title for s in comparison.streams(runs)] == ["folder of /data/birds", "folder of /data/cats"]
+    assert comparison.streams(runs[:1])[0].title == "folder"
+
+
+def test_runs_with_and_without_replay_are_different_groups(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / str(i), shift=0.1 * i)) for i in range(3)]
+    runs[1].config["replay_size"] = 200
+    runs[2].config |= {"replay_size": 200, "replay_batch_size": 20}
+    (stream,) = comparison.streams(runs)
+    assert stream.labels == ["cmc", "cmc + replay 200", "cmc + replay 200 (batches of 20)"]
+    assert [(g.method, g.plugins) for g in stream.groups][:2] == [("cmc", ""), ("cmc", "replay 200")]

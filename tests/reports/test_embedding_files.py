@@ -162,4 +162,4 @@ def test_strange_features_are_drawn(tmp_path: Path, kind: str) -> None:
     if kind == "of one class":
         np.savez(run / "embeddings" / "images.npz", images=np.zeros((24, 1, 1, 1), np.uint8), labels=np.zeros(24, int))
     status, said, text = reported([run], tmp_path / "r.html")
-    assert status == 0 and "note:" not in said and text.count('class="chart frame"') == 4
+    assert status == 0 and "note:" not in said and text.count('class="frame"') == 4

@@ -1,6 +1,8 @@
-"""The page is complete, self-contained and escaped, and its slider works in a browser."""
+"""The page is complete, self-contained and escaped, and works in a browser, on a phone and in the dark."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +54,37 @@ def test_the_page_speaks_plain_english(page: Path) -> None:
 
 def test_caveats_and_notes_are_escaped(tmp_path: Path, one_stream: Any) -> None:
     text = html.page([one_stream(write_run(tmp_path / "a", probe="mine", caveat="<not> so"))], ["<b>"])
-    assert "Caveat of <b>mine</b>: &lt;not&gt; so" in text and "&lt;b&gt;" in text
+    assert "</a> of <b>mine</b>: &lt;not&gt; so" in text and "&lt;b&gt;" in text
 
 
 def test_task_results_on_the_page(tmp_path: Path, one_stream: Any) -> None:
     text = html.page([one_stream(add_tasks(write_run(tmp_path / "a"), full_test=0.7))], [])
-    section = text.partition('<section id="tasks">')[2].partition("<section>")[0]
+    section = text.partition('id="s1-tasks">')[2].partition("</details>")[0]
     assert section.count("<table>") == 2 and section.count("<img") == 2
     for part in ("<td>70.0</td><td>40.0</td>", "<td>70.0</td><td>60.0</td>", "&lt;scene&gt;", "on all test images"):
         assert part in section, part
-    assert section.count("<td>chance</td>") == 1
-    assert "<td>ridge, all, on all test images</td><td>70.0</td>" in text
+    assert section.count('<th scope="row">chance</th>') == 1
+    assert '<th scope="row">ridge, all, on all test images</th><td>70.0</td>' in text
     assert "<h3>Probing tasks</h3>" not in html.page([one_stream(write_run(tmp_path / "b"))], [])
+
+
+def test_neighbors_differ_in_words_and_marks(tmp_path: Path, one_stream: Any) -> None:
+    """Not by color alone: the name of the class, a check mark, and what a screen reader says."""
+    names = ["apple", "bottle", "castle", "<dolphin>"]
+    text = html.page([one_stream(add_embeddings(write_run(tmp_path / "a"), class_names=names))], [])
+    section = text.partition('id="s1-neighbors"')[2].partition('id="s1-cost"')[0]
+    same, other = (section.count(f'aria-label="{words}: ') for words in ("same class", "another class"))
+    assert same + other == 4 * 2 * 5 and section.count("✓ ") == same + 1, "and one in the text that explains it"
+    assert section.count('aria-label="query: &lt;dolphin&gt;"') == 2 and "<dolphin>" not in text
+
+
+def test_best_cells_are_marked_and_differences_tested(tmp_path: Path, one_stream: Any) -> None:
+    shifts = {"cmc": (0.0, 0.01), "moco": (0.1, 0.13)}
+    folders = [write_run(tmp_path / f"{m}{s}", m, s, x) for m, each in shifts.items() for s, x in enumerate(each)]
+    text = html.page([one_stream(*folders)], [])
+    assert "<b>71.5</b> <small>± 2.1</small>" in text and "<td>60.5 <small>" in text
+    assert '<small class="note-of">p = 0.058</small>' in text
+    assert "<b>60.0</b>" not in html.page([one_stream(write_run(tmp_path / "alone"))], []), "no best of one"
 
 
 def test_the_page_cannot_be_written(tmp_path: Path) -> None:
@@ -89,21 +110,45 @@ def test_where_no_page_can_be_is_known_before(tmp_path: Path, monkeypatch: pytes
         html.check_writable(tmp_path / "x.html")
 
 
-def test_a_browser_moves_the_slider(page: Path) -> None:
-    """Opens the page as a file and moves the slider from the last encoder to the first."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, if it is there."""
     sync = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
         pytest.skip("needs chromium")
     with sync.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 390, "height": 800})
-        errors: list[str] = []
-        requests: list[str] = []
-        tab.on("pageerror", lambda e: errors.append(str(e)))
-        tab.on("request", lambda r: requests.append(r.url))
-        tab.goto(page.as_uri())
-        shown = "() => [...document.querySelectorAll('.frame')].filter(f => f.offsetParent).map(f => f.alt)"
+        found = p.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@contextmanager
+def opened(browser: Any, page: Path, width: int = 390, scheme: str = "light") -> Iterator[Any]:
+    """The page as a file in a tab, which asks for nothing else and reports no error until it is closed."""
+    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    errors: list[str] = []
+    requests: list[str] = []
+    tab.on("pageerror", lambda e: errors.append(str(e)))
+    tab.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("request", lambda r: requests.append(r.url))
+    tab.goto(page.as_uri())
+    yield tab
+    assert not errors and all(url.startswith(("file:", "data:")) for url in requests)
+    tab.close()
+
+
+UNFOLD = "document.querySelectorAll('details').forEach(d => { d.open = true; })"
+STICKS_OUT = "document.documentElement.scrollWidth > window.innerWidth"
+
+
+@pytest.mark.slow
+def test_a_browser_moves_the_slider(page: Path, browser: Any) -> None:
+    """From the last encoder to the first, and one on."""
+    with opened(browser, page) as tab:
+        tab.evaluate(UNFOLD)
+        shown = """() => [...document.querySelectorAll('.frame')].filter(f => f.offsetParent)
+            .map(f => f.querySelector('svg').getAttribute('aria-label'))"""
         assert tab.evaluate(shown) == ["embeddings, after experience 3"] * 2
         slider = tab.locator(".slider input")
         slider.press("Home")
@@ -111,9 +156,93 @@ def test_a_browser_moves_the_slider(page: Path) -> None:
         slider.press("ArrowRight")
         assert tab.locator(".slider output").inner_text() == "after experience 1"
         assert tab.evaluate(shown) == ["embeddings, after experience 1"] * 2
-        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
-            "nothing sticks out on a phone"
-        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out_of_the_page_folded_or_not(page: Path, browser: Any, width: int) -> None:
+    with opened(browser, page, width) as tab:
+        assert not tab.evaluate(STICKS_OUT)
+        tab.evaluate(UNFOLD)
+        assert not tab.evaluate(STICKS_OUT)
         assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
-        assert not errors and all(url.startswith(("file:", "data:")) for url in requests)
-        browser.close()
+
+
+@pytest.mark.slow
+def test_every_link_of_the_page_leads_to_something_that_it_opens(page: Path, browser: Any) -> None:
+    with opened(browser, page) as tab:
+        links = tab.evaluate("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+        assert {"#s1", "#s1-results", "#s1-matrices", "#glossary", "#term-forgetting"} <= set(links)
+        assert all(link.startswith("#") and tab.locator(link).count() == 1 for link in links)
+        for link in ("#s1-embeddings", "#s1-cost"):
+            assert not tab.locator(link).evaluate("e => e.open")
+            tab.locator(f"nav a[href='{link}']").click()
+            tab.wait_for_function("link => document.querySelector(link).open", arg=link)
+            assert tab.locator(link).evaluate("e => Math.abs(e.getBoundingClientRect().top)") < 800
+        tab.locator("thead a[href='#term-forgetting']").first.click()
+        tab.wait_for_function("document.querySelector('#glossary').open")
+        assert tab.locator("#term-forgetting").is_visible()
+
+
+@pytest.mark.slow
+def test_a_wide_table_says_so_and_keeps_its_first_column(page: Path, browser: Any) -> None:
+    with opened(browser, page) as tab:
+        tab.wait_for_selector("#s1-results .hint", state="visible")
+        table = tab.locator("#s1-results .scroll")
+        table.evaluate("e => { e.scrollLeft = 200; }")
+        left = "e => e.getBoundingClientRect().left"
+        first = table.locator("tbody tr").first
+        assert first.locator("th").evaluate(left) - table.evaluate(left) < 3
+        assert first.locator("td").first.evaluate(left) < table.evaluate(left), "the others have moved"
+    with opened(browser, page, 1280) as tab:
+        assert not tab.locator("#s1-results .hint").is_visible()
+
+
+CONTRASTS = """() => {
+  const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const color = rgb(getComputedStyle(e).backgroundColor);
+      if (color.length < 4 || color[3] > 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.offsetParent || e.closest('svg')) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))];
+    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), light(ground(e)), e.textContent.slice(0, 30)]);
+  }
+  return found;
+}"""
+"""Contrast (WCAG 2.2) of every text that is shown, lightness of its background, and the text."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_contrast_in_light_and_in_dark(page: Path, browser: Any, scheme: str) -> None:
+    with opened(browser, page, scheme=scheme) as tab:
+        tab.evaluate(UNFOLD)
+        found = tab.evaluate(CONTRASTS)
+        assert len(found) > 100 and min(found)[0] >= 4.5, min(found)
+        assert all((ground < 0.1) == (scheme == "dark") for _, ground, _ in found)
+
+
+@pytest.mark.slow
+def test_three_streams_fit_in_a_third_of_20_000_pixels_and_ten_runs_in_3_mb(tmp_path: Path, browser: Any) -> None:
+    """Ten runs, on three streams; the images of the embeddings are noise, which is the worst to keep."""
+    folders = [
+        add_embeddings(write_run(tmp_path / f"{name}{i}", f"m{i}", benchmark=name))
+        for name, groups in {"a": 4, "b": 3, "c": 3}.items()
+        for i in range(groups)
+    ]
+    runs, notes = read_runs(folders)
+    html.write(tmp_path / "report.html", html.page(streams(runs), notes))
+    assert (tmp_path / "report.html").stat().st_size < 3e6
+    for width in (390, 1280):
+        with opened(browser, tmp_path / "report.html", width) as tab:
+            assert tab.evaluate("document.documentElement.scrollHeight") < 20_000 / 3

@@ -6,6 +6,7 @@ import numpy as np
 from helpers.logs import add_embeddings, write_run
 
 from avalanche_ssl.reports import neighbors
+from avalanche_ssl.reports.thumbnails import ThumbnailSheet
 
 
 def test_neighbors_are_those_of_a_naive_search() -> None:
@@ -17,8 +18,10 @@ def test_neighbors_are_those_of_a_naive_search() -> None:
 
 
 def test_what_a_report_shows_of_embeddings(tmp_path: Path) -> None:
-    view = neighbors.view_embeddings(add_embeddings(write_run(tmp_path / "a")), "mine")
+    view = neighbors.view_embeddings(add_embeddings(write_run(tmp_path / "a")), "mine", sheet := ThumbnailSheet())
     assert view and view.title == "mine"
+    shown = {t.image for row in view.rows for t in (row.query, *row.before, *row.after)}
+    assert shown == set(range(len(shown))) and sheet.columns * sheet.rows >= len(shown), "each image once"
     assert [frame.title for frame in view.frames] == [
         "untrained encoder",
         *(f"after experience {t}" for t in (1, 2, 3)),
@@ -32,7 +35,15 @@ def test_what_a_report_shows_of_embeddings(tmp_path: Path) -> None:
 def test_embeddings_that_cannot_be_read_are_none(tmp_path: Path) -> None:
     folder = add_embeddings(write_run(tmp_path / "a"))
     (folder / "embeddings" / "002.npy").write_bytes(b"cut off")
-    assert neighbors.view_embeddings(folder, "a") is None
+    assert neighbors.view_embeddings(folder, "a", ThumbnailSheet()) is None
     np.save(folder / "embeddings" / "002.npy", np.zeros((3, 5)))
-    assert neighbors.view_embeddings(folder, "a") is None, "of other images"
-    assert neighbors.view_embeddings(write_run(tmp_path / "b"), "b") is None
+    assert neighbors.view_embeddings(folder, "a", ThumbnailSheet()) is None, "of other images"
+    assert neighbors.view_embeddings(write_run(tmp_path / "b"), "b", ThumbnailSheet()) is None
+
+
+def test_classes_are_called_by_their_names_where_the_run_kept_them(tmp_path: Path) -> None:
+    names = ["apple", "bottle", "castle"]
+    folder = add_embeddings(write_run(tmp_path / "a"), class_names=names)
+    view = neighbors.view_embeddings(folder, "a", ThumbnailSheet())
+    assert view and [name for name, _ in view.legend] == [*names, "3"], "the fourth has no name"
+    assert [row.query.class_name for row in view.rows] == [*names, "3"]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.logs import add_tasks, append, write_run
+from scipy.stats import ttest_rel
 
 from avalanche_ssl.logging import ConsolidationEvent
 from avalanche_ssl.reports import tables
@@ -139,3 +140,15 @@ def test_cost_by_hand(tmp_path: Path, one_stream: Any) -> None:
     stream.groups[0].runs[0].cost, stream.groups[1].runs[0].end = None, None
     assert [str(cell) for cell in tables.cost_rows(stream)[0].cells[2:]] == ["-"] * 4
     assert [str(cell) for cell in tables.cost_rows(stream)[1].cells[:2]] == ["-"] * 2
+
+
+def test_paired_differences_are_tested_for_each_metric_over_all_groups(tmp_path: Path, one_stream: Any) -> None:
+    shifts = {"cmc": (0.0, 0.01, 0.02), "moco": (0.1, 0.13, 0.14), "simclr": (0.02, 0.01, 0.05)}
+    stream = one_stream(
+        *(write_run(tmp_path / f"{m}{s}", m, s, x) for m, each in shifts.items() for s, x in enumerate(each))
+    )
+    moco, simclr = tables.paired_rows(stream, "ridge", "all")
+    raw = [float(ttest_rel(shifts[m], shifts["cmc"]).pvalue) for m in ("moco", "simclr")]
+    assert raw[0] < raw[1], "so the first counts twice"
+    assert moco.cells[0].note == f"p = {2 * raw[0]:.3f}" and simclr.cells[0].note == f"p = {raw[1]:.2f}"
+    assert str(moco.cells[0]) == "+11.3 ± 1.2", "the note is for the page"

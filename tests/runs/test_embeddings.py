@@ -109,3 +109,14 @@ def test_gray_images_of_one_experience_are_rgb_beside_those_of_another(tmp_path:
     with np.load(tmp_path / "embeddings" / "images.npz", allow_pickle=False) as kept:
         expected = torch.cat([pixels(gray).expand(-1, 3, -1, -1), pixels(rgb)]).permute(0, 2, 3, 1)
         np.testing.assert_array_equal(kept["images"], expected.numpy())
+
+
+def test_class_names_are_kept_where_there_are_any(tmp_path: Path, data: list[Any]) -> None:
+    features = [(torch.zeros(100, 2), torch.tensor(list(d.targets))) for d in data]
+    names = [f"class {c}" for c in range(10)]
+    EmbeddingSnapshots(data, tmp_path / "a", names=names).save(0, features)
+    EmbeddingSnapshots(data, tmp_path / "b").save(0, features)
+    with np.load(tmp_path / "a" / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        assert kept["class_names"].tolist() == names
+    with np.load(tmp_path / "b" / "embeddings" / "images.npz", allow_pickle=False) as kept:
+        assert "class_names" not in kept
