@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -34,11 +35,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         else:
             settings |= {"type": int if kind is int else str, "metavar": more["metavar"]}
             settings |= {"nargs": "?", "const": more["const"]} if "const" in more else {}
+            settings |= {"action": JoinPaths} if "joined" in more else {}
         parser.add_argument(flag(field), **settings)
     for name, (_, kind, metavar, about) in SHORTCUTS.items():
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=about)
     parser.add_argument("--config", type=Path, metavar="FILE", help="start from the config.yaml of an earlier run")
     add_trust(parser)
+
+
+class JoinPaths(argparse.Action):
+    """Join the values of an option that is given several times by the system's separator of paths."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Add a value."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is None else f"{before}{os.pathsep}{values}")
 
 
 def read_options(options: argparse.Namespace) -> RunConfig:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from avalanche_ssl.recipes import Recipe
 
 
+DECIDED = ("experiences", "incremental")
+"""Options of `folder` that its images decide where they are None or "auto"."""
+
+
 def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     """The configuration with everything decided that it leaves open, and its recipe.
 
@@ -60,6 +64,9 @@ def differences(folder: Path, config: RunConfig) -> list[str]:
     chosen = {name: getattr(saved, name) for name in ("device", "precision") if getattr(config, name) == "auto"}
     old = flatten(saved.decisive | {"data": saved.data, "strategy_sha256": values.get("strategy_sha256")})
     new = flatten(complete.decisive | {"data": complete.data} | chosen)
+    for name in DECIDED:
+        if new.get(f"benchmark_options.{name}", "") in (None, "auto"):  # those of the images
+            new[f"benchmark_options.{name}"] = old.get(f"benchmark_options.{name}")
     if new.get("settings.in_channels") is None:  # those of the stream
         new["settings.in_channels"] = old.get("settings.in_channels")
     return [
@@ -168,6 +175,13 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
             raise unknown_name(f"option of {name}", option, [*typed, "regime"])
         options[option] = to_plain(convert(value, typed[option][0], option))
     return options
+
+
+def with_decided_options(config: RunConfig, benchmark: Any) -> RunConfig:
+    """The configuration with what the images decided of the options that were left open: `config.yaml` records it."""
+    decided = getattr(benchmark, "decided", {})
+    given = {name: value for name, value in decided.items() if config.benchmark_options.get(name, "") in (None, "auto")}
+    return dataclasses.replace(config, benchmark_options=config.benchmark_options | given)
 
 
 def build_benchmark(config: RunConfig) -> Any:

@@ -41,8 +41,8 @@ def option(help: str, default: Any, metavar: str = "", **more: Any) -> Any:
         default: its value if it is not given.
         metavar: stands for the value in `--help`.
         more: `flag`, the option's name on the command line if it is not that of the field; `const`, its value where
-            it is given without one; `shown`, what to show as the default; `noted`, that the run fills it in, and the
-            command line has no option for it.
+            it is given without one; `joined`, that it may be given several times, joined as in PATH; `shown`, what to
+            show as the default; `noted`, that the run fills it in, and the command line has no option for it.
     """
     factory = {"default_factory": lambda: dict(default)} if isinstance(default, dict) else {"default": default}
     return dataclasses.field(metadata={"help": help, "metavar": metavar, **more}, **factory)
@@ -59,7 +59,10 @@ class RunConfig:
     strategy: str = option("what is trained: see --list, or a Python file that defines `recipe`", "", "NAME|PATH")
     benchmark: str = option("the stream: see --list", "", "NAME", shown="split-digits; with --data folder")
     data: str | None = option(
-        "where the images are: a folder, or a text file that lists them; several joined as in PATH", None, "PATH"
+        "where the images are: a folder, or a text file that lists them; repeatable, or several joined as in PATH",
+        None,
+        "PATH",
+        joined=True,
     )
     benchmark_options: dict[str, Any] = option(
         "an option of the benchmark; repeatable", {}, "KEY=VALUE", flag="--benchmark-option"

@@ -21,7 +21,7 @@ from avalanche_ssl.plugins.replay import replay_plugin
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs.artifacts import write_artifacts
-from avalanche_ssl.runs.build import build_benchmark, resolve
+from avalanche_ssl.runs.build import build_benchmark, resolve, with_decided_options
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.console import experience_head, experience_line, print_report, seconds_line, status
 from avalanche_ssl.runs.diagnosis import check_alive, check_trained, where
@@ -106,6 +106,7 @@ def run(
     imported = time.perf_counter()
     with status("preparing data"):
         benchmark = build_benchmark(config)
+    config = with_decided_options(config, benchmark)
     if config.probe_every_images and not has_labels(benchmark):
         raise UsageError("--probe-every-images: the stream has no labels to fit and score probes on; leave it out")
     before = {"import": imported - began, "data": time.perf_counter() - imported}

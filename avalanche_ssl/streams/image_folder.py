@@ -82,7 +82,10 @@ def benchmark_from_files(
     split: IncrementalSplit,
     fewer_experiences: bool = False,
 ) -> CLScenario:
-    """The stream of image files; the options are checked before images are decoded."""
+    """The stream of image files; the options are checked before images are decoded.
+
+    Its attribute `decided` has the options that the images decide, if the caller leaves them open.
+    """
     read.check()
     paths, targets = train.paths, np.asarray(train.targets)
     is_test = np.zeros(len(paths), bool)
@@ -100,7 +103,9 @@ def benchmark_from_files(
     train_parts, test_parts = _parts(targets, is_test, train.classes, read.test_fraction, split)
     dataset = ArrayDataset(pixels, targets)
     tested = dataset if test_parts else None
-    return benchmark_from_parts(dataset, train_parts, tested, test_parts, train.classes or None)
+    benchmark = benchmark_from_parts(dataset, train_parts, tested, test_parts, train.classes or None)
+    benchmark.decided = {"experiences": split.experiences, "incremental": split.incremental}
+    return benchmark
 
 
 def _sides(

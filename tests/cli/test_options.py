@@ -1,6 +1,7 @@
 """Options on the command line are the fields of `RunConfig`, and so is the table in `benchmarks/README.md`."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,10 @@ def test_shortcuts_set_an_entry() -> None:
 def test_the_folder_may_be_given_as_an_option_of_the_benchmark() -> None:
     config = read("--strategy", "cmc", "--benchmark", "folder", "--benchmark-option", "data=x")
     assert (config.data, config.benchmark_options) == ("x", {})
+
+
+def test_data_may_be_given_several_times():
+    assert read("--strategy", "cmc", "--data", "x", "--data", "y").data == os.pathsep.join(("x", "y"))
 
 
 def test_the_command_line_takes_precedence_over_a_file(tmp_path: Path) -> None:

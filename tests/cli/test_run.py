@@ -22,6 +22,8 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins import progress
 from avalanche_ssl.probes.protocols import PROTOCOLS
 from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.runs.build import differences
+from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.folder import MARKER
 from avalanche_ssl.streams import BENCHMARKS
 from avalanche_ssl.training import precision
@@ -344,6 +346,10 @@ def test_data_alone_is_enough(layout: str, photos: Path, flat: Path, capsys: pyt
     assert "simclr on folder, seed 0 (cpu, " in out and f"-> {folder}\n" in out
     saved = config(folder)
     assert (saved["benchmark"], saved["data"]) == ("folder", str(data))
+    decided = {name: saved["benchmark_options"][name] for name in ("experiences", "incremental")}
+    assert decided == {"experiences": experiences, "incremental": "data" if layout == "flat" else "class"}
+    options = RunConfig(strategy="simclr", data=str(data), settings={"batch_size": 4}, device="cpu")
+    assert not differences(Path(folder), options), "a run of the same options, which leave that open"
     assert Path(folder, "accuracy.csv").exists() == (layout != "flat")
     assert len(events(folder, "experience")) == experiences
     assert run.main(["--config", f"{folder}/config.yaml", "--out", "again"]) == 0
