@@ -65,6 +65,17 @@ def check_labels(model: Method, dataset: Any, experience: Any = None) -> None:
             )
 
 
+def check_targets(labels: torch.Tensor, columns: int) -> None:
+    """Refuse to score images whose label (B,) has no column in the logits of the probe, as those without a label."""
+    wrong = labels[(labels < 0) | (labels >= columns)]
+    if len(wrong):
+        raise UsageError(
+            f"eval() scores every image, and one has the label {int(wrong[0])}, which is none of the probe's 0 to "
+            f"{columns - 1}: evaluate on labeled images of its classes, or read the accuracies of ProbePlugin, which "
+            "leaves images without a label out"
+        )
+
+
 def check_boundaries(model: Method, experience: Any) -> None:
     """Refuse mini-batches of a stream for a method that requires full experiences."""
     if model.requires_full_experience and isinstance(experience, OnlineCLExperience):

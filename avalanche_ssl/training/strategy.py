@@ -21,6 +21,7 @@ from avalanche_ssl.training.compatibility import (
     check_boundaries,
     check_labels,
     check_model,
+    check_targets,
     count_bank_hits,
     warn_if_unrecognized,
 )
@@ -229,6 +230,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         """Loss of the method in training, cross-entropy of the logits of the probe in evaluation."""
         if self.is_training:
             return self._loss(self.mb_output, self.mb_y)
+        check_targets(self.mb_y, self.mb_output.shape[1])
         return F.cross_entropy(self.mb_output, self.mb_y)
 
     def _loss(self, outputs: Outputs, labels: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from avalanche.benchmarks import nc_benchmark
+from avalanche.benchmarks import benchmark_from_datasets, nc_benchmark
+from avalanche.benchmarks.utils import as_classification_dataset
 from helpers.datasets import PictureDataset
 from helpers.encoders import tiny
 from helpers.strategies import Spy, cmc, make, moco, train
 from torch.optim import SGD
 
-from avalanche_ssl import SelfSupervised
+from avalanche_ssl import ProbePlugin, SelfSupervised
 from avalanche_ssl.data import with_labels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import DeepCluster, SimCLR, Supervised
@@ -72,6 +73,22 @@ def test_labels_without_a_class_are_refused(digits):
     for label, message in ((-1, "has -1: .* or give a labeled stream"), (10**9, "has 1000000000: .* number those of")):
         with pytest.raises(UsageError, match=message):
             check_labels(Supervised(tiny, classes=10), with_labels(dataset, np.full(len(dataset), label)))
+
+
+def test_images_without_a_class_of_the_probe_are_not_scored():
+    """Avalanche would count them as wrong; the probe leaves those without a label out."""
+    pictures = PictureDataset(64)
+    pictures.targets = [(-1, 0, 1)[i % 3] for i in range(64)]
+    dataset = as_classification_dataset(pictures)
+    benchmark = benchmark_from_datasets(train=[dataset], test=[dataset])
+    other = nc_benchmark(PictureDataset(64), PictureDataset(64), 1, False)
+    probe = ProbePlugin(benchmark)
+    strategy = make(SimCLR(tiny), plugins=[probe])
+    strategy.train(benchmark.train_stream)
+    with pytest.raises(UsageError, match=r"one has the label -1, which is none of the probe's 0 to 1: evaluate on"):
+        strategy.eval(benchmark.test_stream)
+    with pytest.raises(UsageError, match=r"one has the label [2-9], which is none of the probe's 0 to 1"):
+        strategy.eval(other.test_stream)
 
 
 def test_labels_that_start_from_zero_in_each_experience_are_not_read():
