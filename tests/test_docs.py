@@ -1,13 +1,19 @@
 """The code that README and CONTRIBUTING show runs."""
 
+import io
+import re
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers.docs import block
+from avalanche.training.plugins import EvaluationPlugin
+from helpers.docs import ROOT, block
 from helpers.encoders import tiny
 
-from avalanche_ssl import check_method, models, streams
+from avalanche_ssl import ProbePlugin, check_method, models, streams
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.loading import load_recipe
 
@@ -66,3 +72,84 @@ def test_the_script_from_naive_to_self_supervised_runs(
     out = capsys.readouterr().out
     for name in ("Top1_Acc_Stream", "StreamForgetting", "Loss_Epoch", "LearningRate_Epoch"):
         assert name in out, name
+
+
+PLUGINS = "avalanche_ssl/plugins/README.md"
+
+
+@pytest.mark.slow
+def test_the_tags_in_tensorboard_are_those_of_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of experiences, pairs of views and memories stand for others of their kind."""
+    from crashes import small_run
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from avalanche_ssl.cli import run
+
+    monkeypatch.setitem(ENCODERS, "tiny", tiny)
+    monkeypatch.setitem(streams.BENCHMARKS, "few-digits", small_run.few_digits)
+    found: set[str] = set()
+    for strategy in ("moco", "swav"):
+        options = small_run.run_options(strategy, "fp32", 0, 0, 0)
+        with redirect_stdout(io.StringIO()):
+            assert run.main([*options, "--logger", "tensorboard", "--out", str(tmp_path / strategy)]) == 0
+        tags = EventAccumulator(str(tmp_path / strategy)).Reload().Tags()
+        found |= {*tags["scalars"], *tags["images"]}
+
+    def kind(tag: str) -> str:
+        tag = re.sub(r"Exp\d+", "Exp000", re.sub("_(seen|task)/", "_all/", tag))
+        return re.sub(r"(bounds|clusters|memory)\.[^/]*", r"\1.NAME", tag)
+
+    section = (ROOT / PLUGINS).read_text(encoding="utf-8").partition("<!-- tags")[2].partition("<!-- end of tags")[0]
+    assert {kind(tag) for tag in found} == set(re.findall(r"^\| `(.*?)` \|", section, re.MULTILINE))
+
+
+def logged(adapter: Any, benchmark: Any) -> dict[str, Any]:
+    """Train for an experience with a logger; the last values of numbers."""
+    strategy = (
+        load_recipe("simclr")
+        .override({"encoder": "smallconv", "epochs": 1})
+        .build(
+            plugins=[ProbePlugin(benchmark, probes=["ridge", "ridge@10%"])],
+            evaluator=EvaluationPlugin(loggers=[adapter]),
+        )
+    )
+    strategy.train(benchmark.train_stream[0], eval_streams=[])
+    last = strategy.evaluator.get_last_metrics()
+    return {name: value for name, value in last.items() if isinstance(value, int | float)}
+
+
+@pytest.mark.slow
+def test_the_adapter_for_weights_and_biases_works_offline(
+    tmp_path: Path, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    names: dict[str, Any] = {}
+    exec(compile(block(PLUGINS, "import wandb"), PLUGINS, "exec"), names)
+    adapter = names["WandB"](mode="offline", dir=str(tmp_path), settings=wandb.Settings(silent=True))
+    expected = logged(adapter, digits)
+    summary = dict(adapter.run.summary)
+    adapter.run.finish()
+    assert {name: summary[name] for name in expected} == pytest.approx(expected)
+    assert summary["step"] > 0 and list(tmp_path.rglob("*.wandb"))
+
+
+@pytest.mark.slow
+def test_the_adapter_for_mlflow_gives_names_and_steps_that_mlflow_takes(
+    digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow is no package of the tests: a module with its function and its rule for names stands for it."""
+    values: dict[str, tuple[float, int]] = {}
+
+    def log_metric(key: str, value: float, step: int | None = None) -> None:
+        assert re.fullmatch(r"[\w./: -]+", key) and step is not None and isinstance(value, int | float)
+        values[key] = (value, step)
+
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(log_metric=log_metric))  # type: ignore[misc]
+    names: dict[str, Any] = {}
+    exec(compile(block(PLUGINS, "import mlflow"), PLUGINS, "exec"), names)
+    expected = logged(names["MLflow"](), digits)
+    assert len(values) == len(expected) and any("10%" in name for name in expected)
+    assert sorted(value for value, _ in values.values()) == pytest.approx(sorted(expected.values()))
+    assert max(step for _, step in values.values()) > 0

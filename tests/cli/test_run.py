@@ -119,7 +119,7 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
 def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
     settings = go(photos, "a")
     (first,) = events("a", "run")
-    assert first.keys() == {"event", "title", "config", "device", "precision", "versions"}
+    assert first.keys() == {"event", "title", "config", "device", "precision", "versions", "classes"}
     assert first["config"] == settings
     assert first["versions"].keys() >= {"avalanche-ssl", "python", "torch", "avalanche-lib"}
     probes = events("a", "probe")
@@ -184,7 +184,7 @@ def test_the_caveat_of_a_protocol_is_in_every_output(photos: Path, capsys: pytes
     """With a headline that has one scope only."""
     go(photos, "a", "--probes", "cassle-online-leak")
     caveat = PROTOCOLS["cassle-online-leak"].caveat
-    assert "LEAK" in caveat and f"  caveat: {caveat}" in capsys.readouterr().out.splitlines()
+    assert "LEAK" in caveat and f" caveat: {caveat}" in " ".join(capsys.readouterr().out.split())
     assert {e["caveat"] for e in events("a", "probe")} == {caveat}
     with Path("a/accuracy.csv").open(encoding="utf-8", newline="") as file:
         assert {(row["scope"], row["caveat"]) for row in csv.DictReader(file)} == {("all", caveat)}

@@ -105,7 +105,7 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache() -> None:
     def differing(**changed: Any) -> set[str]:
         return {label for label, _ in names(**changed) - names()}
 
-    assert differing(device="cuda", num_workers=3) == set()
+    assert differing(device="cuda", num_workers=3, logger="tensorboard") == set()
     assert differing(settings={"lr": 0.5}) == {"x: iid"}
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
     assert differing(seed=5) == {"x: iid", "x: supervised, iid"}
