@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
 
+SHOWN = 60
+"""Names in an error at most."""
+
 
 class UsageError(ValueError):
     """A mistake of the user that was expected: one line with the value and the remedy.
@@ -15,11 +18,17 @@ class UsageError(ValueError):
 
 
 def unknown_name(kind: str, value: object, known: Iterable[object]) -> UsageError:
-    """The error for an unknown name: `no strategy 'cmx': did you mean 'cmc'? (cmc, moco)`."""
+    """The error for an unknown name: `no strategy 'cmx': did you mean 'cmc'? (cmc, moco)`.
+
+    Of more than `SHOWN` names only the nearest are shown.
+    """
     names = [str(name) for name in known]
     lowered = {name.lower(): name for name in names}
     close = get_close_matches(str(value).lower(), lowered, n=1, cutoff=0.5)
     hint = f": did you mean '{lowered[close[0]]}'?" if close else ": choose one"
+    if len(names) > SHOWN:
+        near = [lowered[name] for name in get_close_matches(str(value).lower(), lowered, n=5, cutoff=0.3)]
+        names = [*near, f"{len(names):,} in all"]
     return UsageError(f"no {kind} '{value}'{hint} ({', '.join(names) or 'none'})")
 
 

@@ -15,7 +15,13 @@ from avalanche_ssl.runs.config import RunConfig, read_config, today
 SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
     "experiences": ("benchmark_options", int, "N", "short for --benchmark-option experiences=N"),
     "epochs": ("settings", int, "N", "short for --set epochs=N: passes over each experience"),
-    "encoder": ("settings", str, "NAME", "short for --set encoder=NAME: smallconv, resnet9, resnet18, ..."),
+    "encoder": (
+        "settings",
+        str,
+        "NAME|PATH:NAME",
+        "short for --set encoder=...: smallconv, resnet18, torchvision:NAME, timm:NAME or mine.py:FUNCTION; "
+        "its arguments with --set encoder.width=32",
+    ),
 }
 """Options that set a frequent entry of another one: which, its type, metavar and help."""
 
@@ -84,9 +90,9 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     if settings and options.strategy:
         _check_settings(settings, values, options)
     if settings and given.get("online_batch_size"):
-        settings |= _online_settings(values | given, options)
+        settings |= _online_settings(values | given, options, changes["settings"].get("encoder"))
     values |= given | {"settings": settings | changes["settings"], "benchmark_options": benchmark_options}
-    return _configuration(values, options)
+    return _configuration(values, options, changes["settings"].get("encoder"))
 
 
 def misplaced(name: str, options: argparse.Namespace) -> str | None:
@@ -99,9 +105,11 @@ def misplaced(name: str, options: argparse.Namespace) -> str | None:
     return flag(fields[field]) if field else None
 
 
-def _configuration(values: dict[str, Any], options: argparse.Namespace) -> RunConfig:
+def _configuration(values: dict[str, Any], options: argparse.Namespace, encoder: str | None) -> RunConfig:
+    """The configuration, where the command line may have named strategy and encoder."""
     source = str(options.config or "the command line")
-    return RunConfig.from_mapping(values, source, strategy=options.strategy, trust_strategy=options.trust_strategy)
+    trust = options.trust_strategy
+    return RunConfig.from_mapping(values, source, strategy=options.strategy, encoder=encoder, trust_strategy=trust)
 
 
 def options_table() -> str:
@@ -110,7 +118,8 @@ def options_table() -> str:
     for field in option_fields():
         name = f"{flag(field)} {field.metadata['metavar']}".strip().replace("|", "\\|")
         lines.append(f"| `{name}` | {_default(field)} | {field.metadata['help']} |")
-    lines += [f"| `--{name} {metavar}` | | {about} |" for name, (_, _, metavar, about) in SHORTCUTS.items()]
+    for name, (_, _, metavar, about) in SHORTCUTS.items():
+        lines.append(f"| `--{name} {metavar}` | | {about} |".replace("NAME|", "NAME\\|"))
     return "\n".join(lines)
 
 
@@ -156,9 +165,9 @@ def _check_settings(settings: dict[str, Any], values: dict[str, Any], options: a
         )
 
 
-def _online_settings(values: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def _online_settings(values: dict[str, Any], options: argparse.Namespace, encoder: str | None) -> dict[str, Any]:
     from avalanche_ssl.recipes import load_recipe
     from avalanche_ssl.runs.build import online_settings
 
-    config = _configuration(values, options)
+    config = _configuration(values, options, encoder)
     return online_settings(config, load_recipe(config.strategy, config.strategy_sha256))

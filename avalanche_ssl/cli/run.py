@@ -21,6 +21,7 @@ from typing import Any
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.options import add_options, misplaced, read_options
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.recipes.encoder_setting import file_of
 from avalanche_ssl.recipes.installed import recipe_files
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
@@ -101,6 +102,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     except RunInterruptedError as stop:
         own = ["--strategy", config.strategy] if config.is_file else []
+        own += ["--encoder", encoder] if file_of(encoder := config.settings.get("encoder")) else []
         again = shlex.join(["avalanche-ssl", "run", "--resume", "--out", str(out), *own])
         print(f"avalanche-ssl run: {stop}, everything is saved; continue with: {again}", file=sys.stderr)
         return 128 + stop.signal

@@ -4,11 +4,11 @@ import argparse
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Add the option that allows a Python file which a run names to be run."""
+    """Add the option that allows Python files which a run names to be run."""
     parser.add_argument(
         "--trust-strategy",
         action="store_true",
-        help="run the Python file that the run names as its strategy, if it is unchanged since that run",
+        help="run the Python files that the run names as strategy or encoder, if they are unchanged since that run",
     )
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models import at_encoder_size
+from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.models import FEATURE_LAYERS, at_encoder_size, read_features
 from avalanche_ssl.transforms import RandomView
 
 Views = dict[str, Tensor]
@@ -97,6 +97,12 @@ class Method(nn.Module):
     positive_pair: tuple[str, str] | None = None
     """Names of two outputs whose rows should agree, to monitor alignment and collapse. None: there are none."""
 
+    feature_layer: str | None = None
+    """The layer that `extract_features` gives, of `avalanche_ssl.models.FEATURE_LAYERS`; None: the encoder's output."""
+
+    feature_layers: tuple[str, ...] = FEATURE_LAYERS
+    """Layers that `extract_features` knows. A class with an `extract_features` of its own declares those it gives."""
+
     def __init__(self, encoder: nn.Module, augment: RandomView) -> None:
         super().__init__()
         self.encoder = encoder
@@ -114,13 +120,30 @@ class Method(nn.Module):
                 f"{self.min_batch_size} or more"
             )
 
+    def choose_features(self, layer: str | None) -> None:
+        """Let `extract_features` give another layer of the encoder; training stays the same.
+
+        Raises:
+            UsageError: the method's `extract_features` does not give it.
+        """
+        known: tuple[str, ...] = ()
+        for kind in type(self).__mro__:
+            if "feature_layers" in vars(kind):
+                known = kind.feature_layers
+                break
+            if "extract_features" in vars(kind):  # written without a choice of layers
+                break
+        if layer is not None and layer not in known:
+            raise unknown_name(f"feature layer of {type(self).__name__}", layer, [*known, "null"])
+        self.feature_layer = layer
+
     def extract_features(self, x: Tensor) -> Tensor:
         """Features (B, D) of raw images (B, C, H, W), for probes; no random views, nothing remembered.
 
         Images keep their size, or are resized to that of an encoder which takes one size only.
         """
-        features: Tensor = self.encoder(at_encoder_size(self.encoder, self.augment.normalize_only(x)))
-        return features
+        images = at_encoder_size(self.encoder, self.augment.normalize_only(x))
+        return read_features(self.encoder, images, self.feature_layer)
 
     def views(self, x: Tensor) -> Views:
         """Random views of raw images (B, C, H, W), as named tensors with B rows."""

@@ -13,7 +13,7 @@ from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import info_nce, nce, pair_info_nce, similarity_scores, similarity_scores_in_batch
 from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models import EncoderFactory, at_encoder_size, build_encoder, mlp
+from avalanche_ssl.models import FEATURE_LAYERS, EncoderFactory, at_encoder_size, build_encoder, mlp, read_features
 from avalanche_ssl.transforms import RandomView, check_range, lab_views, sobel, to_float
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
@@ -46,6 +46,7 @@ class CMC(Method):
 
     encoder: nn.ModuleDict
     needs_color = True
+    feature_layers = FEATURE_LAYERS
 
     def __init__(
         self,
@@ -92,7 +93,11 @@ class CMC(Method):
         """Features of all views' encoders, concatenated as in the paper's evaluation: (B, sum of widths)."""
         check_range(x)
         views = self._split(to_float(x))
-        return torch.cat([self.encoder[v](at_encoder_size(self.encoder[v], views[v])) for v in self.names], dim=1)
+        features = (
+            read_features(self.encoder[v], at_encoder_size(self.encoder[v], views[v]), self.feature_layer)
+            for v in self.names
+        )
+        return torch.cat(list(features), dim=1)
 
     def views(self, x: Tensor) -> Views:
         """The color channels of one random view, and the ids of the images if there is a bank."""

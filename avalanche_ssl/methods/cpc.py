@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import patch_info_nce, patch_scores
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views, check_encoder_size
-from avalanche_ssl.models import EncoderFactory, PixelCNN, build_encoder
+from avalanche_ssl.models import EncoderFactory, PixelCNN, build_encoder, pool2x2
 from avalanche_ssl.transforms import RandomView, drop_colors, grid
 
 MAX_CANDIDATES = 512
@@ -49,6 +49,7 @@ class CPC(Method):
             batch norm.
     """
 
+    feature_layers = ("global_pool", "pool2x2")  # the map is the grid of patches
     min_batch_size = 1  # the patches of one image are candidates, too
 
     def __init__(
@@ -90,8 +91,9 @@ class CPC(Method):
         self.predictors = nn.ModuleDict({name: nn.Conv2d(features, output_dim, 1, bias=False) for name in names})
 
     def extract_features(self, x: Tensor) -> Tensor:
-        """Mean features (B, out_features) of the patches."""
-        return self._encode(grid(self.augment.normalize_only(x), self.patch, self.stride)).mean((2, 3))
+        """Mean features (B, out_features) of the patches, or the grid of them averaged to 2x2."""
+        patches = self._encode(grid(self.augment.normalize_only(x), self.patch, self.stride))
+        return pool2x2(patches) if self.feature_layer == "pool2x2" else patches.mean((2, 3))
 
     def views(self, x: Tensor) -> Views:
         """The patches (B, rows, columns, C, patch, patch) of one random view."""

@@ -85,7 +85,8 @@ def _explanation(method: Method, shape: tuple[int, int, int], views: Views, erro
     if only not in (None, (side, side)):
         return (
             f"views are {side}x{side}, and the encoder takes images of {only[0]}x{only[1]} only: "
-            f"give views of this size, augment.size={only[0]}"
+            f"give views of this size, augment.size={only[0]}, or build it for them (encoder.img_size={side} in timm, "
+            f"encoder.image_size={side} in torchvision)"
         )
     made = [f"{name} {_size(view)}" for name, view in views.items() if view.ndim >= 4]
     reason = " ".join(str(error).split())[:200]

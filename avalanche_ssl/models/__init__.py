@@ -1,8 +1,10 @@
 """Encoders, heads, normalization layers, and features of a frozen model."""
 
+from avalanche_ssl.models.adapting import replace_batch_norm, say_full_width
 from avalanche_ssl.models.compilation import compile_encoders
 from avalanche_ssl.models.encoder import Encoder, EncoderFactory, at_encoder_size, build_encoder, with_channels, wrap
-from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.models.encoders import ENCODERS, get_encoder
+from avalanche_ssl.models.features import FEATURE_LAYERS, pool2x2, read_features
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, check_magnitude, eval_mode, extract_features
 from avalanche_ssl.models.norms import NORMS, STATISTICS, SplitBatchNorm, frozen_buffers
@@ -15,6 +17,7 @@ from avalanche_ssl.models.weight_names import Counterpart, Match, counterpart
 
 __all__ = [
     "ENCODERS",
+    "FEATURE_LAYERS",
     "MIN_SHARE",
     "NORMS",
     "STATISTICS",
@@ -35,15 +38,20 @@ __all__ = [
     "eval_mode",
     "extract_features",
     "frozen_buffers",
+    "get_encoder",
     "initialized",
     "load_weights",
     "mlp",
     "package_of",
+    "pool2x2",
+    "read_features",
     "read_weights",
+    "replace_batch_norm",
     "resnet9",
     "resnet18",
     "resnet34",
     "resnet50",
+    "say_full_width",
     "smallconv",
     "weights_path",
     "weights_sha256",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from math import isqrt
 from typing import Any, Protocol
 
 import torch
@@ -24,10 +26,12 @@ class Encoder(nn.Module):
         out_features: D.
         in_channels: C; None: those of the first convolution, if there is one.
         image_size: (H, W), for a network that takes images of this size only; None: of any size.
+        output: name of the features in a dictionary that the network gives, see `wrap`.
     """
 
     _training_pass: Callable[[Tensor], Tensor] | None = None
     """Compiled code, see `compile`."""
+    output: str | None = None
 
     def __init__(
         self,
@@ -35,12 +39,14 @@ class Encoder(nn.Module):
         out_features: int,
         in_channels: int | None = None,
         image_size: tuple[int, int] | None = None,
+        output: str | None = None,
     ) -> None:
         super().__init__()
         self.stages = stages
         self.in_channels = in_channels or _first_channels(stages)
         self.out_features = out_features
         self.image_size = image_size
+        self.output = output
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the forward pass in training mode, once per shape of the batch; arguments as for `torch.compile`.
@@ -67,15 +73,17 @@ class Encoder(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         # Convolutions run faster in this layout. Weights keep theirs: Avalanche's AGEM and GEM view gradients as
         # contiguous vectors.
-        features: Tensor = self.stages(_channels_last(x))
+        features: Any = self.stages(channels_last(x))
+        if isinstance(features, Mapping):
+            features = picked(features, self.output)
+            features = _of_tokens(self.stages[0], features) if features.dim() == 3 else features
         if not isinstance(features, Tensor):
             raise UsageError(
                 f"the encoder gives a {type(features).__name__}, not a tensor of features: wrap a module whose forward "
                 "picks it out"
             )
         if features.dim() == 4:
-            # Permuted explicitly, or the gradient would come back in the other layout.
-            features = features.permute(0, 2, 3, 1).mean((1, 2))
+            features = pooled(features)
         if features.dim() != 2 or features.shape[1] != self.out_features:
             raise UsageError(
                 f"the encoder gives features of shape {tuple(features.shape)}, not (B, {self.out_features}): "
@@ -84,7 +92,51 @@ class Encoder(nn.Module):
         return features
 
 
-def _channels_last(x: Tensor) -> Tensor:
+def pooled(maps: Tensor) -> Tensor:
+    """Mean (B, D) of maps (B, D, h, w)."""
+    # Permuted explicitly, or the gradient would come back in the other layout.
+    return maps.permute(0, 2, 3, 1).mean((1, 2))
+
+
+def picked(outputs: Mapping[str, Any], name: str | None) -> Tensor:
+    """The features in a dictionary that a network gives, as models of Hugging Face do.
+
+    Args:
+        outputs: tensors by name.
+        name: which one; None: `pooler_output` if it is there, else `last_hidden_state`.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    names = [name] if name else ["pooler_output", "last_hidden_state"]
+    found = [outputs[key] for key in names if isinstance(outputs.get(key), Tensor)]
+    if not found:
+        tensors = [str(key) for key, value in outputs.items() if isinstance(value, Tensor)]
+        raise UsageError(
+            f"the encoder gives {', '.join(tensors) or 'no tensor'}, not {' or '.join(names)}: give wrap(..., "
+            "output=NAME), or wrap a module whose forward picks the features out"
+        )
+    features: Tensor = found[0]
+    return features
+
+
+def token_prefix(network: nn.Module, tokens: Tensor) -> int:
+    """How many of the tokens (B, N, D) of a transformer come before those of patches; the first is the class token."""
+    if isinstance(network, VisionTransformer):
+        return 1
+    known: int | None = getattr(network, "num_prefix_tokens", None)  # timm
+    registers: int | None = getattr(getattr(network, "config", None), "num_register_tokens", None)  # Hugging Face
+    if known is None and registers is not None:
+        known = 1 + registers
+    return tokens.shape[1] - isqrt(tokens.shape[1]) ** 2 if known is None else known
+
+
+def _of_tokens(network: nn.Module, tokens: Tensor) -> Tensor:
+    """The class token (B, D) of tokens (B, N, D), or their mean if there is none."""
+    return tokens[:, 0] if token_prefix(network, tokens) else tokens.mean(1)
+
+
+def channels_last(x: Tensor) -> Tensor:
     """The images in channels-last layout; with one channel, where any layout fits, torch goes by the strides."""
     if x.shape[1] == 1:
         batch, _, height, width = x.shape
@@ -137,34 +189,54 @@ def build_encoder(encoder: EncoderFactory, *args: Any, **options: Any) -> Encode
     return network
 
 
-def wrap(module: nn.Module, out_features: int, in_channels: int | None = None, *, head: str | None = None) -> Encoder:
+def wrap(
+    module: nn.Module,
+    out_features: int,
+    in_channels: int | None = None,
+    *,
+    head: str | None = None,
+    output: str | None = None,
+) -> Encoder:
     """Use any network (torchvision, timm, your own) as an encoder, with its weights.
 
     The network gives (B, out_features) or (B, out_features, h, w). `head` names a classifier to remove first,
     changing `module` in place: "fc" in torchvision's ResNets, "classifier" or "heads" in other models.
 
-    A vision transformer of torchvision or timm takes images of one size only: views must have it (`augment.size`), and
-    `extract_features` resizes images to it.
+    Of a network that gives a dictionary, as models of Hugging Face do, `output` names the features: without it
+    `pooler_output` if it is there, else `last_hidden_state`. Of tokens (B, N, out_features) the first one is taken if
+    there is a class token (N is one more than a square, or the network says so), else their mean.
+
+    A vision transformer of torchvision, timm or Hugging Face may take images of one size only: views must have it
+    (`augment.size`), and `extract_features` resizes images to it.
     """
     if head is not None:
         if head not in dict(module.named_children()):
             raise unknown_name(f"layer of {type(module).__name__}", head, dict(module.named_children()))
         setattr(module, head, nn.Identity())
-    return Encoder(nn.Sequential(module), out_features, in_channels, _fixed_size(module))
+    return Encoder(nn.Sequential(module), out_features, in_channels, _fixed_size(module), output)
+
+
+def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d] | None:
+    """Name and layer of the first convolution; None without one."""
+    return next(((name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d)), None)
 
 
 def _first_channels(network: nn.Module) -> int | None:
     """Channels that the first convolution takes; None without one."""
-    found = (module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
-    return next(found, None) or None  # a lazy convolution has 0 until its first batch
+    found = first_convolution(network)
+    return (found[1].in_channels if found else None) or None  # a lazy convolution has 0 until its first batch
 
 
 def _fixed_size(module: nn.Module) -> tuple[int, int] | None:
-    """Height and width of the only images that a transformer of torchvision or timm takes; None for other networks."""
+    """Height and width of the only images that a transformer takes; None for other networks."""
     if isinstance(module, VisionTransformer):
         return module.image_size, module.image_size
-    patches: Any = getattr(module, "patch_embed", None)
-    if getattr(patches, "strict_img_size", False) and patches.img_size is not None:
-        height, width = patches.img_size
-        return height, width
+    parts: list[Any] = list(module.children())
+    for part in parts:  # timm
+        if getattr(part, "strict_img_size", False) and part.img_size is not None:
+            height, width = part.img_size
+            return height, width
+    side: Any = getattr(getattr(module, "config", None), "image_size", None)  # Hugging Face
+    if isinstance(side, int) and "interpolate_pos_encoding" in inspect.signature(module.forward).parameters:
+        return side, side
     return None

@@ -6,6 +6,9 @@ from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
     from avalanche_ssl.recipes.build import build_strategy as build_strategy
+    from avalanche_ssl.recipes.encoder_loading import load_encoder as load_encoder
+    from avalanche_ssl.recipes.encoder_setting import EncoderSetting as EncoderSetting
+    from avalanche_ssl.recipes.encoder_setting import file_of as file_of
     from avalanche_ssl.recipes.installed import recipe_files as recipe_files
     from avalanche_ssl.recipes.installed import recipe_names as recipe_names
     from avalanche_ssl.recipes.loading import load_recipe as load_recipe
@@ -19,11 +22,14 @@ if TYPE_CHECKING:
     from avalanche_ssl.recipes.settings import to_plain as to_plain
 
 __all__ = [
+    "EncoderSetting",
     "Recipe",
     "arguments",
     "build_strategy",
     "convert",
+    "file_of",
     "flatten",
+    "load_encoder",
     "load_recipe",
     "parse_settings",
     "read_yaml",
@@ -36,11 +42,14 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "EncoderSetting": "encoder_setting",
         "Recipe": "recipe",
         "arguments": "settings",
         "build_strategy": "build",
         "convert": "settings",
+        "file_of": "encoder_setting",
         "flatten": "settings",
+        "load_encoder": "encoder_loading",
         "load_recipe": "loading",
         "parse_settings": "settings",
         "read_yaml": "settings",

@@ -11,8 +11,10 @@ import torch
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import Method, check_channels
-from avalanche_ssl.models import ENCODERS, with_channels
+from avalanche_ssl.models import EncoderFactory, with_channels
 from avalanche_ssl.optim import OPTIMIZERS, LRSchedule
+from avalanche_ssl.recipes.encoder_loading import checked_encoder, encoder_sha256, load_encoder
+from avalanche_ssl.recipes.encoder_setting import EncoderSetting
 from avalanche_ssl.recipes.settings import arguments, change, convert, to_plain
 
 if TYPE_CHECKING:
@@ -24,11 +26,13 @@ class Recipe:
     """All settings of a strategy: everything that decides how it trains, except the stream and the machine.
 
     Settings have flat names: the fields here and the arguments of the method, e.g. ``lr`` and ``temperature``;
-    nested ones are dotted, e.g. ``augment.blur_prob`` and ``schedule.warmup``.
+    nested ones are dotted, e.g. ``augment.blur_prob`` and ``schedule.warmup``. An argument of the encoder is dotted,
+    too: ``encoder.width``.
 
     Args:
         method: a `Method` class, or a `functools.partial` of one with other defaults; called with the encoder.
-        encoder: name of an encoder, see `avalanche_ssl.models.ENCODERS`.
+        encoder: name of an encoder, see `avalanche_ssl.models.get_encoder`, or `PATH.py:FUNCTION`, which is run when a
+            method is built; with arguments as in "resnet18(width=32)".
         batch_size: images per step.
         epochs: passes over each experience.
         optimizer: "sgd" (momentum 0.9), "adam", "adamw" or "lars" (large batches).
@@ -37,6 +41,9 @@ class Recipe:
         schedule: learning-rate schedule within an experience.
         max_grad_norm: norm to which larger gradients are clipped, or None.
         in_channels: channels of the images, for the encoder; None: those of the stream, or 3 where it is not given.
+        feature_layer: which layer `extract_features` gives, see `avalanche_ssl.models.FEATURE_LAYERS`; None: the output
+            of the encoder. Training does not depend on it.
+        encoder_sha256: SHA-256 of the encoder's file, as runs note it; other content is not run.
 
     Raises:
         UsageError: a value is out of its range, or the method is an instance or has an argument with a field's name.
@@ -52,6 +59,8 @@ class Recipe:
     schedule: LRSchedule = LRSchedule()
     max_grad_norm: float | None = None
     in_channels: int | None = None
+    feature_layer: Literal["global_pool", "cls", "pool2x2"] | None = None
+    encoder_sha256: str | None = None
 
     def __new__(cls, *values: Any, **settings: Any) -> "Recipe":
         """Refuse a keyword that is no field: those of the method are given to the method.
@@ -82,9 +91,9 @@ class Recipe:
             raise UsageError(f"lr {self.lr} must be above 0, weight_decay {self.weight_decay} not below, both finite")
         if self.max_grad_norm is not None and not 0 < self.max_grad_norm < math.inf:
             raise UsageError(f"setting 'max_grad_norm' is {self.max_grad_norm}: give a number above 0, or null")
-        for name, known in (("encoder", ENCODERS), ("optimizer", OPTIMIZERS)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
+        object.__setattr__(self, "encoder", checked_encoder(self.encoder))
 
     def _check_method(self) -> None:
         if isinstance(self.method, Method) or not callable(self.method):
@@ -111,15 +120,33 @@ class Recipe:
         """A copy with some settings changed.
 
         Args:
-            changes: new values by name, as YAML reads them; they are converted to the declared type.
+            changes: new values by name, as YAML reads them; they are converted to the declared type. Parts of a
+                setting, such as "encoder.width", count after the whole of it.
 
         Raises:
             UsageError: an unknown name (the nearest is proposed) or a value of a wrong type or range.
         """
         recipe = self
-        for name, value in changes.items():
+        for name, value in sorted(changes.items(), key=lambda change: "." in str(change[0])):
             recipe = recipe._changed(str(name), value)
         return recipe
+
+    def with_noted_encoder(self) -> "Recipe":
+        """The recipe with the absolute path and the SHA-256 of its encoder's file, if it is one.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        encoder = str(EncoderSetting.parse(self.encoder).with_absolute_path())
+        return dataclasses.replace(self, encoder=encoder, encoder_sha256=self.encoder_sha256 or encoder_sha256(encoder))
+
+    def encoder_factory(self) -> EncoderFactory:
+        """What builds the encoder, for images with the recipe's channels; a file is run now.
+
+        Raises:
+            UsageError: there is no such file or function, or it is not the one that was noted.
+        """
+        return with_channels(load_encoder(self.encoder, self.encoder_sha256), self.in_channels)
 
     def for_images(self, shapes: Sequence[tuple[int, int, int]]) -> "Recipe":
         """The recipe for a stream's images of these shapes (C, H, W): with their channels, unless it has some.
@@ -143,16 +170,18 @@ class Recipe:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 return self.build_method()
+        factory = self.encoder_factory()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Initializing zero-element")  # of a layer without outputs
-                method = self.method(with_channels(ENCODERS[self.encoder], self.in_channels))
+                method = self.method(factory)
         except UsageError:
             raise
         except (ValueError, RuntimeError, UserWarning) as error:  # from torch: sizes below 0 or beyond the memory
             raise UsageError(f"these settings build no method: {' '.join(str(error).split())}") from error
         if self.in_channels is not None:
             check_channels(method, self.in_channels)
+        method.choose_features(self.feature_layer)
         return method
 
     def build(self, *, seed: int = 0, benchmark: Any = None, **options: Any) -> "SelfSupervised":
@@ -194,10 +223,12 @@ class Recipe:
         return {f.name: (kinds[f.name], getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "method"}
 
     def _changed(self, name: str, value: Any) -> "Recipe":
-        head, _, rest = name.partition(".")
+        head, dot, rest = name.partition(".")
         typed = self._typed()
-        if head not in typed:
+        if head not in typed or (dot and not rest):
             raise unknown_name("setting", name, typed)
+        if head == "encoder" and rest:
+            value, rest = str(EncoderSetting.parse(self.encoder).with_argument(rest, value)), ""
         kind, current = typed[head]
         new = change(current, {rest: value} if rest else value, kind, head)
         if head in {f.name for f in dataclasses.fields(self)}:

@@ -31,7 +31,7 @@ SIDE = 16
 TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "max_grad_norm")
 """Settings that do not matter to an untrained encoder."""
 
-SHARED = ("encoder", "batch_size", "epochs", "schedule")
+SHARED = ("encoder", "encoder_sha256", "feature_layer", "batch_size", "epochs", "schedule")
 """Settings that the supervised baseline takes from the run."""
 
 JOINT = {"hidden_dim": 0, "lr": 0.001}
@@ -258,7 +258,7 @@ class SupervisedIID(Job):
 
     def __init__(self, subject: Subject) -> None:
         given = subject.config.settings
-        self.settings = {name: given[name] for name in SHARED if name in given} | JOINT
+        self.settings = {name: given[name] for name in SHARED if given.get(name) is not None} | JOINT
         key = subject.key("precision", "seed") | {"images": subject.images, "settings": self.settings}
         super().__init__(subject, f"{subject.label}: supervised, iid", key)
 

@@ -44,7 +44,7 @@ def _complete(config: RunConfig) -> tuple[RunConfig, Recipe]:
     options = resolve_benchmark_options(config)
     noted = (config.is_file and config.strategy_sha256) or strategy_sha256(config.strategy)
     config = dataclasses.replace(config, strategy_sha256=noted)
-    recipe = build_recipe(config)
+    recipe = build_recipe(config).with_noted_encoder()
     complete = dataclasses.replace(config, benchmark_options=options, settings=recipe.settings)
     return complete.with_absolute_paths(), recipe
 
@@ -59,10 +59,10 @@ def differences(folder: Path, config: RunConfig) -> list[str]:
 
     path = folder / "config.yaml"
     values = read_config(path)
-    saved = RunConfig.from_mapping(values, str(path), strategy=str(values.get("strategy")))  # compared, not run
+    saved = RunConfig.from_mapping(values, str(path), to_run=False)
     complete, _ = _complete(config)
     chosen = {name: getattr(saved, name) for name in ("device", "precision") if getattr(config, name) == "auto"}
-    old = flatten(saved.decisive | {"data": saved.data, "strategy_sha256": values.get("strategy_sha256")})
+    old = flatten(saved.decisive | {"data": saved.data})
     new = flatten(complete.decisive | {"data": complete.data} | chosen)
     for name in DECIDED:
         if new.get(f"benchmark_options.{name}", "") in (None, "auto"):  # those of the images

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_type_hints
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import split_paths
-from avalanche_ssl.recipes import recipe_names
+from avalanche_ssl.recipes import EncoderSetting, file_of, recipe_names
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
@@ -128,22 +128,26 @@ class RunConfig:
         source: str = "the configuration",
         *,
         strategy: str | None = None,
+        encoder: str | None = None,
         trust_strategy: bool = False,
+        to_run: bool = True,
     ) -> RunConfig:
         """The configuration that a mapping holds, such as `config.yaml`; former names of options are understood.
 
         A mapping is data, and its strategy the name of an installed one: a Python file is code, which the caller gives
-        or trusts.
+        or trusts. The same holds for the encoder among its settings.
 
         Args:
             values: options by name.
             source: where they are from, for messages.
             strategy: taken instead of that of the mapping; the name of an installed one or a Python file.
-            trust_strategy: accept a Python file that the mapping names, together with its SHA-256.
+            encoder: taken instead of that of the mapping's settings; a name or a function of a Python file.
+            trust_strategy: accept Python files that the mapping names, together with their SHA-256.
+            to_run: whether what it names will be run, and not only compared.
 
         Raises:
-            UsageError: a name is not known (the nearest is proposed), a value has a wrong type or range, or the
-                strategy is a Python file that nobody gave or trusted.
+            UsageError: a name is not known (the nearest is proposed), a value has a wrong type or range, or strategy
+                or encoder are in a Python file that nobody gave or trusted.
         """
         known = today(values)
         names = [f.name for f in dataclasses.fields(cls)]
@@ -151,9 +155,15 @@ class RunConfig:
             if name not in names:
                 raise _unknown_option(name, known, source, strategy)
         if strategy is not None:
-            return cls(**known | {"strategy": strategy, "strategy_sha256": None})
+            known |= {"strategy": strategy, "strategy_sha256": None}
         config = cls(**known)
-        config._check_source(source, trust_strategy)
+        if encoder is not None:
+            settings = {name: value for name, value in config.settings.items() if name != "encoder_sha256"}
+            config = dataclasses.replace(config, settings=settings | {"encoder": encoder})
+        elif to_run:
+            config._check_encoder(source, trust_strategy)
+        if strategy is None and to_run:
+            config._check_source(source, trust_strategy)
         return config
 
     def _check_source(self, source: str, trust_strategy: bool) -> None:
@@ -169,6 +179,20 @@ class RunConfig:
             )
         if not self.strategy_sha256:
             raise UsageError(f"{names} without its strategy_sha256, so it cannot be trusted: give --strategy PATH")
+
+    def _check_encoder(self, source: str, trust_strategy: bool) -> None:
+        """Refuse an encoder that a mapping may not name."""
+        path = file_of(self.settings.get("encoder"))
+        if path is None:
+            return
+        names = f"{source} names the Python file '{path}' as its encoder"
+        if not trust_strategy:
+            raise UsageError(
+                f"{names}: give --trust-strategy to run it if it is unchanged since that run, or to `run` --encoder "
+                "PATH:NAME"
+            )
+        if not self.settings.get("encoder_sha256"):
+            raise UsageError(f"{names} without its encoder_sha256, so it cannot be trusted: give --encoder PATH:NAME")
 
     @property
     def is_file(self) -> bool:
@@ -200,6 +224,8 @@ class RunConfig:
         indecisive = ("data", "num_workers", "logger")
         options = {name: value for name, value in self.as_dict().items() if name not in indecisive}
         options["strategy"] = self.strategy_name
+        if file_of(encoder := self.settings.get("encoder")):
+            options["settings"] = self.settings | {"encoder": str(EncoderSetting.parse(encoder).without_folder())}
         return options | {"benchmark_options": {k: v for k, v in self.benchmark_options.items() if k != "cache"}}
 
     def with_absolute_paths(self) -> RunConfig:

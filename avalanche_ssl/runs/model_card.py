@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from avalanche_ssl import models
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
-from avalanche_ssl.models import ENCODERS, with_channels
-from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.models import ENCODERS, get_encoder, with_channels
+from avalanche_ssl.recipes import EncoderSetting, Recipe, load_encoder
 from avalanche_ssl.runs.summary import percent
 
 
@@ -56,6 +56,7 @@ def card(
         f"{sum(p.numel() for p in method.encoder.parameters()):,} parameters, after {trained}.",
         _loading(method, made, file.name, Path(config["strategy"]).name),
         f"Its input: {_input(method)}.",
+        _features(method),
         "Mean accuracy of probes on its frozen features, over the test data of the experiences:" if rows else
         "The stream was not probed.",
         "\n".join(table) if rows else "",
@@ -75,16 +76,33 @@ class EncoderCall(NamedTuple):
 
     def __str__(self) -> str:
         arguments = [*map(repr, self.given), *(f"{name}={value!r}" for name, value in self.named.items())]
-        return f"{self.name}({', '.join(arguments)})"
+        return f"{self.name if self.is_ours else f'get_encoder({self.name!r})'}({', '.join(arguments)})"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is an encoder of this package, not of another library."""
+        return self.name in ENCODERS
+
+    @property
+    def imported(self) -> str:
+        """What a script imports from `avalanche_ssl.models`."""
+        return self.name if self.is_ours else "get_encoder"
 
     def makes(self, network: nn.Module) -> bool:
         """Whether the same call, written in a script, makes this network."""
-        plain = all(isinstance(value, (int, float, str, type(None))) for value in (*self.given, *self.named.values()))
-        if not plain or getattr(models, self.name, None) is not ENCODERS[self.name]:
+        if not all(map(_is_plain, (*self.given, *self.named.values()))) or ".py:" in self.name:
+            return False
+        if self.is_ours and getattr(models, self.name, None) is not ENCODERS[self.name]:
             return False
         with torch.random.fork_rng(devices=[]):
-            again = ENCODERS[self.name](*self.given, **self.named)
+            again = get_encoder(self.name)(*self.given, **self.named)
         return repr(again) == repr(network) and _shapes(again) == _shapes(network)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, int | float | str | None)
 
 
 def _shapes(network: nn.Module) -> dict[str, torch.Size]:
@@ -94,14 +112,17 @@ def _shapes(network: nn.Module) -> dict[str, torch.Size]:
 def _record(recipe: Recipe) -> tuple[Method, dict[nn.Module, EncoderCall]]:
     """The method, and the call that built each of its encoders."""
     made: dict[nn.Module, EncoderCall] = {}
+    setting, factory = EncoderSetting.parse(recipe.encoder), load_encoder(recipe.encoder, recipe.encoder_sha256)
 
     def recorded(*given: Any, **named: Any) -> Any:
-        encoder = ENCODERS[recipe.encoder](*given, **named)
-        made[encoder] = EncoderCall(recipe.encoder, given, named)
+        encoder = factory(*given, **named)
+        made[encoder] = EncoderCall(setting.name, given, {**setting.arguments, **named})
         return encoder
 
     with torch.random.fork_rng(devices=[]):
-        return recipe.method(with_channels(recorded, recipe.in_channels)), made
+        method = recipe.method(with_channels(recorded, recipe.in_channels))
+    method.choose_features(recipe.feature_layer)
+    return method, made
 
 
 def _loading(method: Method, made: Mapping[nn.Module, EncoderCall], file: str, strategy: str) -> str:
@@ -118,13 +139,21 @@ def _loading(method: Method, made: Mapping[nn.Module, EncoderCall], file: str, s
     network = made.get(encoder, f"torch.nn.ModuleDict({{{pairs}}})")
     lines = [
         "import torch",
-        f"from avalanche_ssl.models import {next(iter(made.values())).name}",
+        f"from avalanche_ssl.models import {next(iter(made.values())).imported}",
         *(["from safetensors.torch import load_file"] if safe else []),
         f"encoder = {network}",
         f"encoder.load_state_dict({load})",
         "encoder.eval()",
     ]
     return "\n".join(["```python", *(lines[1:] if safe and encoder in made else lines), "```"])
+
+
+def _features(method: Method) -> str:
+    """Which layer the probes read, if it is not the output of the encoder."""
+    layer = method.feature_layer
+    if layer is None or type(method).extract_features is not Method.extract_features:
+        return "" if layer is None else f"Probes read its features by `feature_layer={layer}`."
+    return f"Probes read another layer: `avalanche_ssl.models.read_features(encoder, images, {layer!r})`."
 
 
 def _input(method: Method) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,93 @@ def test_an_interrupted_run_says_how_to_go_on(marker: Path, capsys: pytest.Captu
     Path("its own.py").write_text(text.replace("Recipe(SimCLR)", "Recipe(Mine)"))
     assert main(["run", *small_run.run_options("simclr"), "--strategy", "its own.py", "--out", "b"]) == 130
     assert capsys.readouterr().err.endswith("avalanche-ssl run --resume --out b --strategy 'its own.py'\n")
+
+
+ENCODER = """
+from pathlib import Path
+from torch import nn
+from avalanche_ssl.models import wrap
+
+(Path(__file__).parent / "marker").touch()
+
+def build(in_channels=3, *, width=4):
+    return wrap(nn.Sequential(nn.Conv2d(in_channels, width, 3, 2), nn.ReLU()), width)
+"""
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the encoder of a finished run, which lies in `a` of the present folder."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "net.py"
+    path.write_text(ENCODER)
+    options = [option for option in small_run.run_options("simclr") if "encoder" not in option]
+    named = ["--encoder", "net.py:build", "--set", "encoder.width=6", "--set", "feature_layer=pool2x2"]
+    assert main(["run", *options, "--epochs", "1", *named, "--out", "a"]) == 0
+    (tmp_path / "marker").unlink()
+    return path
+
+
+def refresh(path: Path) -> None:
+    """Forget that the file was run in this process."""
+    for name in [name for name in sys.modules if name.startswith("avalanche_ssl_encoder_")]:
+        del sys.modules[name]
+    path.with_name("marker").unlink(missing_ok=True)
+
+
+def test_a_file_that_a_run_names_as_its_encoder_is_run_only_if_it_is_trusted(
+    encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = yaml.safe_load(Path("a/config.yaml").read_text())["settings"]
+    assert settings["encoder"] == f"{encoder}:build(width=6)" and len(settings["encoder_sha256"]) == 64
+    assert settings["feature_layer"] == "pool2x2"
+    Path("a").rename("finished")
+    for changed in (False, True):
+        for name in COMMANDS:
+            failed = 0 if name.startswith("report") else 2
+            for folder in ("a", "b", "cache"):
+                shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree("finished", "a")
+            encoder.write_text(ENCODER + "# changed\n" * changed)
+            refresh(encoder)
+            capsys.readouterr()
+            assert start(name) == failed
+            said = "".join(capsys.readouterr())
+            assert f"names the Python file '{encoder}' as its encoder: give --trust-strategy" in said
+            assert not encoder.with_name("marker").exists(), name
+            assert start(name, "--trust-strategy") == (failed if changed else 0)
+            assert encoder.with_name("marker").exists() is not changed, name
+            assert ("is not the file that was noted (SHA-256" in "".join(capsys.readouterr())) is changed
+
+
+def test_a_run_takes_the_file_of_an_encoder_from_the_command_line(
+    encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start("run --config")
+    assert "or to `run` --encoder PATH:NAME" in capsys.readouterr().err
+    assert start("run --config", "--encoder", "net.py:build") == 0
+    moved = encoder.with_name("moved")
+    moved.mkdir()
+    encoder.rename(moved / "net.py")
+    assert start("run --resume", "--encoder", "moved/net.py:build") == 2
+    assert "settings.encoder was net.py:build(width=6), is net.py:build" in capsys.readouterr().err
+    assert main([*COMMANDS["run --resume"], "--encoder", "moved/net.py:build(width=6)"]) == 0
+    assert "resumed after " in capsys.readouterr().out
+
+
+def test_other_ways_to_name_an_encoder_run_no_file_either(encoder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a noted SHA-256 trust does not help, and parts of the setting name no file."""
+    values = yaml.safe_load(Path("a/config.yaml").read_text())
+    own = values["settings"].pop("encoder")
+    refresh(encoder)
+    for changes in (
+        {"encoder": own, "encoder_sha256": None},
+        {"encoder.": own},
+        {"encoder.name": own, "encoder": "smallconv"},
+        {"encoder": {"encoder": own}},
+        {"encoder": [own]},
+    ):
+        Path("a/config.yaml").write_text(yaml.safe_dump(values | {"settings": values["settings"] | changes}))
+        assert main([*COMMANDS["run --config"], "--trust-strategy"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert not encoder.with_name("marker").exists()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -124,12 +125,56 @@ def test_a_network_that_is_not_wrapped_is_refused_in_one_line():
 
 
 def test_a_network_that_gives_no_tensor_is_refused_in_one_line():
-    class Named(nn.Module):
+    class Pair(nn.Module):
         def forward(self, x):
-            return {"features": x.flatten(1)}
+            return x.flatten(1), x
 
     with pytest.raises(UsageError) as error:
-        wrap(Named(), 12)(torch.zeros(2, 3, 2, 2))
+        wrap(Pair(), 12)(torch.zeros(2, 3, 2, 2))
     assert str(error.value) == (
-        "the encoder gives a dict, not a tensor of features: wrap a module whose forward picks it out"
+        "the encoder gives a tuple, not a tensor of features: wrap a module whose forward picks it out"
     )
+
+
+class Named(nn.Module):
+    """Gives tensors by name, as models of Hugging Face do."""
+
+    def __init__(self, **outputs):
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, x):
+        return self.outputs
+
+
+def test_of_a_dictionary_the_pooled_features_are_taken_or_those_that_are_named():
+    pooled, tokens, maps = torch.rand(2, 8), torch.rand(2, 5, 8), torch.rand(2, 8, 3, 3)
+    x = torch.zeros(2, 3, 4, 4)
+    both = Named(pooler_output=pooled[:, :, None, None], last_hidden_state=tokens)
+    assert torch.equal(wrap(both, 8)(x), pooled)
+    assert torch.equal(wrap(Named(last_hidden_state=tokens), 8)(x), tokens[:, 0]), "2x2 patches and a class token"
+    assert torch.equal(wrap(Named(last_hidden_state=tokens[:, 1:]), 8)(x), tokens[:, 1:].mean(1))
+    assert torch.allclose(wrap(Named(last_hidden_state=maps), 8)(x), maps.mean((2, 3)))
+    assert torch.equal(wrap(Named(image_embeds=pooled, last_hidden_state=tokens), 8, output="image_embeds")(x), pooled)
+    registers = Named(last_hidden_state=torch.cat([tokens, tokens], 1)[:, :9])
+    registers.config = SimpleNamespace(num_register_tokens=4)
+    assert torch.equal(wrap(registers, 8)(x), tokens[:, 0]), "4 registers, not 3x3 patches"
+
+
+def test_a_dictionary_without_known_features_is_refused_with_its_names():
+    with pytest.raises(UsageError) as error:
+        wrap(Named(features=torch.rand(2, 8), loss=None), 8)(torch.zeros(2, 3, 4, 4))
+    assert str(error.value) == (
+        "the encoder gives features, not pooler_output or last_hidden_state: give wrap(..., output=NAME), or wrap a "
+        "module whose forward picks the features out"
+    )
+
+
+def test_a_transformer_of_hugging_face_declares_the_size_of_its_images():
+    class Fixed(Named):
+        def forward(self, pixel_values, interpolate_pos_encoding=None):
+            return self.outputs
+
+    fixed, free = Fixed(), Named()
+    fixed.config = free.config = SimpleNamespace(image_size=48)
+    assert wrap(fixed, 8).image_size == (48, 48) and wrap(free, 8).image_size is None

@@ -134,3 +134,26 @@ def test_what_decides_a_result_is_not_where_files_lie() -> None:
     assert RunConfig(strategy="moco-v1").decisive == RunConfig(strategy="moco_v1").decisive
     for name, value in (("strategy_sha256", "1"), ("strategy", "cmc"), ("seed", 2), ("benchmark_options", {"seed": 2})):
         assert dataclasses.replace(here, **{name: value}).decisive != here.decisive, name
+
+
+def test_a_python_file_as_encoder_is_code_too() -> None:
+    values = {"strategy": "simclr", "settings": {"lr": 1, "encoder": "/x/net.py:build", "encoder_sha256": "0"}}
+    with pytest.raises(
+        UsageError, match=r"c.yaml names the Python file '/x/net.py' as its encoder: give --trust-strat"
+    ):
+        RunConfig.from_mapping(values, "c.yaml")
+    with pytest.raises(UsageError, match="as its encoder: give --trust-strategy"):
+        RunConfig.from_mapping(values, "c.yaml", strategy="moco")
+    assert RunConfig.from_mapping(values, "c.yaml", to_run=False).settings == values["settings"]
+    assert RunConfig.from_mapping(values, "c.yaml", trust_strategy=True).settings == values["settings"]
+    given = RunConfig.from_mapping(values, "c.yaml", encoder="net.py:build(width=4)")
+    assert given.settings == {"lr": 1, "encoder": "net.py:build(width=4)"}, "another file, whose hash was not noted"
+    moved = RunConfig.from_mapping(values, "c.yaml", encoder="/y/net.py:build(width=4)")
+    assert moved.decisive == given.decisive and given.decisive["settings"]["encoder"] == "net.py:build(width=4)"
+    values["settings"]["encoder_sha256"] = None
+    with pytest.raises(
+        UsageError, match="without its encoder_sha256, so it cannot be trusted: give --encoder PATH:NAME"
+    ):
+        RunConfig.from_mapping(values, "c.yaml", trust_strategy=True)
+    with pytest.raises(UsageError, match=r"setting 'encoder' is 'net.py:f"):
+        RunConfig.from_mapping({"strategy": "simclr", "settings": {"encoder": "net.py:f(g)"}}, "c.yaml")
