@@ -32,7 +32,7 @@ class RunTensorBoard(TensorboardLogger):  # type: ignore[misc]
         return EvaluationPlugin(*(probe_metrics() if probed else ()), loggers=[self], collect_all=False)
 
     @cached_property
-    def writer(self) -> SummaryWriter:
+    def writer(self) -> Any:
         """Writes to a file of its own."""
         return self._make_writer(self.folder, "")
 
@@ -65,7 +65,7 @@ class RunTensorBoard(TensorboardLogger):  # type: ignore[misc]
         for path in folder.glob(EVENT_FILES):
             path.unlink()
         plain = {name: value if isinstance(value, int | float) else str(value) for name, value in settings.items()}
-        _, begin, end = hparams(plain, dict(metrics))
+        _, begin, end = hparams(plain, dict(metrics))  # type: ignore[no-untyped-call]
         with SummaryWriter(folder) as writer:
             for summary in (begin, end):
                 writer._get_file_writer().add_summary(summary)

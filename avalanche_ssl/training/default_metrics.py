@@ -97,16 +97,17 @@ def complete_evaluator(evaluator: EvaluationPlugin | Callable[[], EvaluationPlug
         )
     elif callable(evaluator):
         evaluator = evaluator()
-    if evaluator.loggers:
+    found: Any = evaluator
+    if found.loggers:
         more: list[Any] = [EpochLoss(), EpochLearningRate()]
-        for logger in evaluator.loggers:
+        for logger in found.loggers:
             if isinstance(logger, CSVLogger):
                 more += [*accuracy_metrics(experience=True), *loss_metrics(experience=True)]
                 logger._val_to_str = partial(_cell, logger)
         for metric in more:
-            if str(metric) not in map(str, evaluator.metrics):
-                evaluator.metrics.append(metric)
-    return evaluator
+            if str(metric) not in map(str, found.metrics):
+                found.metrics.append(metric)
+    return found
 
 
 def _cell(logger: CSVLogger, value: Any) -> str:
