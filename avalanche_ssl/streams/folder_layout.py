@@ -74,11 +74,14 @@ def find_files(data: str | Path, labels: str) -> FoundFiles:
         labels: "auto": two or more folders with images are classes, and so are all in `train`; "none": no folder is.
 
     Raises:
-        UsageError: a folder or file is missing, cannot be read, or is not where its label can be known.
+        UsageError: a folder or file is missing, given twice, cannot be read, or is not where its label can be known.
     """
     if labels not in ("auto", "none"):
         raise unknown_name("way to find labels", labels, ("auto", "none"))
-    sources = [_read(Path(path).expanduser(), labels) for path in split_paths(data)]
+    places = [Path(path).expanduser() for path in split_paths(data)]
+    if again := [str(path) for i, path in enumerate(places) if path.resolve() in [p.resolve() for p in places[:i]]]:
+        raise UsageError(f"'{again[0]}' is given twice, and its images would be, too: leave one out")
+    sources = [_read(path, labels) for path in places]
     first = sources[0]
     for source in sources[1:]:
         if (source.test is None) != (first.test is None):

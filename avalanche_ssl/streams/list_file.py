@@ -8,7 +8,10 @@ from pathlib import Path
 from avalanche_ssl.data.image_files import image_suffixes
 from avalanche_ssl.errors import UsageError
 
-FORMAT = "give a folder of images, or a text file that lists images: a path on each line, and a label after a tab"
+FORMAT = (
+    "give a folder of images (unpack an archive), or a text file that lists images: a path on each line, and a label "
+    "after a tab"
+)
 
 
 def read_list(path: Path) -> list[tuple[Path, str | None]]:

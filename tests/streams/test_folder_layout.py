@@ -154,6 +154,13 @@ def test_mistakes_are_one_line(names: list[str], message: str, tmp_path: Path) -
     assert "\n" not in str(error.value)
 
 
+def test_a_source_that_is_given_twice(tmp_path: Path) -> None:
+    root = touch(tmp_path, "cat/0.png", "dog/1.png")
+    (tmp_path / "link").symlink_to(root)
+    with pytest.raises(UsageError, match=r"^'\S*/link' is given twice, and its images would be, too: leave one out$"):
+        find_files(f"{root}{os.pathsep}{tmp_path / 'link'}", "auto")
+
+
 def test_skipped_files_are_counted_once(tmp_path: Path) -> None:
     touch(tmp_path, "train/a/1.png", "train/a/x.mp4", "train/notes.txt", "test/a/2.png", "test/a/y.mp4")
     with pytest.warns(UserWarning) as caught:

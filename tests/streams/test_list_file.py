@@ -36,7 +36,10 @@ def test_a_label_follows_after_a_tab_or_the_last_space(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"\x89PNG\r\n\x1a\n\xff", r"cannot read '.*list\.txt' \(no text in UTF-8\): give a folder of images, or a"),
+        (
+            b"\x89PNG\r\n\x1a\n\xff",
+            r"cannot read '.*list\.txt' \(no text in UTF-8\): give a folder of images \(unpack an archive\), or a",
+        ),
         (b"\n \n", r"no image in '.*list\.txt': give a folder"),
         (b"a.png 1\nb.png\n", r"list\.txt', line 2: no label, and the first line has one: give all lines one, or none"),
         (b"a.png\n\nb.png 1\n", r"line 3: label '1', and the first line has none"),
