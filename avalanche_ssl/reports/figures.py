@@ -130,8 +130,15 @@ def draw_forgetting(axes: Any, stream: Stream, probe: str, scope: str) -> None:
     axes.set(xlim=(0.4, max(part.shape[1] for part in values) + 0.6), ylim=(0, max(1.0, axes.get_ylim()[1])))
     axes.grid(axis="x", visible=False)
     if len(shown) > 1:
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize=9, columnspacing=1.2)
+        columns = legend_columns(axes, [group.label for group, _ in shown])
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, fontsize=9, columnspacing=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+
+
+def legend_columns(axes: Any, labels: Sequence[str]) -> int:
+    """How many columns of a legend fit above the axes, three at most; a wider one would press the axes together."""
+    inches = axes.bbox.width / axes.figure.dpi
+    return min(3, max(1, int(inches / (0.07 * max(map(len, labels)) + 0.5))))
 
 
 def representation(stream: Stream, field: str) -> DataURL | None:

@@ -104,6 +104,15 @@ def test_bars_show_zero_and_their_spread_ends_there(tmp_path: Path, one_stream: 
     assert bars.get_ylim()[0] == 0
 
 
+def test_a_legend_of_long_names_fits_into_the_figure(tmp_path: Path, one_stream: Any, axes: list[Any]) -> None:
+    names = [f"a_long_name_of_a_strategy_{letter}" for letter in "abcdef"]
+    figures.forgetting(one_stream(*(write_run(tmp_path / name, strategy=name) for name in names)), "ridge", "all")
+    (bars,) = axes
+    box = bars.get_legend().get_window_extent()
+    assert 0 <= box.x0 and box.x1 <= bars.figure.bbox.width
+    assert bars.get_window_extent().width > 0.7 * bars.figure.bbox.width, "the axes were not pressed together"
+
+
 def test_a_color_is_one_accuracy_in_all_matrices(tmp_path: Path, one_stream: Any, axes: list[Any]) -> None:
     """From chance to the best of all strategies; chance is not known of runs of older versions."""
     folders = [write_run(tmp_path / name, strategy=name, shift=s, classes=10) for name, s in (("a", 0), ("b", 0.05))]
