@@ -109,7 +109,7 @@ def test_a_legend_of_long_names_fits_into_the_figure(tmp_path: Path, one_stream:
     figures.forgetting(one_stream(*(write_run(tmp_path / name, strategy=name) for name in names)), "ridge", "all")
     (bars,) = axes
     box = bars.get_legend().get_window_extent()
-    assert 0 <= box.x0 and box.x1 <= bars.figure.bbox.width
+    assert box.x0 >= 0 and box.x1 <= bars.figure.bbox.width
     assert bars.get_window_extent().width > 0.7 * bars.figure.bbox.width, "the axes were not pressed together"
 
 
