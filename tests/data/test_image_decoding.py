@@ -72,7 +72,7 @@ def test_all_damaged_files_are_listed_or_left_out(photos: Path) -> None:
 def test_one_damaged_file_is_named(photos: Path) -> None:
     damage(photos)
     with pytest.raises(
-        UsageError, match=r"^cannot read image '.*a/3\.png' \(.+\): repair or remove it, or leave it out"
+        UsageError, match=r"^cannot read image '\S*a/3\.png' \([^']+\): repair or remove it, or leave it out"
     ):
         decode_files(sorted(photos.rglob("*.png")), 8)
 
