@@ -36,3 +36,10 @@ def test_nothing_heavy_is_imported_before_it_is_used():
     code += "; print([name for name in ('torch', 'avalanche', 'numpy') if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_reports_need_no_avalanche():
+    code = "import sys, avalanche_ssl.cli.report, avalanche_ssl.reports.html; print('avalanche' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"

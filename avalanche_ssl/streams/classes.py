@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from avalanche.benchmarks import NIScenario
 
 from avalanche_ssl.data import Indices, class_labels, task_labels, with_labels
 from avalanche_ssl.errors import UsageError, unknown_name
@@ -81,6 +80,8 @@ def class_index(
     Raises:
         UsageError: labels are no whole numbers, or whether classes are shared is not known.
     """
+    from avalanche.benchmarks import NIScenario  # takes seconds, which a report does not need
+
     identity = identity or getattr(benchmark, "class_identity", None)
     if identity not in (None, *IDENTITIES):
         raise unknown_name("class identity", identity, IDENTITIES)
