@@ -84,7 +84,7 @@ class RawDataLoader:
         self._epoch: Plan = []
         self._start: Tensor | None = None  # state of the generator when the epoch was drawn
         self._taken = self._skip = 0
-        self._workers: DataLoader[Batch] | None = None
+        self._workers: DataLoader[Work] | None = None
 
     def __len__(self) -> int:
         if not self.batches.readers:
@@ -194,7 +194,7 @@ class RawDataLoader:
         return self._workers
 
 
-class JointReader(torch.utils.data.Dataset[Batch]):
+class JointReader(torch.utils.data.Dataset[Work]):
     """Reads the batches of several datasets as one."""
 
     def __init__(self, readers: list[Any], in_channels: int | None = None) -> None:
