@@ -1,5 +1,6 @@
 """Files are written whole or not at all; folders are locked."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import threading
 import pytest
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.files import locked, locked_when_free, read_bounded, replacing, split_paths
+from avalanche_ssl.files import file_sha256, locked, locked_when_free, read_bounded, replacing, split_paths
 
 HOLD = """
 import sys
@@ -131,3 +132,10 @@ def test_paths_that_are_joined(tmp_path, monkeypatch):
     (tmp_path / f"a{os.pathsep}b").mkdir()
     assert split_paths(f"a{os.pathsep}b") == [f"a{os.pathsep}b"], "one that exists is whole"
     assert split_paths(tmp_path) == [str(tmp_path)]
+
+
+def test_the_fingerprint_of_a_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc" * 500_000)  # longer than what is read at once
+    assert file_sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 500_000).hexdigest()
+    with pytest.raises(OSError):
+        file_sha256(tmp_path / "b")

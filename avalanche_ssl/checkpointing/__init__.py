@@ -6,6 +6,10 @@ from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
     from avalanche_ssl.checkpointing.checkpointer import Checkpointer as Checkpointer
+    from avalanche_ssl.checkpointing.continuation import FinishedState as FinishedState
+    from avalanche_ssl.checkpointing.continuation import check_continues as check_continues
+    from avalanche_ssl.checkpointing.continuation import continue_strategy as continue_strategy
+    from avalanche_ssl.checkpointing.continuation import read_finished as read_finished
     from avalanche_ssl.checkpointing.data_fingerprint import stream_fingerprint as stream_fingerprint
     from avalanche_ssl.checkpointing.encoder_weights import read_encoder as read_encoder
     from avalanche_ssl.checkpointing.encoder_weights import write_encoder as write_encoder
@@ -16,9 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpointer",
     "DamagedError",
+    "FinishedState",
     "RunInterruptedError",
     "SaveInterval",
+    "check_continues",
+    "continue_strategy",
     "read_encoder",
+    "read_finished",
     "stream_fingerprint",
     "write_encoder",
 ]
@@ -28,9 +36,13 @@ __getattr__, __dir__ = lazy_names(
     {
         "Checkpointer": "checkpointer",
         "DamagedError": "file_format",
+        "FinishedState": "continuation",
         "RunInterruptedError": "signals",
         "SaveInterval": "interval",
+        "check_continues": "continuation",
+        "continue_strategy": "continuation",
         "read_encoder": "encoder_weights",
+        "read_finished": "continuation",
         "stream_fingerprint": "data_fingerprint",
         "write_encoder": "encoder_weights",
     },

@@ -26,6 +26,13 @@ SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
 """Options that set a frequent entry of another one: which, its type, metavar and help."""
 
 
+ORIGINS = {
+    "init": ("init_sha256", "continue_from", "continue_from_sha256", "lineage"),
+    "continue_from": ("continue_from_sha256", "lineage", "init", "init_sha256"),
+}
+"""Options that say what a run starts from, with the entries of --config that they replace."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of `RunConfig`, the shortcuts, and --config; none has a default of its own."""
     kinds = get_type_hints(RunConfig)
@@ -77,6 +84,9 @@ def read_options(options: argparse.Namespace) -> RunConfig:
         for f in option_fields()
         if f.name not in ("settings", "benchmark_options") and (value := getattr(options, f.name)) is not None
     }
+    for option, notes in ORIGINS.items():
+        if option in given:
+            values |= dict.fromkeys(notes)
     changes = {
         "settings": parse_settings(options.settings),
         "benchmark_options": parse_settings(options.benchmark_options),

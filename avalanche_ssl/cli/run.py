@@ -4,6 +4,8 @@ avalanche-ssl run --strategy cmc
 avalanche-ssl run --strategy moco --data path/to/images
 avalanche-ssl run --strategy path/to/mine.py --set temperature=0.2 --set lr=0.03
 avalanche-ssl run --resume --out runs/cmc-split-digits-s0
+avalanche-ssl run --strategy moco --encoder resnet50 --init moco_v2_800ep_pretrain.pth.tar --data path/to/images
+avalanche-ssl run --continue-from runs/cmc-split-digits-s0 --epochs 10
 """
 
 from __future__ import annotations
@@ -81,6 +83,11 @@ def _run(options: argparse.Namespace) -> int:
         check_out(resumed, overwrite=True)  # before anything in it is read
         saved = resumed / "config.yaml"
         options.config = saved if saved.is_file() else None
+    if options.continue_from and not options.config:
+        parent = Path(options.continue_from).expanduser()
+        if not (parent / "config.yaml").is_file():
+            raise UsageError(f"no run '{parent}' to continue from: give the folder of a finished run")
+        options.config = parent / "config.yaml"
     config = read_options(options)
     out = options.out or default_out(config)
     check_out(out, options.overwrite or options.resume)

@@ -13,7 +13,7 @@ from avalanche_ssl.models.pretrained import MIN_SHARE, initialized, load_weights
 from avalanche_ssl.models.resnet import resnet9, resnet18, resnet34, resnet50
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.models.weight_files import Weights, package_of, read_weights, weights_path, weights_sha256
-from avalanche_ssl.models.weight_names import Counterpart, Match, counterpart
+from avalanche_ssl.models.weight_names import Counterpart, Match, counterpart, match_names
 
 __all__ = [
     "ENCODERS",
@@ -41,6 +41,7 @@ __all__ = [
     "get_encoder",
     "initialized",
     "load_weights",
+    "match_names",
     "mlp",
     "package_of",
     "pool2x2",

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.files import file_sha256
 
 PACKAGES = ("torchvision", "timm")
 """What gives pretrained weights by the name of a network."""
@@ -86,17 +87,9 @@ def weights_sha256(source: str | Path, network: str = "") -> str:
         return read_weights(source, network).sha256
     path = weights_path(source)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+        return file_sha256(path)
     except OSError as error:
         raise UsageError(f"cannot read the weights {path}: {error.strerror}") from error
-
-
-def _digest(file: Any) -> str:
-    found = hashlib.sha256()
-    while block := file.read(1 << 20):
-        found.update(block)
-    return found.hexdigest()
 
 
 def _parse(path: Path, content: bytes) -> Any:

@@ -27,6 +27,7 @@ def build_strategy(strategy: str, *, settings: Mapping[str, Any] | None = None, 
             file that defines `recipe`.
         settings: settings of the recipe by name, nested ones too: `{"augment.blur_prob": 0.5}`.
         keywords: settings of the recipe such as `epochs`, `lr` and `temperature`, which win over `settings`;
+            `init`, weights that the encoder starts from, e.g. "moco_v2.pth.tar" or "torchvision", see `Recipe.build`;
             `benchmark`, whose images decide the channels of the encoder and are tried on the strategy, see
             `Recipe.build`; and arguments of `SelfSupervised` such as `plugins`, `device`, `precision`, `seed` and
             `evaluator`. A name that both have is the recipe's.
@@ -47,9 +48,9 @@ def build_strategy(strategy: str, *, settings: Mapping[str, Any] | None = None, 
 
 
 def _training_options() -> list[str]:
-    """The benchmark, and names of the arguments of `SelfSupervised` that a recipe leaves open."""
+    """Benchmark, weights to start from, and names of the arguments of `SelfSupervised` that a recipe leaves open."""
     from avalanche_ssl.training import SelfSupervised  # imports Avalanche, which takes seconds
 
     decided = ("self", "model", "optimizer", "kwargs", *AVALANCHE_NAMES)
     options = inspect.signature(SelfSupervised.__init__).parameters
-    return ["benchmark", *(name for name in options if name not in decided)]
+    return ["benchmark", "init", *(name for name in options if name not in decided)]

@@ -5,16 +5,18 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import torch
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import Method, check_channels
-from avalanche_ssl.models import EncoderFactory, with_channels
+from avalanche_ssl.models import EncoderFactory, Weights, read_weights, with_channels
 from avalanche_ssl.optim import OPTIMIZERS, LRSchedule
 from avalanche_ssl.recipes.encoder_loading import checked_encoder, encoder_sha256, load_encoder
 from avalanche_ssl.recipes.encoder_setting import EncoderSetting
+from avalanche_ssl.recipes.initialization import initialized_method
 from avalanche_ssl.recipes.settings import arguments, change, convert, to_plain
 
 if TYPE_CHECKING:
@@ -164,17 +166,20 @@ class Recipe:
             raise UsageError(f"the experiences have images of {found} channels: give all as many")
         return dataclasses.replace(self, in_channels=channels)
 
-    def build_method(self, seed: int | None = None) -> Method:
-        """The method with new weights, drawn from torch's global random state, or a seed that leaves it alone."""
+    def build_method(self, seed: int | None = None, init: Weights | None = None) -> Method:
+        """The method with new weights, drawn from torch's global random state, or a seed that leaves it alone.
+
+        With `init` its encoder starts from given weights instead, see `avalanche_ssl.models.load_weights`.
+        """
         if seed is not None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                return self.build_method()
+                return self.build_method(init=init)
         factory = self.encoder_factory()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Initializing zero-element")  # of a layer without outputs
-                method = self.method(factory)
+                method = initialized_method(self.method, factory, init) if init else self.method(factory)
         except UsageError:
             raise
         except (ValueError, RuntimeError, UserWarning) as error:  # from torch: sizes below 0 or beyond the memory
@@ -184,13 +189,17 @@ class Recipe:
         method.choose_features(self.feature_layer)
         return method
 
-    def build(self, *, seed: int = 0, benchmark: Any = None, **options: Any) -> "SelfSupervised":
+    def build(
+        self, *, seed: int = 0, benchmark: Any = None, init: str | Path | Weights | None = None, **options: Any
+    ) -> "SelfSupervised":
         """The strategy: method, optimizer and training loop.
 
         Args:
             seed: seed of the weights, the views and the order of images. The global random state is left alone.
             benchmark: the stream it will be trained on, if it is known: the encoder gets the channels of its images,
                 and two images of each shape are passed through the method, so that what does not fit shows now.
+            init: weights that the encoder starts from: a file, a folder of a run or an export, or `torchvision` or
+                `timm` for those that the package has for this encoder, see `avalanche_ssl.models.load_weights`.
             options: arguments of `SelfSupervised` that a recipe does not decide: device, precision, plugins, ...
 
         Raises:
@@ -202,7 +211,8 @@ class Recipe:
         shapes: Sequence[Shape] = ()
         if benchmark is not None:
             shapes = stream_shapes(benchmark.train_stream, options.get("use_dataset_transforms", False))
-        method = self.for_images(shapes).build_method(seed)
+        weights = read_weights(init, self.encoder) if isinstance(init, str | Path) else init
+        method = self.for_images(shapes).build_method(seed, weights)
         decided: dict[str, Any] = {
             "train_mb_size": self.batch_size,
             "train_epochs": self.epochs,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.recipes.settings import arguments, convert, to_plain
 from avalanche_ssl.runs.config import RunConfig, read_config
+from avalanche_ssl.runs.origin import noted
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def _complete(config: RunConfig) -> tuple[RunConfig, Recipe]:
     from avalanche_ssl.recipes import strategy_sha256
 
     options = resolve_benchmark_options(config)
-    noted = (config.is_file and config.strategy_sha256) or strategy_sha256(config.strategy)
-    config = dataclasses.replace(config, strategy_sha256=noted)
+    sha256 = (config.is_file and config.strategy_sha256) or strategy_sha256(config.strategy)
+    config = dataclasses.replace(config, strategy_sha256=sha256)
     recipe = build_recipe(config).with_noted_encoder()
+    config = noted(config, recipe)
     complete = dataclasses.replace(config, benchmark_options=options, settings=recipe.settings)
     return complete.with_absolute_paths(), recipe
 

@@ -89,6 +89,20 @@ class RunConfig:
     probe_every_experiences: int = option(
         "probe after every N-th experience only, and the last", 0, "N", shown="at most 40 times"
     )
+    init: str | None = option(
+        "weights that the encoder starts from: a file (of a run, torchvision, timm, an official checkpoint), a folder "
+        "of a run or export, or torchvision[:NAME] or timm[:NAME], which download them",
+        None,
+        "FILE|NAME",
+        shown="random",
+    )
+    continue_from: str | None = option(
+        "start from the whole state (weights, memories, optimizer) of a finished run with --keep-checkpoints; its "
+        "config.yaml holds where no other is given",
+        None,
+        "RUN",
+        shown="off",
+    )
     seed: int = option("seed of weights, views and the order of images", 0, "N")
     device: str = option("auto, cpu or cuda", "auto", "NAME")
     precision: str = option("auto, fp32 or bf16", "auto", "NAME", shown="auto: bf16 where it is faster here")
@@ -100,6 +114,9 @@ class RunConfig:
     )
     settings: dict[str, Any] = option("a setting of the recipe; repeatable", {}, "KEY=VALUE", flag="--set")
     strategy_sha256: str | None = option("SHA-256 of the Python file that is the strategy", None, noted=True)
+    init_sha256: str | None = option("SHA-256 of the weights of --init", None, noted=True)
+    continue_from_sha256: str | None = option("SHA-256 of the checkpoint of --continue-from", None, noted=True)
+    lineage: list[str] | None = option("the runs that it continues, oldest first", None, noted=True)
 
     def __post_init__(self) -> None:
         from avalanche_ssl.recipes.settings import convert  # YAML is loaded when it is needed
@@ -114,6 +131,8 @@ class RunConfig:
             if kind is int and not 0 <= value < 2**63:
                 raise UsageError(f"{name} is {value}: give 0 or more")
             object.__setattr__(self, name, value)
+        if self.init and self.continue_from:
+            raise UsageError("--init and --continue-from both say what the weights are: give one of them")
         if not self.strategy:
             raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
         object.__setattr__(self, "benchmark", self.benchmark or ("folder" if self.data else "split-digits"))
@@ -220,9 +239,14 @@ class RunConfig:
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """The options that decide the result: not who decodes the images or logs, nor where they or a strategy lie."""
-        indecisive = ("data", "num_workers", "logger")
+        """The options that decide the result: not who decodes the images or logs, nor where they or a strategy lie.
+
+        Weights that a run starts from count by their SHA-256.
+        """
+        indecisive = ("data", "num_workers", "logger", "init", "continue_from", "lineage")
         options = {name: value for name, value in self.as_dict().items() if name not in indecisive}
+        noted = ("init_sha256", "continue_from_sha256")  # left out where there is none, as in older checkpoints
+        options = {name: value for name, value in options.items() if value is not None or name not in noted}
         options["strategy"] = self.strategy_name
         if file_of(encoder := self.settings.get("encoder")):
             options["settings"] = self.settings | {"encoder": str(EncoderSetting.parse(encoder).without_folder())}
@@ -232,7 +256,10 @@ class RunConfig:
         """The same with absolute paths, so that `config.yaml` can be used from any folder."""
         strategy = _absolute(self.strategy) if self.is_file else self.strategy
         data = self.data and os.pathsep.join(map(_absolute, split_paths(self.data)))
-        return dataclasses.replace(self, strategy=strategy, data=data)
+        named = (self.init or "").partition(":")[0] in ("", "torchvision", "timm")  # or none
+        init = self.init if named else _absolute(str(self.init))
+        parent = self.continue_from and _absolute(self.continue_from)
+        return dataclasses.replace(self, strategy=strategy, data=data, init=init, continue_from=parent)
 
 
 def _unknown_option(name: str, values: Mapping[str, Any], source: str, strategy: str | None) -> UsageError:

@@ -30,7 +30,8 @@ FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "curve.csv", "accuracy.png"
 
 def default_out(config: RunConfig) -> Path:
     """The folder of a run that names none."""
-    return Path(f"runs/{config.strategy_name}-{config.benchmark}-s{config.seed}")
+    name = f"{config.strategy_name}-{config.benchmark}-s{config.seed}"
+    return Path(f"runs/{name}{'-continued' if config.continue_from else ''}")
 
 
 def check_out(out: Path, overwrite: bool) -> None:

@@ -38,6 +38,7 @@ from avalanche_ssl.runs.folder import (
     write_config,
 )
 from avalanche_ssl.runs.live import LiveLogs, live_logs
+from avalanche_ssl.runs.origin import Origin, begin_from, starting_point
 from avalanche_ssl.runs.planning import planned_progress, probing_times
 from avalanche_ssl.runs.stream_images import for_images_of, say_images
 from avalanche_ssl.runs.summary import percent
@@ -60,6 +61,7 @@ class _Run:
     snapshots: EmbeddingSnapshots | None
     strategy: Any
     checkpointer: Checkpointer
+    origin: Origin
 
     @property
     def shuffle(self) -> bool:
@@ -103,6 +105,7 @@ def run(
         return folder
     SaveInterval.parse(checkpoint_every)
     config, recipe = resolve(config)
+    origin = starting_point(config, recipe, folder, resume)
     imported = time.perf_counter()
     with status("preparing data"):
         benchmark = build_benchmark(config)
@@ -115,6 +118,7 @@ def run(
         benchmark,
         config,
         folder,
+        origin=origin,
         every=checkpoint_every,
         resume=resume,
         keep_checkpoints=keep_checkpoints,
@@ -129,6 +133,7 @@ def train(
     config: RunConfig,
     out: Path,
     *,
+    origin: Origin,
     every: str = "10min",
     resume: bool = False,
     keep_checkpoints: bool = True,
@@ -143,6 +148,7 @@ def train(
         benchmark: the stream.
         config: all options; a resumed run must have the same.
         out: the folder of the run.
+        origin: what it starts from.
         every, resume, keep_checkpoints: as for `run`.
         before: seconds that were spent before, by what they were spent on; logged at the end.
 
@@ -157,7 +163,7 @@ def train(
         raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
     with lock:
         try:
-            running = _assemble(recipe, benchmark, config, out, every)
+            running = _assemble(recipe, benchmark, config, out, every, origin)
             _begin(running, resume)
             _train_stream(running)
             _finish(running, before)
@@ -169,7 +175,7 @@ def train(
             raise UsageError(f"cannot write to {out}: {error.strerror}; make room, then --resume") from error
 
 
-def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every: str) -> _Run:
+def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every: str, origin: Origin) -> _Run:
     """Strategy, plugins and checkpointer."""
     recipe, config, shapes = for_images_of(benchmark, recipe, config)
     logs = live_logs(config, out, has_labels(benchmark))
@@ -189,6 +195,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         precision=config.precision,
         compile=config.compile,
         on_nan=config.on_nan,
+        init=origin.weights,
         plugins=[plugin for plugin in (progress, replay, monitor, probe) if plugin],
         evaluator=logs.evaluator,
     )
@@ -204,7 +211,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         log=logs,
     )
     images = EmbeddingSnapshots(probe.test, out, classes=probe.classes, names=benchmark.class_names) if probe else None
-    return _Run(config, recipe, benchmark, out, logs, progress, monitor, probe, images, strategy, checkpointer)
+    return _Run(config, recipe, benchmark, out, logs, progress, monitor, probe, images, strategy, checkpointer, origin)
 
 
 def _begin(run: _Run, resume: bool) -> None:
@@ -220,17 +227,18 @@ def _begin(run: _Run, resume: bool) -> None:
     how = f"{config.device}, {config.precision}, {run.recipe.encoder}{', compiled' * config.compile}"
     print(f"{config.title} ({how}) -> {run.out}")
     say_images(run.strategy, run.benchmark, config)
+    begin_from(run.origin, run.strategy)
     if resumed:
         print(
             f"resumed after {run.strategy.clock.train_iterations} steps, {run.checkpointer.done} experiences complete"
         )
     elif run.probe and run.snapshots:
-        with status("probing the untrained encoder"):
+        with status(f"probing the {run.origin.encoder}"):
             run.probe.measure(run.strategy)
             run.logs.flush_metrics(run.strategy)
             run.progress.probe_seconds, run.progress.probed = run.probe.eval_seconds, 1  # until there are others
             run.snapshots.save(0, run.probe.latest)
-        print(f"untrained encoder: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
+        print(f"{run.origin.encoder}: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
     if not run.probe:
         print("the stream has no labels: nothing to probe, watch the loss")
 

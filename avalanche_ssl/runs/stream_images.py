@@ -27,7 +27,9 @@ def say_images(strategy: Any, benchmark: Any, config: RunConfig) -> None:
     side, method = strategy.model.augment.size, strategy.model
     channels = channels_of(method)
     if channels != 3 and channels in {shape[0] for shape in strategy.tried}:
-        print(f"the encoder takes images of C = {channels}, as the stream has: saturation, hue and gray views do nothing")
+        print(
+            f"the encoder takes images of C = {channels}, as the stream has: saturation, hue and gray views do nothing"
+        )
     sizes = sorted({shape[1:] for shape in strategy.tried} - {(side, side)})
     if sizes:
         found = ", ".join(f"{height}x{width}" for height, width in sizes)

@@ -32,7 +32,7 @@ def test_every_option_is_a_line_of_the_table_in_benchmarks_readme() -> None:
 
 def test_what_a_run_notes_is_no_option() -> None:
     noted = {f.name for f in dataclasses.fields(RunConfig)} - {f.name for f in option_fields()}
-    assert noted == {"strategy_sha256"}
+    assert noted == {"strategy_sha256", "init_sha256", "continue_from_sha256", "lineage"}
     with pytest.raises(UsageError, match="unrecognized arguments: --strategy-sha256"):
         read("--strategy", "cmc", "--strategy-sha256", "0")
 
