@@ -109,7 +109,8 @@ def _run(options: argparse.Namespace) -> int:
         )
     except RunInterruptedError as stop:
         own = ["--strategy", config.strategy] if config.is_file else []
-        own += ["--encoder", encoder] if file_of(encoder := config.settings.get("encoder")) else []
+        encoder = config.settings.get("encoder")
+        own += ["--encoder", str(encoder)] if file_of(encoder) else []
         again = shlex.join(["avalanche-ssl", "run", "--resume", "--out", str(out), *own])
         print(f"avalanche-ssl run: {stop}, everything is saved; continue with: {again}", file=sys.stderr)
         return 128 + stop.signal

@@ -129,7 +129,7 @@ class Method(nn.Module):
         known: tuple[str, ...] = ()
         for kind in type(self).__mro__:
             if "feature_layers" in vars(kind):
-                known = kind.feature_layers
+                known = vars(kind)["feature_layers"]
                 break
             if "extract_features" in vars(kind):  # written without a choice of layers
                 break

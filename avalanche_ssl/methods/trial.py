@@ -90,10 +90,11 @@ def _explanation(method: Method, shape: tuple[int, int, int], views: Views, erro
         )
     made = [f"{name} {_size(view)}" for name, view in views.items() if view.ndim >= 4]
     reason = " ".join(str(error).split())[:200]
+    patches = "the patches (--set patch=...), " if hasattr(method, "patch") else ""
     return (
         f"images of {_size(shape)} with {_counted(channels)}, views of {', '.join(made) or f'{side}x{side}'} "
-        f"and the encoder of {type(method).__name__} do not fit ({reason}): change the views (--set augment.size=...), "
-        "the stream's images (--benchmark-option size=...) or the encoder"
+        f"and the encoder of {type(method).__name__} do not fit ({reason}): change {patches}the views "
+        "(--set augment.size=...), the stream's images (--benchmark-option size=...) or the encoder"
     )
 
 

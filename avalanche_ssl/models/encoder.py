@@ -73,10 +73,7 @@ class Encoder(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         # Convolutions run faster in this layout. Weights keep theirs: Avalanche's AGEM and GEM view gradients as
         # contiguous vectors.
-        features: Any = self.stages(channels_last(x))
-        if isinstance(features, Mapping):
-            features = picked(features, self.output)
-            features = _of_tokens(self.stages[0], features) if features.dim() == 3 else features
+        features: Tensor = self._given(self.stages(channels_last(x)))
         if not isinstance(features, Tensor):
             raise UsageError(
                 f"the encoder gives a {type(features).__name__}, not a tensor of features: wrap a module whose forward "
@@ -90,6 +87,13 @@ class Encoder(nn.Module):
                 "give its real out_features, and remove its classifier with wrap(..., head='fc')"
             )
         return features
+
+    def _given(self, output: Any) -> Any:
+        """What the stages give; of a dictionary the features in it."""
+        if not isinstance(output, Mapping):
+            return output
+        features = picked(output, self.output)
+        return _of_tokens(self.stages[0], features) if features.dim() == 3 else features
 
 
 def pooled(maps: Tensor) -> Tensor:

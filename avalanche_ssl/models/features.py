@@ -115,7 +115,9 @@ def _as_layer(network: nn.Module, output: Tensor | None, x: Tensor) -> LastLayer
     prefix = token_prefix(network, output)
     patches = output[:, prefix:]
     height, width = _grid(patches.shape[1], x)
-    maps = patches.transpose(1, 2).unflatten(2, (height, width)) if height * width == patches.shape[1] else None
+    maps = None
+    if height * width == patches.shape[1]:
+        maps = patches.transpose(1, 2).reshape(len(patches), -1, height, width)
     return LastLayer(maps, output[:, 0] if prefix else None)
 
 

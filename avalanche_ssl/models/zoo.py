@@ -72,10 +72,10 @@ def timm_encoder(name: str) -> EncoderFactory:
     def build(in_channels: int = 3, *, scale: float = 1.0, norm: str = "batch", **options: Any) -> Encoder:
         title = f"timm:{name}"
         say_full_width(title, scale)
-        given = {"pretrained": False, "in_chans": in_channels, "num_classes": 0}
+        given: dict[str, Any] = {"pretrained": False, "in_chans": in_channels, "num_classes": 0}
 
         def create() -> nn.Module:
-            extra = {key: True for key in ANY_SIZE if key not in options}
+            extra: dict[str, Any] = {key: True for key in ANY_SIZE if key not in options}
             while True:
                 try:
                     return timm.create_model(architecture, **given, **extra, **options)

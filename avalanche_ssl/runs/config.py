@@ -248,8 +248,9 @@ class RunConfig:
         noted = ("init_sha256", "continue_from_sha256")  # left out where there is none, as in older checkpoints
         options = {name: value for name, value in options.items() if value is not None or name not in noted}
         options["strategy"] = self.strategy_name
-        if file_of(encoder := self.settings.get("encoder")):
-            options["settings"] = self.settings | {"encoder": str(EncoderSetting.parse(encoder).without_folder())}
+        encoder = self.settings.get("encoder")
+        if file_of(encoder):
+            options["settings"] = self.settings | {"encoder": str(EncoderSetting.parse(str(encoder)).without_folder())}
         return options | {"benchmark_options": {k: v for k, v in self.benchmark_options.items() if k != "cache"}}
 
     def with_absolute_paths(self) -> RunConfig:

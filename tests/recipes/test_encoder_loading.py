@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.recipes import shrunk
+from helpers.streams import array_stream
 from torch import nn
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CMC, CPC, SimCLR
 from avalanche_ssl.models import ENCODERS, resnet9
-from avalanche_ssl.recipes import Recipe
+from avalanche_ssl.recipes import Recipe, load_recipe
 from avalanche_ssl.recipes.encoder_loading import checked_encoder, encoder_sha256, load_encoder
 from avalanche_ssl.transforms import RandomView
 
@@ -176,3 +178,54 @@ def test_methods_with_features_of_their_own_say_which_layers_they_have() -> None
         assert features.shape[1] == 4 * own.extract_features(x).shape[1]
         globally = Recipe(method, feature_layer="global_pool").build_method(0).eval()
         assert torch.allclose(globally.extract_features(x), own.extract_features(x), atol=1e-6)
+
+
+FAMILIES = {
+    "smallconv(width=4)": "",
+    "resnet18(width=4)": "",
+    "torchvision:resnet18": "",
+    "torchvision:convnext_tiny": "cpc and pirl",
+    "timm:vit_tiny_patch16_224(img_size=32, patch_size=4, depth=1)": "",
+    "timm:mixer_s32_224(img_size=32)": "cpc and pirl",
+    "MINE:tokens": "",
+    "MINE:build": "",
+}
+"""Encoders, with the methods whose patches of 8 pixels they do not take."""
+TOKENS = """
+
+class Tokens(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.embed = nn.Conv2d(channels, 8, 4, 4)
+
+    def forward(self, pixel_values):
+        return {"last_hidden_state": self.embed(pixel_values).flatten(2).transpose(1, 2)}
+
+def tokens(in_channels):
+    return wrap(Tokens(in_channels), 8)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* has one width:UserWarning")
+@pytest.mark.parametrize("method", ["simclr", "moco", "swav", "cmc", "pirl", "cpc"])
+@pytest.mark.parametrize("encoder", FAMILIES)
+def test_every_family_of_encoders_is_trained_by_every_method(encoder: str, method: str, tmp_path: Path) -> None:
+    """Two steps change the weights and leave finite features, or one line refuses before anything is trained."""
+    if encoder.startswith("timm"):
+        pytest.importorskip("timm")
+    (tmp_path / "mine.py").write_text(MINE + TOKENS)
+    sizes = {"batch_size": 8, "epochs": 1, "encoder": encoder.replace("MINE", f"{tmp_path}/mine.py")}
+    recipe = shrunk(load_recipe(method)).override(sizes)
+    stream = array_stream(3)
+    if method in FAMILIES[encoder]:
+        with pytest.raises(UsageError, match=r"patches are 8x8|change the patches \(--set patch=...\)") as error:
+            recipe.build(benchmark=stream)
+        assert "\n" not in str(error.value)
+        return
+    strategy = recipe.build(benchmark=stream)
+    before = [p.clone() for p in strategy.model.encoder.parameters()]
+    strategy.train(stream.train_stream[:1], eval_streams=[])
+    assert any(not torch.equal(a, b) for a, b in zip(before, strategy.model.encoder.parameters(), strict=True))
+    features = strategy.model.eval().extract_features(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
+    assert features.ndim == 2 and features.isfinite().all()

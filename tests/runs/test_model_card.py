@@ -79,6 +79,34 @@ class WithScale(SimCLR):
         self.encoder.scale = nn.Parameter(torch.ones(1))
 
 
+@pytest.mark.parametrize(
+    ("encoder", "call"),
+    [
+        ("resnet9(width=4)", "resnet9(width=4)"),
+        ("torchvision:squeezenet1_1", "get_encoder('torchvision:squeezenet1_1')()"),
+    ],
+)
+def test_the_code_has_the_arguments_of_the_encoder_and_runs(
+    encoder: str, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(partial(SimCLR, output_dim=8), encoder=encoder, feature_layer="pool2x2")
+    weights = recipe.build_method(0).encoder.state_dict()
+    text = of(recipe, weights=weights)
+    assert f"encoder = {call}" in text
+    assert "Probes read another layer: `avalanche_ssl.models.read_features(encoder, images, 'pool2x2')`." in text
+    monkeypatch.chdir(tmp_path)
+    torch.save(weights, "e.pt")
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    assert all(torch.equal(value, names["encoder"].state_dict()[name]) for name, value in weights.items())
+
+
+def test_an_encoder_of_a_file_gets_no_code(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("from avalanche_ssl.models import smallconv as build")
+    text = of(Recipe(partial(SimCLR, output_dim=8), encoder=f"{tmp_path}/net.py:build(width=4)"))
+    assert "Its network is none of `avalanche_ssl.models`" in text and "```" not in text
+
+
 @pytest.mark.parametrize("method", [Own, Altered, WithScale])
 def test_a_network_of_ones_own_gets_no_code(method: type[Method]) -> None:
     text = of(Recipe(method, encoder="smallconv"))
