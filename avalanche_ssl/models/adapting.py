@@ -11,6 +11,9 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoder import first_convolution
 from avalanche_ssl.models.norms import get_norm
 
+_said: set[tuple[str, float]] = set()
+"""Networks and shares of `say_full_width`: a run builds its method several times."""
+
 
 def remove_classifier(network: nn.Module) -> int:
     """Replace the last linear layer (without one, the last convolution) by nothing; the features that it took.
@@ -77,8 +80,9 @@ def replace_batch_norm(network: nn.Module, norm: str) -> None:
 
 
 def say_full_width(name: str, scale: float) -> None:
-    """Warn that a network has one width only, where a method asks for a share of it."""
-    if scale != 1.0:
+    """Warn, once, that a network has one width only, where a method asks for a share of it."""
+    if scale != 1.0 and (name, scale) not in _said:
+        _said.add((name, scale))
         warnings.warn(
             f"{name} has one width: where the method asks for {scale:g} of it, as CMC does for each view, it gets a "
             "whole network",

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.models import SplitBatchNorm
+from avalanche_ssl.models import SplitBatchNorm, adapting
 from avalanche_ssl.models.adapting import remove_classifier, replace_batch_norm, say_full_width, set_input_channels
 
 
@@ -73,7 +73,9 @@ def test_batch_norm_is_replaced_and_keeps_its_activation() -> None:
         replace_batch_norm(split, "batsch")
 
 
-def test_a_share_of_the_width_that_a_network_cannot_have_is_said() -> None:
+def test_a_share_of_the_width_that_a_network_cannot_have_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapting, "_said", set())
     with pytest.warns(UserWarning, match="net has one width: where the method asks for 0.5 of it, as CMC does"):
         say_full_width("net", 0.5)
+    say_full_width("net", 0.5)
     say_full_width("net", 1.0)
