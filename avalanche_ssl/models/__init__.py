@@ -4,6 +4,7 @@ from avalanche_ssl.models.adapting import replace_batch_norm, say_full_width
 from avalanche_ssl.models.compilation import compile_encoders
 from avalanche_ssl.models.encoder import Encoder, EncoderFactory, at_encoder_size, build_encoder, with_channels, wrap
 from avalanche_ssl.models.encoders import ENCODERS, get_encoder
+from avalanche_ssl.models.exchange import to_onnx, to_torchscript
 from avalanche_ssl.models.features import FEATURE_LAYERS, pool2x2, read_features
 from avalanche_ssl.models.heads import mlp
 from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, check_magnitude, eval_mode, extract_features
@@ -54,6 +55,8 @@ __all__ = [
     "resnet50",
     "say_full_width",
     "smallconv",
+    "to_onnx",
+    "to_torchscript",
     "weights_path",
     "weights_sha256",
     "with_channels",

@@ -26,6 +26,7 @@ def card(
     file: Path,
     trained: str,
     results: Iterable[tuple[str, str, float, float]],
+    loading: str | None = None,
 ) -> str:
     """The model card in Markdown: code that loads the weights, their input, probe accuracies, and all settings.
 
@@ -36,6 +37,7 @@ def card(
         file: where they are.
         trained: which part of the stream the encoder was trained on, in words.
         results: probe, scope, and mean accuracies of the untrained encoder and of this one, 0 to 1.
+        loading: the code that loads them, if they are not a file of weights by the names of this package.
 
     Raises:
         UsageError: the weights are not those of the recipe's encoder.
@@ -47,14 +49,16 @@ def card(
         raise UsageError(f"the weights are not of this run's encoder: {' '.join(str(error).split())[:200]}") from error
     title = html.escape(f"{Path(config['strategy']).stem} on {config['benchmark']}, seed {config['seed']}")
     rows = [
-        f"| {html.escape(probe)} | {html.escape(scope)} | {percent(before)} | {percent(after)} |"
-        for probe, scope, before, after in results
+        f"| {html.escape(probe)} | {html.escape(scope)} | {percent(start)} | {percent(after)} |"
+        for probe, scope, start, after in results
     ]
-    table = ["| probe | scope | untrained % | trained % |", "|---|---|---|---|", *rows]
+    before = "at the start %" if config.get("init") or config.get("continue_from") else "untrained %"
+    table = [f"| probe | scope | {before} | trained % |", "|---|---|---|---|", *rows]
     parts = [
         f"# Encoder of {title}",
         f"{sum(p.numel() for p in method.encoder.parameters()):,} parameters, after {trained}.",
-        _loading(method, made, file.name, Path(config["strategy"]).name),
+        _origin(config),
+        loading or _loading(method, made, file.name, Path(config["strategy"]).name),
         f"Its input: {_input(method)}.",
         _features(method),
         "Mean accuracy of probes on its frozen features, over the test data of the experiences:" if rows else
@@ -146,6 +150,16 @@ def _loading(method: Method, made: Mapping[nn.Module, EncoderCall], file: str, s
         "encoder.eval()",
     ]
     return "\n".join(["```python", *(lines[1:] if safe and encoder in made else lines), "```"])
+
+
+def _origin(config: Mapping[str, Any]) -> str:
+    """What the run started from, if not from random weights."""
+    if config.get("init"):
+        return (
+            f"Started from the weights {html.escape(Path(config['init']).name)}, SHA-256 {config.get('init_sha256')}."
+        )
+    lineage = [html.escape(str(entry)) for entry in config.get("lineage") or ()]
+    return "\n".join(["Continues, oldest first:", "", *(f"- {entry}" for entry in lineage)]) if lineage else ""
 
 
 def _features(method: Method) -> str:

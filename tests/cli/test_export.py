@@ -135,12 +135,14 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
     assert "cannot write /dev/null/e.pt" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("file", ["enc.onnx", "enc", "enc.PT", "enc.npz", "enc.pt.md"])
+@pytest.mark.parametrize("file", ["enc.onx", "enc", "enc.PT", "enc.npz", "enc.pt.md"])
 def test_a_suffix_that_is_none_of_weights_is_refused(
     file: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert export.main([str(runs / "simclr"), "--out", file]) == 2
-    refused = f"avalanche-ssl export: cannot export to '{file}': give a file that ends in .pt, .pth or .safetensors\n"
+    refused = (
+        f"avalanche-ssl export: cannot export to '{file}': give a file that ends in .pt, .pth, .safetensors or .onnx\n"
+    )
     assert capsys.readouterr().err == refused
     assert not list(tmp_path.iterdir())
 
@@ -152,3 +154,38 @@ def test_exports_of_one_stem_have_a_card_each(runs: Path, tmp_path: Path) -> Non
     for file in ("e.pt", "e.pth", "e.safetensors"):
         assert f"('{file}'" in Path(f"{file}.md").read_text()
     assert (tmp_path / "e.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("kind", "file"), [("torchscript", "e.pt"), (None, "e.onnx"), ("huggingface", "hub")])
+def test_formats_of_other_tools(kind: str | None, file: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The code in the card, from the file that the command wrote."""
+    if file == "e.onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    assert export.main([str(runs / "simclr"), "--out", file, *(["--format", kind] if kind else [])]) == 0
+    written, page = map(Path, capsys.readouterr().out.split())
+    assert written.is_file() and "after 2 of 2 experiences" in page.read_text()
+    expected = run_of_folder(runs / "simclr")[1].build_method().encoder.eval()
+    expected.load_state_dict(read_encoder(runs / "simclr" / "encoder.pt"))
+    images = torch.rand(2, 3, 32, 32)
+    names: dict[str, Any] = {"images": images}
+    code = re.search(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(written.parent)
+        exec(code[1], names)  # type: ignore[index]
+    found = names["features"] if "features" in names else names["encoder"](images).detach()
+    torch.testing.assert_close(torch.as_tensor(found), expected(images).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_formats_that_cannot_be(runs: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words, said in {
+        ("simclr", "--format", "onnx"): "--format onnx writes a file or folder of its own: say with --out where",
+        ("simclr", "--format", "timm", "--out", "e.pt"): "none of torchvision's and timm's ResNets",
+        ("cmc", "--out", "e.onnx"): "the encoder is a ModuleDict of several networks",
+        ("simclr", "--format", "onnx", "--out", "e.pt"): "cannot export to 'e.pt': give a file that ends in .onnx",
+        ("simclr", "--push", "me/mine"): "--push uploads a folder of Hugging Face",
+    }.items():
+        assert export.main([str(runs / words[0]), *words[1:]]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
