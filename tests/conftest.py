@@ -1,8 +1,11 @@
+import os
+
 import pytest
 import torch
 
 from avalanche_ssl.streams import split_digits
 
+os.environ["COLUMNS"] = "100"  # else the width depends on whether tests run in parallel
 torch.set_num_threads(1)  # two threads fight over small tensors
 
 

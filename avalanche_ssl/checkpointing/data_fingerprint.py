@@ -32,7 +32,7 @@ Fingerprint = dict[str, Any]
 def stream_fingerprint(
     train_stream: Iterable[Any], test_stream: Iterable[Any] = (), class_names: Sequence[str] | None = None
 ) -> Fingerprint:
-    """The fingerprint of a stream, read as training reads it, without the datasets' transforms.
+    """The fingerprint of a stream, read as training reads it, with frozen transforms only.
 
     No random state changes. Labels are compared completely where they are known without loading an image.
 

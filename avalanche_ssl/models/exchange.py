@@ -105,6 +105,4 @@ def _compare(network: Encoder, images: Tensor, found: Tensor, where: str) -> Non
     same = found.shape == expected.shape  # a trace may keep the size of the batch
     difference = float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-6)) if same else torch.inf
     if not difference <= TOLERANCE:
-        raise UsageError(
-            f"{where} gives other features than torch (they differ by {difference:.1g}): not exported"
-        )
+        raise UsageError(f"{where} gives other features than torch (they differ by {difference:.1g}): not exported")

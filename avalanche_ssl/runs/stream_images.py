@@ -23,7 +23,7 @@ def for_images_of(benchmark: Any, recipe: Recipe, config: RunConfig) -> tuple[Re
 
 
 def say_images(strategy: Any, benchmark: Any, config: RunConfig) -> None:
-    """Print what a user may not expect of the images: their channels, their size beside that of views, who reads them."""
+    """Print what a user may not expect of the images: channels, size beside that of views, who reads them."""
     side, method = strategy.model.augment.size, strategy.model
     channels = channels_of(method)
     if channels != 3 and channels in {shape[0] for shape in strategy.tried}:

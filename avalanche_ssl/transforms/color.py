@@ -1,7 +1,7 @@
 """Color operations on batches, each image with its own parameter, and the Lab color space.
 
-Functions of float images (B, C, H, W) in [0, 1], and of parameters (B,), one per image. C = 3 is RGB; images of any other
-number of channels (gray, multispectral) have no colors: saturation, hue and gray leave them unchanged.
+Functions of float images (B, C, H, W) in [0, 1], and of parameters (B,), one per image. C = 3 is RGB; images of any
+other number of channels (gray, multispectral) have no colors: saturation, hue and gray leave them unchanged.
 Each equals `torchvision.transforms.v2.functional` on float images with the same parameter, up to rounding.
 Nothing here loops over images, waits for the device or writes into its arguments.
 """

@@ -213,7 +213,7 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
     assert Path(found["data"]).is_absolute()
     assert found["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
-    stream = {"experiences": 2, "size": 16, "incremental": "auto", "seed": 0, "class_order": None}
+    stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
     stream |= {"labels": "auto", "test_fraction": 0.2, "damaged": "refuse", "value_range": None}
     assert found["benchmark_options"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert found["settings"]["temperature"] == load_recipe("simclr").settings["temperature"]
