@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from avalanche_ssl.data.datasets import Indices
-from avalanche_ssl.data.pixels import SCALE_BY_OPTION, PixelError, Pixels, ValueRange, eight_bits
+from avalanche_ssl.data.pixels import SCALE_BY_OPTION, PixelError, Pixels, ValueRange, eight_bits, is_wide
 from avalanche_ssl.errors import UsageError, unknown_name
 
 CHUNK = 64  # images that a thread decodes at a time
@@ -41,12 +41,15 @@ class Findings:
     """Files of several images, of which the first is decoded."""
     transparent: list[Path | None] = field(default_factory=list)
     """Images whose transparent pixels were laid on white."""
+    narrow: list[Path | None] = field(default_factory=list)
+    """Images of 8 bits a channel where a value range was given."""
 
     def warn(self, total: int) -> None:
         """Say what became of `total` files."""
         for files, message in (
             (self.several, "several images in {}: the first is taken"),
             (self.transparent, "transparent pixels in {}: they are laid on white"),
+            (self.narrow, "8 bits a channel in {}: value_range is for those of more bits"),
         ):
             if files:
                 named = sorted(str(path) for path in files if path)[:1]
@@ -63,7 +66,8 @@ def decode_image(
         file: its path, or its content.
         size: pixels a side.
         value_range: of images with more than 8 bits a channel, the values that become 0 and 255.
-        findings: takes the file if it holds several images, of which the first is decoded, or transparent pixels.
+        findings: takes the file if it holds several images, of which the first is decoded, transparent pixels, or no more
+            than 8 bits a channel beside a `value_range`.
 
     Raises:
         ImageDecodingError: the file is damaged, or no image.
@@ -77,6 +81,8 @@ def decode_image(
             if getattr(image, "is_animated", False):
                 findings.several.append(path)
             image.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than useful
+            if value_range and not is_wide(image):
+                findings.narrow.append(path)
             picture = eight_bits(image, value_range)
             if picture.transparent:
                 findings.transparent.append(path)
@@ -175,13 +181,14 @@ def check_damaged_option(damaged: str) -> None:
         raise unknown_name("way with a damaged image", damaged, ("refuse", "skip"))
 
 
-def report_damaged(reasons: Mapping[Any, object], damaged: str, kept: int) -> None:
+def report_damaged(reasons: Mapping[Any, object], damaged: str, kept: int, option: str = "damaged=skip") -> None:
     """Refuse images that cannot be decoded, or warn that they are skipped.
 
     Args:
         reasons: why each cannot be decoded, by its path.
         damaged: "refuse" or "skip".
         kept: how many images can be decoded.
+        option: what leaves them out, as the user gives it.
 
     Raises:
         UsageError: they are refused, or no image is left.
@@ -190,12 +197,10 @@ def report_damaged(reasons: Mapping[Any, object], damaged: str, kept: int) -> No
     named += f" and {len(reasons) - NAMED:,} more" if len(reasons) > NAMED else ""
     images, them = ("image", "it") if len(reasons) == 1 else (f"{len(reasons):,} images:", "them")
     if damaged != "skip":
-        raise UsageError(
-            f"cannot read {images} {named}: repair or remove {them}, or leave {them} out with damaged=skip"
-        )
+        raise UsageError(f"cannot read {images} {named}: repair or remove {them}, or leave {them} out with {option}")
     if not kept:
         raise UsageError(f"none of the {len(reasons):,} images can be read, first {named}: get them again")
-    warnings.warn(f"left out {images} {named}, which cannot be read (damaged=skip)", stacklevel=4)
+    warnings.warn(f"left out {images} {named}, which cannot be read ({option})", stacklevel=4)
 
 
 def _bytes(path: Path) -> int:

@@ -86,7 +86,7 @@ def eight_bits(image: Image.Image, value_range: ValueRange | None = None) -> Pic
     Raises:
         PixelError: the picture is of 32-bit numbers and there is no `value_range`, or values lie outside it.
     """
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if is_wide(image):
         return _from_wide(image, value_range)
     if image.mode == "La":
         image = image.convert("LA")  # the only mode that it converts to
@@ -97,6 +97,11 @@ def eight_bits(image: Image.Image, value_range: ValueRange | None = None) -> Pic
     if image.mode in ("L", "RGB"):
         return Picture(image)
     return Picture(image.convert("L" if image.mode == "1" else "RGB"))
+
+
+def is_wide(image: Image.Image) -> bool:
+    """Whether a picture has more than 8 bits a channel."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
 def _has_alpha_palette(image: Image.Image) -> bool:

@@ -158,7 +158,9 @@ def test_a_value_range_is_for_images_of_more_than_8_bits(tmp_path: Path) -> None
     wide, narrow = tmp_path / "wide.tiff", tmp_path / "narrow.png"
     Image.fromarray(np.full((8, 8), 2048, np.int32)).save(wide)
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(narrow)
-    images, _ = decode_files([wide, narrow], 8, value_range=(0, 4095))
+    said = r"8 bits a channel in 1 of 2 files, first '.*/narrow\.png': value_range is for those of more bits"
+    with pytest.warns(UserWarning, match=said):
+        images, _ = decode_files([wide, narrow], 8, value_range=(0, 4095))
     assert images[:, 0, 0, 0].tolist() == [128, 9]
     with pytest.raises(UsageError, match=r"image '.*/wide\.tiff' holds int32 values from 2048 .* value_range=0,4095"):
         decode_files([narrow, wide], 8, "skip")
