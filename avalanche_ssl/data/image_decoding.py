@@ -66,8 +66,8 @@ def decode_image(
         file: its path, or its content.
         size: pixels a side.
         value_range: of images with more than 8 bits a channel, the values that become 0 and 255.
-        findings: takes the file if it holds several images, of which the first is decoded, transparent pixels, or no more
-            than 8 bits a channel beside a `value_range`.
+        findings: takes the file if it holds several images, of which the first is decoded, transparent pixels, or 8
+            bits a channel where a `value_range` is given.
 
     Raises:
         ImageDecodingError: the file is damaged, or no image.
