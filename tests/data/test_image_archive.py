@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
 import pytest
-from helpers.photos import photo_files, zipped
+from helpers.photos import forbid, photo_files, zipped
 
 from avalanche_ssl.data.image_cache import cached_images
 from avalanche_ssl.errors import UsageError
@@ -66,13 +65,6 @@ def test_other_files_are_counted(photos: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_named(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan = os.scandir
-
-    def denied(path: str) -> object:
-        if str(path).endswith("b"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", denied)
+    forbid(photos / "b", monkeypatch)
     with pytest.raises(UsageError, match=r"cannot read '.*photos/b' \(Permission denied\): give a readable"):
         photo_files(photos)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import warnings
@@ -10,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.photos import forbid
 
 from avalanche_ssl.data.image_files import find_images, image_suffixes, walk_files, warn_of_skipped
 
@@ -70,14 +70,7 @@ def test_links_are_followed_and_cycles_end(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a/1.png", "b/2.png")
-    scan = os.scandir
-
-    def denied(path: str) -> object:
-        if str(path).endswith("b"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", denied)
+    forbid(tmp_path / "b", monkeypatch)
     with pytest.raises(PermissionError) as error:
         list(walk_files(tmp_path))
     assert error.value.filename == str(tmp_path / "b")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 
@@ -35,3 +38,15 @@ def left(folder: Path) -> set[str]:
 
 def damage(photos: Path, name: str = "a/3.png") -> None:
     (photos / name).write_bytes((photos / name).read_bytes()[:60])
+
+
+def forbid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let listing a folder fail for lack of permission, also where tests run as root."""
+    scan = os.scandir
+
+    def denied(path: Any) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.photos import forbid
 from helpers.streams import check_benchmark, classes, images, write_images
 from PIL import Image
 
@@ -250,14 +250,7 @@ def test_folder_names_mistakes(pets: Path, act: Callable[[Path], None], options:
 
 
 def test_a_folder_without_permission(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan = os.scandir
-
-    def denied(path: Path | str) -> Any:
-        if str(path).endswith("dog"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", denied)
+    forbid(pets / "train" / "dog", monkeypatch)
     with pytest.raises(UsageError, match=r"cannot read '.*train/dog' \(Permission denied\): give a readable folder"):
         streams.folder(pets)
 
