@@ -44,7 +44,7 @@ def run(mnist: str):
     return call
 
 
-def test_these_are_all() -> None:
+def test_there_are_seven_examples() -> None:
     assert NAMES == [
         "all_mnist_early_stopping",
         "checkpointing",

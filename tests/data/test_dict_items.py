@@ -47,7 +47,7 @@ def test_images_and_labels_come_by_their_keys() -> None:
     assert y.tolist() == DATA.targets
 
 
-def test_they_make_a_benchmark() -> None:
+def test_datasets_of_dicts_make_a_benchmark() -> None:
     data = as_classification_dataset(DictDataset(Columns(), image="img", label="fine_label"))
     stream = class_incremental_benchmark({"train": data}, num_experiences=5, seed=0).train_stream
     for experience in stream:

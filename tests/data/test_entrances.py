@@ -155,7 +155,7 @@ def check(dataset: Any, picture: Pixels) -> None:
 @pytest.mark.parametrize(
     ("kind", "picture"), [(k, p) for k in FORMATS for p in PICTURES if p == "gray" or k not in ONLY_GRAY]
 )
-def test_files(kind: str, reader: str, picture: str, tmp_path: Path) -> None:
+def test_files_of_a_picture_have_its_pixels(kind: str, reader: str, picture: str, tmp_path: Path) -> None:
     suffix, write = FORMATS[kind]
     for side in ("train", "test"):
         file = tmp_path / "data" / side / "x" / f"image.{suffix}"
@@ -170,7 +170,7 @@ def test_files(kind: str, reader: str, picture: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("kind", TYPES)
-def test_numbers(kind: str, container: str, picture: str, tmp_path: Path) -> None:
+def test_arrays_of_a_picture_have_its_pixels(kind: str, container: str, picture: str, tmp_path: Path) -> None:
     check(CONTAINERS[container](TYPES[kind](PICTURES[picture]), tmp_path), PICTURES[picture])
 
 

@@ -137,5 +137,5 @@ def test_what_workers_warn_of_is_said_once(images: Path) -> None:
     ]
 
 
-def test_names_of_items() -> None:
+def test_an_item_without_a_path_is_named_by_its_number() -> None:
     assert item_name(torch.utils.data.TensorDataset(torch.zeros(3)), 2) == "image 2 of TensorDataset"

@@ -15,7 +15,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_all_of_it() -> None:
+def test_every_tensor_of_a_file_is_loaded() -> None:
     given, own = smallconv(), smallconv()
     torch.save(given.state_dict(), "e.pt")
     match = load_weights(own, "e.pt")

@@ -140,7 +140,7 @@ def test_a_name_without_weights_is_refused_with_the_nearest(package: str) -> Non
         read_weights(package, "smallconv")
 
 
-def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_cannot_be_downloaded_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise URLError("no route to host")
 

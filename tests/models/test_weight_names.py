@@ -155,7 +155,7 @@ def test_whole_numbers_are_no_weights() -> None:
     assert match_names(smallconv().state_dict(), state).taken == 0
 
 
-def test_some() -> None:
+def test_the_first_names_stand_for_all() -> None:
     assert some("abcd", 2) == "a, b and 2 more" and some("ab") == "a, b"
 
 

@@ -94,7 +94,7 @@ def test_names_and_arguments_that_timm_does_not_have() -> None:
     with pytest.raises(UsageError, match=r"did you mean 'vit_tiny_patch16_224'\?") as error:
         get_encoder("timm:vit_tinny_patch16_224")
     assert len(str(error.value)) < 300 and f"{len(timm.list_models()):,} in all" in str(error.value)
-    for name in ("hf-hub:timm/resnet18", "local-dir:/tmp/x"):
+    for name in ("hf-hub:timm/resnet18", "local-dir:models/x"):
         with pytest.raises(UsageError, match="no model of timm"):
             get_encoder(f"timm:{name}")
     with pytest.raises(UsageError, match="timm:resnet18 cannot be built with widht=3"):

@@ -56,7 +56,7 @@ def test_the_global_random_state_is_where_it_would_be() -> None:
     assert torch.equal(*ends)
 
 
-def test_an_encoder_per_view() -> None:
+def test_each_encoder_of_a_view_gets_its_own_weights() -> None:
     recipe = Recipe(partial(CMC, negatives="batch"))
     given = recipe.build_method(7).encoder
     torch.save(given.state_dict(), "e.pt")
@@ -79,7 +79,7 @@ def test_a_method_that_alters_its_encoder() -> None:
     assert same(state_of(own), state_of(given))
 
 
-def test_by_name_in_a_script() -> None:
+def test_build_strategy_starts_from_given_weights() -> None:
     given = build_strategy("moco", plugins=[], seed=3).model.encoder
     torch.save({"state_dict": {f"module.encoder_q.{n}": v for n, v in given.state_dict().items()}}, "moco.pth.tar")
     strategy = build_strategy("byol", plugins=[], init="moco.pth.tar")

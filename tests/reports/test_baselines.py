@@ -35,7 +35,7 @@ CONFIG = RunConfig(
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run on four classes of gray, told apart by a pixel; 64 images in two experiences."""
+    """A run on four classes of gray, which differ in a pixel; 64 images in two experiences."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("desk")
         patch.chdir(root)

@@ -43,7 +43,7 @@ def test_many_strategies_have_several_rows_of_matrices(tmp_path: Path, one_strea
     assert tops, "drawn"
 
 
-def test_one_run(tmp_path: Path, one_stream: Any) -> None:
+def test_the_picture_of_one_run_is_the_same_every_time(tmp_path: Path, one_stream: Any) -> None:
     stream = one_stream(write_run(tmp_path / "a"))
     overview.write_overview(tmp_path / "a.svg", stream)
     overview.write_overview(tmp_path / "b.svg", stream)

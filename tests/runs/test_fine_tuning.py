@@ -45,13 +45,13 @@ def log(path: Path) -> list[dict[str, Any]]:
 
 
 def test_curves_by_protocol_are_returned_and_logged(folder: Path) -> None:
-    told: list[tuple[str, FineTuningEpochEvent]] = []
+    heard: list[tuple[str, FineTuningEpochEvent]] = []
     before = torch.get_rng_state()
-    found = fine_tune_run(folder, ["frozen", "scratch"], SHORT, on_epoch=lambda *given: told.append(given))
+    found = fine_tune_run(folder, ["frozen", "scratch"], SHORT, on_epoch=lambda *given: heard.append(given))
     assert torch.equal(torch.get_rng_state(), before)
     assert list(found) == ["frozen", "scratch"] and all(tuned.seconds > 0 for tuned in found.values())
     assert [event.epoch for event in found["frozen"].curve] == [1, 2]
-    assert told == [(name, event) for name, tuned in found.items() for event in tuned.curve]
+    assert heard == [(name, event) for name, tuned in found.items() for event in tuned.curve]
     assert found["frozen"].curve != found["scratch"].curve
     for name, tuned in found.items():
         first, *epochs = log(folder / f"finetune-{name}.jsonl")

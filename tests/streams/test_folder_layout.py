@@ -28,7 +28,7 @@ def find(root: Path, *names: str, labels: str = "auto") -> FoundFiles:
     return find_files(touch(root, *names), labels)
 
 
-def test_train_and_test(tmp_path: Path) -> None:
+def test_classes_in_train_and_in_test(tmp_path: Path) -> None:
     found = find(tmp_path, "train/b/x/1.png", "train/a/2.gif", "test/a/3.avif", "test/b/4.jfif")
     assert found.train.classes == ["a", "b"]
     assert images(tmp_path, found.train) == {"train/a/2.gif": 0, "train/b/x/1.png": 1}

@@ -61,7 +61,7 @@ def alone(method):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Metric Top1:UserWarning")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", WORKING)
-def test_the_others_work(name, method):
+def test_all_other_plugins_work(name, method):
     if name == "GEMPlugin":
         pytest.importorskip("quadprog")
     torch.manual_seed(0)

@@ -99,7 +99,7 @@ def test_ordinary_transforms_are_skipped_where_they_are_the_same() -> None:
         torch.testing.assert_close(images.mean(0), expected.mean(0))
 
 
-def test_they_are_kept_on_request() -> None:
+def test_ordinary_transforms_are_kept_on_request() -> None:
     stream = turned((0, 90), frozen=False).train_stream
     strategy = make(train_mb_size=20, use_dataset_transforms=True)
     for images, experience in zip(seen_by(strategy, stream), turned((0, 90)).train_stream, strict=True):
