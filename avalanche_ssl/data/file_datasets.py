@@ -87,6 +87,6 @@ def item_name(dataset: Any, index: int) -> str:
 
 
 def unreadable(error: Exception, name: str) -> str:
-    """Why the image of this name cannot be read, in one line that does not repeat the name."""
+    """The reason why the image of this name cannot be read, in one line that does not repeat the name."""
     reason = " ".join(str(getattr(error, "strerror", None) or error).split()).partition(" <_io.")[0]
     return reason.replace(name.removeprefix("image"), "")

@@ -26,7 +26,7 @@ class Frame:
 
     @property
     def title(self) -> str:
-        """Which encoder's they are."""
+        """The name of the encoder that they are of."""
         return f"after experience {self.trained}" if self.trained else "untrained encoder"
 
 

@@ -207,8 +207,8 @@ class RunConfig:
         names = f"{source} names the Python file '{path}' as its encoder"
         if not trust_strategy:
             raise UsageError(
-                f"{names}: give --trust-strategy to run it if it is unchanged since that run, or to `run` --encoder "
-                "PATH:NAME"
+                f"{names}: give --trust-strategy to run it if it is unchanged since that run, or with `run` "
+                "--encoder PATH:NAME"
             )
         if not self.settings.get("encoder_sha256"):
             raise UsageError(f"{names} without its encoder_sha256, so it cannot be trusted: give --encoder PATH:NAME")

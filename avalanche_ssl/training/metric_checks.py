@@ -1,4 +1,4 @@
-"""Which of Avalanche's metrics cannot work with a method, why, and what to use instead."""
+"""Avalanche's metrics that cannot work with a method, each with the reason and what to use instead."""
 
 from typing import Any
 

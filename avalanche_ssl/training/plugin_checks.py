@@ -1,4 +1,4 @@
-"""Which of Avalanche's plugins cannot work with a method, why, and what to use instead."""
+"""Avalanche's plugins that cannot work with a method, each with the reason and what to use instead."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -26,7 +26,7 @@ recipe = Recipe(SimCLR)
 """
 COMMANDS = {
     "run --config": ["run", "--config", "a/config.yaml", "--out", "b"],
-    "run --config, cut anew": ["run", "--config", "a/config.yaml", "--out", "b", "--online-batch-size", "8"],
+    "run --config, cut otherwise": ["run", "--config", "a/config.yaml", "--out", "b", "--online-batch-size", "8"],
     "run --resume": ["run", "--resume", "--out", "a"],
     "export": ["export", "a"],
     "finetune": ["finetune", "a", "--epochs", "1", "--labels", "0.5", "--out", "fine"],
@@ -206,7 +206,7 @@ def test_a_run_takes_the_file_of_an_encoder_from_the_command_line(
     encoder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start("run --config")
-    assert "or to `run` --encoder PATH:NAME" in capsys.readouterr().err
+    assert "or with `run` --encoder PATH:NAME" in capsys.readouterr().err
     assert start("run --config", "--encoder", "net.py:build") == 0
     moved = encoder.with_name("moved")
     moved.mkdir()
