@@ -86,14 +86,15 @@ class ItemReader:
         items = [self._item(position) for position in positions.tolist()]
         images = same_type([x for x, _ in items])
         x = stack_images(images, lambda place: self._name(int(positions[place])))
-        y = torch.tensor([y for _, y in items]) if self.y is None else self.y[positions]
+        y = torch.tensor([item_label(y) for _, y in items]) if self.y is None else self.y[positions]
         t = torch.zeros_like(y) if self.t is None else self.t[positions]
         return x, y, t
 
     def _name(self, position: int) -> str:
         return item_name(self.leaves[self.leaf[position]], int(self.index[position]))
 
-    def _item(self, position: int) -> tuple[Tensor, int]:
+    def _item(self, position: int) -> tuple[Tensor, Any]:
+        """The image and what comes second in the item, which is its label where `y` is not known."""
         leaf, index = self.leaves[self.leaf[position]], int(self.index[position])
         try:
             item = leaf[index]
@@ -106,9 +107,9 @@ class ItemReader:
             raise UsageError(dict_item_message(item))
         x, y = (item[0], item[1] if len(item) > 1 else -1) if isinstance(item, tuple | list) else (item, -1)
         if not self.raw and isinstance(x, Tensor):
-            return x, item_label(y)
+            return x, y
         try:
-            return image_tensor(x), item_label(y)
+            return image_tensor(x), y
         except PixelError as error:
             raise error.of(self._name(position)) from error
 

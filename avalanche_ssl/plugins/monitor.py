@@ -112,7 +112,7 @@ class RepresentationMonitor(BoundaryPlugin):
         """Continue from `state_dict`."""
         self.events = [RepresentationEvent(**fields) for fields in state["events"]]
         self.first, self._written_before = state["first"], state["written_before"]
-        self.untrained_std, self.untrained_norm = state.get("untrained", (None, None))  # not in version 0.1.0
+        self.untrained_std, self.untrained_norm = state["untrained"]
         self.boundaries.load_state_dict(state["boundaries"])
 
     def before_training(self, strategy: Any, **kwargs: Any) -> None:

@@ -50,6 +50,7 @@ __all__ = [
     "core50_stream",
     "cumulative_stream",
     "digits_domain",
+    "experience_sizes",
     "folder",
     "has_labels",
     "joint_experience",

@@ -32,6 +32,10 @@ class RawStreamTemplate(ResumableTemplate):
         self._single: list[Chain] = []  # of the first experience that is in no stream
         self._singles = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What Avalanche's `save_checkpoint` pickles: without the stream, whose images would come with it."""
+        return vars(self) | {"_compared": None}
+
     def _before_training_exp(self, **kwargs: Any) -> None:
         if not self.use_dataset_transforms:
             self._check_transforms(self.experience)

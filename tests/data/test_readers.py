@@ -103,6 +103,13 @@ def test_labels_of_items_are_found(tmp_path: Path) -> None:
     assert t.tolist() == [0] * 7
 
 
+def test_labels_that_are_known_are_not_read_from_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = PictureDataset(7)
+    monkeypatch.setattr(readers, "item_label", lambda y: -2)
+    _, y, _ = item_reader(dataset).batch(torch.tensor([6, 0]))
+    assert y.tolist() == [dataset.targets[6], dataset.targets[0]]
+
+
 def test_gray_images_and_channels_first() -> None:
     class Gray(PictureDataset):
         def __init__(self) -> None:

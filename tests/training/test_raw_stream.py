@@ -11,6 +11,7 @@ import torch
 from avalanche.benchmarks import split_online_stream
 from avalanche.benchmarks.classic import PermutedMNIST, RotatedMNIST
 from avalanche.benchmarks.scenarios.dataset_scenario import DatasetExperience
+from avalanche.checkpointing import save_checkpoint
 from helpers.domains import frozen_images, pictures, read, turned, write_mnist
 from helpers.strategies import Spy, make
 
@@ -18,7 +19,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import FeatureExtractor
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models import smallconv
-from avalanche_ssl.training import Replay
+from avalanche_ssl.training import Replay, allow_save_checkpoint
 
 
 def seen_by(strategy: Any, stream: Any) -> list[torch.Tensor]:
@@ -104,3 +105,14 @@ def test_ordinary_transforms_are_kept_on_request() -> None:
     strategy = make(train_mb_size=20, use_dataset_transforms=True)
     for images, experience in zip(seen_by(strategy, stream), turned((0, 90)).train_stream, strict=True):
         torch.testing.assert_close(images.mean(0), frozen_images(experience.dataset).mean(0))
+
+
+def test_avalanches_checkpoints_do_not_hold_the_images_that_were_compared(tmp_path: Path) -> None:
+    stream = turned((0, 0), frozen=False).train_stream
+    strategy = make(train_mb_size=20)
+    strategy.train(stream[0], eval_streams=[])
+    allow_save_checkpoint()
+    save_checkpoint(strategy, tmp_path / "theirs")
+    saved = (tmp_path / "theirs").read_bytes()
+    assert strategy.model.encoder.stages[0][0].weight.detach().numpy().tobytes() in saved
+    assert pictures().data[0].tobytes() not in saved
