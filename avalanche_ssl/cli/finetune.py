@@ -73,7 +73,8 @@ def _compare(options: argparse.Namespace) -> None:
         trust_strategy=options.trust_strategy,
         on_epoch=note,
     )
-    print(f"\n{options.run}: {options.head} head, {100 * options.labels:g} % of the labels, {options.epochs} epochs")
+    epochs = "1 epoch" if options.epochs == 1 else f"{options.epochs} epochs"
+    print(f"\n{options.run}: {options.head} head, {100 * options.labels:g} % of the labels, {epochs}")
     print("protocol".ljust(12) + "first epoch %".rjust(15) + "last epoch %".rjust(15) + "seconds".rjust(10))
     for name, tuned in found.items():
         first, last = 100 * tuned.curve[0].accuracy, 100 * tuned.curve[-1].accuracy

@@ -126,7 +126,7 @@ def _print_list() -> None:
     for name, builder in BENCHMARKS.items():
         print(f"  {name:<16} {_first_line(builder.__doc__)}")
         print(f"  {'':<16}   {', '.join(p for p in inspect.signature(builder).parameters)}")
-    print(f"  {'each of them':<16} regime ({', '.join(REGIMES)}: all images at once, or all so far)")
+    print(f"  {'each of them':<16} regime ({', '.join(REGIMES)}); joint: all images at once; cumulative: all so far")
 
 
 def _first_line(text: str | None) -> str:

@@ -20,7 +20,7 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert run.main(["--strategy", "simclr", *short]) == 0
     assert finetune.main(["a", "--protocol", "frozen", "scratch", "--epochs", "1", "--labels", "0.1"]) == 0
     out = capsys.readouterr().out
-    assert "linear head, 10 % of the labels, 1 epochs" in out and "scratch" in out.splitlines()[-1]
+    assert "linear head, 10 % of the labels, 1 epoch\n" in out and "scratch" in out.splitlines()[-1]
     events = [json.loads(line) for line in Path("a/finetune-frozen.jsonl").read_text().splitlines()]
     assert [e["event"] for e in events] == ["fine_tuning", "fine_tuning_epoch"] and 0 <= events[1]["accuracy"] <= 1
     more = ["--labels", "0.05", "--epochs", "1", "--batch-size", "16", "--device", "cpu", "--out", "b/c"]
