@@ -108,11 +108,11 @@ def test_ordinary_transforms_are_kept_on_request() -> None:
 
 
 def test_avalanches_checkpoints_do_not_hold_the_images_that_were_compared(tmp_path: Path) -> None:
-    stream = turned((0, 0), frozen=False).train_stream
-    strategy = make(train_mb_size=20)
-    strategy.train(stream[0], eval_streams=[])
+    sizes = []
     allow_save_checkpoint()
-    save_checkpoint(strategy, tmp_path / "theirs")
-    saved = (tmp_path / "theirs").read_bytes()
-    assert strategy.model.encoder.stages[0][0].weight.detach().numpy().tobytes() in saved
-    assert pictures().data[0].tobytes() not in saved
+    for images in (40, 80):
+        strategy = make(train_mb_size=20)
+        strategy.train(turned((0, 0), frozen=False, n=images).train_stream[0], eval_streams=[])
+        save_checkpoint(strategy, tmp_path / "theirs")
+        sizes.append((tmp_path / "theirs").stat().st_size)
+    assert abs(sizes[1] - sizes[0]) < 40 * pictures(1).data.nbytes / 10
