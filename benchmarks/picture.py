@@ -1,4 +1,6 @@
-"""Draw the accuracy matrices and curves of runs on one stream as one picture. README's is made by
+"""Draw the accuracy matrices and curves of runs on one stream as one picture.
+
+README's is made by
 
 python benchmarks/sweep.py --strategy cmc,moco,simclr --seeds 0,1,2 --out runs/picture
 python benchmarks/picture.py runs/picture/*/ --out benchmarks/report-split-digits.png
