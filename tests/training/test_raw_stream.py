@@ -115,4 +115,4 @@ def test_avalanches_checkpoints_do_not_hold_the_images_that_were_compared(tmp_pa
         strategy.train(turned((0, 0), frozen=False, n=images).train_stream[0], eval_streams=[])
         save_checkpoint(strategy, tmp_path / "theirs")
         sizes.append((tmp_path / "theirs").stat().st_size)
-    assert abs(sizes[1] - sizes[0]) < 40 * pictures(1).data.nbytes / 10
+    assert abs(sizes[1] - sizes[0]) < 10 * pictures(1).data.nbytes
