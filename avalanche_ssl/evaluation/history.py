@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from avalanche_ssl.errors import unknown_name
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.tasks import TaskResult
 from avalanche_ssl.logging import CurveEvent
@@ -69,17 +70,26 @@ class History:
         Args:
             scope: "all", "seen" or "task".
             probe: its name; None is the first.
+
+        Raises:
+            UsageError: this probe has no such scope, as none has "task" on one test set.
         """
         columns = self.columns
         matrix = np.full((self.experiences, len(columns)), np.nan)
         for t in self._measured_rows():
             if t > 0 and self.counts[t] > 0:
-                matrix[self.counts[t] - 1] = self.rows[t][self.key(probe or self.headline, scope)][columns]
+                matrix[self.counts[t] - 1] = self._row(t, scope, probe)[columns]
         return matrix
 
     def untrained(self, scope: str, probe: str | None = None) -> Matrix:
         """Accuracies (T,) of the encoder before any training, in the order of the columns of `matrix`."""
-        return self.rows[0][self.key(probe or self.headline, scope)][self.columns]
+        return self._row(0, scope, probe)[self.columns]
+
+    def _row(self, t: int, scope: str, probe: str | None) -> Matrix:
+        row, key = self.rows[t], self.key(probe or self.headline, scope)
+        if key not in row:
+            raise unknown_name("accuracies of", key, row)
+        return row[key]
 
     @property
     def columns(self) -> list[int]:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import History, TaskResult, accuracy_curve, backward_transfer
 from avalanche_ssl.logging import CurveEvent
 
@@ -42,6 +43,15 @@ def test_nothing_yet() -> None:
     assert (history.trained, history.measured, history.rows, history.curve) == (0, False, [], [])
     assert math.isnan(history.consolidation)
     assert np.isnan(history.matrix("all")).all() and history.matrix("all").shape == (3, 3)
+
+
+def test_a_scope_that_was_not_measured_is_named_with_those_that_were() -> None:
+    history = History(2, "ridge", one_test_set=True)
+    history.add_row({"ridge": {"all": np.array([0.5]), "seen": np.array([math.nan])}})
+    history.add_row({"ridge": {"all": np.array([0.6]), "seen": np.array([0.6])}}, [0])
+    for read in (history.matrix, history.untrained):
+        with pytest.raises(UsageError, match=r"no accuracies of 'task': choose one \(all, seen\)"):
+            read("task")
 
 
 def test_the_matrix_begins_after_the_untrained_encoder() -> None:
