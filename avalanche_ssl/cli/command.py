@@ -19,6 +19,7 @@ COMMANDS = {
     "sweep": "run several strategies, seeds and settings",
     "report": "compare runs: a table on the screen, and one page with figures",
     "export": "take the encoder out of a run",
+    "embed": "features of a folder of images, as a table and a picture",
     "finetune": "fine-tune the encoder of a run on labels",
 }
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from crashes import small_run
 from helpers.encoders import tiny
+from helpers.untrained_run import pictures
 
 from avalanche_ssl.cli.command import main
 from avalanche_ssl.models import ENCODERS
@@ -29,6 +30,7 @@ COMMANDS = {
     "run --config, cut otherwise": ["run", "--config", "a/config.yaml", "--out", "b", "--online-batch-size", "8"],
     "run --resume": ["run", "--resume", "--out", "a"],
     "export": ["export", "a"],
+    "embed": ["embed", "a", "--data", "photos", "--out", "t.npz"],
     "finetune": ["finetune", "a", "--epochs", "1", "--labels", "0.5", "--out", "fine"],
     "report --baselines": ["report", "a", "--baselines", "--cache", "cache"],
 }
@@ -62,6 +64,7 @@ def marker(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """What the strategy's file leaves when it is run; the run lies in `a` of the present folder."""
     shutil.copytree(original / "a", tmp_path / "a")
     monkeypatch.chdir(tmp_path)
+    pictures(Path("photos"), {"a": 3})
     (original / "mine.py").write_text(STRATEGY)
     (original / "marker").unlink(missing_ok=True)
     return original / "marker"
