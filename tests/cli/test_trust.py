@@ -186,6 +186,7 @@ def test_a_file_that_a_run_names_as_its_encoder_is_run_only_if_it_is_trusted(
     settings = yaml.safe_load(Path("a/config.yaml").read_text())["settings"]
     assert settings["encoder"] == f"{encoder}:build(width=6)" and len(settings["encoder_sha256"]) == 64
     assert settings["feature_layer"] == "pool2x2"
+    pictures(Path("photos"), {"a": 3})
     Path("a").rename("finished")
     for changed in (False, True):
         for name in COMMANDS:
