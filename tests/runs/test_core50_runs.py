@@ -50,11 +50,8 @@ def test_a_run_in_a_single_pass(root: Path, tmp_path: Path, capsys: pytest.Captu
     log = go(root, tmp_path / "a", "nicv2-79", *options)
     out = capsys.readouterr().out
     for text in (
-        "session s3",
-        "session s7",
-        "session s10",
-        "new instance",
-        "background",
+        "  session  session  session  ",
+        "       s3       s7      s10  object  category  instance  background",
         "chance",
         "experience 79/79",
         "\nall images ",

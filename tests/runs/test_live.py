@@ -143,7 +143,7 @@ def test_a_killed_run_has_every_step_once(tmp_path: Path, monkeypatch: pytest.Mo
 
     def values(out: str) -> dict[str, list[tuple[int, float]]]:
         board = EventAccumulator(str(tmp_path / out), size_guidance={"scalars": 0}).Reload()
-        return {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+        return {tag: sorted((e.step, e.value) for e in board.Scalars(tag)) for tag in board.Tags()["scalars"]}
 
     assert go("whole", 0) == 0
     steps = len(values("whole")["Loss_MB/train_phase/train_stream"])

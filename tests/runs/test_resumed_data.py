@@ -49,8 +49,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def options(out: str, *more: str) -> list[str]:
-    given = ["--strategy", "mine.py", "--benchmark", "folder", "--data", "pets", "--experiences", "2"]
+def options(out: str, *more: str, data: str = "pets") -> list[str]:
+    given = ["--strategy", "mine.py", "--benchmark", "folder", "--data", data, "--experiences", "2"]
     given += [
         "--benchmark-option",
         "size=16",
@@ -122,7 +122,7 @@ def test_a_change_is_refused_by_name(
 
 
 def test_a_data_folder_that_moved_changes_nothing(desk: Path) -> None:
-    assert run.main(options("undisturbed", "--data", "pets/../pets")) == 0
+    assert run.main(options("undisturbed", data="pets/../pets")) == 0
     stop("a", 3)
     shutil.move("pets", "elsewhere")
     stop("a", 3, "--resume", "--out", "a", "--strategy", "sub/../mine.py", "--data", "elsewhere")
