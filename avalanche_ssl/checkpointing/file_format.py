@@ -23,7 +23,7 @@ State = dict[str, Any]
 
 MAGIC = b"avalanche-ssl checkpoint\n"
 
-VERSION = 2
+VERSION = 3
 """Version of the state; raised when older files can no longer be read."""
 
 _DIGEST = hashlib.sha256().digest_size
@@ -76,7 +76,10 @@ def read(path: Path) -> State:
         ) from error
     version = state.get("version") if isinstance(state, dict) else None
     if version != VERSION:
-        raise UsageError(f"the checkpoint {path} is of version {version}, this avalanche-ssl reads {VERSION}")
+        raise UsageError(
+            f"the checkpoint {path} is of version {version}, this avalanche-ssl reads {VERSION}: continue with the one "
+            "that wrote it, or start again with --overwrite"
+        )
     return {str(name): value for name, value in state.items()}
 
 

@@ -39,7 +39,7 @@ def as_rgb(images: Tensor) -> Tensor:
     """Gray images (..., 1, H, W) as RGB (..., 3, H, W), with a warning; all others unchanged."""
     if images.shape[-3] != 1:
         return images
-    warnings.warn(
-        "gray images become RGB, with three equal channels: other images, or the encoder, have three", stacklevel=2
+    warnings.warn(  # at one place, so that Python shows it once
+        "gray images become RGB, with three equal channels: other images, or the encoder, have three", stacklevel=1
     )
     return images.expand(*images.shape[:-3], 3, -1, -1).contiguous()

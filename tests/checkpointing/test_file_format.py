@@ -204,7 +204,7 @@ def sealed(content: bytes) -> bytes:
 def test_a_malicious_pickle_is_refused_before_it_runs(form: str, tmp_path: Path) -> None:
     victim, path = tmp_path / "victim", tmp_path / "checkpoint"
     content = io.BytesIO()
-    evil = {"version": 2, "strategy": Evil(victim)} if form == "inside" else Evil(victim)
+    evil = {"version": 3, "strategy": Evil(victim)} if form == "inside" else Evil(victim)
     if form == "pickle":
         pickle.dump(evil, content)
     else:
@@ -219,12 +219,12 @@ def test_a_malicious_pickle_is_refused_before_it_runs(form: str, tmp_path: Path)
     assert victim.exists(), "the pickle is malicious indeed"
 
 
-@pytest.mark.parametrize("content", [{"version": 1}, {}, [1, 2], torch.zeros(3), {"version": "1"}])
+@pytest.mark.parametrize("content", [{"version": 2}, {}, [1, 2], torch.zeros(3), {"version": "1"}])
 def test_other_versions_are_named(content: Any, tmp_path: Path) -> None:
     file = io.BytesIO()
     torch.save(content, file)
     (tmp_path / "checkpoint").write_bytes(sealed(file.getvalue()))
-    with pytest.raises(UsageError, match=r"is of version .*, this avalanche-ssl reads 2"):
+    with pytest.raises(UsageError, match=r"is of version .*, this avalanche-ssl reads 3: continue with"):
         latest(tmp_path / "checkpoint")
 
 
