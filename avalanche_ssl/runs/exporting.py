@@ -136,7 +136,9 @@ def push(folder: Path, repository: str) -> str:
         hub.upload_folder(repo_id=repository, folder_path=str(folder))
     except Exception as error:  # what the hub's client raises is not documented
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"cannot upload {folder} to {repository} ({reason}): log in with `hf auth login`, or give another name") from error
+        raise UsageError(
+            f"cannot upload {folder} to {repository} ({reason}): log in with `hf auth login`, or give another name"
+        ) from error
     return f"https://huggingface.co/{repository}"
 
 
