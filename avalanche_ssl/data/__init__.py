@@ -18,7 +18,6 @@ from avalanche_ssl.data.traversal import (
     distinct_images,
     distinct_images_if_cheaper,
     leaf_datasets,
-    skipped_transforms,
 )
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "make_reader",
     "same_chain",
     "same_leaf",
-    "skipped_transforms",
     "stream_shapes",
     "task_labels",
     "to_uint8",

@@ -141,12 +141,15 @@ def _indexes_as(node: Any, kind: type) -> bool:
     return cls.__getitem__.__module__.partition(".")[0] in ("torch", "avalanche")
 
 
-def check_same_transforms(datasets: Sequence[Any], group: str | None = None) -> None:
+def check_same_transforms(datasets: Sequence[Any], group: str | None = None) -> Chain | None:
     """Refuse experiences that differ in the transforms that raw images do not pass.
 
     Args:
         datasets: one per experience, in order.
         group: as for `leaf_datasets`.
+
+    Returns:
+        The transforms that all have; None if no dataset can be traversed.
 
     Raises:
         UsageError: which experiences and transforms.
@@ -160,6 +163,7 @@ def check_same_transforms(datasets: Sequence[Any], group: str | None = None) -> 
             first = first or chain
             if not same_chain(first[1], chain[1]):
                 raise different_transforms(first, chain)
+    return first and first[1]
 
 
 def skipped_transforms(dataset: Any, group: str | None = None) -> list[Chain]:

@@ -86,6 +86,12 @@ class ExperienceBoundaries:
         self.complete()
         return True
 
+    def is_over(self, experience: Any) -> bool:
+        """Whether a stream that ends with this part may have ended its experience: no other of its size is left."""
+        part = _logged(experience)
+        origin = part.origin_experience if isinstance(part, OnlineCLExperience) else None
+        return origin is None or len(origin.dataset) - self.images < len(part.dataset)
+
     def complete(self) -> None:
         """Count the experience under way as complete."""
         self.order = self.seen
@@ -178,8 +184,9 @@ class BoundaryPlugin(SupervisedPlugin):  # type: ignore[misc]
             self.experience_complete(strategy)
 
     def after_training(self, strategy: Any, **kwargs: Any) -> None:
-        """End the experience under way with the stream; a single part is no stream."""
-        if self.boundaries.under_way and self.boundaries.trained_in_call > 1:
+        """End the experience under way with the stream; a single part is no stream, nor are some of its parts."""
+        boundaries = self.boundaries
+        if boundaries.under_way and boundaries.trained_in_call > 1 and boundaries.is_over(strategy.experience):
             self._complete(strategy)
         print_pending_metrics(strategy.evaluator)
 

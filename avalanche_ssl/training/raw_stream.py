@@ -11,7 +11,6 @@ from avalanche_ssl.data import (
     check_same_transforms,
     different_transforms,
     same_chain,
-    skipped_transforms,
 )
 from avalanche_ssl.training.resumable import ResumableTemplate
 
@@ -29,7 +28,7 @@ class RawStreamTemplate(ResumableTemplate):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._compared: Any = None  # the stream
-        self._single: list[Chain] = []  # of the first experience that is in no stream
+        self._single: Chain | None = None  # transforms of the first experience that is in no stream
         self._singles = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,11 +44,10 @@ class RawStreamTemplate(ResumableTemplate):
         stream = _stream(experience)
         if stream is None:
             self._singles += 1
-            check_same_transforms([experience.dataset])
-            chains = skipped_transforms(experience.dataset)
-            self._single = self._single or chains
-            if chains and not same_chain(chains[0], self._single[0]):
-                raise different_transforms((1, self._single[0]), (self._singles, chains[0]))
+            chain = check_same_transforms([experience.dataset])
+            self._single = chain if self._single is None else self._single
+            if chain is not None and self._single is not None and not same_chain(chain, self._single):
+                raise different_transforms((1, self._single), (self._singles, chain))
         elif stream is not self._compared:
             check_same_transforms([e.dataset for e in stream])
             self._compared = stream

@@ -232,6 +232,19 @@ def test_unmarked_parts_one_by_one_end_with_a_measurement_by_hand(three: Any) ->
     check(probe, rows)
 
 
+def test_parts_in_chunks_make_no_row_before_their_experience_ends(three: Any) -> None:
+    """Two of six parts a call, which drop the last images: the third call ends the experience."""
+    probe = ProbePlugin(three)
+    learner = moco(probe, batch_size=8, seed=0)
+    found = []
+    for experience in three.train_stream:
+        parts = list(split_online_stream([experience], 8, drop_last=True, seed=0))
+        for start in range(0, len(parts), 2):
+            learner.train(parts[start : start + 2], eval_streams=[])
+            found.append(len(probe.rows))
+    assert found == [1, 1, 2, 2, 2, 3, 3, 3, 4]
+
+
 def test_rows_of_a_reversed_stream(three: Any) -> None:
     events: list[Event] = []
     stream = reversed(three.train_stream)
