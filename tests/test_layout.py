@@ -15,7 +15,7 @@ LEVELS = [
     {"losses", "transforms", "models", "memory", "optim", "logging", "drawing"},
     {"methods", "data"},
     {"checks", "training", "probes", "streams"},
-    {"evaluation", "recipes"},
+    {"detection", "evaluation", "recipes"},
     {"plugins", "checkpointing", "strategies"},
     {"runs"},
     {"reports"},

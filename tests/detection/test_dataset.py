@@ -1,0 +1,37 @@
+"""Images with boxes: what an item is, and what a metric takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from avalanche_ssl.detection import DetectionDataset, Target, metric_target
+
+TARGET: Target = {
+    "boxes": torch.tensor([[0.0, 0, 2, 2]]),
+    "labels": torch.tensor([1]),
+    "ignored_boxes": torch.tensor([[1.0, 1, 3, 3]]),
+    "ignored_labels": torch.tensor([0]),
+}
+
+
+def test_items_are_images_of_tensors_and_files(tmp_path: Path) -> None:
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    dataset = DetectionDataset([torch.zeros(1, 2, 2, dtype=torch.uint8), tmp_path / "a.png"], [TARGET] * 2, ["a", "b"])
+    assert len(dataset) == 2
+    assert dataset.class_names == ("a", "b")
+    assert dataset[0][0].shape == (1, 2, 2)
+    image, target = dataset.select([1])[0]
+    assert np.array_equal(image.permute(1, 2, 0), pixels)
+    assert target is TARGET
+
+
+def test_the_metric_takes_ignored_objects_as_crowds() -> None:
+    found = metric_target(TARGET)
+    assert found["boxes"].tolist() == [[0, 0, 2, 2], [1, 1, 3, 3]]
+    assert found["labels"].tolist() == [1, 0]
+    assert found["iscrowd"].tolist() == [0, 1]
