@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from avalanche_ssl.detection.boxes import Target
 from avalanche_ssl.detection.image_files import read_image
-
-
-class Target(TypedDict):
-    """The objects of an image; N and M may be 0.
-
-    A box is x1, y1, x2, y2 in pixels, where the image spans 0 to W and 0 to H: x1 < x2, y1 < y2, all inside.
-    """
-
-    boxes: Tensor
-    """Of the N objects to find, float32 (N, 4)."""
-    labels: Tensor
-    """Their classes, long (N,), in 0 to the number of classes less 1."""
-    ignored_boxes: Tensor
-    """Of M objects to neither learn nor count (difficult in VOC, a crowd in COCO), float32 (M, 4)."""
-    ignored_labels: Tensor
-    """Their classes, long (M,)."""
 
 
 class DetectionDataset(Dataset[tuple[Tensor, Target]]):
@@ -53,6 +38,39 @@ class DetectionDataset(Dataset[tuple[Tensor, Target]]):
     def select(self, rows: Sequence[int]) -> DetectionDataset:
         """The dataset of the images at `rows`, with the same classes."""
         return DetectionDataset([self.images[i] for i in rows], [self.targets[i] for i in rows], self.class_names)
+
+    def objects_by_class(self) -> list[int]:
+        """How many objects there are to find, by class."""
+        counts = torch.zeros(len(self.class_names), dtype=torch.long)
+        for target in self.targets:
+            counts += target["labels"].bincount(minlength=len(counts))
+        return counts.tolist()
+
+    def __str__(self) -> str:
+        """Images, objects, negatives and ignored objects, in words."""
+        objects = sum(self.objects_by_class())
+        negatives = sum(not len(target["labels"]) for target in self.targets)
+        ignored = sum(len(target["ignored_labels"]) for target in self.targets)
+        text = f"{len(self):,} images, {objects:,} objects"
+        text += f", {negatives:,} images without one, kept as negatives" if negatives else ""
+        return text + (f", {ignored:,} difficult or crowds, ignored" if ignored else "")
+
+
+@dataclass(frozen=True)
+class DetectionData:
+    """The parts of detection data, with the same classes.
+
+    Args:
+        name: where they are from.
+        train: to learn from.
+        validation: to choose by; None: there are none.
+        test: to measure on, last.
+    """
+
+    name: str
+    train: DetectionDataset
+    validation: DetectionDataset | None
+    test: DetectionDataset
 
 
 def metric_target(target: Target) -> dict[str, Tensor]:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from avalanche_ssl.streams.classes import ClassIndex as ClassIndex
     from avalanche_ssl.streams.classes import class_index as class_index
     from avalanche_ssl.streams.classes import has_labels as has_labels
+    from avalanche_ssl.streams.digit_images import DIMMED as DIMMED
+    from avalanche_ssl.streams.digit_images import bright_colors as bright_colors
+    from avalanche_ssl.streams.digit_images import digit_masks as digit_masks
+    from avalanche_ssl.streams.digit_images import is_test_digit as is_test_digit
+    from avalanche_ssl.streams.digit_images import photographs as photographs
     from avalanche_ssl.streams.regimes import cumulative_stream as cumulative_stream
     from avalanche_ssl.streams.regimes import experience_sizes as experience_sizes
     from avalanche_ssl.streams.regimes import joint_experience as joint_experience
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCHMARKS",
+    "DIMMED",
     "REGIMES",
     "ClassIndex",
     "Codes",
@@ -46,16 +52,20 @@ __all__ = [
     "ProbingTask",
     "SplitOptions",
     "benchmark_from_parts",
+    "bright_colors",
     "class_index",
     "core50_stream",
     "cumulative_stream",
+    "digit_masks",
     "digits_domain",
     "experience_sizes",
     "folder",
     "has_labels",
+    "is_test_digit",
     "joint_experience",
     "joint_stream",
     "online_stream",
+    "photographs",
     "split_cifar10",
     "split_cifar100",
     "split_digits",
@@ -71,6 +81,11 @@ __getattr__, __dir__ = lazy_names(
         "Codes": "tasks",
         "ProbingTask": "tasks",
         "benchmark_from_parts": "benchmark",
+        "DIMMED": "digit_images",
+        "bright_colors": "digit_images",
+        "digit_masks": "digit_images",
+        "is_test_digit": "digit_images",
+        "photographs": "digit_images",
         "class_index": "classes",
         "has_labels": "classes",
         "cumulative_stream": "regimes",

@@ -6,21 +6,23 @@ import numpy as np
 from avalanche.benchmarks import CLScenario
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from PIL import Image
-from sklearn.datasets import load_digits, load_sample_images
 
 from avalanche_ssl.data.datasets import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
+from avalanche_ssl.streams.digit_images import (
+    DIGIT,
+    DIMMED,
+    Floats,
+    Images,
+    bright_colors,
+    digit_masks,
+    is_test_digit,
+    photographs,
+)
 from avalanche_ssl.streams.splits import IncrementalSplit
 
 SIDE = 32  # pixels of a composite
-DIGIT = 28  # pixels of a digit
-ZOOMS = np.geomspace(1, 4, 8)  # a patch shows 32 to 128 pixels of the photograph
-DIMMED = 0.6  # brightness of the photograph
-
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 def digits_by_class(composites: int, split: IncrementalSplit) -> CLScenario:
@@ -48,41 +50,15 @@ def _datasets(seed: int, composites: int) -> tuple[ArrayDataset, ArrayDataset]:
     """Training and test composites; those at even positions are on the first photograph."""
     if composites < 2:
         raise UsageError(f"cannot draw composites={composites} of a digit: give 2 or more, one per photograph")
-    masks, targets = _digits()
-    held_out = _test_digits(targets)
-    photos = _photos()
+    masks, targets = digit_masks()
+    held_out = is_test_digit(targets)
+    photos = photographs()
     rng_train, rng_test = np.random.default_rng(seed).spawn(2)
     times = {False: 2 * (composites // 2), True: 2 * max(1, composites // 4)}
     return (
         _composites(masks, targets, ~held_out, times[False], photos, rng_train),
         _composites(masks, targets, held_out, times[True], photos, rng_test),
     )
-
-
-def _digits() -> tuple[Floats, NDArray[np.int64]]:
-    """Masks (1797, 28, 28) in 0 to 1, and their labels."""
-    digits = load_digits()
-    enlarged = [
-        Image.fromarray(image.astype(np.float32)).resize((DIGIT, DIGIT), Image.Resampling.BICUBIC)
-        for image in digits.images / 16
-    ]
-    return np.stack([np.asarray(image) for image in enlarged]).clip(0, 1), digits.target.astype(np.int64)
-
-
-def _test_digits(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The fixed test set: every third image of each class."""
-    held_out = np.zeros(len(targets), bool)
-    for digit in range(10):
-        held_out[np.flatnonzero(targets == digit)[2::3]] = True
-    return held_out
-
-
-def _photos() -> list[list[Images]]:
-    """Both photographs, each reduced by every zoom."""
-    return [
-        [np.asarray(image.resize((round(image.width / z), round(image.height / z)))) for z in ZOOMS]
-        for image in map(Image.fromarray, load_sample_images().images)
-    ]
 
 
 def _composites(
@@ -96,7 +72,7 @@ def _composites(
     """The chosen digits, each `times` times in random colors on random patches of the photographs."""
     masks, targets = np.repeat(masks[chosen], times, 0), np.repeat(targets[chosen], times)
     images = np.empty((len(masks), SIDE, SIDE, 3), np.uint8)
-    colors = _bright_colors(len(masks), rng)
+    colors = bright_colors(len(masks), rng)
     for photo in range(2):
         images[photo::2] = _patches(photos[photo], len(masks) // 2, rng)
     corners = rng.integers(0, SIDE - DIGIT + 1, (len(masks), 2))
@@ -125,11 +101,3 @@ def _placed(masks: Floats, corners: NDArray[np.int64]) -> Floats:
     windows = sliding_window_view(canvas, (DIGIT, DIGIT), (1, 2), writeable=True)
     windows[np.arange(len(masks)), corners[:, 0], corners[:, 1], 0] = masks
     return canvas
-
-
-def _bright_colors(n: int, rng: np.random.Generator) -> Floats:
-    """Bright colors (n, 3) in 0 to 255 of any hue, so that a digit shows on its dimmed photograph."""
-    hue, saturation, value = rng.random(n), rng.uniform(0.3, 1, n), rng.uniform(0.7, 1, n)
-    ramp = (np.array([[5.0], [3.0], [1.0]]) + 6 * hue) % 6
-    channels = value * (1 - saturation * np.clip(np.minimum(ramp, 4 - ramp), 0, 1))
-    return np.asarray(255 * channels.T, np.float32)

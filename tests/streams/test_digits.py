@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from helpers.streams import check_benchmark, classes, images
-from sklearn.datasets import load_digits
 
 from avalanche_ssl import streams
 from avalanche_ssl.errors import UsageError
@@ -31,14 +30,6 @@ def test_split_digits_is_decided_by_its_seed(default: Any) -> None:
     for one, two in zip(default.train_stream, again.train_stream, strict=True):
         assert torch.equal(images(one.dataset), images(two.dataset))
     assert [classes(e) for e in default.train_stream] != [classes(e) for e in other.train_stream]
-
-
-def test_no_digit_is_both_in_training_and_test() -> None:
-    targets = load_digits().target
-    held_out = digits._test_digits(targets)
-    assert held_out.sum() == 596
-    counts = np.bincount(targets[held_out]) / np.bincount(targets)
-    assert ((counts > 0.32) & (counts < 0.34)).all()
 
 
 def test_a_composite_follows_its_formula() -> None:
