@@ -1,7 +1,7 @@
 """Self-supervised methods, one file each, and their base class."""
 
 from avalanche_ssl.methods.barlow_twins import BarlowTwins
-from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Method, Outputs, Views
+from avalanche_ssl.methods.base import ClusterAssignment, ContrastiveScores, Family, Method, Outputs, Views
 from avalanche_ssl.methods.byol import BYOL
 from avalanche_ssl.methods.cmc import CMC
 from avalanche_ssl.methods.cpc import CPC
@@ -26,6 +26,7 @@ __all__ = [
     "ClusterAssignment",
     "ContrastiveScores",
     "DeepCluster",
+    "Family",
     "Method",
     "MoCo",
     "MoCoV3",

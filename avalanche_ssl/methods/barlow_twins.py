@@ -24,6 +24,8 @@ class BarlowTwins(Method):
     """
 
     positive_pair = ("first", "second")
+    spaces = (("first", "second"),)
+    family = "decorrelative"
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ Three rules make "state persists across experiences" true by construction:
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,10 @@ Views = dict[str, Tensor]
 
 Outputs = dict[str, Tensor]
 """Named embeddings and other inputs of the loss; row i of every tensor belongs to image i."""
+
+
+Family = Literal["contrastive", "decorrelative", "predictive", "mse", "knowledge"]
+"""How two embeddings of one space are compared, see `avalanche_ssl.plugins.likeness`."""
 
 
 class ContrastiveScores(NamedTuple):
@@ -97,6 +101,13 @@ class Method(nn.Module):
     positive_pair: tuple[str, str] | None = None
     """Names of two outputs whose rows should agree, to monitor alignment and collapse. None: there are none."""
 
+    spaces: tuple[tuple[str, ...], ...] = ()
+    """Names of the outputs that carry the gradient, grouped by the space they lie in: what continual plugins distill
+    and align. Two views of one head share a space. (): nothing that could be kept."""
+
+    family: Family = "contrastive"
+    """How two embeddings of one space are compared."""
+
     feature_layer: str | None = None
     """The layer that `extract_features` gives, of `avalanche_ssl.models.FEATURE_LAYERS`; None: the encoder's output."""
 
@@ -145,6 +156,13 @@ class Method(nn.Module):
         images = at_encoder_size(self.encoder, self.augment.normalize_only(x))
         return read_features(self.encoder, images, self.feature_layer)
 
+    def encoder_inputs(self, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
+        """Each encoder that features come from, with what it gets of raw images (B, C, H, W) at their size.
+
+        Detectors read the maps of these encoders.
+        """
+        return [(self.encoder, self.augment.normalize_only(x))]
+
     def views(self, x: Tensor) -> Views:
         """Random views of raw images (B, C, H, W), as named tensors with B rows."""
         raise NotImplementedError(f"{type(self).__name__} must define views(x)")
@@ -153,15 +171,31 @@ class Method(nn.Module):
         """Embeddings of the views, as named tensors with B rows."""
         raise NotImplementedError(f"{type(self).__name__} must define embed(views)")
 
-    def forward(self, x: Tensor) -> Outputs:
-        """`embed(views(x))`, as data parallelism and Avalanche's EWC, AGEM, ... call it."""
+    def forward(self, x: Tensor, views: Views | None = None) -> Outputs:
+        """Embeddings of raw images (B, C, H, W), as data parallelism and Avalanche's EWC, AGEM, ... call it.
+
+        Args:
+            x: the images.
+            views: their views, see `random_views`; None draws them.
+        """
+        return self.embed(self.random_views(x) if views is None else views)
+
+    def random_views(self, x: Tensor) -> Views:
+        """`views(x)` as in training: without gradient, in full precision."""
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            views = self.views(x)
-        return self.embed(views)
+            return self.views(x)
 
     def loss(self, outputs: Outputs) -> Tensor:
         """Scalar to minimize; reads the memory and writes nothing."""
         raise NotImplementedError(f"{type(self).__name__} must define loss(outputs)")
+
+    def embeddings(self, outputs: Outputs) -> list[list[Tensor]]:
+        """The embeddings of each of `spaces`: (B, D), or (B, n, D) for n of an image; row i belongs to image i."""
+        return [[outputs[name] for name in names] for names in self.spaces]
+
+    def codebook(self) -> Tensor:
+        """Unit rows (H, K, D) that embeddings are compared with, in H clusterings; of family "knowledge" only."""
+        raise NotImplementedError(f"{type(self).__name__} is of family '{self.family}', which has no codebook")
 
     def update(self, outputs: Outputs) -> None:
         """Write to the memory; called once after each optimizer step, with the outputs of that step."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import byol_loss
@@ -36,6 +36,8 @@ class BYOL(MomentumMethod):
 
     online_defaults = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
     positive_pair = ("prediction", "target")
+    spaces = (("first", "second"),)
+    family = "predictive"
 
     def __init__(
         self,
@@ -58,13 +60,18 @@ class BYOL(MomentumMethod):
         self.momentum_encoder = MomentumEncoder(self.online_network(), momentum, momentum_steps, momentum_final)
 
     def embed(self, views: Views) -> Outputs:
-        """Predictions (B, output_dim) of each view, and targets (B, output_dim) of the other, without gradient."""
-        online = nn.Sequential(self.online_network(), self.predictor)
+        """Predictions (B, output_dim) of each view, and targets (B, output_dim) of the other, without gradient.
+
+        Also the projections "first" and "second" that they are predicted from, which distillers compare.
+        """
+        online = self.online_network()
         return {
-            "prediction": online(views["first"]),
+            "prediction": self.predictor(first := online(views["first"])),
             "target": self.momentum_encoder(views["second"]),
-            "prediction2": online(views["second"]),
+            "prediction2": self.predictor(second := online(views["second"])),
             "target2": self.momentum_encoder(views["first"]),
+            "first": first,
+            "second": second,
         }
 
     def loss(self, outputs: Outputs) -> Tensor:

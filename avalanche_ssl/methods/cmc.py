@@ -76,6 +76,7 @@ class CMC(Method):
         super().__init__(nn.ModuleDict(encoders), augment)
         self.names = tuple(views)
         self.positive_pair = (views[0], views[1])
+        self.spaces = tuple((view,) for view in views)
         self.temperature = temperature
         self.count = count
         self.pairs = list(combinations(range(len(views)), 2))
@@ -91,13 +92,17 @@ class CMC(Method):
 
     def extract_features(self, x: Tensor) -> Tensor:
         """Features of all views' encoders, concatenated as in the paper's evaluation: (B, sum of widths)."""
-        check_range(x)
-        views = self._split(to_float(x))
         features = (
-            read_features(self.encoder[v], at_encoder_size(self.encoder[v], views[v]), self.feature_layer)
-            for v in self.names
+            read_features(encoder, at_encoder_size(encoder, images), self.feature_layer)
+            for encoder, images in self.encoder_inputs(x)
         )
         return torch.cat(list(features), dim=1)
+
+    def encoder_inputs(self, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
+        """The encoder of each view with the view, of images (B, 3, H, W) at their size."""
+        check_range(x)
+        views = self._split(to_float(x))
+        return [(self.encoder[v], views[v]) for v in self.names]
 
     def views(self, x: Tensor) -> Views:
         """The color channels of one random view, and the ids of the images if there is a bank."""

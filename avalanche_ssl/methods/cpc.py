@@ -50,6 +50,7 @@ class CPC(Method):
     """
 
     feature_layers = ("global_pool", "pool2x2")  # the map is the grid of patches
+    spaces = (("targets",),)
     min_batch_size = 1  # the patches of one image are candidates, too
 
     def __init__(
@@ -120,6 +121,10 @@ class CPC(Method):
             name = f"{turn}-{k}"
             outputs[name] = self.predictors[name](contexts[turn][:, :, :-k])
         return outputs
+
+    def embeddings(self, outputs: Outputs) -> list[list[Tensor]]:
+        """The targets as (B, rows * columns, output_dim), position by position."""
+        return [[outputs["targets"].flatten(2).transpose(1, 2)]]
 
     def loss(self, outputs: Outputs) -> Tensor:
         """InfoNCE, mean over positions, offsets and directions."""

@@ -72,6 +72,9 @@ class DeepCluster(Method):
         super().__init__(network, augment)
         self.positive_pair = ("first", "second") if version == 2 else None
         self.names = self.positive_pair or ("first",)
+        self.spaces = (self.names,)
+        # centroids of version 1 lie in a whitened space, and its features before it: no codebook
+        self.family = "knowledge" if version == 2 else "predictive"
         self.online = clustering == "online"
         self.requires_full_experience = not self.online
         self.redraw = redraw and version == 1
@@ -111,6 +114,12 @@ class DeepCluster(Method):
         """The cluster of each image in each clustering, by its row in the bank or else by its embedding."""
         labels = self.clusters.assign(self.bank.read(outputs["ids"], self._rows(outputs)))
         return ClusterAssignment(labels, self.clusters.sizes.shape[1])
+
+    def codebook(self) -> Tensor:
+        """The centroids in use (H, K, D) of version 2, unit rows."""
+        if self.classifier:
+            return super().codebook()
+        return self.clusters.centroids[:, : int(self.clusters.active)]
 
     def update(self, outputs: Outputs) -> None:
         """Write the embeddings to the bank; online, also move the centroids towards them."""

@@ -61,6 +61,7 @@ class MoCo(MomentumMethod):
         super().__init__(network, augment)
         self.temperature = temperature
         self.symmetric = symmetric
+        self.spaces = (("query", "query2") if symmetric else ("query",),)
         features = network.out_features
         width = features if hidden_dim < 0 else hidden_dim
         self.projection_head = mlp(

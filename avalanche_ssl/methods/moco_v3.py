@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
@@ -33,6 +33,7 @@ class MoCoV3(MomentumMethod):
 
     online_defaults = {"momentum_steps": 0}  # constant: a stream has no length that a schedule could follow
     positive_pair = ("query", "key")
+    spaces = (("first", "second"),)
 
     def __init__(
         self,
@@ -55,13 +56,18 @@ class MoCoV3(MomentumMethod):
         self.momentum_encoder = MomentumEncoder(self.online_network(), momentum, momentum_steps)
 
     def embed(self, views: Views) -> Outputs:
-        """Unit queries (B, output_dim) of each view, and unit keys (B, output_dim) of the other, without gradient."""
-        online = nn.Sequential(self.online_network(), self.predictor)
+        """Unit queries (B, output_dim) of each view, and unit keys (B, output_dim) of the other, without gradient.
+
+        Also the projections "first" and "second" that queries are predicted from, which distillers compare.
+        """
+        online, predictor = self.online_network(), self.predictor
         return {
-            "query": l2_normalize(online(views["first"])),
+            "query": l2_normalize(predictor(first := online(views["first"]))),
             "key": l2_normalize(self.momentum_encoder(views["second"])),
-            "query2": l2_normalize(online(views["second"])),
+            "query2": l2_normalize(predictor(second := online(views["second"]))),
             "key2": l2_normalize(self.momentum_encoder(views["first"])),
+            "first": first,
+            "second": second,
         }
 
     def loss(self, outputs: Outputs) -> Tensor:

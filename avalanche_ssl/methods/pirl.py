@@ -58,6 +58,7 @@ class PIRL(Method):
     """
 
     positive_pair = ANCHORS
+    spaces = (("image",), ("transformed",))  # each has a head of its own
 
     def __init__(
         self,

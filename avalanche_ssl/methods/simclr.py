@@ -23,6 +23,7 @@ class SimCLR(Method):
     """
 
     positive_pair = ("first", "second")
+    spaces = (("first", "second"),)
 
     def __init__(
         self,

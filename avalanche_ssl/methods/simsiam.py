@@ -21,6 +21,8 @@ class SimSiam(Method):
     """
 
     positive_pair = ("prediction", "target")
+    spaces = (("first", "second"),)
+    family = "predictive"
 
     def __init__(
         self,
@@ -43,13 +45,18 @@ class SimSiam(Method):
         return {name: self.augment(x, self.generator) for name in ("first", "second")}
 
     def embed(self, views: Views) -> Outputs:
-        """Predictions (B, output_dim) of each view, and projections of the other as targets, without gradient."""
+        """Predictions (B, output_dim) of each view, and projections of the other as targets, without gradient.
+
+        Also the projections "first" and "second" with their gradient, which distillers compare.
+        """
         first, second = (self.projection_head(self.encoder(views[name])) for name in ("first", "second"))
         return {
             "prediction": self.predictor(first),
             "target": second.detach(),
             "prediction2": self.predictor(second),
             "target2": first.detach(),
+            "first": first,
+            "second": second,
         }
 
     def loss(self, outputs: Outputs) -> Tensor:

@@ -51,6 +51,8 @@ class SwAV(Method):
 
     online_defaults = {"queue_size": 384}
     positive_pair = LARGE
+    spaces = (LARGE,)
+    family = "knowledge"
 
     def __init__(
         self,
@@ -119,6 +121,10 @@ class SwAV(Method):
         """The best prototype of each large crop."""
         best = [self.prototypes(outputs[crop]).argmax(1) for crop in LARGE]
         return ClusterAssignment(torch.stack(best, dim=1), len(self.prototypes.weight))
+
+    def codebook(self) -> Tensor:
+        """The prototypes (1, K, D), as unit rows."""
+        return l2_normalize(self.prototypes.weight)[None]
 
     def update(self, outputs: Outputs) -> None:
         """Normalize the prototypes, or restore them while frozen; enqueue each large crop in its own queue."""

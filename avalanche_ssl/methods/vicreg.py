@@ -24,6 +24,8 @@ class VICReg(Method):
     """
 
     positive_pair = ("first", "second")
+    spaces = (("first", "second"),)
+    family = "mse"
 
     def __init__(
         self,

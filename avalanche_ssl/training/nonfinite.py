@@ -1,12 +1,14 @@
 """Losses, gradients and weights that are not finite: raise, or skip the step."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.models.norms import STATISTICS
+from avalanche_ssl.training.attached import trained_modules
 
 OnNan = Literal["raise", "skip"]
 
@@ -41,14 +43,13 @@ class NonFiniteGuard:
         """Whether the present step is skipped."""
         self._in_a_row = 0
         self._bad = torch.tensor(-1, device=device)  # first step whose loss was not finite
-        self._statistics: dict[str, Tensor] = {}
+        self._statistics: list[tuple[Tensor, Tensor]] = []  # buffers, and their values before the step
 
     def begin(self, strategy: Any) -> None:
         """Prepare for a step, before its forward pass."""
         self.skipping = False
         if self.on_nan == "skip":
-            buffers = strategy.model.named_buffers()
-            self._statistics = {n: b.clone() for n, b in buffers if n.rpartition(".")[2] in STATISTICS}
+            self._statistics = [(b, b.clone()) for b in _statistics(strategy)]
 
     def admits_loss(self, strategy: Any) -> bool:
         """Whether the step may go on to its gradient.
@@ -70,7 +71,7 @@ class NonFiniteGuard:
     def check_gradient(self, strategy: Any) -> None:
         """Skip the step if its gradient is not finite, and `on_nan` is "skip"."""
         if self.on_nan == "skip" and not self.skipping:
-            gradients = [p.grad for p in strategy.model.parameters() if p.grad is not None]
+            gradients = [p.grad for p in _parameters(strategy) if p.grad is not None]
             if _all_finite(gradients):
                 self._in_a_row = 0
             else:
@@ -83,7 +84,7 @@ class NonFiniteGuard:
             DivergedError: a loss was not finite, or a weight is not.
         """
         self._check_loss(strategy)
-        weights = list(strategy.model.parameters())
+        weights = _parameters(strategy)
         if not _all_finite(weights):
             bad = sum(not _all_finite([w]) for w in weights)
             step = strategy.clock.train_iterations
@@ -110,10 +111,9 @@ class NonFiniteGuard:
         self.skipping = True
         self.skipped += 1
         self._in_a_row += 1
-        for name, buffer in strategy.model.named_buffers():
-            if name in self._statistics:
-                buffer.copy_(self._statistics[name])
-        for parameter in strategy.model.parameters():
+        for buffer, before in self._statistics:
+            buffer.copy_(before)
+        for parameter in _parameters(strategy):
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)
         if self._in_a_row >= PATIENCE:
@@ -121,12 +121,23 @@ class NonFiniteGuard:
             raise DivergedError(f"{PATIENCE} steps up to step {step} were not finite: {_remedy(strategy)}")
 
 
+def _parameters(strategy: Any) -> list[nn.Parameter]:
+    """The parameters of the method and of the plugins that are modules."""
+    return [parameter for module in trained_modules(strategy) for parameter in module.parameters()]
+
+
+def _statistics(strategy: Any) -> list[Tensor]:
+    """Their batch-norm statistics."""
+    named = [item for module in trained_modules(strategy) for item in module.named_buffers()]
+    return [buffer for name, buffer in named if name.rpartition(".")[2] in STATISTICS]
+
+
 def _remedy(strategy: Any) -> str:
     rate = strategy.optimizer.defaults.get("lr")
     return f"lower lr ({rate}), raise temperature, or clip the gradient with --set max_grad_norm=1"
 
 
-def _all_finite(tensors: list[Tensor]) -> bool:
+def _all_finite(tensors: Sequence[Tensor]) -> bool:
     """Whether every value is finite, by one synchronization with the device."""
     norms = torch._foreach_norm([t.detach() for t in tensors]) if tensors else ()
     return bool(torch.stack(list(norms)).isfinite().all()) if norms else True

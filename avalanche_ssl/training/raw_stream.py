@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from avalanche.benchmarks.scenarios.generic_scenario import SizedCLStream
+from torch import Tensor
 
 from avalanche_ssl.data import (
     Chain,
+    RawDataLoader,
     check_same_transforms,
     different_transforms,
+    from_replay,
     same_chain,
 )
+from avalanche_ssl.methods import channels_of
 from avalanche_ssl.training.resumable import ResumableTemplate
 
 
@@ -24,6 +30,10 @@ class RawStreamTemplate(ResumableTemplate):
     """
 
     use_dataset_transforms: bool = False
+    order_generator: torch.Generator
+    """Draws the order of images."""
+    n_new: int
+    """Images at the start of the batch that are new; those behind them come from a replay memory."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -35,10 +45,53 @@ class RawStreamTemplate(ResumableTemplate):
         """What Avalanche's `save_checkpoint` pickles: without the stream, whose images would come with it."""
         return vars(self) | {"_compared": None}
 
+    def make_train_dataloader(self, num_workers: int = 0, shuffle: bool = True, **kwargs: Any) -> None:
+        """Raw batches of the experience; `train(..., num_workers=2)` decodes in worker processes where needed."""
+        self.dataloader = self._raw_batches(
+            self.train_mb_size,
+            shuffle=shuffle,
+            generator=self.order_generator,
+            drop_last=True,
+            num_workers=num_workers,
+        )
+
+    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
+        """Raw batches of a test experience, in order."""
+        self.dataloader = self._raw_batches(self.eval_mb_size, shuffle=False, drop_last=False, num_workers=num_workers)
+
+    def images(self, dataset: Any = None) -> Iterator[Tensor]:
+        """Batches of the raw images of a dataset, in order; None: of the experience that is trained on."""
+        for x, *_ in self._raw_batches(self.train_mb_size, dataset, shuffle=False, drop_last=False):
+            yield x.to(self.device)
+
+    def _raw_batches(self, batch_size: int, dataset: Any = None, **options: Any) -> RawDataLoader:
+        return RawDataLoader(
+            [self.adapted_dataset if dataset is None else dataset],
+            [batch_size],
+            use_dataset_transforms=self.use_dataset_transforms,
+            in_channels=channels_of(self.model),
+            **options,
+        )
+
     def _before_training_exp(self, **kwargs: Any) -> None:
         if not self.use_dataset_transforms:
             self._check_transforms(self.experience)
         super()._before_training_exp(**kwargs)
+        replay = from_replay(
+            self.dataloader,
+            self.adapted_dataset,
+            generator=self.order_generator,
+            use_dataset_transforms=self.use_dataset_transforms,
+            in_channels=channels_of(self.model),
+        )
+        if replay is not None:  # a replay plugin has set a loader of its own: same batches, raw and fast
+            self.dataloader = replay
+
+    def _before_training_iteration(self, **kwargs: Any) -> None:
+        loader = self.dataloader
+        several = isinstance(loader, RawDataLoader) and len(loader.batch_sizes) > 1
+        self.n_new = loader.batch_sizes[0] if several else len(self.mb_x)
+        super()._before_training_iteration(**kwargs)
 
     def _check_transforms(self, experience: Any) -> None:
         stream = _stream(experience)

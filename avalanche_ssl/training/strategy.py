@@ -1,6 +1,7 @@
 """`SelfSupervised`: the one Avalanche template that trains every method."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avalanche_ssl.data import RawDataLoader, from_replay
+from avalanche_ssl.data import RawDataLoader
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.methods import Method, Outputs, channels_of
+from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import compile_encoders
 from avalanche_ssl.optim import LRSchedule
+from avalanche_ssl.training.attached import attach_plugins, trained_modules
 from avalanche_ssl.training.avalanche_fixes import unalias_synaptic_intelligence
 from avalanche_ssl.training.compatibility import (
     check_boundaries,
@@ -30,6 +32,7 @@ from avalanche_ssl.training.guarded import GuardedTemplate
 from avalanche_ssl.training.malloc import keep_freed_memory
 from avalanche_ssl.training.nonfinite import OnNan
 from avalanche_ssl.training.precision import PRECISIONS, Precision
+from avalanche_ssl.training.raw_experience import trigger_plugins
 from avalanche_ssl.training.trial import TrialTemplate
 
 
@@ -38,9 +41,10 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
 
     Each step is Avalanche's: `forward` makes views and embeddings in one batched call on the device, `criterion` is
     the loss of the method, and after the optimizer step `Method.update` writes to the memory. Plugins therefore find
-    raw images in `mb_x` and a dict of embeddings in `mb_output`, and may add to `loss` in `before_backward`. The
-    optimizer keeps its state and its parameter groups across experiences. `eval` computes the logits of the probe
-    that `ProbePlugin` fitted, so the metrics and loggers of Avalanche work unmodified.
+    raw images in `mb_x`, their views in `mb_views` and a dict of embeddings in `mb_output`, may change the views in
+    `after_views`, and add to `loss` in `before_backward`. The optimizer keeps its state and its parameter groups
+    across experiences. `eval` computes the logits of the probe that `ProbePlugin` fitted, so the metrics and loggers
+    of Avalanche work unmodified.
 
     Args:
         model: the method.
@@ -119,6 +123,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         self._step = self._steps = 0  # of the schedule, within the experience
         self._bank_hits: int | None = None
         self._is_dynamic = True
+        self.mb_views: Views = {}
+        """Views of the images of the step, also after it; plugins may change them in `after_views`."""
         self.probe: Callable[..., Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`, by label; set by `ProbePlugin`. One with the attribute
         `reads_task_labels` gets the task labels (B,), too."""
@@ -126,6 +132,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         model.to(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
+        attach_plugins(self)  # before the encoders are compiled: copies of them are not
         if compile:
             compile_encoders(model, self.device)
         for group in optimizer.param_groups:
@@ -170,42 +177,10 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         if reset_optimizer_state:
             self.optimizer.state.clear()
 
-    # -- data ----------------------------------------------------------------------------------------------------
-
-    def make_train_dataloader(self, num_workers: int = 0, shuffle: bool = True, **kwargs: Any) -> None:
-        """Raw batches of the experience; `train(..., num_workers=2)` decodes in worker processes where needed."""
-        self.dataloader = self._raw_batches(
-            self.train_mb_size,
-            shuffle=shuffle,
-            generator=self.order_generator,
-            drop_last=True,
-            num_workers=num_workers,
-        )
-
-    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
-        """Raw batches of a test experience, in order."""
-        self.dataloader = self._raw_batches(self.eval_mb_size, shuffle=False, drop_last=False, num_workers=num_workers)
-
-    def _raw_batches(self, batch_size: int, dataset: Any = None, **options: Any) -> RawDataLoader:
-        return RawDataLoader(
-            [self.adapted_dataset if dataset is None else dataset],
-            [batch_size],
-            use_dataset_transforms=self.use_dataset_transforms,
-            in_channels=channels_of(self.model),
-            **options,
-        )
+    # -- one experience ------------------------------------------------------------------------------------------
 
     def _before_training_exp(self, **kwargs: Any) -> None:
         super()._before_training_exp(**kwargs)
-        replay = from_replay(
-            self.dataloader,
-            self.adapted_dataset,
-            generator=self.order_generator,
-            use_dataset_transforms=self.use_dataset_transforms,
-            in_channels=channels_of(self.model),
-        )
-        if replay is not None:  # a replay plugin has set a loader of its own: same batches, raw and fast
-            self.dataloader = replay
         check_labels(self.model, self.adapted_dataset, self.experience.logging())
         check_boundaries(self.model, self.experience)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
@@ -222,8 +197,14 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
             if getattr(self.probe, "reads_task_labels", False):
                 return self.probe(features, self.mb_task_id)
             return self.probe(features)
+        self.mb_views = self.model.random_views(self.mb_x)
+        trigger_plugins(self, "after_views")
+        return self.embed(partial(self.model, self.mb_x))
+
+    def embed(self, network: Callable[[Views], Outputs]) -> Outputs:
+        """What a network makes of the present views in the precision of training, in float32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            outputs: Outputs = self.model(self.mb_x)
+            outputs = network(self.mb_views)
         return {name: t.float() if t.is_floating_point() else t for name, t in outputs.items()}
 
     def criterion(self) -> Tensor:
@@ -246,11 +227,6 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         self.model.prepare(self.images())
         self._bank_hits = count_bank_hits(self.model) if self.train_epochs > 1 else None
 
-    def images(self, dataset: Any = None) -> Iterator[Tensor]:
-        """Batches of the raw images of a dataset, in order; None: of the experience that is trained on."""
-        for x, *_ in self._raw_batches(self.train_mb_size, dataset, shuffle=False, drop_last=False):
-            yield x.to(self.device)
-
     def _after_training_epoch(self, **kwargs: Any) -> None:
         if self.clock.train_exp_epochs > 0:
             warn_if_unrecognized(self.model, self._bank_hits)
@@ -270,7 +246,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
         if self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+            for module in trained_modules(self):
+                nn.utils.clip_grad_norm_(module.parameters(), self.max_grad_norm)
 
     def _after_update(self, **kwargs: Any) -> None:
         if not self.nonfinite_guard.skipping:
@@ -286,4 +263,4 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
             return None
         if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
             return 0
-        return loader.batch_sizes[0] if len(loader.batch_sizes) > 1 else None
+        return self.n_new if self.n_new < len(self.mb_x) else None

@@ -86,11 +86,15 @@ NOT_COSINES = {"byol", "simsiam", "barlow_twins", "vicreg", "cpc", "supervised"}
 """Their losses normalize by themselves, or are of dot products, logits or correlations."""
 
 
+PROJECTIONS = {"first", "second"}
+"""Outputs of MoCo v3 that no loss of its own compares."""
+
+
 @pytest.mark.parametrize("name", [name for name in SOUND if name not in NOT_COSINES])
 def test_embeddings_that_are_compared_by_cosine_are_unit(name):
     torch.manual_seed(0)
-    for rows in SOUND[name]()(textured(8)).values():
-        if rows.is_floating_point():
+    for output, rows in SOUND[name]()(textured(8)).items():
+        if rows.is_floating_point() and not (name == "moco v3" and output in PROJECTIONS):
             assert torch.allclose(rows.norm(dim=-1), torch.ones(rows.shape[:-1]), atol=1e-6)
 
 

@@ -1,0 +1,192 @@
+"""`ContinualPlugin`: what plugins against forgetting have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from avalanche.benchmarks import OnlineCLExperience
+from avalanche.core import SupervisedPlugin
+from torch import Tensor, nn
+
+from avalanche_ssl.errors import UsageError, require_range
+from avalanche_ssl.methods import Method, channels_of, trial_mode, try_images
+from avalanche_ssl.rng import seeded
+
+
+class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
+    """A plugin against forgetting whose networks are trained with the method and whose memory survives a resume.
+
+    It keeps the rules of a method: everything that it learns or remembers is a parameter or a persistent buffer with
+    its final shape, made in `build`; counters are 0-d tensors; randomness comes from a generator of its own, so that a
+    run with weight 0 is the run without it, bit for bit. Its parameters get one group of the optimizer, without weight
+    decay.
+
+    Subclasses define what they need of `build`, `term`, `after_step` and `boundary`. A plugin of one's own:
+
+    ```python
+    class Anchor(ContinualPlugin):
+        needs_boundaries = True
+
+        def build(self, strategy):
+            self.teacher = Teacher(strategy.model)
+
+        def term(self, strategy):
+            if not self.teacher.taken:
+                return None
+            pairs = zip(strategy.model.embeddings(strategy.mb_output), self.teacher.embeddings(strategy))
+            return sum(F.mse_loss(now, old) for new, past in pairs for now, old in zip(new, past))
+
+        def boundary(self, strategy):
+            self.teacher.take(strategy.model)
+    ```
+
+    Args:
+        weight: of the term that is added to the method's loss; None: that of `default_weights`, or 1.
+        every: steps between two boundaries, for a stream of mini-batches that tells none; 0: the ends of experiences.
+
+    Raises:
+        UsageError: a setting is out of range; when the strategy is made: the method or the other plugins do not fit.
+    """
+
+    needs_boundaries: ClassVar[bool] = False
+    """Whether it does nothing without `boundary`."""
+    needs_spaces: ClassVar[bool] = True
+    """Whether it reads the method's `spaces`."""
+    needs_replay: ClassVar[bool] = False
+    """Whether it needs one `Replay` before it."""
+    reads_labels: ClassVar[bool] = False
+    """Whether it reads class labels."""
+    default_weights: ClassVar[Mapping[str, float]] = {}
+    """Weights by name of the method's class, or of its family; 1 elsewhere."""
+
+    under_way: Tensor
+    loss: Tensor | None = None
+    """The latest term without its weight, detached; None while the plugin is idle."""
+
+    def __init__(self, weight: float | None = None, every: int = 0) -> None:
+        super().__init__()
+        if weight is not None:
+            require_range(0, weight=weight)
+        require_range(0, every=every)
+        self.weight: float = 1.0 if weight is None else weight
+        self.every = every
+        self._has_default_weight = weight is None
+        self._attached = False
+        self.register_buffer("under_way", torch.zeros((), dtype=torch.bool))  # an experience that comes in parts
+
+    # -- what subclasses define ----------------------------------------------------------------------------------
+
+    def build(self, strategy: Any) -> None:
+        """Make networks and memory in their final shapes, with global random states of their own."""
+
+    def term(self, strategy: Any) -> Tensor | None:
+        """What is added to the loss of the step, 0-d; None while there is nothing to keep."""
+        return None
+
+    def after_step(self, strategy: Any) -> None:
+        """Follow the step: the optimizer has moved, `mb_output` has no effect any more."""
+
+    def boundary(self, strategy: Any) -> None:
+        """Follow the end of an experience, or every so many steps."""
+
+    # -- what holds for all --------------------------------------------------------------------------------------
+
+    def attach(self, strategy: Any) -> None:
+        """Join a strategy, which calls this when it is made.
+
+        Raises:
+            UsageError: the method or the other plugins do not fit, or it belongs to a strategy already.
+        """
+        name = type(self).__name__
+        if self._attached:
+            raise UsageError(f"this {name} belongs to another strategy: make a new one for each")
+        if self.needs_spaces and not strategy.model.spaces:
+            raise UsageError(
+                f"{type(strategy.model).__name__} declares no embeddings to keep: give it `spaces`, or a plugin that "
+                "only replays"
+            )
+        self._attached = True
+        if self._has_default_weight:
+            self.weight = self.default_weight(strategy.model)
+        position = [plugin is self for plugin in strategy.plugins].index(True)
+        with seeded(strategy.view_generator.initial_seed() + position):
+            self.build(strategy)
+        self.to(strategy.device)
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if parameters:
+            strategy.optimizer.add_param_group({"params": parameters, "weight_decay": 0.0})
+
+    def default_weight(self, method: Method) -> float:
+        """The weight for a method where none is given."""
+        names = [kind.__name__ for kind in type(method).__mro__] + [method.family]
+        return next((self.default_weights[name] for name in names if name in self.default_weights), 1.0)
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Refuse a stream without the boundaries that are needed, and end an experience whose last part was dropped.
+
+        Raises:
+            UsageError: mini-batches tell no boundary.
+        """
+        part = _part(strategy)
+        if part is None or self.every:
+            return
+        if self.needs_boundaries and not part.access_task_boundaries:
+            raise UsageError(
+                f"{type(self).__name__} learns from the model of the last experience, and this stream tells no "
+                "boundaries: give every=N steps, access_task_boundaries=True, or CLA, which needs none"
+            )
+        if part.access_task_boundaries and part.is_first_subexp and self.under_way:
+            self._end(strategy)
+
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
+        """Add the weighted term to the loss."""
+        term = self.term(strategy)
+        self.loss = None if term is None else term.detach()
+        if term is not None:
+            strategy.loss = strategy.loss + self.weight * term
+
+    def after_update(self, strategy: Any, **kwargs: Any) -> None:
+        """Follow a step that was made."""
+        if strategy.nonfinite_guard.skipping:
+            return
+        self.after_step(strategy)
+        if self.every and (strategy.clock.train_iterations + 1) % self.every == 0:
+            self.boundary(strategy)
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        """Follow the end of an experience."""
+        part = _part(strategy)
+        if self.every or (part is not None and not part.access_task_boundaries):
+            return
+        if part is None or part.is_last_subexp:
+            self._end(strategy)
+        else:
+            self.under_way.fill_(True)
+
+    def _end(self, strategy: Any) -> None:
+        self.under_way.fill_(False)
+        self.boundary(strategy)
+
+
+def embedding_dims(strategy: Any) -> list[int]:
+    """Length of an embedding in each space of the strategy's method, found with four random images; nothing changes.
+
+    Raises:
+        UsageError: images do not fit the method, see `avalanche_ssl.methods.try_images`.
+    """
+    method: Method = strategy.model
+    side = method.augment.size
+    shape = (channels_of(method) or 3, side, side)
+    try_images(method, shape, strategy.device)
+    images = torch.randint(0, 256, (4, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with trial_mode(method, strategy.device):
+        outputs = method.embed(method.views(images.to(strategy.device)))
+    return [space[0].shape[-1] for space in method.embeddings(outputs)]
+
+
+def _part(strategy: Any) -> OnlineCLExperience[Any] | None:
+    """What is trained on, with all its attributes, if it is a part of an experience; None if it is a whole one."""
+    experience = strategy.experience.logging()
+    return experience if isinstance(experience, OnlineCLExperience) else None
