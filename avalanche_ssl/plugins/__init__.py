@@ -1,20 +1,61 @@
-"""Avalanche plugins: probes after each experience, the representation monitor, progress, replay."""
+"""Avalanche plugins: strategies against forgetting, probes, the representation monitor, progress; imported when first used."""
 
-from avalanche_ssl.plugins.boundaries import ExperienceBoundaries
-from avalanche_ssl.plugins.monitor import RepresentationMonitor
-from avalanche_ssl.plugins.probe import ProbePlugin
-from avalanche_ssl.plugins.probe_metrics import probe_metrics
-from avalanche_ssl.plugins.progress import Progress, planned_probes
-from avalanche_ssl.plugins.replay import replay_plugin
-from avalanche_ssl.plugins.tensorboard import RunTensorBoard
+from typing import TYPE_CHECKING
+
+from avalanche_ssl.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from avalanche_ssl.plugins.boundaries import ExperienceBoundaries as ExperienceBoundaries
+    from avalanche_ssl.plugins.continual import ContinualPlugin as ContinualPlugin
+    from avalanche_ssl.plugins.continual import embedding_dims as embedding_dims
+    from avalanche_ssl.plugins.monitor import RepresentationMonitor as RepresentationMonitor
+    from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
+    from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
+    from avalanche_ssl.plugins.progress import Progress as Progress
+    from avalanche_ssl.plugins.progress import planned_probes as planned_probes
+    from avalanche_ssl.plugins.registry import PLUGINS as PLUGINS
+    from avalanche_ssl.plugins.registry import build_plugins as build_plugins
+    from avalanche_ssl.plugins.registry import complete_plugins as complete_plugins
+    from avalanche_ssl.plugins.registry import plugin_class as plugin_class
+    from avalanche_ssl.plugins.replay import replay_plugin as replay_plugin
+    from avalanche_ssl.plugins.teacher import Teacher as Teacher
+    from avalanche_ssl.plugins.tensorboard import RunTensorBoard as RunTensorBoard
 
 __all__ = [
+    "PLUGINS",
+    "ContinualPlugin",
     "ExperienceBoundaries",
     "ProbePlugin",
     "Progress",
     "RepresentationMonitor",
     "RunTensorBoard",
+    "Teacher",
+    "build_plugins",
+    "complete_plugins",
+    "embedding_dims",
     "planned_probes",
+    "plugin_class",
     "probe_metrics",
     "replay_plugin",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ContinualPlugin": "continual",
+        "ExperienceBoundaries": "boundaries",
+        "PLUGINS": "registry",
+        "ProbePlugin": "probe",
+        "Progress": "progress",
+        "RepresentationMonitor": "monitor",
+        "RunTensorBoard": "tensorboard",
+        "Teacher": "teacher",
+        "build_plugins": "registry",
+        "complete_plugins": "registry",
+        "embedding_dims": "continual",
+        "planned_probes": "progress",
+        "plugin_class": "registry",
+        "probe_metrics": "probe_metrics",
+        "replay_plugin": "replay",
+    },
+)
