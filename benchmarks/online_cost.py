@@ -33,7 +33,7 @@ from avalanche_ssl.models import ENCODERS, smallconv
 from avalanche_ssl.plugins import ProbePlugin, RepresentationMonitor
 from avalanche_ssl.recipes import load_recipe
 from avalanche_ssl.streams import online_stream, split_digits
-from avalanche_ssl.training import Replay
+from avalanche_ssl.training import AvalancheReplay
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
 
@@ -115,9 +115,9 @@ def _first_images(benchmark: Any, count: int) -> tuple[Tensor, Tensor]:
     return torch.stack([x for x, *_ in items]), torch.stack([torch.tensor(y) for _, y, *_ in items])
 
 
-def replay() -> Replay:
+def replay() -> AvalancheReplay:
     """A reservoir of the images so far, of which `REPLAYED` join each mini-batch."""
-    return Replay(MEMORY, batch_size_mem=REPLAYED, storage_policy=ReservoirSamplingBuffer(MEMORY))
+    return AvalancheReplay(MEMORY, batch_size_mem=REPLAYED, storage_policy=ReservoirSamplingBuffer(MEMORY))
 
 
 def simclr(*plugins: Any) -> Any:

@@ -89,7 +89,7 @@ def continue_strategy(strategy: Any, state: FinishedState) -> list[str]:
         left_out.append(f"the state of the optimizer {state.optimizer_name}, since this one is {name}")
     else:
         strategy.optimizer.load_state_dict({"state": state.optimizer["state"], "param_groups": own["param_groups"]})
-    if "Replay" in state.plugins:
+    if {"Replay", "AvalancheReplay"} & set(state.plugins):
         left_out.append("the replay memory, whose images are of the stream of that run")
     return left_out
 

@@ -1,11 +1,11 @@
-"""Replay memories of raw images, see `avalanche_ssl.training.avalanche_fixes.Replay`."""
+"""Replay memories of raw images, see `avalanche_ssl.training.avalanche_fixes.AvalancheReplay`."""
 
 from avalanche.training.storage_policy import ExperienceBalancedBuffer, ReservoirSamplingBuffer
 
-from avalanche_ssl.training import Replay
+from avalanche_ssl.training import AvalancheReplay
 
 
-def replay_plugin(size: int, batch_size: int = 0, online_batch_size: int = 0) -> Replay | None:
+def replay_plugin(size: int, batch_size: int = 0, online_batch_size: int = 0) -> AvalancheReplay | None:
     """The replay memory of a run: images in equal parts of all experiences, or of mini-batches a reservoir sample.
 
     Args:
@@ -19,6 +19,6 @@ def replay_plugin(size: int, batch_size: int = 0, online_batch_size: int = 0) ->
     if not size:
         return None
     policy = ReservoirSamplingBuffer if online_batch_size else ExperienceBalancedBuffer
-    return Replay(
+    return AvalancheReplay(
         mem_size=size, batch_size_mem=batch_size or 2 * online_batch_size or None, storage_policy=policy(size)
     )

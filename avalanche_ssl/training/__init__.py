@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from avalanche_ssl.training.avalanche_fixes import Replay as Replay
+    from avalanche_ssl.training.avalanche_fixes import AvalancheReplay as AvalancheReplay
     from avalanche_ssl.training.avalanche_fixes import allow_save_checkpoint as allow_save_checkpoint
     from avalanche_ssl.training.default_metrics import print_pending_metrics as print_pending_metrics
     from avalanche_ssl.training.failures import out_of_memory as out_of_memory
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from avalanche_ssl.training.strategy import SelfSupervised as SelfSupervised
 
 __all__ = [
+    "AvalancheReplay",
     "DivergedError",
-    "Replay",
     "SelfSupervised",
     "allow_save_checkpoint",
     "fastest_precision",
@@ -30,8 +30,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "AvalancheReplay": "avalanche_fixes",
         "DivergedError": "nonfinite",
-        "Replay": "avalanche_fixes",
         "SelfSupervised": "strategy",
         "allow_save_checkpoint": "avalanche_fixes",
         "fastest_precision": "precision",

@@ -33,7 +33,7 @@ def unalias_synaptic_intelligence(plugins: Iterable[Any]) -> None:
                 kept.data = kept.data.clone()
 
 
-class Replay(ReplayPlugin):  # type: ignore[misc]
+class AvalancheReplay(ReplayPlugin):  # type: ignore[misc]
     """Avalanche's replay, without the deprecated call to its buffer that warns after each experience."""
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:

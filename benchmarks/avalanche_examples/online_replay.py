@@ -14,7 +14,7 @@ from torch.optim import SGD
 from avalanche_ssl import LRSchedule, ProbePlugin, SelfSupervised
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models import smallconv
-from avalanche_ssl.training import Replay
+from avalanche_ssl.training import AvalancheReplay
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     benchmark = SplitMNIST(n_experiences=5, seed=1, dataset_root=args.data)
     model = SimCLR(partial(smallconv, in_channels=1, width=8), output_dim=32)
     probe = ProbePlugin(benchmark)
-    replay = Replay(mem_size=500, batch_size_mem=54, storage_policy=ReservoirSamplingBuffer(500))
+    replay = AvalancheReplay(mem_size=500, batch_size_mem=54, storage_policy=ReservoirSamplingBuffer(500))
     strategy = SelfSupervised(
         model=model,
         optimizer=SGD(model.parameters(), lr=0.03, momentum=0.9),

@@ -27,7 +27,7 @@ from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
 from avalanche_ssl.recipes.recipe import Recipe
 from avalanche_ssl.streams import online_stream
-from avalanche_ssl.training import Replay
+from avalanche_ssl.training import AvalancheReplay
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def learn(strategy, benchmark, count=60, size=4):
 
 
 def replay(memory=20, batch=8):
-    return Replay(memory, batch_size_mem=batch, storage_policy=ReservoirSamplingBuffer(memory))
+    return AvalancheReplay(memory, batch_size_mem=batch, storage_policy=ReservoirSamplingBuffer(memory))
 
 
 # -- the stream ------------------------------------------------------------------------------------------------------

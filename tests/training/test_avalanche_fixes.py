@@ -12,7 +12,7 @@ from crashes.comparison import compare
 from crashes.small_run import few_digits
 from helpers.strategies import small
 
-from avalanche_ssl.training import Replay, allow_save_checkpoint
+from avalanche_ssl.training import AvalancheReplay, allow_save_checkpoint
 
 
 def test_avalanches_own_checkpoints_work_on_request(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_synaptic_intelligence_remembers_weights_of_its_own() -> None:
 
 
 def test_replay_warns_of_nothing_and_draws_from_each_experience() -> None:
-    replay = Replay(mem_size=20, storage_policy=ReservoirSamplingBuffer(20))
+    replay = AvalancheReplay(mem_size=20, storage_policy=ReservoirSamplingBuffer(20))
     strategy = small(plugins=[replay])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

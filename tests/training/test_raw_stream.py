@@ -19,7 +19,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import FeatureExtractor
 from avalanche_ssl.methods import MoCo
 from avalanche_ssl.models import smallconv
-from avalanche_ssl.training import Replay, allow_save_checkpoint
+from avalanche_ssl.training import AvalancheReplay, allow_save_checkpoint
 
 
 def seen_by(strategy: Any, stream: Any) -> list[torch.Tensor]:
@@ -57,7 +57,7 @@ def test_training_reads_the_domains_of_mnist(benchmark: Any, tmp_path: Path) -> 
 def test_training_and_replay_read_frozen_rotations() -> None:
     """A replayed image is turned as it was in its own experience."""
     stream = list(turned((0, 180)).train_stream)
-    strategy = make(train_mb_size=20, plugins=[Replay(mem_size=40, batch_size_mem=20)])
+    strategy = make(train_mb_size=20, plugins=[AvalancheReplay(mem_size=40, batch_size_mem=20)])
     batches: list[torch.Tensor] = []
     strategy.plugins.append(Spy(before_training_iteration=lambda strategy: batches.append(strategy.mb_x.float() / 255)))
     strategy.train(stream, eval_streams=[])
