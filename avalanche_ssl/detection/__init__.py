@@ -2,6 +2,18 @@
 
 from avalanche_ssl.detection.boxes import Target
 from avalanche_ssl.detection.dataset import DetectionData, DetectionDataset, metric_target
+from avalanche_ssl.detection.label_shares import label_share
+from avalanche_ssl.detection.opening import open_detection_data
+from avalanche_ssl.detection.pictures import draw_detections
 from avalanche_ssl.detection.scenes import embedded_scenes
 
-__all__ = ["DetectionData", "DetectionDataset", "Target", "embedded_scenes", "metric_target"]
+__all__ = [
+    "DetectionData",
+    "DetectionDataset",
+    "Target",
+    "draw_detections",
+    "embedded_scenes",
+    "label_share",
+    "metric_target",
+    "open_detection_data",
+]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from avalanche_ssl.detection.boxes import Target
+from avalanche_ssl.detection.boxes import Target as Target
 from avalanche_ssl.detection.image_files import read_image
 
 
@@ -51,9 +51,13 @@ class DetectionDataset(Dataset[tuple[Tensor, Target]]):
         objects = sum(self.objects_by_class())
         negatives = sum(not len(target["labels"]) for target in self.targets)
         ignored = sum(len(target["ignored_labels"]) for target in self.targets)
-        text = f"{len(self):,} images, {objects:,} objects"
-        text += f", {negatives:,} images without one, kept as negatives" if negatives else ""
-        return text + (f", {ignored:,} difficult or crowds, ignored" if ignored else "")
+        text = f"{_counted(len(self), 'image')}, {_counted(objects, 'object')}"
+        text += f", {_counted(negatives, 'image')} without one kept" if negatives else ""
+        return text + (f", {ignored:,} difficult or crowd ignored" if ignored else "")
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}" + "s" * (n != 1)
 
 
 @dataclass(frozen=True)

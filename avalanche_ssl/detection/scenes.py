@@ -41,6 +41,8 @@ def embedded_scenes(seed: int = 0, train: int = 500, validation: int = 100, test
     Raises:
         UsageError: a part has no scene.
     """
+    if (least := min(train, validation, test)) < 1:
+        raise UsageError(f"cannot make a part of {least} scenes: give 1 or more")
     masks, digits = digit_masks()
     held_out = is_test_digit(digits)
     rest = np.flatnonzero(~held_out)
@@ -55,8 +57,6 @@ def embedded_scenes(seed: int = 0, train: int = 500, validation: int = 100, test
 
 
 def _scenes(n: int, masks: Floats, digits: NDArray[np.int64], rng: np.random.Generator) -> DetectionDataset:
-    if n < 1:
-        raise UsageError(f"cannot make a part of {n} scenes: give 1 or more")
     objects, images = Objects(), []
     for number in range(n):
         image, boxes, rows = _scene(masks, rng)

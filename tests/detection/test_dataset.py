@@ -35,3 +35,9 @@ def test_the_metric_takes_ignored_objects_as_crowds() -> None:
     assert found["boxes"].tolist() == [[0, 0, 2, 2], [1, 1, 3, 3]]
     assert found["labels"].tolist() == [1, 0]
     assert found["iscrowd"].tolist() == [0, 1]
+
+
+def test_objects_are_counted_by_class() -> None:
+    dataset = DetectionDataset([torch.zeros(1, 2, 2, dtype=torch.uint8)] * 2, [TARGET] * 2, ["a", "b"])
+    assert dataset.objects_by_class() == [0, 2]
+    assert str(dataset) == "2 images, 2 objects, 2 difficult or crowd ignored"
