@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TypedDict
 
@@ -37,26 +38,25 @@ class Targets(Sequence[Target]):
     """The targets of images, cut from tensors of all objects when they are taken.
 
     Args:
-        boxes, labels, ignored: float32 (T, 4), long (T,) and bool (T,) of all objects, one image after the other.
-        counts: objects of each image.
+        boxes, labels: float32 (T, 4) and long (T,) of all objects, image after image, in each those to ignore last.
+        found, ignored: how many each image has of either.
     """
 
-    def __init__(self, boxes: Tensor, labels: Tensor, ignored: Tensor, counts: Sequence[int]) -> None:
-        self.boxes, self.labels, self.ignored = boxes, labels, ignored
-        self.starts = [0, *np.cumsum(counts, dtype=np.int64).tolist()]
+    def __init__(self, boxes: Tensor, labels: Tensor, found: Sequence[int], ignored: Sequence[int]) -> None:
+        self.boxes, self.labels = boxes, labels
+        self.cuts = [0, *accumulate(chain.from_iterable(zip(found, ignored, strict=True)))]
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return len(self.cuts) // 2
 
     def __getitem__(self, index: int) -> Target:  # type: ignore[override]  # no slices
         number = range(len(self))[index]
-        part = slice(self.starts[number], self.starts[number + 1])
-        boxes, labels, ignored = self.boxes[part], self.labels[part], self.ignored[part]
+        first, middle, last = self.cuts[2 * number : 2 * number + 3]
         return {
-            "boxes": boxes[~ignored],
-            "labels": labels[~ignored],
-            "ignored_boxes": boxes[ignored],
-            "ignored_labels": labels[ignored],
+            "boxes": self.boxes[first:middle],
+            "labels": self.labels[first:middle],
+            "ignored_boxes": self.boxes[middle:last],
+            "ignored_labels": self.labels[middle:last],
         }
 
 
@@ -108,11 +108,11 @@ class Objects:
         return self._targets(len(paths), clipped, np.flatnonzero(~flat))
 
     def _targets(self, n: int, boxes: Floats, kept: NDArray[np.int64]) -> Targets:
-        images = np.asarray(self._images, np.int64)[kept]
-        kept = kept[images.argsort(kind="stable")]
-        columns = (boxes, np.asarray(self._labels, np.int64), np.asarray(self._ignored, bool))
-        tensors = [torch.from_numpy(column[kept]) for column in columns]
-        return Targets(*tensors, counts=np.bincount(images, minlength=n).tolist())
+        images, ignored = np.asarray(self._images, np.int64)[kept], np.asarray(self._ignored, bool)[kept]
+        order = kept[np.lexsort((ignored, images))]
+        labels = np.asarray(self._labels, np.int64)
+        counts = (np.bincount(images[chosen], minlength=n).tolist() for chosen in (~ignored, ignored))
+        return Targets(torch.from_numpy(boxes[order]), torch.from_numpy(labels[order]), *counts)
 
     def _wrong(
         self, number: int, box: Floats, reason: str, paths: Sequence[Path], sizes: Sequence[tuple[int, int]]

@@ -61,6 +61,7 @@ def read_coco(folder: Path) -> DetectionData:
 
 def _load(path: Path) -> dict[str, Any]:
     """The content of an annotation file."""
+    content: Any
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -72,7 +73,7 @@ def _load(path: Path) -> dict[str, Any]:
             )
     if not content["images"]:
         raise UsageError(f"'{path}' has no image: add some")
-    return content
+    return dict(content)
 
 
 def _categories(content: dict[str, Any], path: Path) -> dict[int, str]:

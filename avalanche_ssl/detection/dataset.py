@@ -41,18 +41,15 @@ class DetectionDataset(Dataset[tuple[Tensor, Target]]):
 
     def objects_by_class(self) -> list[int]:
         """How many objects there are to find, by class."""
-        counts = torch.zeros(len(self.class_names), dtype=torch.long)
-        for target in self.targets:
-            counts += target["labels"].bincount(minlength=len(counts))
-        return counts.tolist()
+        labels = torch.cat([target["labels"] for target in self.targets])
+        return labels.bincount(minlength=len(self.class_names)).tolist()
 
     def __str__(self) -> str:
         """Images, objects, negatives and ignored objects, in words."""
-        objects = sum(self.objects_by_class())
-        negatives = sum(not len(target["labels"]) for target in self.targets)
+        found = [len(target["labels"]) for target in self.targets]
         ignored = sum(len(target["ignored_labels"]) for target in self.targets)
-        text = f"{_counted(len(self), 'image')}, {_counted(objects, 'object')}"
-        text += f", {_counted(negatives, 'image')} without one kept" if negatives else ""
+        text = f"{_counted(len(self), 'image')}, {_counted(sum(found), 'object')}"
+        text += f", {_counted(negatives, 'image')} without one kept" if (negatives := found.count(0)) else ""
         return text + (f", {ignored:,} difficult or crowd ignored" if ignored else "")
 
 

@@ -70,14 +70,15 @@ def draw_detections(
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(columns, len(images))
     rows, side = math.ceil(len(images) / columns), WIDTH / columns
     height = max(image.shape[1] / image.shape[2] for image in images) * side
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, rows * height + 0.8), layout="constrained", dpi=120)
+        layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+        figure = Figure(figsize=(WIDTH, rows * height + 0.8), layout=layout, dpi=120)
         FigureCanvasAgg(figure)
-        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         counts = [0, 0, 0]
         for panel, image, target, prediction in zip(axes, images, targets, predictions, strict=False):

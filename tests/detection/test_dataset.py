@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
+from torchmetrics.detection import MeanAveragePrecision
 
 from avalanche_ssl.detection import DetectionDataset, Target, metric_target
 
@@ -41,3 +43,20 @@ def test_objects_are_counted_by_class() -> None:
     dataset = DetectionDataset([torch.zeros(1, 2, 2, dtype=torch.uint8)] * 2, [TARGET] * 2, ["a", "b"])
     assert dataset.objects_by_class() == [0, 2]
     assert str(dataset) == "2 images, 2 objects, 2 difficult or crowd ignored"
+
+
+def test_a_detection_of_what_is_ignored_changes_no_average_precision() -> None:
+    """As COCO counts crowds: without the ignored object it would be a false detection surer than the right one."""
+    pytest.importorskip("pycocotools", reason="what torchmetrics counts with")
+    found = {
+        "boxes": torch.cat([TARGET["boxes"], torch.tensor([[10.0, 10, 20, 20]])]),
+        "labels": torch.tensor([1, 1]),
+        "scores": torch.tensor([0.5, 0.9]),
+    }
+    precision = []
+    for ignored in (torch.tensor([[10.0, 10, 20, 20]]), torch.zeros(0, 4)):
+        target = TARGET | {"ignored_boxes": ignored, "ignored_labels": torch.ones(len(ignored), dtype=torch.long)}
+        metric = MeanAveragePrecision()
+        metric.update([found], [metric_target(target)])
+        precision.append(float(metric.compute()["map_50"]))
+    assert precision == pytest.approx([1.0, 0.5])
