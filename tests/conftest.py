@@ -2,11 +2,16 @@ import os
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from avalanche_ssl.streams import split_digits
 
 os.environ["COLUMNS"] = "100"  # else the width depends on whether tests run in parallel
 torch.set_num_threads(1)  # two threads fight over small tensors
+settings.register_profile(
+    "the same everywhere", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("the same everywhere")
 
 
 @pytest.fixture(scope="session")

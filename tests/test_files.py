@@ -102,7 +102,7 @@ def test_a_lock_is_waited_for(tmp_path, holder):
     thread.start()
     assert not entered.wait(0.3)
     process.communicate()
-    assert entered.wait(30)
+    assert entered.wait(300)
     thread.join()
     assert not os.listdir(tmp_path)
 

@@ -47,13 +47,17 @@ def launch(arguments: Sequence[str], folder: Path, prepare: Callable[[], None] |
 
 
 def _run(arguments: list[str], folder: Path, prepare: Callable[[], None] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside the command; else Python ends with status 1
     os.setpgid(0, 0)
     multiprocessing.set_start_method(None, force=True)  # its own processes start as usual, not as it did
     sys.stdout = sys.stderr = (folder / "output").open("w", encoding="utf-8", buffering=1)
     prepare_process()
     if prepare:
         prepare()
-    sys.exit(run.main(arguments))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = run.main(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(status)
 
 
 def last_output(folder: Path) -> str:

@@ -13,7 +13,7 @@ from crashes.small_run import few_digits
 from helpers.damage import damage
 from helpers.encoders import tiny
 from helpers.resuming import make, save
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from avalanche_ssl.checkpointing import file_format, read_encoder, write_encoder
 from avalanche_ssl.errors import UsageError
@@ -90,7 +90,7 @@ def test_only_tensors_are_read(content: Any) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(change=damage())
 def test_damaged_weights_are_never_used(change: Callable[[bytes], bytes]) -> None:
     weights = {"a": torch.arange(50.0), "b": torch.ones(3, 4)}

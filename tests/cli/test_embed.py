@@ -47,7 +47,7 @@ def test_processes_change_no_bit_of_the_table(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.slow
 def test_the_command_from_a_shell() -> None:
     words = [sys.executable, "-m", "avalanche_ssl", "embed", "run", "--data", "data", "--out", "t.csv"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert len(Path("t.csv").read_text().splitlines()) == 13
 

@@ -383,7 +383,7 @@ def test_a_warning_is_one_line_too(desk: Path) -> None:
         "for _ in range(2):\n    warnings.warn('careful,\\ntwo lines')\nrecipe = Recipe(SimCLR)\n"
     )
     given = ["--strategy", "mine.py", "--experiences", "11"]
-    done = subprocess.run([*RUN, *given], capture_output=True, timeout=120)
+    done = subprocess.run([*RUN, *given], capture_output=True, timeout=600)
     first, *rest = done.stderr.decode().splitlines()
     assert first == "avalanche-ssl run: warning: careful, two lines"
     assert len(rest) == 1 and rest[0].startswith("avalanche-ssl run: cannot split 10 classes")
@@ -660,7 +660,7 @@ def test_help_and_list_need_nothing_heavy(option: str, texts: list[str]) -> None
         "    heavy = {'torch', 'avalanche', 'numpy', 'yaml', 'PIL', 'sklearn'} & set(sys.modules)\n"
         "    assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     for text in texts:
         assert text in done.stdout, text
@@ -682,7 +682,7 @@ def test_the_process_ends_with_status_2_and_one_line(name: str, photos: Path, de
     if not given:
         message = damaged(photos, desk / "data", name)
         given = ["--strategy", "simclr", "--benchmark", "folder", "--data", "data", *SMALL]
-    done = subprocess.run([*RUN, *given], capture_output=True, timeout=120)
+    done = subprocess.run([*RUN, *given], capture_output=True, timeout=600)
     assert done.returncode == 2
     assert done.stdout == b""
     err = done.stderr.decode()

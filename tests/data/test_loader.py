@@ -248,7 +248,7 @@ def test_workers_outlive_signals_to_the_group_and_end_with_their_parent() -> Non
     assert all(worker.is_alive() for worker in workers)
     for worker in workers:
         worker.terminate()
-        worker.join(5)
+        worker.join(300)
         assert worker.exitcode == 0
     with pytest.raises(DataError, match="a loader process died"):
         list(loader)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from helpers.damage import damage
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging import EndEvent, JSONLinesLogger
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=60)
 
 
 def event(seconds: float) -> EndEvent:

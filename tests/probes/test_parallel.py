@@ -12,7 +12,7 @@ from avalanche_ssl.probes.parallel import parallel_map
 def test_fits_run_at_once_in_one_thread_each_and_leave_the_number_of_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    meet = threading.Barrier(2, timeout=20)  # breaks unless two run at the same time
+    meet = threading.Barrier(2, timeout=300)  # breaks unless two run at the same time
 
     def fit(number):
         meet.wait()

@@ -21,14 +21,14 @@ from helpers.damaged_runs import (
     write_lines,
 )
 from helpers.logs import R, write_run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import page, streams, table
 from avalanche_ssl.runs import read_runs
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=150)
 FEW = settings(MANY, max_examples=20)
 
 

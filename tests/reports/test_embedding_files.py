@@ -13,7 +13,7 @@ import pytest
 from helpers.damage import damage
 from helpers.damaged_runs import reported
 from helpers.logs import add_embeddings, write_run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalanche_ssl.errors import UsageError
@@ -86,7 +86,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "no images": ("images.npz", npz(images=LABELS.replace(b"i8", b"u8"), labels=LABELS), "holds no images"),
     "four channels": ("images.npz", npz(images=array(np.zeros((24, 8, 8, 4), np.uint8)), labels=LABELS), "no images"),
     "many members": ("images.npz", npz(**{f"m{i}": b"" for i in range(200)}), "no archive of arrays"),
-    "binary": ("images.npz", os.urandom(1000), "no archive of arrays"),
+    "binary": ("images.npz", np.random.default_rng(0).bytes(1000), "no archive of arrays"),
 }
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_file(run: Path, tmp_path: Path) -> None:
     assert read_embeddings(tmp_path / "c") is None
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200)
 @given(change=damage(), name=st.sampled_from(FILES))
 def test_damaged_files(run: Path, put: Any, change: Callable[[bytes], bytes], name: str) -> None:
     path = run / "embeddings" / name

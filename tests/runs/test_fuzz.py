@@ -9,7 +9,7 @@ import pytest
 import yaml
 from helpers.damage import damage
 from helpers.encoders import tiny
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,14 +20,14 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.runs import RunConfig, runner
 from avalanche_ssl.streams import BENCHMARKS
 
-MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=80)
 GOOD: dict[str, Any] = {
     "strategy": "simclr",
     "benchmark": "split-digits",
     "data": None,
     "benchmark_options": {"experiences": 2, "seed": 0, "composites": 2},
     "online_batch_size": 0,
-    "replay_size": 0,
+    "plugins": {},
     "seed": 0,
     "device": "cpu",
     "precision": "fp32",

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from avalanche_ssl.checkpointing import file_format
 pytestmark = pytest.mark.slow
 
 RUN = """
-import itertools, sys, time
+import itertools, sys
 from avalanche_ssl.checkpointing.file_format import HashingWriter
 from avalanche_ssl.cli import run
 from avalanche_ssl.methods import SimCLR
@@ -27,9 +26,9 @@ def pause(owner, name, call):
     original, calls = getattr(owner, name), itertools.count(1)
     def slow(*arguments):
         if next(calls) == call:
-            print("now", file=sys.__stdout__, flush=True)
-            for _ in range(10):
-                time.sleep(0.1)
+            for _ in range(2):
+                print("now", file=sys.__stdout__, flush=True)
+                sys.stdin.readline()
             if name == "update" and sys.argv[1] == "write":
                 pause(HashingWriter, "write", 5)
         return original(*arguments)
@@ -39,7 +38,10 @@ small_run.prepare_process()
 pause(SimCLR, "update", 3)
 sys.exit(run.main(sys.argv[2:]))
 """
-"""A run that says when it is in its third step, and if asked when it writes the next checkpoint."""
+"""A run that says twice that it is in its third step, and for `write` that it writes the next checkpoint.
+
+It waits for a line or the end of its input each time. The signals that came before the line have been handled then.
+"""
 
 
 def options(out: str) -> list[str]:
@@ -54,6 +56,7 @@ def start(place: str, folder: Path, *options: str) -> subprocess.Popen[str]:
         cwd=folder,
         env=os.environ | {"PYTHONPATH": f"{root / 'benchmarks'}{os.pathsep}{root}"},
         start_new_session=True,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -65,7 +68,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that got no signal."""
     folder = tmp_path_factory.mktemp("undisturbed")
     run = start("step", folder, *options("a"))
-    _, errors = run.communicate(timeout=120)
+    _, errors = run.communicate(timeout=600)
     assert run.returncode == 0, errors
     return folder / "a"
 
@@ -83,20 +86,33 @@ def test_signals_to_the_group_end_the_run_and_lose_nothing(
     place: str, numbers: list[int], status: int, said: str, tmp_path: Path, undisturbed: Path
 ) -> None:
     run = start(place, tmp_path, *options("b"))
-    assert run.stdout
-    for sent, number in enumerate(numbers):
-        if sent == 0 or place == "write":
-            while run.stdout.readline() != "now\n":
-                assert run.poll() is None, run.communicate()[1]
-        time.sleep(0.3)  # two signals at once would be one
+    assert run.stdout and run.stdin
+
+    def wait() -> None:
+        """Until the run says where it is."""
+        while (line := run.stdout.readline()) != "now\n":
+            assert line, run.communicate()[1]
+
+    def go_on() -> None:
+        run.stdin.write("\n")
+        run.stdin.flush()
+
+    wait()
+    os.killpg(run.pid, numbers[0])
+    go_on()
+    wait()  # so that the first signal is handled, because two at once would be one
+    if place == "write":
+        go_on()
+        wait()
+    for number in numbers[1:]:
         os.killpg(run.pid, number)
-    _, errors = run.communicate(timeout=60)
+    _, errors = run.communicate(timeout=600)
     assert run.returncode == status, errors
     last = errors.split("\r")[-1]
     assert last.startswith(f"avalanche-ssl run: {said}") and last.count("\n") == 1, errors
     assert "Traceback" not in errors and "loader process" not in errors
     assert file_format.read(tmp_path / "b" / "checkpoint")["loader"] is not None, "inside an epoch"
     resumed = start("step", tmp_path, "--resume", "--keep-checkpoints", "--out", "b")
-    _, errors = resumed.communicate(timeout=120)
+    _, errors = resumed.communicate(timeout=600)
     assert resumed.returncode == 0, errors
     assert not comparison.differences(undisturbed, tmp_path / "b")
