@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.methods import Method, channels_of, trial_mode, try_images
+from avalanche_ssl.plugins.balance import GradientBalance, allow_two_backward_passes, last_layers
 from avalanche_ssl.rng import seeded
 
 
@@ -26,7 +27,7 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     Subclasses define what they need of `build`, `term`, `after_step` and `boundary`. A plugin of one's own:
 
     ```python
-    class Anchor(ContinualPlugin):
+    class Tether(ContinualPlugin):
         needs_boundaries = True
 
         def build(self, strategy):
@@ -45,9 +46,12 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     Args:
         weight: of the term that is added to the method's loss; None: that of `default_weights`, or 1.
         every: steps between two boundaries, for a stream of mini-batches that tells none; 0: the ends of experiences.
+        balance: instead of a weight: the norm of the term's gradient as a multiple of that of the method's loss, see
+            `GradientBalance`, which logs their ratio in either case.
 
     Raises:
-        UsageError: a setting is out of range; when the strategy is made: the method or the other plugins do not fit.
+        UsageError: a setting is out of range, or both weight and balance are given; when the strategy is made: the
+            method or the other plugins do not fit.
     """
 
     needs_boundaries: ClassVar[bool] = False
@@ -56,30 +60,41 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     """Whether it reads the method's `spaces`."""
     needs_replay: ClassVar[bool] = False
     """Whether it needs one `Replay` before it."""
+    fills_batches: ClassVar[bool] = False
+    """Whether it adds remembered images to batches, so that one new image is enough for a step."""
     reads_labels: ClassVar[bool] = False
     """Whether it reads class labels."""
     default_weights: ClassVar[Mapping[str, float]] = {}
     """Weights by name of the method's class, or of its family; 1 elsewhere."""
 
+    lr_factor: float = 1.0
+    """Learning rate of its parameters as a multiple of the optimizer's; `build` may set it."""
     under_way: Tensor
     loss: Tensor | None = None
     """The latest term without its weight, detached; None while the plugin is idle."""
 
-    def __init__(self, weight: float | None = None, every: int = 0) -> None:
+    def __init__(self, weight: float | None = None, every: int = 0, balance: float | None = None) -> None:
         super().__init__()
         if weight is not None:
             require_range(0, weight=weight)
+        if weight is not None and balance is not None:
+            raise UsageError(f"weight is {weight:g} and balance {balance:g}, which sets the weight: give one of them")
         require_range(0, every=every)
         self.weight: float = 1.0 if weight is None else weight
         self.every = every
         self._has_default_weight = weight is None
         self._attached = False
+        self.gradients = GradientBalance(balance)
         self.register_buffer("under_way", torch.zeros((), dtype=torch.bool))  # an experience that comes in parts
 
     # -- what subclasses define ----------------------------------------------------------------------------------
 
     def build(self, strategy: Any) -> None:
         """Make networks and memory in their final shapes, with global random states of their own."""
+
+    def objective(self, strategy: Any) -> Tensor | None:
+        """The loss of the step in the place of the method's, 0-d; None: the method's. The first plugin's counts."""
+        return None
 
     def term(self, strategy: Any) -> Tensor | None:
         """What is added to the loss of the step, 0-d; None while there is nothing to keep."""
@@ -107,6 +122,13 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
                 f"{type(strategy.model).__name__} declares no embeddings to keep: give it `spaces`, or a plugin that "
                 "only replays"
             )
+        if self.gradients.balance is not None and not last_layers(strategy.model):
+            raise UsageError(
+                f"balance compares gradients on the encoder's last layer, and nothing of the encoder of "
+                f"{type(strategy.model).__name__} is trained: give {name} a weight instead, or train the encoder"
+            )
+        if strategy.compile:
+            allow_two_backward_passes()
         self._attached = True
         if self._has_default_weight:
             self.weight = self.default_weight(strategy.model)
@@ -116,7 +138,10 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
         self.to(strategy.device)
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if parameters:
-            strategy.optimizer.add_param_group({"params": parameters, "weight_decay": 0.0})
+            group: dict[str, Any] = {"params": parameters, "weight_decay": 0.0}
+            if self.lr_factor != 1:
+                group["lr"] = strategy.optimizer.defaults["lr"] * self.lr_factor
+            strategy.optimizer.add_param_group(group)
 
     def default_weight(self, method: Method) -> float:
         """The weight for a method where none is given."""
@@ -129,7 +154,7 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
         Raises:
             UsageError: mini-batches tell no boundary.
         """
-        part = _part(strategy)
+        part = online_part(strategy)
         if part is None or self.every:
             return
         if self.needs_boundaries and not part.access_task_boundaries:
@@ -145,7 +170,7 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
         term = self.term(strategy)
         self.loss = None if term is None else term.detach()
         if term is not None:
-            strategy.loss = strategy.loss + self.weight * term
+            strategy.loss = strategy.loss + self.gradients.weigh(term, self.weight, strategy)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
         """Follow a step that was made."""
@@ -157,7 +182,7 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Follow the end of an experience."""
-        part = _part(strategy)
+        part = online_part(strategy)
         if self.every or (part is not None and not part.access_task_boundaries):
             return
         if part is None or part.is_last_subexp:
@@ -177,16 +202,27 @@ def embedding_dims(strategy: Any) -> list[int]:
         UsageError: images do not fit the method, see `avalanche_ssl.methods.try_images`.
     """
     method: Method = strategy.model
+    images = trial_images(strategy)
+    with trial_mode(method, strategy.device):
+        outputs = method.embed(method.views(images))
+    return [space[0].shape[-1] for space in method.embeddings(outputs)]
+
+
+def trial_images(strategy: Any) -> Tensor:
+    """Four random images (4, C, H, W) that the strategy's method takes.
+
+    Raises:
+        UsageError: images do not fit the method, see `avalanche_ssl.methods.try_images`.
+    """
+    method: Method = strategy.model
     side = method.augment.size
     shape = (channels_of(method) or 3, side, side)
     try_images(method, shape, strategy.device)
     images = torch.randint(0, 256, (4, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    with trial_mode(method, strategy.device):
-        outputs = method.embed(method.views(images.to(strategy.device)))
-    return [space[0].shape[-1] for space in method.embeddings(outputs)]
+    return images.to(strategy.device)
 
 
-def _part(strategy: Any) -> OnlineCLExperience[Any] | None:
+def online_part(strategy: Any) -> OnlineCLExperience[Any] | None:
     """What is trained on, with all its attributes, if it is a part of an experience; None if it is a whole one."""
     experience = strategy.experience.logging()
     return experience if isinstance(experience, OnlineCLExperience) else None

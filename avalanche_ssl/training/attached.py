@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from avalanche.core import SupervisedPlugin
+from torch import Tensor, nn
+
+
+class KnownHooks(SupervisedPlugin):  # type: ignore[misc]
+    """What a plugin may define beside Avalanche's hooks: Avalanche warns of others that begin with before or after."""
+
+    def after_views(self, strategy: Any, **kwargs: Any) -> None:
+        """Change `strategy.mb_views` before they are embedded."""
+
+    def after_step(self, strategy: Any) -> None:
+        """Follow a step that was made, see `ContinualPlugin.after_step`."""
 
 
 def attach_plugins(strategy: Any) -> None:
@@ -17,3 +28,13 @@ def attach_plugins(strategy: Any) -> None:
 def trained_modules(strategy: Any) -> list[nn.Module]:
     """The method, then the plugins that are modules: what a step moves, in the order of the optimizer's groups."""
     return [strategy.model, *(plugin for plugin in strategy.plugins if isinstance(plugin, nn.Module))]
+
+
+def objective(strategy: Any) -> Tensor:
+    """The method's loss of the step, or what the first plugin puts in its place whose `objective(strategy)` does."""
+    for plugin in strategy.plugins:
+        loss: Tensor | None = plugin.objective(strategy) if hasattr(plugin, "objective") else None
+        if loss is not None:
+            return loss
+    own: Tensor = strategy._loss(strategy.mb_output, strategy.mb_y)
+    return own

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from avalanche.core import SupervisedPlugin
 from avalanche.models.dynamic_modules import DynamicModule
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import compile_encoders
 from avalanche_ssl.optim import LRSchedule
-from avalanche_ssl.training.attached import attach_plugins, trained_modules
+from avalanche_ssl.training.attached import KnownHooks, attach_plugins, objective, trained_modules
 from avalanche_ssl.training.avalanche_fixes import unalias_synaptic_intelligence
 from avalanche_ssl.training.compatibility import (
     check_boundaries,
@@ -73,7 +72,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
             loss is not finite, data cannot be read, or the memory does not suffice.
     """
 
-    PLUGIN_CLASS = SupervisedPlugin
+    PLUGIN_CLASS = KnownHooks
 
     def __init__(
         self,
@@ -125,6 +124,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         self._is_dynamic = True
         self.mb_views: Views = {}
         """Views of the images of the step, also after it; plugins may change them in `after_views`."""
+        self.method_loss = torch.zeros(())
+        """The method's loss of the step, or a plugin's in its place; others add their terms to it in `loss`."""
         self.probe: Callable[..., Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`, by label; set by `ProbePlugin`. One with the attribute
         `reads_task_labels` gets the task labels (B,), too."""
@@ -210,7 +211,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
     def criterion(self) -> Tensor:
         """Loss of the method in training, cross-entropy of the logits of the probe in evaluation."""
         if self.is_training:
-            return self._loss(self.mb_output, self.mb_y)
+            self.method_loss = objective(self)
+            return self.method_loss
         check_targets(self.mb_y, self.mb_output.shape[1])
         return F.cross_entropy(self.mb_output, self.mb_y)
 

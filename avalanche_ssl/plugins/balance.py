@@ -1,0 +1,123 @@
+"""How strong the gradient of a plugin's term is beside that of the method's loss, and a weight that keeps them so."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch._functorch.config
+from torch import Tensor, nn
+
+from avalanche_ssl.errors import require_positive
+from avalanche_ssl.methods import Method
+from avalanche_ssl.models import Encoder
+
+
+class GradientBalance(nn.Module):
+    """Measures both gradients on the last layers of the encoders, and balances them where this is wanted.
+
+    One weight does not serve all methods: on an encoder the gradient of a distillation is half of SimCLR's, and fifty
+    times that of CPC, whose loss is flat at the start. With a balance b the term gets the weight
+
+        ``b * mean |gradient of the method's loss| / mean |gradient of the term|``,
+
+    both norms as exponential moving averages. (An average of their ratios would be ruled by the step after a boundary:
+    a copy equals its method there, and the gradient between them is almost zero.) Two short backward passes, which end
+    in the last layer, are made every `EVERY` steps, with a balance also in the first `WARMUP` ones.
+
+    Args:
+        balance: the ratio b of the two gradients; None: only measure, the weight is as given.
+
+    Raises:
+        UsageError: the balance is not above 0.
+    """
+
+    EVERY = 20
+    """Steps from one measurement to the next."""
+    WARMUP = 10
+    """Steps at the start that are all measured, with a balance."""
+    MOMENTUM = 0.9
+    """Weight of the past in the moving averages, which begin as plain means."""
+    LIMIT = 1000.0
+    """Largest weight, for terms that have almost no gradient yet."""
+
+    steps: Tensor
+    measured: Tensor
+    ratio: Tensor
+    weight: Tensor
+    norms: Tensor
+
+    def __init__(self, balance: float | None = None) -> None:
+        super().__init__()
+        if balance is not None:
+            require_positive(balance=balance)
+        self.balance = balance
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # that had a term
+        self.register_buffer("measured", torch.zeros((), dtype=torch.long))  # how many of these were measured
+        self.register_buffer("ratio", torch.tensor(math.nan))  # |term| / |method's loss| at weight 1, the latest
+        self.register_buffer("weight", torch.tensor(math.nan))  # of the term, the latest
+        self.register_buffer("norms", torch.zeros(2))  # averages of |term| and |method's loss|
+
+    def weigh(self, term: Tensor, weight: float, strategy: Any) -> Tensor:
+        """The weighted term.
+
+        Args:
+            term: of this step, 0-d.
+            weight: its weight without a balance.
+            strategy: gives the method and `method_loss`.
+        """
+        step = int(self.steps)
+        self.steps += 1
+        if step % self.EVERY == 0 or (self.balance is not None and step < self.WARMUP):
+            self._measure(term, strategy)
+        if self.balance is None:
+            self.weight.fill_(weight)
+            return weight * term
+        of_term, of_loss = self.norms
+        balanced = (self.balance * of_loss / of_term).clamp(max=self.LIMIT)
+        self.weight.copy_(torch.where(of_term > 0, balanced, 0.0))
+        return self.weight.clone() * term
+
+    def _measure(self, term: Tensor, strategy: Any) -> None:
+        """Follow the norms of both gradients; those that are not finite do not count."""
+        layers = last_layers(strategy.model)
+        if not layers:
+            return
+        norms = torch.stack([gradient_norm(loss, layers) for loss in (term, strategy.method_loss)])
+        finite = norms.isfinite().all()
+        self.measured += finite
+        past = (1 - 1 / self.measured.clamp(min=1)).clamp(max=self.MOMENTUM)
+        self.norms.copy_(torch.where(finite, past * self.norms + (1 - past) * norms, self.norms))
+        self.ratio.copy_(torch.where(finite, norms[0] / norms[1], self.ratio))
+
+
+def last_layers(method: Method) -> list[nn.Parameter]:
+    """The last trained weight of each encoder, a matrix or a kernel where there is one; [] if nothing is trained."""
+    found = []
+    for encoder in encoders(method):
+        trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+        found += ([p for p in trained if p.ndim > 1] or trained)[-1:]
+    return found
+
+
+def encoders(method: Method) -> list[nn.Module]:
+    """The encoders inside `method.encoder`, in order; the module itself where none is an `Encoder`."""
+    return [module for module in method.encoder.modules() if isinstance(module, Encoder)] or [method.encoder]
+
+
+def allow_two_backward_passes() -> None:
+    """Let code that `torch.compile` generates from now on be differentiated more than once.
+
+    It reuses the memory of what the backward pass has read, and refuses to keep the graph.
+    """
+    torch._functorch.config.donated_buffer = False
+
+
+def gradient_norm(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    """Norm of the gradient of a loss with respect to all the parameters together; the graph is kept."""
+    if not loss.requires_grad:
+        return loss.new_zeros(())
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    norms = [gradient.norm() for gradient in gradients if gradient is not None]
+    return torch.stack(norms).norm() if norms else loss.new_zeros(())
