@@ -49,7 +49,8 @@ class DetectionDataset(Dataset[tuple[Tensor, Target]]):
         found = [len(target["labels"]) for target in self.targets]
         ignored = sum(len(target["ignored_labels"]) for target in self.targets)
         text = f"{_counted(len(self), 'image')}, {_counted(sum(found), 'object')}"
-        text += f", {_counted(negatives, 'image')} without one kept" if (negatives := found.count(0)) else ""
+        if negatives := found.count(0):
+            text += f", {_counted(negatives, 'image')} without one kept as negative{'s' * (negatives != 1)}"
         return text + (f", {ignored:,} difficult or crowd ignored" if ignored else "")
 
 
@@ -72,6 +73,13 @@ class DetectionData:
     train: DetectionDataset
     validation: DetectionDataset | None
     test: DetectionDataset
+
+    def __str__(self) -> str:
+        """Name, classes and parts, in words."""
+        parts = {"to train on": self.train, "to validate on": self.validation, "to test on": self.test}
+        said = "; ".join(f"{use} {part}" for use, part in parts.items() if part is not None)
+        n = len(self.train.class_names)
+        return f"{self.name}, {n:,} class{'es' * (n != 1)}: {said}"
 
 
 def metric_target(target: Target) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def open_detection_data(path: str | Path | None = None, seed: int = 0) -> Detect
     """The data in a folder of VOC or COCO, which is recognized; None: the embedded scenes.
 
     Every file that is named is there, every image has the size that its boxes are in, and no image is both for training
-    and testing. A warning names classes that are only to be found in the test images.
+    and testing. Images without an object are kept as negatives; how many there are, and how much of what else, is said
+    on the standard error stream. A warning names classes that are only to be found in the test images.
 
     Args:
         path: the folder, such as `VOCdevkit/VOC2007`.
@@ -40,6 +42,7 @@ def open_detection_data(path: str | Path | None = None, seed: int = 0) -> Detect
         )
     data = readers[0](folder)
     _check(data)
+    print(data, file=sys.stderr)
     return data
 
 

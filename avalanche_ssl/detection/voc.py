@@ -28,7 +28,7 @@ class _Annotation:
 
 def is_voc(folder: Path) -> bool:
     """Whether a folder is one of VOC, as `VOCdevkit/VOC2007`."""
-    return (folder / "Annotations").is_dir()
+    return (folder / "JPEGImages").is_dir()  # Annotations is COCO's annotations where case does not count
 
 
 def read_voc(folder: Path) -> DetectionData:

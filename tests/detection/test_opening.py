@@ -19,18 +19,20 @@ def test_the_embedded_scenes_need_no_path() -> None:
     assert data.name == "embedded scenes"
 
 
-def test_voc_and_coco_are_recognized(tmp_path: Path) -> None:
+def test_voc_and_coco_are_recognized(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     voc = write_voc(
         tmp_path / "VOC2012", {"train": {"a": [DOG, ("dog", (1, 1, 2, 2), 1)], "b": []}, "val": {"c": [DOG]}}, (9, 9)
     )
     data = open_detection_data(voc)
     assert data.name == f"VOC '{voc}'"
-    assert str(data.train) == "2 images, 1 object, 1 image without one kept, 1 difficult or crowd ignored"
+    assert str(data.train) == "2 images, 1 object, 1 image without one kept as negative, 1 difficult or crowd ignored"
+    assert capsys.readouterr().err == (
+        f"VOC '{voc}', 1 class: to train on {data.train}; to test on 1 image, 1 object\n"
+    )
     content = coco_content({1: (9, 9)}, [(1, 7, [0, 0, 3, 3], 0)], {7: "dog"})
     coco = write_coco(tmp_path / "coco", {"train2017": content, "val2017": content})
     assert open_detection_data(str(coco)).name == f"COCO '{coco}'"
-    (coco / "Annotations2").mkdir()
-    (coco / "Annotations2").rename(coco / "Annotations")
+    (coco / "JPEGImages").mkdir()
     with pytest.raises(UsageError, match=r"is both VOC and COCO: give one with Annotations"):
         open_detection_data(coco)
     with pytest.raises(
