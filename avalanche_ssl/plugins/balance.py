@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import torch
-import torch._functorch.config
 from torch import Tensor, nn
 
-from avalanche_ssl.errors import require_positive
+from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import Encoder
 
@@ -24,7 +23,8 @@ class GradientBalance(nn.Module):
 
     both norms as exponential moving averages. (An average of their ratios would be ruled by the step after a boundary:
     a copy equals its method there, and the gradient between them is almost zero.) Two short backward passes, which end
-    in the last layer, are made every `EVERY` steps, with a balance also in the first `WARMUP` ones.
+    in the last layer, are made every `EVERY` steps, with a balance also in the first `WARMUP` ones; of compiled
+    encoders nothing is measured.
 
     Args:
         balance: the ratio b of the two gradients; None: only measure, the weight is as given.
@@ -82,7 +82,7 @@ class GradientBalance(nn.Module):
     def _measure(self, term: Tensor, strategy: Any) -> None:
         """Follow the norms of both gradients; those that are not finite do not count."""
         layers = last_layers(strategy.model)
-        if not layers:
+        if not layers or is_compiled(strategy.model):
             return
         norms = torch.stack([gradient_norm(loss, layers) for loss in (term, strategy.method_loss)])
         finite = norms.isfinite().all()
@@ -90,6 +90,25 @@ class GradientBalance(nn.Module):
         past = (1 - 1 / self.measured.clamp(min=1)).clamp(max=self.MOMENTUM)
         self.norms.copy_(torch.where(finite, past * self.norms + (1 - past) * norms, self.norms))
         self.ratio.copy_(torch.where(finite, norms[0] / norms[1], self.ratio))
+
+
+def check_balance(name: str, strategy: Any) -> None:
+    """Refuse to balance where gradients cannot be compared.
+
+    Raises:
+        UsageError: nothing of the encoder is trained, or it is compiled.
+    """
+    kind = type(strategy.model).__name__
+    if not last_layers(strategy.model):
+        raise UsageError(
+            f"balance compares gradients on the encoder's last layer, and nothing of the encoder of {kind} is trained: "
+            f"give {name} a weight instead, or train the encoder"
+        )
+    if strategy.compile or is_compiled(strategy.model):
+        raise UsageError(
+            f"balance takes two more backward passes, which the compiled encoder of {kind} does not allow: give {name} "
+            "a weight instead, or do not compile"
+        )
 
 
 def last_layers(method: Method) -> list[nn.Parameter]:
@@ -106,12 +125,14 @@ def encoders(method: Method) -> list[nn.Module]:
     return [module for module in method.encoder.modules() if isinstance(module, Encoder)] or [method.encoder]
 
 
-def allow_two_backward_passes() -> None:
-    """Let code that `torch.compile` generates from now on be differentiated more than once.
-
-    It reuses the memory of what the backward pass has read, and refuses to keep the graph.
-    """
-    torch._functorch.config.donated_buffer = False
+def is_compiled(method: Method) -> bool:
+    """Whether a part of the method is compiled code, whose backward pass overwrites what a second one would read."""
+    return any(
+        hasattr(module, "_orig_mod")  # made by torch.compile(module)
+        or module._compiled_call_impl is not None  # by module.compile()
+        or getattr(module, "_training_pass", None) is not None  # of an `Encoder`
+        for module in method.modules()
+    )
 
 
 def gradient_norm(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.methods import Method, channels_of, trial_mode, try_images
-from avalanche_ssl.plugins.balance import GradientBalance, allow_two_backward_passes, last_layers
+from avalanche_ssl.plugins.balance import GradientBalance, check_balance
 from avalanche_ssl.rng import seeded
 
 
@@ -58,11 +59,11 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     """Whether it does nothing without `boundary`."""
     needs_spaces: ClassVar[bool] = True
     """Whether it reads the method's `spaces`."""
-    needs_replay: ClassVar[bool] = False
-    """Whether it needs one `Replay` before it."""
+    needs_replay: bool = False
+    """Whether it needs one `Replay` before it, see `replay_before`."""
     fills_batches: ClassVar[bool] = False
     """Whether it adds remembered images to batches, so that one new image is enough for a step."""
-    reads_labels: ClassVar[bool] = False
+    reads_labels: bool = False
     """Whether it reads class labels."""
     default_weights: ClassVar[Mapping[str, float]] = {}
     """Weights by name of the method's class, or of its family; 1 elsewhere."""
@@ -122,13 +123,8 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
                 f"{type(strategy.model).__name__} declares no embeddings to keep: give it `spaces`, or a plugin that "
                 "only replays"
             )
-        if self.gradients.balance is not None and not last_layers(strategy.model):
-            raise UsageError(
-                f"balance compares gradients on the encoder's last layer, and nothing of the encoder of "
-                f"{type(strategy.model).__name__} is trained: give {name} a weight instead, or train the encoder"
-            )
-        if strategy.compile:
-            allow_two_backward_passes()
+        if self.gradients.balance is not None:
+            check_balance(name, strategy)
         self._attached = True
         if self._has_default_weight:
             self.weight = self.default_weight(strategy.model)
@@ -193,6 +189,22 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     def _end(self, strategy: Any) -> None:
         self.under_way.fill_(False)
         self.boundary(strategy)
+
+
+def replay_before(plugin: ContinualPlugin, strategy: Any) -> Any:
+    """The one plugin before `plugin` that adds remembered images to batches, a `Replay`.
+
+    Raises:
+        UsageError: there is none, or another number than one.
+    """
+    earlier = takewhile(lambda other: other is not plugin, strategy.plugins)
+    found = [other for other in earlier if getattr(other, "fills_batches", False)]
+    if len(found) != 1:
+        raise UsageError(
+            f"{type(plugin).__name__} works on replayed images: put one Replay before it in the list of plugins, not "
+            f"{len(found)}"
+        )
+    return found[0]
 
 
 def embedding_dims(strategy: Any) -> list[int]:
