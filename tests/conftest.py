@@ -1,5 +1,7 @@
 import os
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before any library starts threads of its own: workers share the cores
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings

@@ -61,6 +61,7 @@ def of(found: Run, cache: str = "cache", said: list[str] | None = None) -> list[
 
 
 def test_baselines_are_what_they_are_called_and_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree("cache", ignore_errors=True)  # of another test
     measured: list[Any] = []
     said: list[str] = []
     original = baselines.Subject.measure
