@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class ClusterBalanced(Policy):
     Args:
         clusters: K; give at least the number of classes that the stream may have, for more do no harm.
     """
+
+    reads_features: ClassVar[bool] = True
 
     member: Tensor
     centroids: Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ class MinRed(Policy):
     image enters or leaves with one or two products of a feature with all, O(M D) instead of O(M^2 D), and memory is
     O(M). Images of a batch compete with each other, one at a time; every new image enters.
     """
+
+    reads_features: ClassVar[bool] = True
 
     near: Tensor
     who: Tensor
