@@ -2,6 +2,7 @@
 
 from avalanche_ssl.memory.bank import MemoryBank, content_hash
 from avalanche_ssl.memory.byte_size import format_bytes, parse_bytes
+from avalanche_ssl.memory.climb_policy import Climb
 from avalanche_ssl.memory.cluster_policy import ClusterBalanced
 from avalanche_ssl.memory.clusters import Clusters, perplexity, spherical_kmeans
 from avalanche_ssl.memory.image_buffer import ImageBuffer
@@ -17,6 +18,7 @@ __all__ = [
     "FIFO",
     "POLICIES",
     "ClassBalanced",
+    "Climb",
     "ClusterBalanced",
     "Clusters",
     "ImageBuffer",

@@ -70,7 +70,7 @@ class ClusterBalanced(Policy):
         """The images join clusters again, as all centroids were before, and then the centroids move."""
         before = self.member[slots].clone()
         self.member[slots] = (l2_normalize(memory.features[slots]) @ self.centroids.T).argmax(1)
-        self._move(memory, torch.cat([before, self.member[slots]]).unique())
+        self._move(memory, torch.unique(torch.cat([before, self.member[slots]])))
 
     def _make_room(self, memory: ImageBuffer, feature: Tensor) -> None:
         """Merge the two most similar clusters if the image is less similar to any: so it begins one."""

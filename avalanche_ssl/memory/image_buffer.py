@@ -88,6 +88,10 @@ class ImageBuffer(nn.Module):
         """The slots that hold images, ascending; (count,) long."""
         return (self.born >= 0).nonzero().squeeze(1)
 
+    def free_slot(self) -> int:
+        """The first free slot of a memory that is not full."""
+        return int((self.born < 0).byte().argmax())
+
     def ages(self) -> Tensor:
         """For each held slot, how many images of the stream came after its image; (count,) long."""
         return self.seen - 1 - self.born[self.held()]
@@ -162,6 +166,8 @@ class ImageBuffer(nn.Module):
     def remove(self, slots: Tensor) -> None:
         """Free held `slots` (n,)."""
         for slot in slots.tolist():
+            if self.born[slot] < 0:
+                raise ValueError(f"slot {slot} holds no image that could be removed")
             self.born[slot] = -1
             self.count -= 1
             self.policy.leave(self, slot)
@@ -232,7 +238,7 @@ class ImageBuffer(nn.Module):
                     f"{size:,}: give it the settings that it had"
                 )
             self._allocate(size, shape, saved.dtype)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ImageBuffer:
         """Stay on the CPU, in these dtypes."""

@@ -67,7 +67,7 @@ class MinRed(Policy):
         if len(slots) == 0:
             return
         free = memory.born < 0
-        for part in slots.split(CHUNK):
+        for part in torch.split(slots, CHUNK):
             away = 1 - memory.features[part] @ memory.features.T * self.scale[part, None] * self.scale  # (n, M)
             away[torch.arange(len(part)), part] = torch.inf
             away[:, free] = torch.inf

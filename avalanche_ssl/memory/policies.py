@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from avalanche_ssl.errors import unknown_name
+from avalanche_ssl.memory.climb_policy import Climb
 from avalanche_ssl.memory.cluster_policy import ClusterBalanced
 from avalanche_ssl.memory.min_redundancy import MinRed
 from avalanche_ssl.memory.policy import Policy, draw
@@ -30,7 +31,7 @@ class FIFO(Policy):
 
     def victim(self, memory: ImageBuffer, feature: Tensor, label: int) -> int:
         """The slot of the oldest image."""
-        return int(memory.seen) % memory.size
+        return int(memory.born.argmin())
 
 
 class ClassBalanced(Policy):
@@ -43,7 +44,7 @@ class ClassBalanced(Policy):
 
     def victim(self, memory: ImageBuffer, feature: Tensor, label: int) -> int:
         """A random slot of the largest class, or of all largest ones."""
-        classes, members = memory.labels.unique(return_inverse=True)
+        classes, members = torch.unique(memory.labels, return_inverse=True)
         sizes = members.bincount(minlength=len(classes)) + (classes == label)
         return draw((sizes[members] == sizes.max()).nonzero().squeeze(1), memory)
 
@@ -54,6 +55,7 @@ POLICIES: dict[str, type[Policy]] = {
     "class": ClassBalanced,
     "cluster": ClusterBalanced,
     "minred": MinRed,
+    "climb": Climb,
 }
 """Policies by the names that settings give."""
 

@@ -38,8 +38,7 @@ class Policy(nn.Module):
             feature: (D,) of the image.
             label: of the image; -1 if unknown.
         """
-        count = int(memory.count)
-        return count if count < memory.size else self.victim(memory, feature, label)
+        return memory.free_slot() if memory.count < memory.size else self.victim(memory, feature, label)
 
     def victim(self, memory: ImageBuffer, feature: Tensor, label: int) -> int | None:
         """The slot whose image leaves a full memory for the next one; None if that is not kept. See `choose`."""

@@ -2,7 +2,14 @@
 
 import torch
 
-POLICY_NAMES = ["reservoir", "fifo", "class", "cluster", "minred"]
+from avalanche_ssl.memory import Climb
+
+POLICY_NAMES = ["reservoir", "fifo", "class", "cluster", "minred", "climb"]
+
+
+def small(policy):
+    """The policy with a name, with settings that fit a small memory."""
+    return Climb(short=6, long=4, examples=5, matches=6, novelty=0.7) if policy == "climb" else policy
 
 
 def stream(n, dim=4, seed=0, dtype=torch.uint8):

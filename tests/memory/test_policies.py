@@ -9,19 +9,21 @@ from avalanche_ssl.memory import POLICIES, ClassBalanced, ImageBuffer, MinRed, m
 
 
 def test_a_reservoir_keeps_every_number_equally_often():
-    """2,000 streams of 12 images into 3 slots."""
-    images, features, _ = stream(12)
-    counts, places = torch.zeros(12), torch.zeros(12, 3)
-    for seed in range(2000):
-        buffer = ImageBuffer(4, 3, policy="reservoir", seed=seed)
+    """2,000 streams of 8 images into 2 slots."""
+    images, features, _ = stream(8)
+    counts, places = torch.zeros(8), torch.zeros(8, 2)
+    buffer = ImageBuffer(4, 2, policy="reservoir")
+    for _ in range(2000):
         buffer.insert(images, features)
         counts[buffer.born] += 1
-        places[buffer.born, torch.arange(3)] += 1
-    assert counts.sum() == 6000
-    # Sampling without replacement: mean 500, chi-square with 11 degrees of freedom; 99.9 % are below 31.3.
-    assert ((counts - 500).square() / (500 * (1 - 3 / 12))).sum() * 11 / 12 < 31.3
-    # Images 3 to 11 enter each slot equally often: 167 times, with a standard deviation of 12.4.
-    assert ((places[3:] - 500 / 3).square() / (500 / 3)).sum() < 55  # 99.9 % of chi-square of 27 degrees
+        places[buffer.born, torch.arange(2)] += 1
+        buffer.remove(buffer.held())
+        buffer.seen.zero_()
+    assert counts.sum() == 4000
+    # Sampling without replacement: mean 500, chi-square with 7 degrees of freedom; 99.9 % are below 24.3.
+    assert ((counts - 500).square() / (500 * (1 - 2 / 8))).sum() * 7 / 8 < 24.3
+    # Images 2 to 7 enter each slot equally often; 99.9 % of chi-square with 12 degrees are below 32.9.
+    assert ((places[2:] - 250).square() / 250).sum() < 32.9
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 20])
