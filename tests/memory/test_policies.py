@@ -72,6 +72,10 @@ def test_only_the_class_policy_reads_labels():
     assert [name for name, policy in POLICIES.items() if policy.reads_labels] == ["class"]
 
 
+def test_three_policies_read_features():
+    assert {name for name, policy in POLICIES.items() if policy.reads_features} == {"cluster", "minred", "climb"}
+
+
 def test_labels_that_are_missing_are_refused_before_anything_enters():
     buffer = ImageBuffer(4, 4, policy="class")
     with pytest.raises(UsageError, match="reads labels, and the stream has none: choose 'reservoir', 'fifo'"):
