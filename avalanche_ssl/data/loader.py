@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
@@ -50,8 +50,8 @@ class RawDataLoader:
     the model's `in_channels` are three, gray images become RGB, with a warning. `raw=False`, for networks that are no
     method of ours, lets tensors pass whatever their values.
 
-    The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. A batch of a
-    single image cannot be trained on: it is skipped with a warning. `drop_last=False` keeps all.
+    The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. One image alone
+    is skipped with a warning, unless `is_filled()` says that others join it. `drop_last=False` keeps all.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class RawDataLoader:
         use_dataset_transforms: bool = False,
         in_channels: int | None = None,
         raw: bool = True,
+        is_filled: Callable[[], bool] = lambda: False,
     ) -> None:
         if len(datasets) != len(batch_sizes) or not datasets or min(batch_sizes) < 1:
             raise UsageError(f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}")
@@ -76,11 +77,11 @@ class RawDataLoader:
         ]
         self.batches = JointReader([reader for reader, _ in filled] if len(datasets[0]) else [], in_channels)
         self.batch_sizes = [min(size, len(reader)) for reader, size in filled]
-        self.shuffle = shuffle
+        self.shuffle, self.drop_last = shuffle, drop_last
         self.generator = generator
-        self.drop_last = drop_last
         self.num_workers = num_workers
         self.is_fast = self.batches.is_fast
+        self._is_filled = is_filled
         self._epoch: Plan = []
         self._start: Tensor | None = None  # state of the generator when the epoch was drawn
         self._taken = self._skip = 0
@@ -92,7 +93,7 @@ class RawDataLoader:
         n, size = len(self.batches.readers[0]), self.batch_sizes[0]
         if not self.drop_last:
             return -(-n // size)
-        return 0 if n == 1 == len(self.batches.readers) else n // size
+        return 0 if n == 1 == len(self.batches.readers) and not self._is_filled() else n // size
 
     def __iter__(self) -> Iterator[Batch]:
         if len(self) == 0:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.registry import build_plugins as build_plugins
     from avalanche_ssl.plugins.registry import complete_plugins as complete_plugins
     from avalanche_ssl.plugins.registry import plugin_class as plugin_class
+    from avalanche_ssl.plugins.replay import Replay as Replay
     from avalanche_ssl.plugins.replay import replay_plugin as replay_plugin
     from avalanche_ssl.plugins.teacher import Teacher as Teacher
     from avalanche_ssl.plugins.tensorboard import RunTensorBoard as RunTensorBoard
@@ -27,6 +28,7 @@ __all__ = [
     "ExperienceBoundaries",
     "ProbePlugin",
     "Progress",
+    "Replay",
     "RepresentationMonitor",
     "RunTensorBoard",
     "Teacher",
@@ -47,6 +49,7 @@ __getattr__, __dir__ = lazy_names(
         "PLUGINS": "registry",
         "ProbePlugin": "probe",
         "Progress": "progress",
+        "Replay": "replay",
         "RepresentationMonitor": "monitor",
         "RunTensorBoard": "tensorboard",
         "Teacher": "teacher",

@@ -39,7 +39,7 @@ def check_steps(model: Method, batch_size: int, epochs: int, plugins: Sequence[A
         UsageError: names the setting and the smallest value that works.
     """
     require_positive(train_mb_size=batch_size, train_epochs=epochs)
-    if not any(isinstance(plugin, ReplayPlugin) for plugin in plugins):
+    if not any(isinstance(plugin, ReplayPlugin) or getattr(plugin, "fills_batches", False) for plugin in plugins):
         model.check_batch_size(batch_size)
 
 

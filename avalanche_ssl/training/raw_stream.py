@@ -53,6 +53,7 @@ class RawStreamTemplate(ResumableTemplate):
             generator=self.order_generator,
             drop_last=True,
             num_workers=num_workers,
+            is_filled=self._gets_remembered_images,
         )
 
     def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
@@ -63,6 +64,10 @@ class RawStreamTemplate(ResumableTemplate):
         """Batches of the raw images of a dataset, in order; None: of the experience that is trained on."""
         for x, *_ in self._raw_batches(self.train_mb_size, dataset, shuffle=False, drop_last=False):
             yield x.to(self.device)
+
+    def _gets_remembered_images(self) -> bool:
+        """Whether a plugin adds images to a batch of one."""
+        return any(plugin.will_fill(self, 1) for plugin in self.plugins if getattr(plugin, "fills_batches", False))
 
     def _raw_batches(self, batch_size: int, dataset: Any = None, **options: Any) -> RawDataLoader:
         return RawDataLoader(

@@ -139,6 +139,14 @@ def test_last_batch(n: int, drop_last: bool, sizes: list[int]) -> None:
     assert len(loader) == len(sizes)
 
 
+def test_one_image_alone_makes_a_batch_when_others_join_it() -> None:
+    joined: list[bool] = []
+    loader = RawDataLoader([PictureDataset(1)], [4], shuffle=True, is_filled=lambda: bool(joined))
+    assert len(loader) == 0
+    joined.append(True)
+    assert [len(x) for x, *_ in loader] == [1]
+
+
 @pytest.mark.parametrize(("n", "size"), [(1, "a single image"), (0, "no image")])
 def test_one_image_is_skipped_with_a_warning(n: int, size: str) -> None:
     loader = RawDataLoader([Subset(PictureDataset(4), range(n))], [8], shuffle=True)

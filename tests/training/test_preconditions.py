@@ -1,5 +1,6 @@
 """Batches that are too small, and images that are all the same, are refused."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def test_batches_of_one_image_need_a_memory() -> None:
         make(method, train_mb_size=1)
     check_steps(method, 2, 1, [])
     check_steps(method, 1, 1, [ReplayPlugin(8)])
+    check_steps(method, 1, 1, [SimpleNamespace(fills_batches=True)])
     check_steps(CPC(tiny), 1, 1, [])
 
 
