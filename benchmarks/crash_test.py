@@ -1,7 +1,7 @@
 """Kill or interrupt runs at random moments, resume them, and compare them bit for bit with undisturbed runs.
 
 python benchmarks/crash_test.py --kills 3               # every recipe, fp32 and bf16, with and without replay
-python benchmarks/crash_test.py --strategy moco --num-workers 0 2 --replay-size 0 30 --online-batch-size 0 10
+python benchmarks/crash_test.py --strategy moco --num-workers 0 2 --plugin none replay+cla-e --online-batch-size 0 10
 python benchmarks/crash_test.py --interrupt --num-workers 2
 
 A run is a process of its own that works as run.py does, on a small part of split-digits, with a narrow encoder and
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--strategy", nargs="*", default=recipe_names(), metavar="NAME", help="(all)")
     add("--precision", nargs="*", default=["fp32", "bf16"])
     add("--num-workers", nargs="*", type=int, default=[0], help="loader processes; above 0 also decodes one by one")
-    add("--replay-size", nargs="*", type=int, default=[0, 30], help="images of the replay memory")
+    add("--plugin", nargs="*", default=["none", "replay"], metavar="NAMES", help="joined by +, or none (none replay)")
     add("--online-batch-size", nargs="*", type=int, default=[0], help="images per mini-batch of an online stream")
     add("--compile", action="store_true", help="compile the encoders with torch.compile")
     add("--interrupt", action="store_true", help="send SIGINT and SIGTERM to the process group, not SIGKILL")
@@ -46,11 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     total = lost = 0
     noun = "interrupts" if options.interrupt else "kills"
-    choices = (options.strategy, options.precision, options.num_workers, options.replay_size)
-    for strategy, precision, workers, replay, online in itertools.product(*choices, options.online_batch_size):
-        name = f"{strategy:<18} {precision} workers {workers} replay {replay:>3} online {online:>2}"
+    choices = (options.strategy, options.precision, options.num_workers, options.plugin)
+    for strategy, precision, workers, plugins, online in itertools.product(*choices, options.online_batch_size):
+        name = f"{strategy:<18} {precision} workers {workers} plugins {plugins} online {online:>2}"
         start = time.monotonic()
-        words = run_options(strategy, precision, workers, replay, online, options.compile)
+        words = run_options(strategy, precision, workers, plugins, online, options.compile)
         survived, wrong = kill_and_compare(name, words, options.kills, options.seed, options.interrupt)
         total += survived
         lost += bool(wrong)

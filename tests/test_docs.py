@@ -89,7 +89,7 @@ def test_the_tags_in_tensorboard_are_those_of_readme(tmp_path: Path, monkeypatch
     monkeypatch.setitem(streams.BENCHMARKS, "few-digits", small_run.few_digits)
     found: set[str] = set()
     for strategy in ("moco", "swav"):
-        options = small_run.run_options(strategy, "fp32", 0, 0, 0)
+        options = small_run.run_options(strategy)
         with redirect_stdout(io.StringIO()):
             assert run.main([*options, "--logger", "tensorboard", "--out", str(tmp_path / strategy)]) == 0
         tags = EventAccumulator(str(tmp_path / strategy)).Reload().Tags()

@@ -23,7 +23,7 @@ State = dict[str, Any]
 
 MAGIC = b"avalanche-ssl checkpoint\n"
 
-VERSION = 3
+VERSION = 4
 """Version of the state; raised when older files can no longer be read."""
 
 _DIGEST = hashlib.sha256().digest_size

@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from avalanche_ssl.cli.trust import add_trust
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.runs.config import RunConfig, read_config, today
+from avalanche_ssl.plugins import PLUGINS
+from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.config_file import read_config, today
 
 SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
     "experiences": ("benchmark_options", int, "N", "short for --benchmark-option experiences=N"),
@@ -31,6 +33,10 @@ ORIGINS = {
     "continue_from": ("continue_from_sha256", "lineage", "init", "init_sha256"),
 }
 """Options that say what a run starts from, with the entries of --config that they replace."""
+
+
+MAPPINGS = ("settings", "benchmark_options", "plugins")
+"""Options that are repeated to fill a mapping."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,10 +85,11 @@ def read_options(options: argparse.Namespace) -> RunConfig:
 
     values = today(read_config(options.config)) if options.config else {}
     settings, benchmark_options = (_mapping(values, name) for name in ("settings", "benchmark_options"))
+    plugins: dict[str, Any] = {name: {} for name in options.plugins} | _mapping(values, "plugins")
     given = {
         f.name: value
         for f in option_fields()
-        if f.name not in ("settings", "benchmark_options") and (value := getattr(options, f.name)) is not None
+        if f.name not in MAPPINGS and (value := getattr(options, f.name)) is not None
     }
     for option, notes in ORIGINS.items():
         if option in given:
@@ -94,6 +101,7 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     for name, (target, *_) in SHORTCUTS.items():
         if (value := getattr(options, name)) is not None:
             changes[target][name] = value
+    plugins = _with_settings(plugins, changes["settings"])
     benchmark_options |= changes["benchmark_options"]
     if "data" in benchmark_options:
         given["data"] = benchmark_options.pop("data")
@@ -102,6 +110,7 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     if settings and given.get("online_batch_size"):
         settings |= _online_settings(values | given, options, changes["settings"].get("encoder"))
     values |= given | {"settings": settings | changes["settings"], "benchmark_options": benchmark_options}
+    values |= {"plugins": plugins}
     return _configuration(values, options, changes["settings"].get("encoder"))
 
 
@@ -159,6 +168,21 @@ def _mapping(values: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"'{name}' is {value!r}: give KEY: VALUE lines")
     return dict(value)
+
+
+def _with_settings(plugins: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The plugins with those of the settings that are theirs, which are taken out of `settings`.
+
+    Raises:
+        UsageError: a setting is that of a plugin which is not among them.
+    """
+    changed = {name: dict(_mapping(plugins, name) if plugins[name] else {}) for name in plugins}
+    for name in [name for name in settings if name.partition(".")[0] in PLUGINS]:
+        plugin, _, key = name.partition(".")
+        if plugin not in changed or not key:
+            raise UsageError(f"--set {name} is about a plugin: give --plugin {plugin} and --set {plugin}.KEY=VALUE")
+        changed[plugin][key] = settings.pop(name)
+    return changed
 
 
 def _check_settings(settings: dict[str, Any], values: dict[str, Any], options: argparse.Namespace) -> None:

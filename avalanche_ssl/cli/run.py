@@ -23,6 +23,7 @@ from typing import Any
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.options import add_options, misplaced, read_options
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.plugins import PLUGINS, plugin_line
 from avalanche_ssl.recipes.encoder_setting import file_of
 from avalanche_ssl.recipes.installed import recipe_files
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
@@ -68,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="continue the run in --out where it stopped; start it if there is none")
     add("--checkpoint-every", default="10min", metavar="T", help="e.g. 500it, 30s, 10min, 2h or never (10min)")
     add("--keep-checkpoints", action="store_true", help="keep the checkpoints of a finished run")
-    add("--list", action="store_true", help="list strategies and benchmarks")
+    add("--list", action="store_true", help="list strategies, plugins and benchmarks")
     return found
 
 
@@ -122,6 +123,9 @@ def _print_list() -> None:
     print("strategies (--strategy NAME):")
     for path in recipe_files():
         print(f"  {path.stem:<16} {_first_line(ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))))}")
+    print("plugins (--plugin NAME; their settings with --set NAME.KEY=VALUE):")
+    for name in PLUGINS:
+        print(f"  {name:<16} {plugin_line(name)}")
     print("benchmarks (--benchmark NAME; their options with --benchmark-option KEY=VALUE):")
     for name, builder in BENCHMARKS.items():
         print(f"  {name:<16} {_first_line(builder.__doc__)}")

@@ -1,14 +1,21 @@
-"""Avalanche plugins: strategies against forgetting, probes, the representation monitor, progress; imported when first used."""
+"""Avalanche plugins: strategies against forgetting, probes, monitor, progress; imported when first used."""
 
 from typing import TYPE_CHECKING
 
 from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from avalanche_ssl.plugins.anchor import Anchor as Anchor
+    from avalanche_ssl.plugins.balance import GradientBalance as GradientBalance
     from avalanche_ssl.plugins.boundaries import ExperienceBoundaries as ExperienceBoundaries
+    from avalanche_ssl.plugins.cassle import CaSSLe as CaSSLe
     from avalanche_ssl.plugins.continual import ContinualPlugin as ContinualPlugin
     from avalanche_ssl.plugins.continual import embedding_dims as embedding_dims
+    from avalanche_ssl.plugins.lump import LUMP as LUMP
     from avalanche_ssl.plugins.monitor import RepresentationMonitor as RepresentationMonitor
+    from avalanche_ssl.plugins.osiris import Osiris as Osiris
+    from avalanche_ssl.plugins.pfr import FD as FD
+    from avalanche_ssl.plugins.pfr import PFR as PFR
     from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
     from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.plugins.progress import Progress as Progress
@@ -17,15 +24,23 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.registry import build_plugins as build_plugins
     from avalanche_ssl.plugins.registry import complete_plugins as complete_plugins
     from avalanche_ssl.plugins.registry import plugin_class as plugin_class
+    from avalanche_ssl.plugins.registry import plugin_line as plugin_line
     from avalanche_ssl.plugins.replay import Replay as Replay
     from avalanche_ssl.plugins.replay import replay_plugin as replay_plugin
     from avalanche_ssl.plugins.teacher import Teacher as Teacher
     from avalanche_ssl.plugins.tensorboard import RunTensorBoard as RunTensorBoard
 
 __all__ = [
+    "FD",
+    "LUMP",
+    "PFR",
     "PLUGINS",
+    "Anchor",
+    "CaSSLe",
     "ContinualPlugin",
     "ExperienceBoundaries",
+    "GradientBalance",
+    "Osiris",
     "ProbePlugin",
     "Progress",
     "Replay",
@@ -37,6 +52,7 @@ __all__ = [
     "embedding_dims",
     "planned_probes",
     "plugin_class",
+    "plugin_line",
     "probe_metrics",
     "replay_plugin",
 ]
@@ -44,8 +60,15 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "Anchor": "anchor",
+        "Osiris": "osiris",
+        "LUMP": "lump",
+        "CaSSLe": "cassle",
         "ContinualPlugin": "continual",
         "ExperienceBoundaries": "boundaries",
+        "FD": "pfr",
+        "GradientBalance": "balance",
+        "PFR": "pfr",
         "PLUGINS": "registry",
         "ProbePlugin": "probe",
         "Progress": "progress",
@@ -58,6 +81,7 @@ __getattr__, __dir__ = lazy_names(
         "embedding_dims": "continual",
         "planned_probes": "progress",
         "plugin_class": "registry",
+        "plugin_line": "registry",
         "probe_metrics": "probe_metrics",
         "replay_plugin": "replay",
     },

@@ -58,7 +58,7 @@ def plugin_class(name: str) -> type[ContinualPlugin]:
     return kind
 
 
-def first_line(name: str) -> str:
+def plugin_line(name: str) -> str:
     """The first line of a plugin's documentation, read without importing it."""
     entry = PLUGINS[name]
     text = (Path(__file__).parent / f"{entry.module}.py").read_text(encoding="utf-8")

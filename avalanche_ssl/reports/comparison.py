@@ -184,16 +184,27 @@ def _groups(runs: list[Run]) -> list[Group]:
 
 def _group(part: list[Run], runs: list[Run]) -> Group:
     run = part[0]
-    method, plugins = _method(run, runs), _plugins(run)
+    method, plugins = _method(run, runs), _plugin_words(run, runs)
     words = " + ".join(filter(None, [method, plugins]))
     words += "" if run.finished else f" (unfinished: {run.experiences_trained} of {run.n_experiences})"
     return Group(_short(words), part, _short(method), plugins)
 
 
-def _plugins(run: Run) -> str:
-    """The plugins that change what a run is trained on, with their options; empty for none."""
-    size, batch_size = run.config.get("replay_size"), run.config.get("replay_batch_size")
-    return f"replay {size}" + (f" (batches of {batch_size})" if batch_size else "") if size else ""
+def _plugins(run: Run) -> dict[str, dict[str, Any]]:
+    """The settings of the plugins of a run, by name."""
+    plugins = run.config.get("plugins")
+    named = plugins if isinstance(plugins, dict) else {}
+    return {str(name): settings if isinstance(settings, dict) else {} for name, settings in named.items()}
+
+
+def _plugin_words(run: Run, others: list[Run]) -> str:
+    """The plugins of a run, with the settings that tell them apart from those of their name; empty for none."""
+    words = []
+    for name, mine in _plugins(run).items():
+        theirs = [_plugins(other)[name] for other in others if name in _plugins(other)]
+        differing = [key for key in mine if any(settings.get(key) != mine[key] for settings in theirs)]
+        words.append(" ".join([name, *(f"{key}={mine[key]}" for key in differing)]))
+    return " + ".join(words)
 
 
 def _method(run: Run, others: list[Run]) -> str:

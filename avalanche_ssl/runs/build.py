@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.plugins import complete_plugins, plugin_class
 from avalanche_ssl.recipes.settings import arguments, convert, to_plain
-from avalanche_ssl.runs.config import RunConfig, read_config
+from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.config_file import read_config
 from avalanche_ssl.runs.origin import noted
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
@@ -31,9 +33,11 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
     check_probes(config)
     device, precision = resolve_machine(config.device, config.precision)
     method = recipe.build_method()  # a wrong setting shows now, not after thousands of images were decoded
-    if config.online_batch_size == 1 and not config.replay_size:
-        raise UsageError("--online-batch-size is 1: a step takes two images, give it 2 or more, or a --replay-size")
-    if not (config.replay_size and config.online_batch_size):  # the memory is empty in the first full experience
+    check_plugins(config)
+    replays = any(plugin_class(name).fills_batches for name in config.plugins)
+    if config.online_batch_size == 1 and not replays:
+        raise UsageError("--online-batch-size is 1: a step takes two images, give it 2 or more, or --plugin replay")
+    if not (replays and config.online_batch_size):  # the memory is empty in the first full experience
         method.check_batch_size(recipe.batch_size)
     return dataclasses.replace(config, device=device, precision=precision), recipe
 
@@ -47,7 +51,9 @@ def _complete(config: RunConfig) -> tuple[RunConfig, Recipe]:
     config = dataclasses.replace(config, strategy_sha256=sha256)
     recipe = build_recipe(config).with_noted_encoder()
     config = noted(config, recipe)
-    complete = dataclasses.replace(config, benchmark_options=options, settings=recipe.settings)
+    complete = dataclasses.replace(
+        config, benchmark_options=options, settings=recipe.settings, plugins=complete_plugins(config.plugins)
+    )
     return complete.with_absolute_paths(), recipe
 
 
@@ -113,6 +119,22 @@ def online_settings(config: RunConfig, recipe: Recipe) -> dict[str, Any]:
     if not config.online_batch_size:
         return {}
     return {"batch_size": config.online_batch_size} | recipe.online_defaults
+
+
+def check_plugins(config: RunConfig) -> None:
+    """Refuse plugins that need boundaries which the stream does not tell.
+
+    Raises:
+        UsageError: names the plugin.
+    """
+    if not config.online_batch_size or config.access_task_boundaries:
+        return
+    for name, settings in config.plugins.items():
+        if plugin_class(name).needs_boundaries and not settings.get("every"):
+            raise UsageError(
+                f"plugin '{name}' learns from the model of the last experience, and a stream of mini-batches tells no "
+                f"boundaries: give --set {name}.every=STEPS, --access-task-boundaries, or cla-e, which needs none"
+            )
 
 
 def check_probes(config: RunConfig) -> None:

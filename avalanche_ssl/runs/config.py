@@ -15,22 +15,13 @@ from typing import Any, Literal, get_type_hints
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import split_paths
+from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.recipes import EncoderSetting, file_of, recipe_names
+from avalanche_ssl.runs.config_file import today
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
 """The probe protocol that users of a benchmark report first, where it is not ridge."""
-
-FORMER_OPTIONS = {
-    "stream": "benchmark_options",
-    "online": "online_batch_size",
-    "replay": "replay_size",
-    "replay_batch": "replay_batch_size",
-    "probe_every": "probe_every_images",
-    "probe_boundaries": "probe_every_experiences",
-    "workers": "num_workers",
-}
-"""Names of options in the logs of version 0.1.0 before they changed, with today's."""
 
 
 def option(help: str, default: Any, metavar: str = "", **more: Any) -> Any:
@@ -70,9 +61,15 @@ class RunConfig:
     online_batch_size: int = option(
         "cut the stream into mini-batches of N images that come once", 0, "N", const=10, shown="off; 10 without N"
     )
-    replay_size: int = option("replay memory of N images that are trained on again with new ones", 0, "N", shown="off")
-    replay_batch_size: int = option(
-        "replayed images per step", 0, "N", shown="as many as new ones; with --online-batch-size twice as many"
+    access_task_boundaries: bool = option(
+        "with --online-batch-size: let plugins know where experiences end", False, shown="off"
+    )
+    plugins: dict[str, Any] = option(
+        "a plugin against forgetting: see --list; repeatable, its settings with --set NAME.KEY=VALUE",
+        {},
+        "NAME",
+        flag="--plugin",
+        shown="none",
     )
     probes: str = option(
         "probe protocols, comma-separated, e.g. ridge,ridge@10%,knn-20; the first is the headline",
@@ -138,6 +135,14 @@ class RunConfig:
         object.__setattr__(self, "benchmark", self.benchmark or ("folder" if self.data else "split-digits"))
         if self.benchmark not in BENCHMARKS:
             raise unknown_name("benchmark", self.benchmark, BENCHMARKS)
+        for name in self.plugins:
+            if name not in PLUGINS:
+                raise unknown_name("plugin", name, PLUGINS)
+        if self.access_task_boundaries and not self.online_batch_size:
+            raise UsageError(
+                "--access-task-boundaries is about a stream of mini-batches: give --online-batch-size, too; of whole "
+                "experiences plugins know the ends"
+            )
         object.__setattr__(self, "probes", self.probes or HEADLINE_PROBES.get(self.benchmark, "ridge"))
 
     @classmethod
@@ -224,9 +229,14 @@ class RunConfig:
         return Path(self.strategy).stem if self.is_file else self.strategy.replace("-", "_")
 
     @property
+    def name(self) -> str:
+        """The strategy's name with those of its plugins, such as simclr+replay+cla-e."""
+        return "+".join([self.strategy_name, *self.plugins])
+
+    @property
     def title(self) -> str:
-        """Strategy, benchmark and seed in words."""
-        return f"{self.strategy_name} on {self.benchmark}, seed {self.seed}"
+        """Strategy, plugins, benchmark and seed in words."""
+        return f"{self.name} on {self.benchmark}, seed {self.seed}"
 
     @property
     def regime(self) -> str:
@@ -271,29 +281,6 @@ def _unknown_option(name: str, values: Mapping[str, Any], source: str, strategy:
     if (field := place(name, *given)) is not None:
         return UsageError(f"'{name}' in {source} is not an option by itself: put it under '{field}:'")
     return unknown_name(f"option in {source}", name, [f.name for f in dataclasses.fields(RunConfig)])
-
-
-def today(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by today's names, of a mapping that may have former ones."""
-    known = {FORMER_OPTIONS.get(str(name), str(name)): value for name, value in values.items()}
-    return known | ({"on_nan": "raise"} if known.get("on_nan") == "stop" else {})
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The options in a `config.yaml`.
-
-    Raises:
-        UsageError: it cannot be read, or holds no options.
-    """
-    from avalanche_ssl.recipes.settings import read_yaml
-
-    try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no YAML
-        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path} holds no options: give the config.yaml of a run")
-    return values
 
 
 def _absolute(path: str) -> str:

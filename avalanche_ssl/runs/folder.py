@@ -30,7 +30,7 @@ FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "curve.csv", "accuracy.png"
 
 def default_out(config: RunConfig) -> Path:
     """The folder of a run that names none."""
-    name = f"{config.strategy_name}-{config.benchmark}-s{config.seed}"
+    name = f"{config.name}-{config.benchmark}-s{config.seed}"
     return Path(f"runs/{name}{'-continued' if config.continue_from else ''}")
 
 

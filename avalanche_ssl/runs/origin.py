@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import file_sha256
-from avalanche_ssl.runs.config import RunConfig, read_config
+from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.config_file import read_config
 from avalanche_ssl.runs.folder import CHECKPOINT, PREVIOUS, is_finished
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from avalanche_ssl.logging import (
 )
 from avalanche_ssl.recipes import convert
 from avalanche_ssl.runs.accuracies import accuracy_rows, stream_length
-from avalanche_ssl.runs.config import RunConfig, today
+from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.config_file import today
 from avalanche_ssl.runs.log_reader import printable, read_log
 
 MAX_CELLS = 2**25

@@ -16,8 +16,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import training_cost
 from avalanche_ssl.files import locked
 from avalanche_ssl.logging import CostEvent, EndEvent
-from avalanche_ssl.plugins import ProbePlugin, Progress, RepresentationMonitor
-from avalanche_ssl.plugins.replay import replay_plugin
+from avalanche_ssl.plugins import ProbePlugin, Progress, RepresentationMonitor, build_plugins
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs.artifacts import write_artifacts
@@ -188,7 +187,6 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
     )
     progress = planned_progress(config, benchmark, recipe.epochs)
     monitor = RepresentationMonitor(benchmark, log=log, every_experiences=often)
-    replay = replay_plugin(config.replay_size, config.replay_batch_size, config.online_batch_size)
     strategy = recipe.build(
         seed=config.seed,
         device=config.device,
@@ -196,7 +194,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         compile=config.compile,
         on_nan=config.on_nan,
         init=origin.weights,
-        plugins=[plugin for plugin in (progress, replay, monitor, probe) if plugin],
+        plugins=[progress, *build_plugins(config.plugins), monitor, *([probe] if probe else [])],
         evaluator=logs.evaluator,
     )
     strategy.try_shapes(shapes)
@@ -271,7 +269,10 @@ def _train_stream(run: _Run) -> None:
 def _cut(run: _Run, experience: Any) -> Any:
     """The experience, or its mini-batches, in which the order does not matter."""
     size = run.config.online_batch_size
-    return online_stream(experience, size, seed=run.config.seed, shuffle=run.shuffle) if size else experience
+    if not size:
+        return experience
+    boundaries = run.config.access_task_boundaries
+    return online_stream(experience, size, seed=run.config.seed, access_task_boundaries=boundaries, shuffle=run.shuffle)
 
 
 def _finish(run: _Run, before: Mapping[str, float]) -> None:

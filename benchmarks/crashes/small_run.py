@@ -12,6 +12,7 @@ from PIL import Image
 from avalanche_ssl.checkpointing import Checkpointer
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.models import ENCODERS, smallconv
+from avalanche_ssl.plugins import complete_plugins
 from avalanche_ssl.recipes import load_recipe
 from avalanche_ssl.recipes.settings import arguments
 from avalanche_ssl.streams import BENCHMARKS, split_digits
@@ -30,6 +31,9 @@ SMALL = {
     "prototypes": 8,
 }
 """Settings that make memories small enough to be filled and overwritten, where a recipe has them."""
+
+SMALL_PLUGINS = {"size": 30, "batch": 8, "hidden_dim": 8}
+"""The same of plugins."""
 
 
 class DecodedImages:
@@ -69,11 +73,16 @@ def run_options(
     strategy: str,
     precision: str = "fp32",
     num_workers: int = 0,
-    replay_size: int = 0,
+    plugins: str = "none",
     online_batch_size: int = 0,
     compile: bool = False,
 ) -> list[str]:
-    """Options of `avalanche-ssl run` for a small run that keeps its checkpoints."""
+    """Options of `avalanche-ssl run` for a small run that keeps its checkpoints.
+
+    Args:
+        strategy, precision, num_workers, online_batch_size, compile: as for the command.
+        plugins: their names joined by "+", or "none".
+    """
     known = arguments(load_recipe(strategy).method)
     settings: dict[str, Any] = {name: value for name, value in SMALL.items() if name in known}
     settings |= {"batch_size": 16, "epochs": 2, "encoder": "tiny"}
@@ -84,8 +93,18 @@ def run_options(
         *["--benchmark", "few-digits", "--benchmark-option", f"decode={str(num_workers > 0).lower()}"],
         *(f"--set={name}={value}" for name, value in settings.items()),
         *(["--online-batch-size", str(online_batch_size)] if online_batch_size else []),
-        *["--num-workers", str(num_workers), "--replay-size", str(replay_size)],
+        *(["--access-task-boundaries"] if online_batch_size else []),
+        *["--num-workers", str(num_workers), *_plugin_options(plugins)],
     ]
+
+
+def _plugin_options(plugins: str) -> list[str]:
+    """The plugins, small."""
+    words = []
+    for plugin in plugins.split("+") if plugins != "none" else ():
+        small = {key: value for key, value in SMALL_PLUGINS.items() if key in complete_plugins({plugin: {}})[plugin]}
+        words += ["--plugin", plugin, *(f"--set={plugin}.{key}={value}" for key, value in small.items())]
+    return words
 
 
 def register() -> None:

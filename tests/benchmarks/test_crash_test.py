@@ -10,11 +10,11 @@ from crashes.small_run import run_options
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("strategy", "precision", "num_workers", "replay_size", "online_batch_size"),
-    [("deepcluster", "fp32", 0, 0, 0), ("moco", "fp32", 0, 30, 10)],
+    ("strategy", "precision", "num_workers", "plugins", "online_batch_size"),
+    [("deepcluster", "fp32", 0, "none", 0), ("moco", "fp32", 0, "replay", 10)],
 )
-def test_killed_runs_are_the_same(strategy, precision, num_workers, replay_size, online_batch_size):
-    arguments = run_options(strategy, precision, num_workers, replay_size, online_batch_size)
+def test_killed_runs_are_the_same(strategy, precision, num_workers, plugins, online_batch_size):
+    arguments = run_options(strategy, precision, num_workers, plugins, online_batch_size)
     survived, wrong = crash_test.kill_and_compare(f"test {strategy}", arguments, 2, seed=0)
     assert not wrong, wrong
     assert survived >= 2
@@ -23,7 +23,7 @@ def test_killed_runs_are_the_same(strategy, precision, num_workers, replay_size,
 @pytest.mark.slow
 def test_killed_runs_with_loader_processes():
     command = [sys.executable, "-W", "ignore", crash_test.__file__, "--strategy", "cmc_bank", "--precision", "bf16"]
-    command += ["--num-workers", "2", "--replay-size", "30", "--kills", "2"]
+    command += ["--num-workers", "2", "--plugin", "replay", "--kills", "2"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "the same, bit for bit" in result.stdout and "LOST" not in result.stdout
@@ -32,7 +32,7 @@ def test_killed_runs_with_loader_processes():
 @pytest.mark.slow
 def test_interrupted_runs_with_loader_processes():
     command = [sys.executable, "-W", "ignore", crash_test.__file__, "--interrupt", "--strategy", "moco"]
-    command += ["--precision", "fp32", "--num-workers", "2", "--replay-size", "30", "--kills", "4"]
+    command += ["--precision", "fp32", "--num-workers", "2", "--plugin", "replay", "--kills", "4"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "interrupts  the same, bit for bit" in result.stdout and "LOST" not in result.stdout
@@ -40,7 +40,7 @@ def test_interrupted_runs_with_loader_processes():
 
 def test_lost_runs_are_named_and_give_exit_status_1(monkeypatch, capsys):
     monkeypatch.setattr(crash_test, "kill_and_compare", lambda name, *_: (3, ["log.jsonl"] if "bf16" in name else []))
-    assert crash_test.main(["--strategy", "moco", "--replay-size", "0"]) == 1
+    assert crash_test.main(["--strategy", "moco", "--plugin", "none"]) == 1
     good, lost, total = capsys.readouterr().out.splitlines()
     assert "the same, bit for bit" in good and "LOST: log.jsonl" in lost
     assert total == "1 runs lost of those with 6 kills"

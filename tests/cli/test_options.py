@@ -38,8 +38,8 @@ def test_what_a_run_notes_is_no_option() -> None:
 
 
 def test_what_is_given_becomes_the_configuration() -> None:
-    given = ["--strategy", "cmc", "--seed", "3", "--replay-size", "7", "--compile", "--on-nan", "skip"]
-    assert read(*given) == RunConfig(strategy="cmc", seed=3, replay_size=7, compile=True, on_nan="skip")
+    given = ["--strategy", "cmc", "--seed", "3", "--num-workers", "7", "--compile", "--on-nan", "skip"]
+    assert read(*given) == RunConfig(strategy="cmc", seed=3, num_workers=7, compile=True, on_nan="skip")
     assert read("--strategy", "cmc", "--online-batch-size").online_batch_size == 10
     assert read("--strategy", "cmc", "--online-batch-size", "3").online_batch_size == 3
 

@@ -13,12 +13,37 @@ from avalanche_ssl.runs.folder import claim, is_finished, start_folder
 
 
 def test_the_grid(tmp_path):
-    jobs = sweep.plan("cmc,moco", "0,1", ["lr=0.1,0.2"], tmp_path)
+    jobs = sweep.plan("cmc,moco", "none", "0,1", ["lr=0.1,0.2"], tmp_path)
     assert len(jobs) == 8
     assert jobs[tmp_path / "moco-lr=0.2-s1"] == ["--strategy", "moco", "--seed", "1", "--set", "lr=0.2"]
 
 
-@pytest.mark.parametrize("wrong", [["--seeds", "x"], ["--grid", "lr"], ["--grid", "lr=1,"], ["--jobs", "0"]])
+def test_a_grid_of_plugins(tmp_path):
+    """A plugin's settings are for the runs that have it; without it there is one run, not one a value."""
+    jobs = sweep.plan("cmc", "none,replay,replay+cla-e", "0", ["replay.size=50,100"], tmp_path)
+    assert [path.name for path in jobs] == [
+        "cmc-s0",
+        "cmc+replay-replay.size=50-s0",
+        "cmc+replay-replay.size=100-s0",
+        "cmc+replay+cla-e-replay.size=50-s0",
+        "cmc+replay+cla-e-replay.size=100-s0",
+    ]
+    assert jobs[tmp_path / "cmc-s0"] == ["--strategy", "cmc", "--seed", "0"]
+    both = ["--plugin", "replay", "--plugin", "cla-e", "--set", "replay.size=100"]
+    assert list(jobs.values())[-1] == ["--strategy", "cmc", "--seed", "0", *both]
+
+
+def test_settings_of_all_runs_are_for_those_with_the_plugin(stand_in):
+    given = ["--strategy", "cmc", "--plugin", "none,replay", "--out", "out"]
+    assert sweep.main([*given, "--", "--epochs", "2", "--set", "replay.size=50", "--set", "lr=0.1"]) == 0
+    start = "--epochs 2 --set replay.size=50 --set lr=0.1 --strategy cmc --seed 0 --plugin replay"
+    assert Path("out/cmc+replay-s0.txt").read_text().startswith(start)
+    assert Path("out/cmc-s0.txt").read_text().startswith("--epochs 2 --set lr=0.1 --strategy cmc --seed 0 --resume")
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--seeds", "x"], ["--grid", "lr"], ["--grid", "lr=1,"], ["--jobs", "0"], ["--plugin", "replay+clae"]]
+)
 def test_a_mistake_is_one_line(wrong, capsys):
     assert sweep.main(["--strategy", "cmc", *wrong]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

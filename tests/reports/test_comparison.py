@@ -113,8 +113,8 @@ def test_streams_that_differ_in_their_images_are_named_by_them(tmp_path: Path) -
 
 def test_runs_with_and_without_replay_are_different_groups(tmp_path: Path) -> None:
     runs = [read_run(write_run(tmp_path / str(i), shift=0.1 * i)) for i in range(3)]
-    runs[1].config["replay_size"] = 200
-    runs[2].config |= {"replay_size": 200, "replay_batch_size": 20}
+    runs[1].config["plugins"] = {"replay": {"size": 200, "batch": 10}}
+    runs[2].config["plugins"] = {"replay": {"size": 200, "batch": 20}}
     (stream,) = comparison.streams(runs)
-    assert stream.labels == ["cmc", "cmc + replay 200", "cmc + replay 200 (batches of 20)"]
-    assert [(g.method, g.plugins) for g in stream.groups][:2] == [("cmc", ""), ("cmc", "replay 200")]
+    assert stream.labels == ["cmc", "cmc + replay batch=10", "cmc + replay batch=20"]
+    assert [(g.method, g.plugins) for g in stream.groups][:2] == [("cmc", ""), ("cmc", "replay batch=10")]

@@ -15,7 +15,7 @@ def with_replay(folder: Path, size: int = 200) -> Path:
     """The run, as if it had been given a replay memory."""
     first, *rest = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     event = json.loads(first)
-    event["config"]["replay_size"] = size
+    event["config"]["plugins"] = {"replay": {"size": size}}
     (folder / "log.jsonl").write_text("\n".join([json.dumps(event), *rest]) + "\n", encoding="utf-8")
     return folder
 
@@ -30,9 +30,9 @@ def test_best_cells_and_tests_by_hand(tmp_path: Path, one_stream: Any) -> None:
         for s, x in enumerate(each)
     ]
     stream = one_stream(*folders)
-    assert stream.labels == ["cmc", "moco", "cmc + replay 200", "moco + replay 200"]
+    assert stream.labels == ["cmc", "moco", "cmc + replay", "moco + replay"]
     accuracy, forgetting = plugin_tables(stream, "ridge", "all")
-    assert (accuracy.metric, accuracy.columns) == ("average accuracy", ["no plugin", "replay 200"])
+    assert (accuracy.metric, accuracy.columns) == ("average accuracy", ["no plugin", "replay"])
     assert [row.label for row in accuracy.rows] == ["cmc", "moco"]
     cells = [cell for row in accuracy.rows for cell in row.cells]
     assert [cell.mean for cell in cells] == ["61.3", "63.7", "63.0", "68.3"]

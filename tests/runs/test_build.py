@@ -76,12 +76,12 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
             "batch_size is 1: SimCLR compares the images of a batch, give it 2 or more",
         ),
         (
-            {"settings": {"batch_size": 1}, "replay_size": 50},
+            {"settings": {"batch_size": 1}, "plugins": {"replay": {"size": 50}}},
             "batch_size is 1: SimCLR compares the images of a batch, give it 2 or more",
         ),
         (
             {"online_batch_size": 1},
-            "--online-batch-size is 1: a step takes two images, give it 2 or more, or a --replay-size",
+            "--online-batch-size is 1: a step takes two images, give it 2 or more, or --plugin replay",
         ),
         ({"settings": {"temperature": "inf"}}, "setting 'temperature' is inf: give a finite number above 0"),
         ({"precision": "fp16"}, "no precision 'fp16': did you mean"),

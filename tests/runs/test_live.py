@@ -95,7 +95,7 @@ def test_a_run_leaves_a_line_in_the_view(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
     monkeypatch.setitem(BENCHMARKS, "few-digits", small_run.few_digits)
     out = tmp_path / "a"
-    options = [*small_run.run_options("simclr", "fp32", 0, 30, 0), "--logger", "tensorboard", "--out", str(out)]
+    options = [*small_run.run_options("simclr", plugins="replay"), "--logger", "tensorboard", "--out", str(out)]
     assert run.main(options) == 0
     found = EventAccumulator(str(out / HPARAMS)).Reload()
     matrix = read_run(out).matrix("ridge", "all")
@@ -137,7 +137,7 @@ def test_a_killed_run_has_every_step_once(tmp_path: Path, monkeypatch: pytest.Mo
         with monkeypatch.context() as patch:
             patch.setattr(SimCLR, "update", update)
             patch.setattr(RunTensorBoard, "evaluator", evaluator)
-            options = small_run.run_options("simclr", "fp32", 0, 0, 0)
+            options = small_run.run_options("simclr")
             every = ["--checkpoint-every", "4it", "--logger", "tensorboard", "--resume", "--out", str(tmp_path / out)]
             return run.main([*options, *every])
 

@@ -261,8 +261,10 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
         "10",
         "--epochs",
         "2",
-        "--replay-size",
-        "15",
+        "--plugin",
+        "replay",
+        "--set",
+        "replay.size=15",
         "--probe-every-images",
         "30,45",
     ]
@@ -272,7 +274,7 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
     assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 20 + 25)), "of the memory 20 a step, if it has so many"
     out = capsys.readouterr().out
     assert "mean accuracy (%) by images of the stream seen; ridge" in out and "curve.csv" in out
-    assert run.main([*given, "--replay-batch-size", "5", "--out", "b"]) == 0
+    assert run.main([*given, "--set", "replay.batch=5", "--out", "b"]) == 0
     assert f"\n50,{2 * (10 + 4 * 15)}," in Path("b/curve.csv").read_text()
 
 
@@ -284,7 +286,10 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
             "--probe-every-images is about a stream of mini-batches: give --online-batch-size, too",
         ),
         (["--online-batch-size", "--probe-every-images", "often"], "'often' is no probe schedule"),
-        (["--online-batch-size", "--replay-batch-size", "-1"], "replay_batch_size is -1: give 0 or more"),
+        (
+            ["--online-batch-size", "--plugin", "replay", "--set", "replay.size=-1"],
+            "'size' is -1: give a number above 0",
+        ),
         (
             ["--online-batch-size", "--set", "clustering=epoch", "--strategy", "deepcluster"],
             "give it clustering='online'",

@@ -39,7 +39,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def options(out: str, *more: str, strategy: str = "simclr") -> list[str]:
-    return [*small_run.run_options(strategy, "fp32", 0, 30, 0), "--out", out, *more]
+    return [*small_run.run_options(strategy, plugins="replay"), "--out", out, *more]
 
 
 def lines(out: str) -> list[Any]:

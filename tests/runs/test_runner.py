@@ -58,7 +58,7 @@ def checkpoints(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
-    folder = run(config(seed=3, replay_size=20))
+    folder = run(config(seed=3, plugins={"replay": {"size": 20}}))
     assert folder == Path("runs/simclr-few-digits-s3")
     found = read_run(folder)
     assert found.classes == 10
@@ -75,7 +75,7 @@ def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
     with pytest.raises(UsageError, match="already holds a run: give another --out, or --overwrite"):
         run(config(seed=3))
     seed_all(99)
-    again = run(config(seed=3, replay_size=20), "again", keep_checkpoints=True)
+    again = run(config(seed=3, plugins={"replay": {"size": 20}}), "again", keep_checkpoints=True)
     assert checkpoints(again) == {"checkpoint", "checkpoint.previous"}
     losses = [[event.loss for event in r.experiences] for r in (found, read_run(again))]
     assert losses[0] == losses[1], "whatever the random states were before"

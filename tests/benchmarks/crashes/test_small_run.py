@@ -21,7 +21,7 @@ def test_decoded_images_are_the_same_images():
 
 def test_options_are_those_of_a_run(monkeypatch):
     monkeypatch.setitem(BENCHMARKS, "few-digits", few_digits)
-    words = run_options("moco", "bf16", 2, 30, 10, compile=True)
+    words = run_options("moco", "bf16", 2, "replay", 10, compile=True)
     options = run.parser().parse_args(words)
     config = read_options(options)
     assert options.keep_checkpoints and config.compile and config.num_workers == 2 and config.online_batch_size == 10

@@ -1,0 +1,39 @@
+"""`config.yaml` as a mapping: former names of options, and files that hold none."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.config_file import FORMER_OPTIONS, read_config, today
+
+FIELDS = [f.name for f in dataclasses.fields(RunConfig)]
+
+
+def test_former_names_of_options_are_understood() -> None:
+    """Those of the logs written at commit 546cabf."""
+    old = {"stream": {"seed": 1}, "online": 10, "replay": 5, "replay_batch": 2, "probe_every": "9"}
+    old |= {"probe_boundaries": 3, "workers": 1}
+    assert old.keys() == FORMER_OPTIONS.keys() | {"replay", "replay_batch"}
+    config = RunConfig.from_mapping({"strategy": "moco-v1", "on_nan": "stop"} | old)
+    assert (config.benchmark_options, config.online_batch_size) == ({"seed": 1}, 10)
+    assert config.plugins == {"replay": {"size": 5, "batch": 2}}
+    assert (config.probe_every_images, config.probe_every_experiences) == ("9", 3)
+    assert (config.num_workers, config.on_nan, config.strategy_name) == (1, "raise", "moco_v1")
+    assert set(FORMER_OPTIONS.values()) <= set(FIELDS)
+    assert today({"seed": 5}) == {"seed": 5}
+
+
+def test_a_replay_memory_of_former_options_is_a_plugin() -> None:
+    assert today({"replay_size": 9, "replay_batch_size": 0}) == {"plugins": {"replay": {"size": 9}}}
+    assert today({"replay_size": 0, "replay_batch_size": 0}) == {}
+
+
+@pytest.mark.parametrize("text", ["a: [", "words", "5", "a: &x 1\nb: *x"])
+def test_a_file_without_options_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"c\.yaml"):
+        read_config(path)
