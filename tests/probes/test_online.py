@@ -90,8 +90,8 @@ def test_it_learns_all_classes_whatever_the_encoder_is_trained_on(leak):
     model = Colors()
     probe = OnlineProbe([stream[0].dataset], [torch.as_tensor(labels)], 3, leak)
     optimizer = torch.optim.SGD(model.parameters(), lr=7.0)  # only its schedule counts
-    strategy = SimpleNamespace(model=model, mb_x=torch.zeros(16), device=torch.device("cpu"), optimizer=optimizer)
-    for _ in range(150):
+    strategy = SimpleNamespace(model=model, mb_x=torch.zeros(90), device=torch.device("cpu"), optimizer=optimizer)
+    for _ in range(150):  # of all images each
         probe.step(strategy, model, use_dataset_transforms=False)
     with probe.test_mode(model) as differs:
         test = model.extract_features(torch.from_numpy(data.data).permute(0, 3, 1, 2)), torch.as_tensor(labels)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import tqdm
 from helpers.untrained_run import pictures, untrained_run
 from PIL import Image
 
@@ -223,6 +224,7 @@ def test_mistakes_are_one_line(
 
 
 def test_one_process_starts_no_thread_that_stays(source: FeatureSource, data: Path, tmp_path: Path) -> None:
-    before = threading.active_count()
+    before = threading.enumerate()
     embed_folder(source, data, tmp_path / "parts", processes=1)
-    assert threading.active_count() <= before
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    assert all(isinstance(thread, tqdm.TMonitor) for thread in new), "the bar's own stays, of the first in a process"

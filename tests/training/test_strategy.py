@@ -281,8 +281,8 @@ def test_replay_mixes_raw_images_of_earlier_experiences(digits, policy):
 @pytest.mark.parametrize(
     "plugin",
     [
-        lambda: av.EWCPlugin(ewc_lambda=1e4),
-        lambda: av.EWCPlugin(ewc_lambda=1e4, mode="online", decay_factor=0.9),
+        lambda: av.EWCPlugin(ewc_lambda=10),
+        lambda: av.EWCPlugin(ewc_lambda=10, mode="online", decay_factor=0.9),
         lambda: av.SynapticIntelligencePlugin(si_lambda=1e3),
         lambda: av.AGEMPlugin(patterns_per_experience=32, sample_size=32),
     ],
