@@ -1,9 +1,13 @@
-"""Fine-tune the encoder of a run on the labeled data of its stream, or train it from scratch, and compare in one table.
+"""Fine-tune the encoder of a run on labeled data, or train it from scratch, and compare in one table.
 
 avalanche-ssl finetune runs/simclr-split-digits-s0 --protocol frozen first-2 full scratch
+avalanche-ssl finetune runs/simclr-split-digits-s0 --protocol full scratch --head linear mlp --seeds 0 1 2 \\
+    --labels 0.01 0.1 1 --epochs 60 30 10
+avalanche-ssl finetune runs/simclr-split-digits-s0 --protocol full scratch --data path/to/images
 
-A command of its own, not an option of `run`: it starts from any finished run, and can be repeated with other heads and
-shares of labels without training the encoder again.
+Every combination of protocol, head, share of labels and seed is trained; the table has the mean and standard deviation
+over the seeds, of the test accuracy after the last epoch. Nothing is chosen on test data. The same command after an
+interruption trains what is missing.
 """
 
 from __future__ import annotations
@@ -13,10 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.options import JoinPaths
 from avalanche_ssl.cli.trust import add_strategy_of_run
 
 if TYPE_CHECKING:
     from avalanche_ssl.logging import FineTuningEpochEvent
+    from avalanche_ssl.runs.fine_tuning import FineTuned, GridCell
+    from avalanche_ssl.runs.labeled_data import StreamChoice
+
+TABLE = "finetune"
+"""Name of the files of the table, without `.csv` and `.md`."""
 
 
 @command("avalanche-ssl finetune")
@@ -30,52 +40,107 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="+",
         default=["frozen"],
         metavar="NAME",
-        help="frozen, first-K (first K stages frozen), full, or scratch (frozen)",
+        help="frozen, first-K (first K stages frozen), full, or scratch: full, from an untrained encoder (frozen)",
     )
-    add("--head", choices=("linear", "mlp"), default="linear", help="on the features (linear)")
-    add("--labels", type=float, default=1.0, metavar="SHARE", help="of the training labels, class-balanced (1.0)")
-    add("--epochs", type=int, default=10, metavar="N", help="passes over the labeled data (10)")
+    add("--head", nargs="+", choices=("linear", "mlp"), default=["linear"], help="on the features (linear)")
+    add(
+        "--labels",
+        nargs="+",
+        type=float,
+        default=[1.0],
+        metavar="SHARE",
+        help="of the training labels, class-balanced (1.0)",
+    )
+    add(
+        "--seeds",
+        "--seed",
+        nargs="+",
+        type=int,
+        default=[0],
+        metavar="N",
+        help="of the labels that are kept, head, crops, order, and weights of scratch (0)",
+    )
+    add(
+        "--epochs",
+        nargs="+",
+        type=int,
+        default=[10],
+        metavar="N",
+        help="passes over the labeled data: one number, or one for each share of --labels (10)",
+    )
     add("--lr", type=float, default=1e-3, metavar="RATE", help="first learning rate of Adam (0.001)")
     add("--batch-size", type=int, default=128, metavar="N", help="labeled images per step (128)")
+    add("--benchmark", metavar="NAME", help="labeled data of another stream (that of the run; with --data folder)")
+    add("--data", action=JoinPaths, metavar="PATH", help="where its images are, as in avalanche-ssl run; repeatable")
+    add("--benchmark-option", action="append", default=[], metavar="KEY=VALUE", help="one of its options; repeatable")
+    add(
+        "--test-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="test after every N-th epoch and the last; 0: after the last only (1)",
+    )
     add("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (auto)")
-    add("--out", type=Path, metavar="DIR", help="for logs and learning curves (RUN)")
-    add("--seed", type=int, default=0, metavar="N", help="of head, crops and order (0)")
+    add("--out", type=Path, metavar="DIR", help="for logs and table (RUN/finetune; of another stream finetune-NAME)")
+    add("--overwrite", action="store_true", help="train again what is complete, or was trained with other settings")
     add_strategy_of_run(parser)
     _compare(parser.parse_args(arguments))
     return 0
 
 
 def _compare(options: argparse.Namespace) -> None:
-    """Fine-tune by each protocol and print the learning curves and the table."""
-    from avalanche_ssl.evaluation.fine_tuning import FineTuning
-    from avalanche_ssl.runs.fine_tuning import fine_tune_run
+    """Train the grid, and print and write the table."""
+    from avalanche_ssl.evaluation import FineTuning
+    from avalanche_ssl.reports.fine_tuning_table import FineTuningTable, Measurement
+    from avalanche_ssl.runs import wrapped
+    from avalanche_ssl.runs.fine_tuning import default_out, fine_tune_run, grid
 
-    def note(name: str, epoch: FineTuningEpochEvent) -> None:
-        line = f"{name:10} epoch {epoch.epoch:>3}  loss {epoch.loss:6.3f}  test {100 * epoch.accuracy:5.1f} %"
-        print(line, flush=True)
+    def note(cell: GridCell, epoch: FineTuningEpochEvent) -> None:
+        tested = "" if epoch.accuracy is None else f"  test {100 * epoch.accuracy:5.1f} %"
+        print(f"{cell}: epoch {epoch.epoch:>3}  loss {epoch.loss:6.3f}{tested}", flush=True)
 
-    settings = FineTuning(
-        protocol="frozen",
-        head=options.head,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        lr=options.lr,
-        seed=options.seed,
-        device=options.device,
-    )
+    cells = grid(options.protocol, options.head, options.labels, options.seeds, options.epochs)
+    stream = _stream(options)
     found = fine_tune_run(
         options.run,
-        options.protocol,
-        settings,
-        labels=options.labels,
+        cells,
+        FineTuning(batch_size=options.batch_size, lr=options.lr, device=options.device, test_every=options.test_every),
+        stream=stream,
         out=options.out,
+        overwrite=options.overwrite,
         strategy=options.strategy,
         trust_strategy=options.trust_strategy,
         on_epoch=note,
     )
-    epochs = "1 epoch" if options.epochs == 1 else f"{options.epochs} epochs"
-    print(f"\n{options.run}: {options.head} head, {100 * options.labels:g} % of the labels, {epochs}")
-    print("protocol".ljust(12) + "first epoch %".rjust(15) + "last epoch %".rjust(15) + "seconds".rjust(10))
-    for name, tuned in found.items():
-        first, last = 100 * tuned.curve[0].accuracy, 100 * tuned.curve[-1].accuracy
-        print(f"{name:<12}{first:15.1f}{last:15.1f}{tuned.seconds:10.1f}")
+    measurements = [
+        Measurement(c.protocol, c.head, c.labels, c.seed, t.end.accuracy, t.end.images, c.epochs, t.end.seconds)
+        for c, t in found.items()
+    ]
+    table = FineTuningTable(measurements, _caption(options, found))
+    print(f"\n{wrapped(table.caption)}\n{table.text()}")
+    for path in table.write((options.out or default_out(options.run, stream)) / TABLE):
+        print(f"-> {path}")
+
+
+def _stream(options: argparse.Namespace) -> StreamChoice:
+    """The stream that the options name."""
+    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.runs.labeled_data import StreamChoice
+
+    given = parse_settings(options.benchmark_option)
+    data = given.pop("data", options.data)
+    return StreamChoice(options.benchmark, None if data is None else str(data), given)
+
+
+def _caption(options: argparse.Namespace, found: dict[GridCell, FineTuned]) -> str:
+    """What the numbers of the table are."""
+    on = options.benchmark or ("folder" if options.data else "its stream")
+    where = f" ({options.data})" if options.data else ""
+    heads = f"{options.head[0]} head; " if len(options.head) == 1 else ""
+    seeds = f"{'seed' if len(options.seeds) == 1 else 'seeds'} {', '.join(map(str, options.seeds))}"
+    over = seeds if len(options.seeds) == 1 else f"mean ± standard deviation over {seeds}"
+    number = ", ".join(map(str, options.epochs))
+    epochs = f"{number} {'epoch' if options.epochs == [1] else 'epochs'}"
+    (end, *_) = [tuned.end for tuned in found.values()]
+    tested = f"accuracy in percent on {end.images_tested:,} test images after {epochs}"
+    return f"{options.run} on {on}{where}: {heads}{tested}, {over}"

@@ -4,7 +4,14 @@ from avalanche_ssl.evaluation.cost import training_cost, views_per_image
 from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator, FullTestResult
 from avalanche_ssl.evaluation.events import curve_events, full_test_events, probe_events, task_events
 from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
-from avalanche_ssl.evaluation.fine_tuning import FineTunedClassifier, FineTuning, fine_tune, stages_to_freeze
+from avalanche_ssl.evaluation.fine_tuning import (
+    HEADS,
+    FineTunedClassifier,
+    FineTuning,
+    fine_tune,
+    frozen_parts,
+    stages_to_freeze,
+)
 from avalanche_ssl.evaluation.history import History, accuracy_curve
 from avalanche_ssl.evaluation.metrics import (
     Matrix,
@@ -31,6 +38,7 @@ from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 
 __all__ = [
+    "HEADS",
     "Accuracies",
     "Evaluation",
     "Evaluator",
@@ -58,6 +66,7 @@ __all__ = [
     "forgetting_by_experience",
     "forgetting_chaudhry",
     "forward_transfer",
+    "frozen_parts",
     "full_test_events",
     "infonce_bound",
     "knowledge_gain",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avalanche_ssl.data import RawDataLoader, concat_datasets
-from avalanche_ssl.errors import UsageError, require_positive
+from avalanche_ssl.errors import UsageError, require_positive, require_range, unknown_name
 from avalanche_ssl.logging import FineTuningEpochEvent
 from avalanche_ssl.methods import Method, channels_of
 from avalanche_ssl.models import Encoder, mlp
@@ -20,6 +20,10 @@ from avalanche_ssl.transforms import RandomView
 
 FINE_TUNING_CROPS = RandomView(scale=(0.4, 1.0), jitter_prob=0.0, gray_prob=0.0)
 """Views of training images: random resized crops, flipped at random."""
+
+
+HEADS = ("linear", "mlp")
+"""Classifiers on the features."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,10 @@ class FineTuning:
         lr: first learning rate of Adam; a cosine takes it to zero.
         seed: of head, crops and order.
         device: where to train.
+        test_every: epochs from one test to the next; the last epoch is tested in any case, and alone if this is 0.
 
     Raises:
-        UsageError: the protocol is not known, or a number is not above 0.
+        UsageError: protocol or head are not known, or a number is out of its range.
     """
 
     protocol: str = "frozen"
@@ -46,10 +51,14 @@ class FineTuning:
     lr: float = 1e-3
     seed: int = 0
     device: str = "cpu"
+    test_every: int = 1
 
     def __post_init__(self) -> None:
         require_positive(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr)
+        require_range(0, test_every=self.test_every)
         stages_to_freeze(self.protocol)
+        if self.head not in HEADS:
+            raise unknown_name("head", self.head, HEADS)
 
 
 def stages_to_freeze(protocol: str) -> int | None:
@@ -64,6 +73,16 @@ def stages_to_freeze(protocol: str) -> int | None:
     if kind == "first" and number.isdecimal() and int(number) > 0:
         return int(number)
     raise UsageError(f"fine-tuning protocol '{protocol}': give frozen, full, or first-K such as first-2")
+
+
+def frozen_parts(encoder: nn.Module, protocol: str) -> list[nn.Module]:
+    """What a protocol freezes: an encoder, the first K stages of every `Encoder` in it, or nothing.
+
+    Raises:
+        UsageError: the protocol is not known, or an encoder has fewer than K stages.
+    """
+    n_stages = stages_to_freeze(protocol)
+    return [encoder] if n_stages is None else _first_stages(encoder, n_stages)
 
 
 class FineTunedClassifier(nn.Module):
@@ -86,8 +105,7 @@ class FineTunedClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.method = copy.deepcopy(method)
-        n_frozen = stages_to_freeze(protocol)
-        self.frozen = [self.method.encoder] if n_frozen is None else _first_stages(self.method.encoder, n_frozen)
+        self.frozen = frozen_parts(self.method.encoder, protocol)
         for module in self.frozen:
             module.requires_grad_(False)
         self.head = mlp(width, width, n_classes) if head == "mlp" else nn.Linear(width, n_classes)
@@ -115,17 +133,18 @@ def fine_tune(
 ) -> tuple[FineTunedClassifier, list[FineTuningEpochEvent]]:
     """Train a classifier on labeled datasets from a pre-trained method, by Adam with a cosine to zero.
 
-    Training images are randomly cropped and flipped. Global random states stay as they are.
+    Training images are randomly cropped and flipped. Global random states stay as they are. The result is the accuracy
+    after the last epoch; the test data decide nothing, whether or not they are also tested on between epochs.
 
     Args:
         method: pre-trained; a copy of it is trained.
-        train, test: Avalanche datasets.
+        train, test: Avalanche datasets, every image with its label.
         n_classes: labels are below it.
         settings: of the training.
         on_epoch: called after each epoch.
 
     Returns:
-        The classifier and its learning curve: mean loss, and accuracy on the test data.
+        The classifier and its learning curve: mean loss, and accuracy on the test data, of the epochs that are tested.
 
     Raises:
         UsageError: an encoder has fewer stages than the protocol freezes.
@@ -153,7 +172,9 @@ def fine_tune(
                 schedule.step()
                 losses.append(loss.detach())
             mean_loss = float(torch.stack(losses).mean())
-            event = FineTuningEpochEvent(epoch=epoch, loss=mean_loss, accuracy=_accuracy(model, test, device))
+            tested = epoch == settings.epochs or (settings.test_every and epoch % settings.test_every == 0)
+            accuracy = _accuracy(model, test, device) if tested else None
+            event = FineTuningEpochEvent(epoch=epoch, loss=mean_loss, accuracy=accuracy)
             curve.append(event)
             if on_epoch:
                 on_epoch(event)
@@ -189,9 +210,15 @@ def _first_stages(encoder: nn.Module, k: int) -> list[nn.Module]:
     found: list[nn.Module] = []
     for module in encoder.modules() if k else ():
         if isinstance(module, Encoder):
-            if k > len(module.stages):
+            n = len(module.stages)
+            if n == 1:
                 raise UsageError(
-                    f"first-{k}: the encoder has {len(module.stages)} stages, give first-1 to that, or frozen"
+                    f"first-{k}: the encoder is one network whose stages are not known: give frozen or full"
                 )
+            if k > n:
+                raise UsageError(f"first-{k}: the encoder has {n} stages, give first-1 to that, or frozen")
             found += module.stages[:k]
+    if k and not found:
+        name = type(encoder).__name__
+        raise UsageError(f"first-{k}: the stages of the encoder, a {name}, are not known: give frozen or full")
     return found

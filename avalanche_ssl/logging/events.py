@@ -252,12 +252,14 @@ class EndEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuningEvent(Event):
-    """Fine-tuning starts: the first line of `finetune-PROTOCOL.jsonl`."""
+    """Fine-tuning starts: the first line of its log, `finetune-PROTOCOL-HEAD-LABELS-sSEED.jsonl`."""
 
     name = "fine_tuning"
     protocol: str = _field("frozen, first-K, full or scratch")
     run: str = _field("folder of the run whose encoder is fine-tuned")
-    settings: dict[str, Any] = _field("head, share of the labels, epochs, batch size, learning rate, seed, device")
+    settings: dict[str, Any] = _field(
+        "head, share of the labels, epochs, batch size, learning rate, seed, device, data, SHA-256 of the encoder"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,4 +269,15 @@ class FineTuningEpochEvent(Event):
     name = "fine_tuning_epoch"
     epoch: int = _count("from 1")
     loss: float = _field("mean training loss")
-    accuracy: float = _share("accuracy on all test images")
+    accuracy: float | None = _share("accuracy on all test images, of an epoch that was tested", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningEndEvent(Event):
+    """Fine-tuning is complete: the last line of its log."""
+
+    name = "fine_tuning_end"
+    accuracy: float = _share("accuracy on all test images, after the last epoch")
+    images: int = _count("labeled images trained on, in each epoch")
+    images_tested: int = _count("test images")
+    seconds: float = _seconds("seconds of training and testing")

@@ -19,6 +19,7 @@ from avalanche_ssl.logging.events import (
     EndEvent,
     Event,
     ExperienceEvent,
+    FineTuningEndEvent,
     FineTuningEpochEvent,
     FineTuningEvent,
     FullTestEvent,
@@ -43,6 +44,7 @@ EVENTS: dict[str, type[Event]] = {
         EndEvent,
         FineTuningEvent,
         FineTuningEpochEvent,
+        FineTuningEndEvent,
     )
 }
 """All events by name."""

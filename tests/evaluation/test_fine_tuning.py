@@ -5,8 +5,9 @@ import torch
 from helpers.encoders import tiny
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import FineTuning, fine_tune, stages_to_freeze
+from avalanche_ssl.evaluation import FineTuning, fine_tune, frozen_parts, stages_to_freeze
 from avalanche_ssl.methods import CMC, SimCLR
+from avalanche_ssl.models import wrap
 
 
 def changed(before, after):
@@ -51,6 +52,38 @@ def test_unknown_protocols_and_too_many_stages_are_refused(digits):
     data = [digits.train_stream[0].dataset]
     with pytest.raises(UsageError, match="first-9: the encoder has 4 stages"):
         fine_tune(SimCLR(tiny), data, data, 10, FineTuning("first-9"))
+
+
+def test_stages_are_checked_without_training():
+    for protocol in ("frozen", "full", "first-4"):
+        frozen_parts(tiny(), protocol)
+    with pytest.raises(UsageError, match="first-5: the encoder has 4 stages, give first-1 to that, or frozen"):
+        frozen_parts(tiny(), "first-5")
+    whole = wrap(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), 4)
+    frozen_parts(whole, "frozen")
+    with pytest.raises(UsageError, match="first-1: the encoder is one network whose stages are not known"):
+        frozen_parts(whole, "first-1")
+    with pytest.raises(UsageError, match="first-1: the stages of the encoder, a Linear, are not known"):
+        frozen_parts(torch.nn.Linear(2, 2), "first-1")
+
+
+def test_unknown_heads_are_refused():
+    with pytest.raises(UsageError, match="no head 'mpl': did you mean 'mlp'"):
+        FineTuning(head="mpl")
+    with pytest.raises(UsageError, match="'test_every' is -1"):
+        FineTuning(test_every=-1)
+
+
+@pytest.mark.parametrize(("every", "tested"), [(1, [1, 2, 3]), (2, [2, 3]), (0, [3]), (9, [3])])
+def test_testing_less_often_changes_no_result(digits, every, tested):
+    torch.manual_seed(0)
+    method = SimCLR(tiny)
+    data = [digits.train_stream[0].dataset.subset(range(40))]
+    common = {"epochs": 3, "batch_size": 16}
+    _, always = fine_tune(method, data, data, 10, FineTuning("full", **common))
+    _, curve = fine_tune(method, data, data, 10, FineTuning("full", **common, test_every=every))
+    assert [event.epoch for event in curve if event.accuracy is not None] == tested
+    assert curve[-1] == always[-1] and [event.loss for event in curve] == [event.loss for event in always]
 
 
 @pytest.mark.parametrize("number", ["epochs", "batch_size", "lr"])

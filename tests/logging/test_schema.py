@@ -55,6 +55,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "end": {"images_trained": 64, "train_seconds": 0.2, "seconds": 1.0},
     "fine_tuning": {"protocol": "frozen", "run": "runs/a", "settings": {"lr": 0.1}},
     "fine_tuning_epoch": {"epoch": 1, "loss": 0.5, "accuracy": 0.25},
+    "fine_tuning_end": {"accuracy": 0.5, "images": 50, "images_tested": 200, "seconds": 1.5},
 }
 
 

@@ -15,7 +15,7 @@ from avalanche_ssl.evaluation import FineTuning
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.runs import RunConfig, read_run, run
 from avalanche_ssl.runs.build import differences, run_of_folder
-from avalanche_ssl.runs.fine_tuning import fine_tune_run
+from avalanche_ssl.runs.fine_tuning import fine_tune_run, grid
 from avalanche_ssl.streams import BENCHMARKS
 
 pytestmark = pytest.mark.filterwarnings("ignore:SimCLR has COLLAPSED")  # images of noise look alike
@@ -59,8 +59,8 @@ def test_the_encoder_gets_the_channels_of_the_stream_in_all_that_follows(channel
     assert "is finished" in (run(config(channels=channels), resume=True), capsys.readouterr().out)[1]
     _, card = export(folder)
     assert f"images (B, {channels}, H, W)" in card.read_text(encoding="utf-8")
-    found = fine_tune_run(folder, ["frozen", "scratch"], FineTuning(protocol="frozen", epochs=1))
-    assert found.keys() == {"frozen", "scratch"}
+    found = fine_tune_run(folder, grid(["frozen", "scratch"], epochs=[1]), FineTuning())
+    assert [cell.protocol for cell in found] == ["frozen", "scratch"]
 
 
 @pytest.mark.slow
