@@ -199,8 +199,10 @@ def _train(
     start = time.perf_counter()
     _, curve = fine_tune(method, train, data.test, data.n_classes, cell.settings(settings), on_epoch=note)
     images, tested = (sum(map(len, part)) for part in (train, data.test))
+    accuracy = curve[-1].accuracy
+    assert accuracy is not None, "the last epoch is tested"
     end = FineTuningEndEvent(
-        accuracy=curve[-1].accuracy or 0.0,
+        accuracy=accuracy,
         images=images,
         images_tested=tested,
         seconds=time.perf_counter() - start,

@@ -11,7 +11,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method, channels_of
 from avalanche_ssl.runs.build import resolve_benchmark_options
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.streams import class_index, has_labels
+from avalanche_ssl.streams import class_index
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def labeled_data(benchmark: Any, method: Method, config: RunConfig) -> LabeledDa
         UsageError: there are no labels, or the images have other channels than the encoder takes.
     """
     name = config.benchmark if config.data is None else f"{config.benchmark} ({config.data})"
-    if not has_labels(benchmark):
+    train, test = ([e.dataset for e in s] for s in (benchmark.train_stream, benchmark.test_stream))
+    if not all(any((class_labels(d) >= 0).any() for d in part) for part in (train, test)):
         raise UsageError(f"the stream {name} has no labels to fine-tune on: give --benchmark or --data of one that has")
     _check_channels(benchmark, method, name)
-    train, test = ([e.dataset for e in s] for s in (benchmark.train_stream, benchmark.test_stream))
     n_classes = len(benchmark.class_names or ())
     if not n_classes:
         classes = class_index(benchmark, train + test)

@@ -82,8 +82,11 @@ def test_test_images_that_experiences_share_count_once() -> None:
 
 
 def test_a_stream_without_labels_is_refused() -> None:
-    with pytest.raises(UsageError, match="split-digits has no labels to fine-tune on: give --benchmark or --data"):
-        labeled_data(unnamed([-1] * 3), SimCLR(tiny), CONFIG)
+    named = unnamed([-1] * 3)
+    named.class_names = ["a", "b"]
+    for benchmark in (unnamed([-1] * 3), unnamed(tested=[-1] * 3), named):
+        with pytest.raises(UsageError, match="split-digits has no labels to fine-tune on: give --benchmark or --data"):
+            labeled_data(benchmark, SimCLR(tiny), CONFIG)
 
 
 def test_images_of_other_channels_are_refused_and_gray_ones_are_not() -> None:
