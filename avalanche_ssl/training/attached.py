@@ -26,8 +26,9 @@ def attach_plugins(strategy: Any) -> None:
 
 
 def trained_modules(strategy: Any) -> list[nn.Module]:
-    """The method, then the plugins that are modules: what a step moves, in the order of the optimizer's groups."""
-    return [strategy.model, *(plugin for plugin in strategy.plugins if isinstance(plugin, nn.Module))]
+    """The method, then the plugins with parameters that are trained, in the order of the optimizer's groups."""
+    modules = (plugin for plugin in strategy.plugins if isinstance(plugin, nn.Module))
+    return [strategy.model, *(m for m in modules if any(p.requires_grad for p in m.parameters()))]
 
 
 def objective(strategy: Any) -> Tensor:
