@@ -47,6 +47,7 @@ class GradientBalance(nn.Module):
     ratio: Tensor
     weight: Tensor
     norms: Tensor
+    term: Tensor
 
     def __init__(self, balance: float | None = None) -> None:
         super().__init__()
@@ -55,9 +56,10 @@ class GradientBalance(nn.Module):
         self.balance = balance
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # that had a term
         self.register_buffer("measured", torch.zeros((), dtype=torch.long))  # how many of these were measured
-        self.register_buffer("ratio", torch.tensor(math.nan))  # |term| / |method's loss| at weight 1, the latest
+        self.register_buffer("ratio", torch.tensor(math.nan))  # |term| / |method's loss|, the latest that is defined
         self.register_buffer("weight", torch.tensor(math.nan))  # of the term, the latest
         self.register_buffer("norms", torch.zeros(2))  # averages of |term| and |method's loss|
+        self.register_buffer("term", torch.tensor(math.nan))  # without its weight, the latest
 
     def weigh(self, term: Tensor, weight: float, strategy: Any) -> Tensor:
         """The weighted term.
@@ -69,6 +71,7 @@ class GradientBalance(nn.Module):
         """
         step = int(self.steps)
         self.steps += 1
+        self.term.copy_(term.detach())
         if step % self.EVERY == 0 or (self.balance is not None and step < self.WARMUP):
             self._measure(term, strategy)
         if self.balance is None:
@@ -89,7 +92,7 @@ class GradientBalance(nn.Module):
         self.measured += finite
         past = (1 - 1 / self.measured.clamp(min=1)).clamp(max=self.MOMENTUM)
         self.norms.copy_(torch.where(finite, past * self.norms + (1 - past) * norms, self.norms))
-        self.ratio.copy_(torch.where(finite, norms[0] / norms[1], self.ratio))
+        self.ratio.copy_(torch.where(finite & (norms[1] > 0), norms[0] / norms[1], self.ratio))
 
 
 def check_balance(name: str, strategy: Any) -> None:
