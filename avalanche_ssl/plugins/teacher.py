@@ -50,6 +50,10 @@ class Teacher(nn.Module):
                 module.training = self.norm == "batch"
         return self
 
+    def extra_repr(self) -> str:
+        """The normalization, which decides what the teacher teaches."""
+        return f"norm='{self.norm}'"
+
     @torch.no_grad()
     def take(self, method: Method) -> None:
         """Become a copy of the method as it is, running statistics included."""
