@@ -123,6 +123,8 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
                 f"{type(strategy.model).__name__} declares no embeddings to keep: give it `spaces`, or a plugin that "
                 "only replays"
             )
+        if self.needs_replay:
+            replay_before(self, strategy)
         if self.gradients.balance is not None:
             check_balance(name, strategy)
         self._attached = True
