@@ -111,8 +111,9 @@ class LUMP(ContinualPlugin):
         if self._unmixed is None or self._old_ids is None or "ids" not in outputs:
             return None
         ids = torch.cat([self._old_ids, outputs["ids"][len(self._old_ids) :]])
-        loss: Tensor = self.lam * strategy.model.loss(outputs)
-        return loss + (1 - self.lam) * strategy.model.loss(outputs | {"ids": ids})
+        new, old = strategy.model.loss(outputs), strategy.model.loss(outputs | {"ids": ids})
+        loss: Tensor = self.lam * new + (1 - self.lam) * old
+        return loss
 
     def before_update(self, strategy: Any, **kwargs: Any) -> None:
         """Put the embeddings of the unmixed views in the place of the others, where they are kept by image."""

@@ -20,7 +20,7 @@ from avalanche_ssl.plugins.continual import ContinualPlugin, replay_before, tria
 class Osiris(ContinualPlugin):
     """Osiris-R: new images in the method's space; new against remembered ones, and these again, in a second space.
 
-    Zhang et al. 2024, arXiv:2404.19132. While there are remembered images in the batch, the loss of the step is
+    Zhang et al. 2024, arXiv:2404.19132. In a batch with new and remembered images, the loss of the step is
     ``L(new) + weight * (L_cross + L_past) / 2``:
 
     - L(new), plasticity: the method's loss of the new images alone, which takes the place of the loss of all.
@@ -122,7 +122,8 @@ class Osiris(ContinualPlugin):
         views = [view for space in spaces for view in space]
         past = dict(zip(_names(strategy.model), (view[new:] for view in views), strict=True))
         cross = cross_set_loss(spaces, new, self.temperature)
-        return (cross + strategy.model.loss(past)) / 2
+        half: Tensor = (cross + strategy.model.loss(past)) / 2
+        return half
 
     def _watch(self, method: Method) -> None:
         networks = encoders(method)
@@ -164,4 +165,4 @@ def _names(method: Method) -> list[str]:
 
 def _views(rows: Tensor, batch: int) -> list[Tensor]:
     """Rows of several views, one under the other, by view."""
-    return list(rows.split(batch))
+    return list(torch.split(rows, batch))
