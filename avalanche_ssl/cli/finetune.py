@@ -13,6 +13,7 @@ interruption trains what is missing.
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _compare(options: argparse.Namespace) -> None:
     """Train the grid, and print and write the table."""
+    warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
     from avalanche_ssl.evaluation import FineTuning
     from avalanche_ssl.reports.fine_tuning_table import FineTuningTable, Measurement
     from avalanche_ssl.runs import wrapped
