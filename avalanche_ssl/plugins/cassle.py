@@ -163,7 +163,7 @@ class CaSSLe(ContinualPlugin):
     def _predicted(self, views: list[Tensor], predictor: nn.Module) -> list[Tensor]:
         """What a predictor makes of the rows of all views, which share the statistics of its batch norm."""
         predicted: Tensor = predictor(torch.cat(views))
-        return list(predicted.split([len(z) for z in views]))
+        return list(torch.split(predicted, [len(z) for z in views]))
 
     def _codebooks(self) -> tuple[Tensor, Tensor]:
         """The prototypes for targets and for predictions."""

@@ -72,12 +72,19 @@ def likeness_loss(
     return torch.stack(losses).mean()
 
 
-def warn_of_few_rows(name: str, rows: int) -> None:
-    """Warn of a batch whose statistics are no good: `rows` images times views."""
-    if rows < MIN_ROWS:
+def warn_of_few_rows(plugin: object, rows: int) -> None:
+    """Warn of a batch whose statistics are no good, where a plugin's `norm` or `predictor_norm` is "batch".
+
+    Args:
+        plugin: what normalizes.
+        rows: images times views that it normalizes together.
+    """
+    others = {"norm": "eval", "predictor_norm": "none"}
+    found = [f"{name}='{other}'" for name, other in others.items() if getattr(plugin, name, None) == "batch"]
+    if found and rows < MIN_ROWS:
         warnings.warn(
-            f"{name} normalizes by the statistics of {rows} rows, which are noisy below {MIN_ROWS}: raise batch_size, "
-            "replay more images, or give norm='eval' and predictor_norm='none'",
+            f"{type(plugin).__name__} normalizes by the statistics of {rows} rows, which are noisy below {MIN_ROWS}: "
+            f"raise batch_size, replay more images, or give {' and '.join(found)}",
             stacklevel=2,
         )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers.lcg import lcg, unit_rows
 
+from avalanche_ssl.plugins import FD, PFR
 from avalanche_ssl.plugins.likeness import TEMPERATURES, likeness_loss, warn_of_few_rows
 
 FAMILIES = ["contrastive", "decorrelative", "predictive", "mse", "knowledge"]
@@ -131,6 +132,10 @@ def test_the_temperature_divides_the_scores(family):
 
 
 def test_few_rows_are_warned_of_with_their_number():
-    with pytest.warns(UserWarning, match=r"CaSSLe normalizes by the statistics of 15 rows.*norm='eval'"):
-        warn_of_few_rows("CaSSLe", 15)
-    warn_of_few_rows("CaSSLe", 16)
+    message = "FD normalizes by the statistics of 15 rows, .* replay more images, or give norm='eval'$"
+    with pytest.warns(UserWarning, match=message):
+        warn_of_few_rows(FD(), 15)
+    with pytest.warns(UserWarning, match="or give predictor_norm='none'$"):
+        warn_of_few_rows(PFR(norm="eval"), 15)
+    for plugin, rows in ((FD(), 16), (PFR(norm="eval", predictor_norm="none"), 15)):
+        warn_of_few_rows(plugin, rows)
