@@ -74,9 +74,9 @@ def test_contrasted_views_of_an_image_come_to_agree(build, names):
 @pytest.mark.parametrize(
     "name, of_first, of_second",
     [
-        ("byol", ["prediction", "target2"], ["prediction2", "target"]),
-        ("simsiam", ["prediction", "target2"], ["prediction2", "target"]),
-        ("moco v3", ["query", "key2"], ["query2", "key"]),
+        ("byol", ["prediction", "target2", "first"], ["prediction2", "target", "second"]),
+        ("simsiam", ["prediction", "target2", "first"], ["prediction2", "target", "second"]),
+        ("moco v3", ["query", "key2", "first"], ["query2", "key", "second"]),
         ("moco split symmetric", ["query", "key2"], ["query2", "key"]),
         ("moco split", ["query"], ["key"]),
         ("barlow_twins", ["first"], ["second"]),
