@@ -38,7 +38,7 @@ class LUMP(ContinualPlugin):
     changes what the method draws later. With lam = 1 nothing is mixed, and the step is the one without LUMP.
 
     Args:
-        alpha: of the Beta distribution; small values mix little. 0.4 was published for CIFAR-100.
+        alpha: of the Beta distribution; small values mix little. 0.4 is in the settings published for CIFAR.
         size: images in its own memory; None: 256. Not with a `Replay`, whose memory it uses.
 
     Raises:
@@ -50,7 +50,7 @@ class LUMP(ContinualPlugin):
 
     memory: ImageBuffer | None
 
-    def __init__(self, alpha: float = 0.1, size: int | None = None) -> None:
+    def __init__(self, alpha: float = 0.4, size: int | None = None) -> None:
         super().__init__()
         require_positive(alpha=alpha)
         if size is not None:

@@ -14,7 +14,7 @@ from avalanche_ssl.losses import info_nce, similarity_scores
 from avalanche_ssl.methods import Method, trial_mode
 from avalanche_ssl.models import mlp
 from avalanche_ssl.plugins.balance import encoders
-from avalanche_ssl.plugins.continual import ContinualPlugin, replay_before, trial_images
+from avalanche_ssl.plugins.continual import ContinualPlugin, trial_images
 
 
 class Osiris(ContinualPlugin):
@@ -66,9 +66,8 @@ class Osiris(ContinualPlugin):
         """Make a head for each encoder.
 
         Raises:
-            UsageError: the method is of another kind, there is not one `Replay` before it, or there are two Osiris.
+            UsageError: the method is of another kind, or there are two Osiris.
         """
-        replay_before(self, strategy)
         method = strategy.model
         name = type(method).__name__
         if sum(isinstance(plugin, Osiris) for plugin in strategy.plugins) > 1:
