@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.balance import GradientBalance as GradientBalance
     from avalanche_ssl.plugins.boundaries import ExperienceBoundaries as ExperienceBoundaries
     from avalanche_ssl.plugins.cassle import CaSSLe as CaSSLe
+    from avalanche_ssl.plugins.cla import CLA as CLA
     from avalanche_ssl.plugins.continual import ContinualPlugin as ContinualPlugin
     from avalanche_ssl.plugins.continual import embedding_dims as embedding_dims
+    from avalanche_ssl.plugins.der import DER as DER
     from avalanche_ssl.plugins.lump import LUMP as LUMP
     from avalanche_ssl.plugins.monitor import RepresentationMonitor as RepresentationMonitor
     from avalanche_ssl.plugins.osiris import Osiris as Osiris
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.tensorboard import RunTensorBoard as RunTensorBoard
 
 __all__ = [
+    "CLA",
+    "DER",
     "FD",
     "LUMP",
     "PFR",
@@ -61,13 +65,15 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Anchor": "anchor",
-        "Osiris": "osiris",
-        "LUMP": "lump",
+        "CLA": "cla",
         "CaSSLe": "cassle",
         "ContinualPlugin": "continual",
+        "DER": "der",
         "ExperienceBoundaries": "boundaries",
         "FD": "pfr",
         "GradientBalance": "balance",
+        "LUMP": "lump",
+        "Osiris": "osiris",
         "PFR": "pfr",
         "PLUGINS": "registry",
         "ProbePlugin": "probe",

@@ -93,6 +93,20 @@ class Replay(ContinualPlugin):
         """For each image held, how many images of the stream came after it; (count,) long."""
         return self.buffer.ages()
 
+    def stored(self, embeddings: list[list[Tensor]]) -> list[list[Tensor]]:
+        """The features of the replayed images, in the shapes of their present embeddings by space.
+
+        Args:
+            embeddings: of the rows ``[strategy.n_new:]``, (b, D) or (b, n, D), see `Method.embeddings`.
+        """
+        first = embeddings[0][0]
+        features = self.buffer.features[self.slots].to(first.device, first.dtype)
+        parts = features.split([space[0].shape[-1] for space in embeddings], 1)
+        return [
+            [(part if z.ndim == 2 else part[:, None]).expand_as(z) for z in space]
+            for part, space in zip(parts, embeddings, strict=True)
+        ]
+
     def will_fill(self, strategy: Any, n_new: int) -> bool:
         """Whether a step with `n_new` new images gets remembered ones, as the memory is now."""
         count = int(self.buffer.count)

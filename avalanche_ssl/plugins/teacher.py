@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.errors import unknown_name
 from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
-from avalanche_ssl.methods import Method
+from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import frozen_buffers
 
 TeacherNorm = Literal["batch", "eval"]
@@ -74,10 +74,17 @@ class Teacher(nn.Module):
         self.taken += 1
 
     @torch.no_grad()
-    def embeddings(self, strategy: Any) -> list[list[Tensor]]:
-        """The embeddings of `strategy.mb_views` by space, see `Method.embeddings`; the copy stays bit for bit."""
+    def embeddings(self, strategy: Any, rows: slice = slice(None)) -> list[list[Tensor]]:
+        """The embeddings of `rows` of `strategy.mb_views` by space, see `Method.embeddings`.
+
+        The copy stays bit for bit. With norm "batch" it normalizes by the statistics of these rows alone.
+        """
+
+        def network(views: Views) -> Outputs:
+            return self.method.embed({name: view[rows] for name, view in views.items()})
+
         with frozen_buffers(self.method):
-            outputs = strategy.embed(self.method.embed)
+            outputs = strategy.embed(network)
         return self.method.embeddings(outputs)
 
 

@@ -1,0 +1,55 @@
+"""`DER`: embeddings of replayed images stay near those of the time when the images were new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import Method
+from avalanche_ssl.plugins.continual import ContinualPlugin, replay_before
+
+
+class DER(ContinualPlugin):
+    """Embeddings of replayed images stay near those of the time when the images were new, by mean squared error.
+
+    Dark experience replay (Buzzega et al. 2020, arXiv:2004.07211) as Madaan et al. 2022 (arXiv:2110.06976) use it
+    without labels. The loss has the term ``weight * mean (z - f)^2`` over views, replayed images, dimensions and
+    spaces, with the feature f that the memory stored when the image entered. Published code stores what the encoder
+    makes of one view; ours stores the mean of the method's embeddings over views, which is less noisy.
+
+    Args:
+        weight: of the term; None: that of `default_weights`. Embeddings of unit length differ by less than 4 / D in a
+            dimension, so that the weight must be large.
+        balance: see `ContinualPlugin`.
+
+    Raises:
+        UsageError: when the strategy is made: there is not one `Replay` before it, or its features are refreshed.
+    """
+
+    needs_replay = True
+    default_weights = {}
+
+    def __init__(self, weight: float | None = None, balance: float | None = None) -> None:
+        super().__init__(weight, balance=balance)
+
+    def build(self, strategy: Any) -> None:
+        """Refuse a memory whose features follow the method."""
+        if replay_before(self, strategy).refresh:
+            raise UsageError(
+                "DER compares with features of the time when an image was new, and Replay refreshes them: give "
+                "Replay(refresh=False) (--set replay.refresh=false)"
+            )
+
+    def term(self, strategy: Any) -> Tensor | None:
+        """The mean squared difference; None without replayed images."""
+        method: Method = strategy.model
+        now = [[z[strategy.n_new :] for z in space] for space in method.embeddings(strategy.mb_output)]
+        if not len(now[0][0]):
+            return None
+        pairs = zip(now, replay_before(self, strategy).stored(now), strict=True)
+        losses = [[F.mse_loss(z, f) for z, f in zip(space, old, strict=True)] for space, old in pairs]
+        return torch.stack([torch.stack(views).mean() for views in losses]).mean()
