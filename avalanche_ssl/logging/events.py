@@ -221,6 +221,14 @@ class RepresentationEvent(Event):
     memory: dict[str, Any] | None = _field(
         "of each queue and bank: rows, rows written, share from earlier experiences", None
     )
+    plugins: dict[str, Any] | None = _field(
+        "of each plugin against forgetting, where it has them: `gradient_ratio`, the norm of its term's gradient at "
+        "weight 1 over that of the method's loss, on the encoder's last layer; `term`, its latest value, and its "
+        "`weight`; `images` held, and how many images of the stream came after the one of median age and the oldest "
+        "(`age_median`, `age_oldest`); `momentum` of a copy that follows, beside the `steps` of the experience; "
+        "`teacher_norm`",
+        None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +240,13 @@ class CostEvent(Event):
     views: int = _count("views encoded, each crop, patch or group of color channels counted")
     steps: int = _count("optimizer steps")
     parameters: int = _count("trainable parameters")
-    bytes_remembered: int = _count("bytes kept besides: queue, bank, momentum encoder, statistics, replayed images")
+    bytes_remembered: int = _count(
+        "bytes kept besides: queue, bank, momentum encoder, statistics, replayed images, and what plugins keep"
+    )
+    teacher_views: int = _count("views that copies of the method embedded for plugins, without gradient", 0)
+    plugin_parameters: int = _count("trainable parameters of plugins, not counted in `parameters`", 0)
+    teacher_bytes: int = _count("of the bytes remembered, copies of the method", 0)
+    image_bytes: int = _count("of the bytes remembered, images, with their features and what a policy keeps", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,10 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_range
+from avalanche_ssl.evaluation import PluginCost
 from avalanche_ssl.methods import Method, channels_of, trial_mode, try_images
 from avalanche_ssl.plugins.balance import GradientBalance, check_balance
+from avalanche_ssl.plugins.plugin_cost import plugin_cost
 from avalanche_ssl.rng import seeded
 
 
@@ -68,6 +70,8 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     default_weights: ClassVar[Mapping[str, float]] = {}
     """Weights by name of the method's class, or of its family; 1 elsewhere."""
 
+    name: str = ""
+    """What logs call it; that of the command line where it came from there, "": the name of its class."""
     lr_factor: float = 1.0
     """Learning rate of its parameters as a multiple of the optimizer's; `build` may set it."""
     under_way: Tensor
@@ -106,6 +110,16 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
 
     def boundary(self, strategy: Any) -> None:
         """Follow the end of an experience, or every so many steps."""
+
+    def set_weight(self, weight: float) -> None:
+        """Give the term a weight in the place of the default one, or of a balance."""
+        self.weight = weight
+        self._has_default_weight = False
+        self.gradients.balance = None
+
+    def cost(self) -> PluginCost:
+        """What it trains and keeps."""
+        return plugin_cost(self)
 
     # -- what holds for all --------------------------------------------------------------------------------------
 

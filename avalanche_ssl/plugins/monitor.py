@@ -33,6 +33,7 @@ from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs, channels_of, trial_mode
 from avalanche_ssl.models import check_magnitude, extract_features
 from avalanche_ssl.plugins.boundaries import BoundaryPlugin
+from avalanche_ssl.plugins.plugin_vitals import plugin_vitals
 from avalanche_ssl.plugins.representation_metrics import representation_metrics
 
 COLLAPSED = 0.2
@@ -59,7 +60,8 @@ class RepresentationMonitor(BoundaryPlugin):
     - ``bounds``: see `infonce_bound`, of each of `Method.contrastive_scores`, mean over batches of the training's size;
     - ``clusters``: see `cluster_usage`, of `Method.cluster_assignments`;
     - ``memory``: for each queue and bank its `rows`, how many are `written`, and which share of these is `stale`,
-      from earlier experiences.
+      from earlier experiences;
+    - ``plugins``: see `plugin_vitals`, of each continual plugin.
 
     Avalanche's loggers get them, too, as ``Representation_rankme/train_phase/train_stream`` and so on. A collapse of
     the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
@@ -97,6 +99,7 @@ class RepresentationMonitor(BoundaryPlugin):
         self.untrained_norm: float | None = None
         """Norm of the weights before any training."""
         self._written_before: dict[str, int] = {}
+        self._steps_before = 0
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the events, and what later ones are compared with."""
@@ -106,12 +109,14 @@ class RepresentationMonitor(BoundaryPlugin):
             "untrained": [self.untrained_std, self.untrained_norm],
             "boundaries": self.boundaries.state_dict(),
             "written_before": self._written_before,
+            "steps_before": self._steps_before,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
         self.events = [RepresentationEvent(**fields) for fields in state["events"]]
         self.first, self._written_before = state["first"], state["written_before"]
+        self._steps_before = state["steps_before"]
         self.untrained_std, self.untrained_norm = state["untrained"]
         self.boundaries.load_state_dict(state["boundaries"])
 
@@ -124,8 +129,9 @@ class RepresentationMonitor(BoundaryPlugin):
             self.untrained_std = feature_std(features) if len(features) > 1 else None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        """Note how much was written to the memory so far."""
+        """Note how much was written to the memory so far, and how many steps there were."""
         if not self.boundaries.under_way:
+            self._steps_before = strategy.clock.train_iterations
             self._written_before = {name: int(_written(m)) for name, m in _memories(strategy.model)}
 
     def experience_complete(self, strategy: Any) -> None:
@@ -156,6 +162,7 @@ class RepresentationMonitor(BoundaryPlugin):
             **fields,
             **self._agreement(strategy, sample),
             memory={name: _age(m, self._written_before.get(name, 0)) for name, m in _memories(model)},
+            plugins=plugin_vitals(strategy.plugins, strategy.clock.train_iterations - self._steps_before) or None,
         )
         self.events.append(event)
         for value in representation_metrics(event, self, strategy.clock.train_iterations):

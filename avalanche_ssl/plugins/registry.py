@@ -29,6 +29,7 @@ class PluginEntry(NamedTuple):
 
 PLUGINS: dict[str, PluginEntry] = {
     "replay": PluginEntry("replay", "Replay"),
+    "climb": PluginEntry("climb", "CLIMB"),
     "lump": PluginEntry("lump", "LUMP"),
     "cassle": PluginEntry("cassle", "CaSSLe", {"rows": "all"}),
     "cassle-r": PluginEntry("cassle", "CaSSLe", {"rows": "replayed"}),
@@ -40,7 +41,6 @@ PLUGINS: dict[str, PluginEntry] = {
     "der": PluginEntry("der", "DER"),
     "osiris": PluginEntry("osiris", "Osiris"),
     "anchor": PluginEntry("anchor", "Anchor"),
-    "climb": PluginEntry("climb", "CLIMB"),
 }
 """Plugins by name, in the order in which they join a strategy: what fills batches and mixes views comes first."""
 
@@ -84,7 +84,10 @@ def complete_plugins(plugins: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def build_plugins(plugins: Mapping[str, Mapping[str, Any]]) -> list[ContinualPlugin]:
     """The plugins, as `complete_plugins` gives them."""
-    return [plugin_class(name)(**PLUGINS[name].preset, **_typed(name, given)) for name, given in plugins.items()]
+    built = [plugin_class(name)(**PLUGINS[name].preset, **_typed(name, given)) for name, given in plugins.items()]
+    for name, plugin in zip(plugins, built, strict=True):
+        plugin.name = name
+    return built
 
 
 def _settings(name: str, given: Any) -> dict[str, Any]:

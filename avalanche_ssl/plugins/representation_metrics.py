@@ -26,5 +26,5 @@ def representation_metrics(event: RepresentationEvent, origin: Any, step: int) -
     return [
         MetricValue(origin, f"Representation_{name}/train_phase/train_stream", float(value), step)
         for name, value in measures.items()
-        if math.isfinite(value)
+        if isinstance(value, int | float) and math.isfinite(value)
     ]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.errors import unknown_name
+from avalanche_ssl.evaluation import count_views
 from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
 from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import frozen_buffers
@@ -77,11 +78,14 @@ class Teacher(nn.Module):
     def embeddings(self, strategy: Any, rows: slice = slice(None)) -> list[list[Tensor]]:
         """The embeddings of `rows` of `strategy.mb_views` by space, see `Method.embeddings`.
 
-        The copy stays bit for bit. With norm "batch" it normalizes by the statistics of these rows alone.
+        The copy stays bit for bit. With norm "batch" it normalizes by the statistics of these rows alone. The views
+        are counted in `strategy.teacher_views`.
         """
 
         def network(views: Views) -> Outputs:
-            return self.method.embed({name: view[rows] for name, view in views.items()})
+            views = {name: view[rows] for name, view in views.items()}
+            strategy.teacher_views += count_views(views)
+            return self.method.embed(views)
 
         with frozen_buffers(self.method):
             outputs = strategy.embed(network)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avalanche_ssl.logging import RepresentationEvent
     from avalanche_ssl.plugins import ProbePlugin, Progress
 
 
@@ -82,6 +83,45 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
         print(f"probing tasks (accuracy in %; {probe.probing_tasks[0].name} by {grouping} first)")
         print(task_table(probe.task_results, grouping, final=probe.full_test_results), end="\n\n")
     print(summary_table(matrix, untrained, probe.consolidation))
+
+
+def print_end(progress: Progress, event: RepresentationEvent | None, clocks: Mapping[str, float]) -> None:
+    """Print what is known of plugins after the last experience, and what the time went into.
+
+    Args:
+        progress: of the run.
+        event: the latest measures of the representation, with those of plugins.
+        clocks: seconds by what they were spent on, see `EndEvent`.
+    """
+    from avalanche_ssl.runs.text import wrapped
+
+    plugins = (event.plugins if event else None) or {}
+    print("".join("\n" + wrapped(f"{name}: {plugin_text(vitals)}", 2) for name, vitals in plugins.items()))
+    trained = f"training {progress.seconds:.1f} s, {progress.rate:,.0f} images/s"
+    everything = f"everything {clocks['seconds']:.1f} s, of it {seconds_line(clocks)}"
+    print(bool(plugins) * "\n" + wrapped(f"{trained}; {everything}", 2))
+
+
+def plugin_text(vitals: Mapping[str, Any]) -> str:
+    """What is known of a plugin, in words, see `RepresentationEvent.plugins`."""
+    words = []
+    if "term" in vitals:
+        words.append(f"latest term {vitals['term']:.3g} at weight {vitals.get('weight', 1.0):.3g}")
+    elif "teacher_norm" in vitals:
+        words.append("no term yet")
+    if "gradient_ratio" in vitals:
+        ratio = vitals["gradient_ratio"]
+        words.append(f"its gradient at weight 1 is {ratio:.2g} times that of the method's loss")
+    if "images" in vitals:
+        median, oldest = vitals["age_median"], vitals["age_oldest"]
+        words.append(f"{vitals['images']:,} images, of median age {median:,.0f} and {oldest:,.0f} at most")
+    if "momentum" in vitals:
+        momentum, steps = vitals["momentum"], vitals["steps"]
+        past = "never moves" if momentum == 1 else f"is {1 / (1 - momentum):,.0f} steps behind"
+        words.append(f"its copy {past} (momentum {momentum:g}), and the experience had {steps:,}")
+    if "teacher_norm" in vitals:
+        words.append(f"norm {vitals['teacher_norm']}")
+    return "; ".join(words)
 
 
 def seconds_line(clocks: Mapping[str, float]) -> str:

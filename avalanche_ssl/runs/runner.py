@@ -22,7 +22,7 @@ from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs.artifacts import write_artifacts
 from avalanche_ssl.runs.build import build_benchmark, resolve, with_decided_options
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.console import experience_head, experience_line, print_report, seconds_line, status
+from avalanche_ssl.runs.console import experience_head, experience_line, print_end, print_report, status
 from avalanche_ssl.runs.diagnosis import check_alive, check_trained, where
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
@@ -41,7 +41,6 @@ from avalanche_ssl.runs.origin import Origin, begin_from, starting_point
 from avalanche_ssl.runs.planning import planned_progress, probing_times
 from avalanche_ssl.runs.stream_images import for_images_of, say_images
 from avalanche_ssl.runs.summary import percent
-from avalanche_ssl.runs.text import wrapped
 from avalanche_ssl.streams import has_labels, online_stream, training_stream
 
 
@@ -294,5 +293,4 @@ def _finish(run: _Run, before: Mapping[str, float]) -> None:
         print_report(probe, chance)
         with status("drawing"):
             write_artifacts(run.out, run.config.title, probe, chance)
-    trained = f"training {progress.seconds:.1f} s, {progress.rate:,.0f} images/s"
-    print("\n" + wrapped(f"{trained}; everything {clocks['seconds']:.1f} s, of it {seconds_line(clocks)}", 2))
+    print_end(progress, run.monitor.events[-1] if run.monitor.events else None, clocks)

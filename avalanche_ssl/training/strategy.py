@@ -126,6 +126,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         """Views of the images of the step, also after it; plugins may change them in `after_views`."""
         self.method_loss = torch.zeros(())
         """The method's loss of the step, or a plugin's in its place; others add their terms to it in `loss`."""
+        self.teacher_views = 0
+        """Views that copies of the method have embedded for plugins so far, without gradient."""
         self.probe: Callable[..., Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`, by label; set by `ProbePlugin`. One with the attribute
         `reads_task_labels` gets the task labels (B,), too."""
@@ -142,12 +144,13 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
     def progress(self) -> dict[str, Any]:
         """Where training stands, as plain values."""
         own = {"step": self._step, "steps": self._steps, "bank_hits": self._bank_hits}
-        return super().progress() | own
+        return super().progress() | own | {"teacher_views": self.teacher_views}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """Stand where `progress` was taken."""
         super().load_progress(progress)
         self._step, self._steps, self._bank_hits = progress["step"], progress["steps"], progress["bank_hits"]
+        self.teacher_views = progress["teacher_views"]
 
     def train(self, experiences: Any, eval_streams: Any = None, **kwargs: Any) -> Any:
         """Train as Avalanche does; after a resume, continue the interrupted call, see `ResumableTemplate.train`."""

@@ -38,4 +38,8 @@ def test_what_is_remembered_is_queue_momentum_encoder_statistics_and_replayed_pi
         "steps": 7,
         "parameters": trained,
         "bytes_remembered": everything - 4 * trained + size * 3 * 32 * 32,
+        "teacher_views": 0,
+        "plugin_parameters": 0,
+        "teacher_bytes": 0,
+        "image_bytes": size * 3 * 32 * 32,
     }

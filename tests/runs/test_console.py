@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 
 from avalanche_ssl.evaluation import TaskResult
-from avalanche_ssl.logging import CurveEvent, ExperienceEvent
-from avalanche_ssl.runs.console import experience_head, experience_line, print_report, seconds_line, status
+from avalanche_ssl.logging import CurveEvent, ExperienceEvent, RepresentationEvent
+from avalanche_ssl.runs.console import (
+    experience_head,
+    experience_line,
+    plugin_text,
+    print_end,
+    print_report,
+    seconds_line,
+    status,
+)
 
 
 class Terminal(io.StringIO):
@@ -115,3 +123,46 @@ def test_the_report_has_a_section_for_all_that_was_measured(capsys: pytest.Captu
     tasks = [SimpleNamespace(name="kind", groups={"place": None})]
     _, answers, _ = report(capsys, task_results=results, probing_tasks=tasks).split("\n\n")
     assert answers.startswith("probing tasks (accuracy in %; kind by place first)\n") and " 37.5" in answers
+
+
+@pytest.mark.parametrize(
+    ("vitals", "text"),
+    [
+        ({"teacher_norm": "batch"}, "no term yet; norm batch"),
+        (
+            {"gradient_ratio": 0.5678, "term": -0.91234, "weight": 2.0},
+            "latest term -0.912 at weight 2; its gradient at weight 1 is 0.57 times that of the method's loss",
+        ),
+        (
+            {"images": 2000, "age_median": 1500, "age_oldest": 12345},
+            "2,000 images, of median age 1,500 and 12,345 at most",
+        ),
+        (
+            {"term": 0.5, "weight": 1.0, "momentum": 0.999, "steps": 250, "teacher_norm": "eval"},
+            "latest term 0.5 at weight 1; its copy is 1,000 steps behind (momentum 0.999), and the experience had 250; "
+            "norm eval",
+        ),
+        ({"momentum": 1.0, "steps": 9}, "its copy never moves (momentum 1), and the experience had 9"),
+    ],
+)
+def test_plugins_in_words(vitals: dict[str, Any], text: str) -> None:
+    assert plugin_text(vitals) == text
+
+
+def test_the_end_of_a_run_has_a_line_for_each_plugin(capsys: pytest.CaptureFixture[str]) -> None:
+    progress: Any = SimpleNamespace(seconds=2.0, rate=1234.5)
+    clocks = {"train_seconds": 2.0, "seconds": 3.0}
+    plugins = {"replay": {"images": 3, "age_median": 1, "age_oldest": 2}, "cassle": {"teacher_norm": "batch"}}
+    event = RepresentationEvent(experiences_trained=1, images_measured=2, feature_dim=3, plugins=plugins)
+    print_end(progress, event, clocks)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "",
+        "replay: 3 images, of median age 1 and 2 at most",
+        "cassle: no term yet; norm batch",
+        "",
+        "training 2.0 s, 1,234 images/s; everything 3.0 s, of it rest 1.0",
+    ]
+    for event_without in (None, RepresentationEvent(experiences_trained=1, images_measured=2, feature_dim=3)):
+        print_end(progress, event_without, clocks)
+        assert capsys.readouterr().out.splitlines() == lines[3:]
