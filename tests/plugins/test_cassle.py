@@ -29,7 +29,7 @@ from avalanche_ssl.methods import (
     SwAV,
     VICReg,
 )
-from avalanche_ssl.plugins import CaSSLe, Replay, cassle
+from avalanche_ssl.plugins import CaSSLe, ContinualPlugin, Replay, Teacher, cassle
 from avalanche_ssl.plugins.likeness import likeness_loss
 from avalanche_ssl.streams import online_stream
 
@@ -113,6 +113,25 @@ def test_the_copy_is_taken_at_the_end_of_an_experience_and_stays_bit_for_bit():
     assert not any("momentum_encoder" in name or "queue" in name for name in took)
     after = plugin.teacher.method.state_dict()
     assert any(not torch.equal(after[name], took[name]) for name in took), "the next boundary takes the model as it is"
+
+
+def test_a_boundary_moves_the_copy_all_the_way_and_an_average_of_momentum_0_999_nowhere():
+    class Average(ContinualPlugin):
+        def build(self, strategy):
+            self.teacher = Teacher(strategy.model)
+
+        def after_step(self, strategy):
+            self.teacher.follow(strategy.model, 0.999)
+
+    def distance(teacher):
+        own = dict(teacher.method.named_parameters())
+        return sum(float((own[n] - p).detach().square().sum()) for n, p in model.named_parameters() if n in own) ** 0.5
+
+    plugin, average, model = small(), Average(), build(SimCLR)
+    start = Teacher(model)
+    learn(plugin, model, others=[average], experiences=1)
+    assert distance(plugin.teacher) == 0
+    assert distance(average.teacher) == pytest.approx(distance(start), rel=0.01), "two steps of a thousandth"
 
 
 def test_predictors_are_learned_and_each_is_in_one_group_of_the_optimizer():
