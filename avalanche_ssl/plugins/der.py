@@ -22,8 +22,8 @@ class DER(ContinualPlugin):
     makes of one view; ours stores the mean of the method's embeddings over views, which is less noisy.
 
     Args:
-        weight: of the term; None: that of `default_weights`. Embeddings of unit length differ by less than 4 / D in a
-            dimension, so that the weight must be large.
+        weight: of the term; None: that of `default_weights`, which is large for methods whose embeddings have unit
+            length: in D dimensions the term is 4 / D at most.
         balance: see `ContinualPlugin`.
 
     Raises:
@@ -31,7 +31,12 @@ class DER(ContinualPlugin):
     """
 
     needs_replay = True
-    default_weights = {}
+    default_weights = {
+        **{"CPC": 0.3, "CMC": 100.0, "contrastive": 50.0},
+        **{"predictive": 0.1, "decorrelative": 50.0, "mse": 3.0, "knowledge": 10.0},
+    }
+    """With these the term's gradient on the encoder is some 0.1 times that of the method's loss (medians of steps 15 to
+    45 with 10 new and 20 replayed digits, seed 0)."""
 
     def __init__(self, weight: float | None = None, balance: float | None = None) -> None:
         super().__init__(weight, balance=balance)

@@ -261,7 +261,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(to, tmp_path, monkeypatch):
 
 def test_weights_follow_the_method():
     torch.manual_seed(0)
-    for model, weight in ((simclr(), 1.0), (BYOL(tiny, output_dim=8), 0.3)):
+    for model, weight in ((simclr(), 1.0), (BYOL(tiny, output_dim=8), 0.3), (cpc(), 0.3)):
         cla = CLA("stream")
         strategy_with(cla, model=model)
         assert cla.weight == weight

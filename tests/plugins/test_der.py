@@ -90,6 +90,13 @@ def test_it_keeps_embeddings_near_the_stored_ones_and_weight_zero_changes_nothin
     assert_same(state(runs[0]), state(learn(strategy_with(replay()), steps=15)))
 
 
+def test_weights_follow_the_scale_of_embeddings():
+    for name, weight in (("simclr", 50.0), ("cmc", 100.0), ("cpc", 0.3)):
+        der = DER()
+        strategy_with(replay(), der, model=METHODS[name]())
+        assert der.weight == weight
+
+
 def test_a_memory_whose_features_follow_is_refused():
     with pytest.raises(UsageError) as error:
         strategy_with(Replay(), DER())
