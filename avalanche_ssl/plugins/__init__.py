@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.boundaries import ExperienceBoundaries as ExperienceBoundaries
     from avalanche_ssl.plugins.cassle import CaSSLe as CaSSLe
     from avalanche_ssl.plugins.cla import CLA as CLA
+    from avalanche_ssl.plugins.climb import CLIMB as CLIMB
     from avalanche_ssl.plugins.continual import ContinualPlugin as ContinualPlugin
     from avalanche_ssl.plugins.continual import embedding_dims as embedding_dims
     from avalanche_ssl.plugins.der import DER as DER
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLA",
+    "CLIMB",
     "DER",
     "FD",
     "LUMP",
@@ -66,6 +68,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "Anchor": "anchor",
         "CLA": "cla",
+        "CLIMB": "climb",
         "CaSSLe": "cassle",
         "ContinualPlugin": "continual",
         "DER": "der",
