@@ -8,6 +8,11 @@ avalanche-ssl finetune runs/simclr-split-digits-s0 --protocol full scratch --dat
 Every combination of protocol, head, share of labels and seed is trained; the table has the mean and standard deviation
 over the seeds, of the test accuracy after the last epoch. Nothing is chosen on test data. The same command after an
 interruption trains what is missing.
+
+avalanche-ssl finetune runs/simclr-split-digits-s0 --task detection --labels 0.1 1 --seeds 0 1 2
+
+trains detectors on the encoder, on scenes of digits or with --data on a folder of VOC or COCO, and gives the average
+precision of their boxes.
 """
 
 from __future__ import annotations
@@ -15,9 +20,10 @@ from __future__ import annotations
 import argparse
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.cli.command import Parser, command
+from avalanche_ssl.cli.detection import add_detection_options, check_task, detect
 from avalanche_ssl.cli.options import JoinPaths
 from avalanche_ssl.cli.trust import add_strategy_of_run
 
@@ -36,12 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="avalanche-ssl finetune", description=__doc__)
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of a run")
+    tasks = ("classification", "detection")
+    add("--task", choices=tasks, default=tasks[0], help="what to train on the encoder (classification)")
     add(
         "--protocol",
         nargs="+",
-        default=["frozen"],
         metavar="NAME",
-        help="frozen, first-K (first K stages frozen), full, or scratch: full, from an untrained encoder (frozen)",
+        help="frozen, first-K (first K stages frozen), full, or scratch: full, from an untrained encoder (frozen; of "
+        "detection full scratch)",
     )
     add("--head", nargs="+", choices=("linear", "mlp"), default=["linear"], help="on the features (linear)")
     add(
@@ -65,12 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--epochs",
         nargs="+",
         type=int,
-        default=[10],
         metavar="N",
-        help="passes over the labeled data: one number, or one for each share of --labels (10)",
+        help="passes over the labeled data: one number, or one for each share of --labels (10; of detection 16 of all "
+        "images, and with fewer labels as many more)",
     )
-    add("--lr", type=float, default=1e-3, metavar="RATE", help="first learning rate of Adam (0.001)")
-    add("--batch-size", type=int, default=128, metavar="N", help="labeled images per step (128)")
+    add("--lr", type=float, metavar="RATE", help="largest learning rate of Adam (0.001; of detection 0.002)")
+    add("--batch-size", type=int, metavar="N", help="labeled images per step (128; of detection 16)")
     add("--benchmark", metavar="NAME", help="labeled data of another stream (that of the run; with --data folder)")
     add("--data", action=JoinPaths, metavar="PATH", help="where its images are, as in avalanche-ssl run; repeatable")
     add("--benchmark-option", action="append", default=[], metavar="KEY=VALUE", help="one of its options; repeatable")
@@ -85,8 +93,20 @@ def main(arguments: list[str] | None = None) -> int:
     add("--out", type=Path, metavar="DIR", help="for logs and table (RUN/finetune; of another stream finetune-NAME)")
     add("--overwrite", action="store_true", help="train again what is complete, or was trained with other settings")
     add_strategy_of_run(parser)
-    _compare(parser.parse_args(arguments))
+    add_detection_options(parser)
+    options = parser.parse_args(arguments)
+    check_task(options, parser)
+    if options.task == "detection":
+        detect(options)
+    else:
+        _compare(argparse.Namespace(**vars(options) | _decided(options)))
     return 0
+
+
+def _decided(options: argparse.Namespace) -> dict[str, Any]:
+    """What is taken where an option is not given whose default is that of the task."""
+    defaults = {"protocol": ["frozen"], "epochs": [10], "lr": 1e-3, "batch_size": 128}
+    return {name: value for name, value in defaults.items() if getattr(options, name) is None}
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """The log of a run, `log.jsonl`: one JSON object per line, and its schema."""
 
+from avalanche_ssl.logging.detection_events import DetectionEndEvent, DetectionEpochEvent, DetectionEvent
 from avalanche_ssl.logging.event_files import EVENT_FILES, HPARAMS, cut_event_files, event_file_sizes, event_files
 from avalanche_ssl.logging.events import (
     ConsolidationEvent,
@@ -27,6 +28,9 @@ __all__ = [
     "ConsolidationEvent",
     "CostEvent",
     "CurveEvent",
+    "DetectionEndEvent",
+    "DetectionEpochEvent",
+    "DetectionEvent",
     "EndEvent",
     "Event",
     "ExperienceEvent",

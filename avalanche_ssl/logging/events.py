@@ -7,31 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-
-def _field(meaning: str, default: Any = MISSING, low: float = -1e40, high: float = 1e40) -> Any:
-    """A field with its meaning and, for numbers, its range: by default that of float32."""
-    metadata = {"meaning": meaning, "low": low, "high": high}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _count(meaning: str, default: Any = MISSING) -> Any:
-    return _field(meaning, default, low=0, high=2**53)
-
-
-def _share(meaning: str, default: Any = MISSING) -> Any:
-    return _field(meaning, default, low=0, high=1)
-
-
-def _seconds(meaning: str, default: Any = MISSING) -> Any:
-    return _field(meaning, default, low=0, high=1e10)
-
-
-def _measure(meaning: str, default: Any = MISSING) -> Any:
-    return _field(meaning, default, low=-1e9, high=1e9)
-
+from avalanche_ssl.logging.fields import count as _count
+from avalanche_ssl.logging.fields import field as _field
+from avalanche_ssl.logging.fields import measure as _measure
+from avalanche_ssl.logging.fields import seconds as _seconds
+from avalanche_ssl.logging.fields import share as _share
 
 EXPERIENCES_TRAINED = "different experiences trained on so far; 0: the untrained encoder"
 IMAGES_TRAINED = "images trained on so far, each pass and each replayed image counted"

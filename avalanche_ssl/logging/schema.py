@@ -12,6 +12,7 @@ from dataclasses import MISSING
 from functools import cache
 from typing import Any, get_type_hints
 
+from avalanche_ssl.logging.detection_events import DetectionEndEvent, DetectionEpochEvent, DetectionEvent
 from avalanche_ssl.logging.events import (
     ConsolidationEvent,
     CostEvent,
@@ -45,6 +46,9 @@ EVENTS: dict[str, type[Event]] = {
         FineTuningEvent,
         FineTuningEpochEvent,
         FineTuningEndEvent,
+        DetectionEvent,
+        DetectionEpochEvent,
+        DetectionEndEvent,
     )
 }
 """All events by name."""

@@ -11,7 +11,7 @@ PROBE: dict[str, Any] = {"experiences_trained": 1, "experience": 2, "probe": "ri
 RUN: dict[str, Any] = {"title": "a", "config": {"seed": 1}, "device": "cpu", "precision": "fp32", "versions": {}}
 SHARES = ("accuracy", "chance", "share of")
 """Beginnings of names or meanings of numbers between 0 and 1."""
-FREE = {("experience", "loss"), ("fine_tuning_epoch", "loss")}
+FREE = {("experience", "loss"), ("fine_tuning_epoch", "loss"), ("detection_epoch", "loss")}
 """Numbers that any finite float32 may be."""
 
 

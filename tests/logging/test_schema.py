@@ -56,6 +56,17 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "fine_tuning": {"protocol": "frozen", "run": "runs/a", "settings": {"lr": 0.1}},
     "fine_tuning_epoch": {"epoch": 1, "loss": 0.5, "accuracy": 0.25},
     "fine_tuning_end": {"accuracy": 0.5, "images": 50, "images_tested": 200, "seconds": 1.5},
+    "detection": {"protocol": "full", "run": "runs/a", "settings": {"detector": "fcos"}},
+    "detection_epoch": {"epoch": 1, "loss": 0.5},
+    "detection_end": {
+        "ap": 0.2,
+        "ap50": 0.4,
+        "ap75": 0.1,
+        "images": 50,
+        "images_tested": 200,
+        "epochs": 20,
+        "seconds": 1.5,
+    },
 }
 
 
