@@ -248,6 +248,10 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         if self.device.type == "cpu":
             unalias_synaptic_intelligence(self.plugins)
 
+    def _train_cleanup(self) -> None:
+        super()._train_cleanup()
+        self.method_loss = self.method_loss.detach()  # a graph could be neither copied nor pickled
+
     def _before_update(self, **kwargs: Any) -> None:
         super()._before_update(**kwargs)
         if self.max_grad_norm is not None:
