@@ -32,8 +32,13 @@ class DER(ContinualPlugin):
 
     needs_replay = True
     default_weights = {
-        **{"CPC": 0.3, "CMC": 100.0, "contrastive": 50.0},
-        **{"predictive": 0.1, "decorrelative": 50.0, "mse": 3.0, "knowledge": 10.0},
+        "CPC": 0.3,
+        "CMC": 100.0,
+        "contrastive": 50.0,
+        "predictive": 0.1,
+        "decorrelative": 50.0,
+        "mse": 3.0,
+        "knowledge": 10.0,
     }
     """With these the term's gradient on the encoder is some 0.1 times that of the method's loss (medians of steps 15 to
     45 with 10 new and 20 replayed digits, seed 0)."""

@@ -101,7 +101,7 @@ class Replay(ContinualPlugin):
         """
         first = embeddings[0][0]
         features = self.buffer.features[self.slots].to(first.device, first.dtype)
-        parts = features.split([space[0].shape[-1] for space in embeddings], 1)
+        parts = torch.split(features, [space[0].shape[-1] for space in embeddings], 1)
         return [
             [(part if z.ndim == 2 else part[:, None]).expand_as(z) for z in space]
             for part, space in zip(parts, embeddings, strict=True)
