@@ -29,7 +29,7 @@ class FD(ContinualPlugin):
     Published with weight 25, which leaves little of the method's own gradient.
 
     Args:
-        weight: of the term; None: 1, and less for CPC, whose own gradient is small.
+        weight: of the term; None: 1, of CPC 0.1: its own gradient is small until it has begun to learn.
         every, balance: see `ContinualPlugin`.
         norm: of the copy, see `Teacher`.
 
@@ -39,7 +39,7 @@ class FD(ContinualPlugin):
 
     needs_boundaries = True
     needs_spaces = False
-    default_weights = {"CPC": 0.02}
+    default_weights = {"CPC": 0.1}
 
     def __init__(
         self,

@@ -122,14 +122,13 @@ def test_one_balance_serves_methods_that_no_weight_does():
     assert shares == pytest.approx({SimCLR: 0.3, CPC: 0.3}, rel=0.5)
 
 
-def test_the_gradient_ratio_of_cpc_is_far_above_that_of_simclr():
+def test_the_gradient_ratio_of_cpc_is_far_above_that_of_simclr_before_it_has_begun_to_learn():
     ratios = []
     for cls in (SimCLR, CPC):
         plugin = CaSSLe(weight=1.0, hidden_dim=16)
         learn(plugin, model=build(cls))
         ratios.append(float(plugin.gradients.ratio))
     assert ratios[1] > 10 * ratios[0]
-    assert CaSSLe.default_weights["CPC"] * ratios[1] < 2 * ratios[0]
 
 
 def test_measuring_changes_nothing(monkeypatch):

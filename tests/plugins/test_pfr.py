@@ -186,7 +186,7 @@ def test_an_encoder_that_is_no_encoder_of_ours_is_watched_as_a_whole():
     assert encoders(method) == [method.encoder]
 
 
-@pytest.mark.parametrize(("kind", "weight"), [(FD, 0.02), (PFR, 0.02)])
+@pytest.mark.parametrize(("kind", "weight"), [(FD, 0.1), (PFR, 0.1)])
 def test_default_weights(kind, weight):
     for cls, expected in ((SimCLR, 1), (CPC, weight)):
         plugin = kind()
