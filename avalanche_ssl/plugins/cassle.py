@@ -33,8 +33,8 @@ class CaSSLe(ContinualPlugin):
 
     Args:
         rows: "all", or "replayed", which needs a `Replay`.
-        weight: of the term; None: 1, of VICReg 25 as published, of CPC 0.1: its own gradient is small until it has begun
-            to learn, so that a balance serves it better.
+        weight: of the term; None: 1, of VICReg 25 as published, of CPC 0.1: its own gradient is small until it has
+            begun to learn, so that a balance serves it better.
         every, balance: see `ContinualPlugin`.
         norm: of the copy, see `Teacher`.
         hidden_dim: width of a predictor; 0: 2,048, with "replayed" 512, as published.
