@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.fcos import FCOSHead
+from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from avalanche_ssl.data import as_rgb
@@ -42,7 +44,7 @@ class Detector(nn.Module):
         kind: a name in `DETECTORS`.
         protocol: "frozen", "first-K" or "full", see `avalanche_ssl.evaluation.FineTuning`.
         side: shorter side of images in pixels; several to draw from in training, the last for evaluation.
-        channels: of the pyramid and the heads; a multiple of 32, the groups of FCOS's norm.
+        channels: of the pyramid and the heads; a multiple of 32, the groups of the heads' norm.
 
     Raises:
         UsageError: a name is not known, the encoder gives no feature pyramid, or has fewer than K stages.
@@ -120,11 +122,13 @@ def _fcos(backbone: PyramidBackbone, n_classes: int, images: dict[str, Any]) -> 
 
 
 def _retinanet(backbone: PyramidBackbone, n_classes: int, images: dict[str, Any]) -> nn.Module:
-    """RetinaNet (Lin et al. 2017, arXiv:1708.02002)."""
+    """RetinaNet (Lin et al. 2017, arXiv:1708.02002), its heads with group norm as in torchvision's second recipe."""
+    anchors, norm = _anchors(backbone, SCALES), partial(nn.GroupNorm, 32)
     model: nn.Module = RetinaNet(
         backbone,
         n_classes,
-        anchor_generator=_anchors(backbone, SCALES),
+        anchor_generator=anchors,
+        head=RetinaNetHead(backbone.out_channels, len(RATIOS) * len(SCALES), n_classes, norm),
         score_thresh=MIN_SCORE,
         detections_per_img=100,
         **images,
