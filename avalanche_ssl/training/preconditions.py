@@ -52,7 +52,7 @@ def check_images_differ(strategy: Any) -> None:
     Raises:
         UsageError: names the experience.
     """
-    batch: Tensor = strategy.mb_x
+    batch: Tensor = strategy.mb_x[: strategy.n_new or None]  # without remembered ones
     first = batch[:1]
     if bool((batch != first).any()):
         return

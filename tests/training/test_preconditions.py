@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CPC, SimCLR
+from avalanche_ssl.plugins import Replay
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.online import mini_batch_stream
 from avalanche_ssl.training.preconditions import check_steps
@@ -99,6 +100,18 @@ def test_small_batches_of_identical_images_are_refused_too() -> None:
     with pytest.raises(UsageError, match="all 40 images of experience 1 are identical"):
         make(train_mb_size=4).train(stream(np.full((40, 16, 16, 3), 200, np.uint8)).train_stream)
     make(train_mb_size=4).train(stream(np.full((6, 16, 16, 3), 200, np.uint8)).train_stream)
+
+
+def test_remembered_images_do_not_hide_identical_ones() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    images[20:] = images[20]
+    data = ArrayDataset(images, [0] * 40)
+    halves = [np.arange(20), np.arange(20, 40)]
+    benchmark = benchmark_from_parts(data, halves, data, halves, ["thing"])
+    strategy = make(SimCLR(tiny, output_dim=8), train_mb_size=10, plugins=[Replay(20, batch=4)])
+    strategy.train(benchmark.train_stream[0], eval_streams=[])
+    with pytest.raises(UsageError, match="all 20 images of experience 2 are identical"):
+        strategy.train(benchmark.train_stream[1], eval_streams=[])
 
 
 def test_data_and_benchmarks_in_the_place_of_experiences_are_refused() -> None:
