@@ -79,15 +79,16 @@ class PyramidBackbone(nn.Module):
         return pyramid
 
 
-class _CoarserLevels(ExtraFPNBlock):
+class _CoarserLevels(ExtraFPNBlock):  # type: ignore[misc]  # untyped in torchvision
     """Maps of half the resolution of the one before, each by a 3x3 convolution of stride 2, with ReLU between."""
 
     def __init__(self, channels: int, n: int) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, 2, 1) for _ in range(n))
-        for convolution in self.convolutions:
+        convolutions = [nn.Conv2d(channels, channels, 3, 2, 1) for _ in range(n)]
+        for convolution in convolutions:
             nn.init.kaiming_uniform_(convolution.weight, a=1)
-            nn.init.zeros_(convolution.bias)
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]  # there is one
+        self.convolutions = nn.ModuleList(convolutions)
 
     def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
         for i, convolution in enumerate(self.convolutions):

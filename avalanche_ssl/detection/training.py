@@ -17,7 +17,6 @@ from avalanche_ssl.errors import UsageError, require_positive, require_range, un
 from avalanche_ssl.evaluation import stages_to_freeze
 from avalanche_ssl.logging import DetectionEpochEvent
 from avalanche_ssl.methods import Method
-from avalanche_ssl.models import eval_mode
 from avalanche_ssl.optim import LRSchedule
 from avalanche_ssl.rng import isolated, seed_all
 
@@ -108,8 +107,10 @@ def fit_detector(
         for epoch in range(settings.epochs):
             detector.train()
             losses = []
-            for rows in torch.randperm(len(train), generator=order).split(batch_size)[:steps]:
-                loss = torch.stack(list(detector(*_batch(train, rows.tolist(), settings)).values())).sum()
+            rows: list[int] = torch.randperm(len(train), generator=order).tolist()
+            for first in range(0, steps * batch_size, batch_size):
+                images, targets = _batch(train, rows[first : first + batch_size], settings)
+                loss = torch.stack(list(detector(images, targets).values())).sum()
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM)
@@ -130,10 +131,14 @@ def predict(detector: Detector, dataset: DetectionDataset, batch_size: int = 16)
     """Boxes (N, 4), labels (N,) and scores (N,) of each image, on the CPU; the detector is not changed."""
     device = next(detector.parameters()).device
     found: list[dict[str, Tensor]] = []
-    with eval_mode(detector):
+    training = detector.training
+    detector.eval()
+    try:
         for first in range(0, len(dataset), batch_size):
             rows = range(first, min(first + batch_size, len(dataset)))
             found += detector.predict([dataset[row][0].to(device) for row in rows])
+    finally:
+        detector.train(training)
     return [{name: value.cpu() for name, value in each.items()} for each in found]
 
 
@@ -146,7 +151,7 @@ def _batch(data: DetectionDataset, rows: list[int], settings: DetectorTraining) 
         if settings.jitter and len(image) == 3:
             image = ColorJitter(*(settings.jitter,) * 3, settings.jitter / 4)(image)
         images.append(image.to(settings.device))
-        targets.append({name: value.to(settings.device) for name, value in target.items()})
+        targets.append(_changed(target, lambda x: x.to(settings.device), lambda x: x.to(settings.device)))
     return images, targets
 
 
@@ -158,8 +163,17 @@ def _mirrored(image: Tensor, target: Target) -> tuple[Tensor, Target]:
         x1, y1, x2, y2 = boxes.unbind(1)
         return torch.stack([width - x2, y1, width - x1, y2], 1)
 
-    changed = {name: mirror(target[name]) for name in ("boxes", "ignored_boxes")}
-    return image.flip(2), {**target, **changed}
+    return image.flip(2), _changed(target, mirror, lambda labels: labels)
+
+
+def _changed(target: Target, boxes: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]) -> Target:
+    """The target with a function of its boxes and one of its labels."""
+    return {
+        "boxes": boxes(target["boxes"]),
+        "labels": labels(target["labels"]),
+        "ignored_boxes": boxes(target["ignored_boxes"]),
+        "ignored_labels": labels(target["ignored_labels"]),
+    }
 
 
 def _median_side(data: DetectionDataset) -> int:
