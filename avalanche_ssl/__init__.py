@@ -9,6 +9,7 @@ from avalanche_ssl.lazy import lazy_names
 
 if TYPE_CHECKING:
     from avalanche_ssl.checks.contract import check_method as check_method
+    from avalanche_ssl.checks.plugin_contract import check_plugin as check_plugin
     from avalanche_ssl.methods.base import Method as Method
     from avalanche_ssl.optim.lr_schedule import LRSchedule as LRSchedule
     from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
@@ -27,6 +28,7 @@ __all__ = [
     "SelfSupervised",
     "build_strategy",
     "check_method",
+    "check_plugin",
     "probe_metrics",
 ]
 
@@ -40,6 +42,7 @@ __getattr__, __dir__ = lazy_names(
         "SelfSupervised": "training.strategy",
         "build_strategy": "recipes.build",
         "check_method": "checks.contract",
+        "check_plugin": "checks.plugin_contract",
         "probe_metrics": "plugins.probe_metrics",
     },
 )

@@ -14,10 +14,10 @@ LEVELS = [
     {"functional", "rng", "files"},
     {"losses", "transforms", "models", "memory", "optim", "logging", "drawing"},
     {"methods", "data"},
-    {"checks", "training", "probes", "streams"},
+    {"training", "probes", "streams"},
     {"evaluation", "recipes"},
     {"detection", "plugins", "checkpointing", "strategies"},
-    {"runs"},
+    {"checks", "runs"},
     {"reports"},
     {"cli"},
 ]

@@ -20,6 +20,7 @@ from avalanche_ssl.checks.learning import (
     gradient_reaches_the_encoder,
     loss_is_a_finite_scalar,
 )
+from avalanche_ssl.checks.spaces import spaces_are_what_they_say, the_copy_embeds_without_memory
 from avalanche_ssl.checks.state import (
     a_fresh_copy_continues_bit_for_bit,
     copies_are_independent,
@@ -85,6 +86,8 @@ CHECKS: tuple[Check, ...] = (
     loss_is_a_finite_scalar,
     gradient_reaches_the_encoder,
     batches_of_any_size_work,
+    spaces_are_what_they_say,
+    the_copy_embeds_without_memory,
     memory_is_in_the_state_dict,
     counters_are_tensors,
     shapes_never_change,

@@ -20,11 +20,11 @@ class RuleError(Exception):
     """Finding of a check: what breaks the rule, and the remedy."""
 
 
-def textured(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    """Different random color textures, uint8 (count, 3, size, size): coarse blobs with fine grain."""
+def textured(count: int, size: int = 32, seed: int = 0, channels: int = 3) -> Tensor:
+    """Different random textures, uint8 (count, channels, size, size): coarse blobs with fine grain."""
     generator = torch.Generator().manual_seed(seed)
-    blobs = F.interpolate(torch.rand(count, 3, 4, 4, generator=generator), size=size, mode="bilinear")
-    grain = torch.rand(count, 3, size, size, generator=generator)
+    blobs = F.interpolate(torch.rand(count, channels, 4, 4, generator=generator), size=size, mode="bilinear")
+    grain = torch.rand(count, channels, size, size, generator=generator)
     return (255 * (0.8 * blobs + 0.2 * grain)).to(torch.uint8)
 
 

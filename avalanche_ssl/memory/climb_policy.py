@@ -112,7 +112,7 @@ class Climb(Policy):
 
     def enter(self, memory: ImageBuffer, slot: int) -> None:
         """The image is its centroid's; in a full memory, all centroids become the means of their images' features."""
-        self.owner[slot] = self._row
+        self.owner[slot], self._row = self._row, -1
         if memory.count == memory.size:
             sums = torch.zeros_like(self.centroids)
             sums.index_add_(0, self.owner, l2_normalize(memory.features))

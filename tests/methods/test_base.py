@@ -192,3 +192,41 @@ def test_views_of_an_image_come_to_agree(name, names):
 def test_sizes_of_0_are_refused(name):
     with pytest.raises(UsageError, match="dim"):
         named(name, output_dim=0)
+
+
+# -- views given or drawn --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", [SimCLR, CMC, MoCo])
+def test_forward_embeds_the_views_that_it_is_given(cls):
+    method, images = make(cls), textured(8)
+    views = method.random_views(images)
+    drawn = method.generator.get_state()
+    given = method(images, views)
+    assert torch.equal(method.generator.get_state(), drawn)  # it draws no others
+    for name, rows in method.embed(views).items():
+        assert torch.equal(given[name], rows)
+
+
+def test_forward_draws_views_as_in_training_without_them():
+    images = textured(8)
+    drawn, given = make(SimCLR), make(SimCLR)
+    own = drawn(images)
+    expected = given(images, given.random_views(images))
+    assert all(torch.equal(own[name], expected[name]) for name in own)
+    assert torch.equal(drawn.generator.get_state(), given.generator.get_state())
+
+
+def test_random_views_are_made_without_gradient_and_in_full_precision():
+    class Noting(SimCLR):
+        def views(self, x):
+            noted.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
+            return super().views(x)
+
+    noted = []
+    method = seeded(Noting(narrow, output_dim=8))
+    with torch.autocast("cpu", torch.bfloat16):
+        views = method.random_views(textured(4))
+        method(textured(4))
+    assert noted == [(False, False)] * 2
+    assert all(view.dtype == torch.float32 and not view.requires_grad for view in views.values())
