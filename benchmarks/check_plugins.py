@@ -29,6 +29,9 @@ from avalanche_ssl.recipes import arguments
 OWN_MEMORY = ("replay", "climb")
 """Plugins that bring a memory and join no other."""
 
+OWN_REPLAY: dict[str, dict[str, Any]] = {"der": {"refresh": False}}
+"""Settings of the replay that a plugin needs."""
+
 
 @command("check_plugins.py")
 def main(given: list[str] | None = None) -> int:
@@ -65,7 +68,8 @@ def main(given: list[str] | None = None) -> int:
 def check(plugin: str, method: type[Method], replayed: bool) -> tuple[str, str]:
     """The verdict on a pair, and its reason if it is not "ok"."""
     torch.manual_seed(0)
-    before = [Replay(size=SMALL_PLUGINS["size"])] if replayed else []
+    own = OWN_REPLAY.get(plugin, {})
+    before = [Replay(size=SMALL_PLUGINS["size"], **own)] if replayed or own else []
     try:
         check_plugin(small_plugin(plugin), small_method(method), before)
     except UsageError as error:

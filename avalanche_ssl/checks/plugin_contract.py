@@ -37,7 +37,8 @@ def check_plugin(plugin: ContinualPlugin, method: Method, before: Sequence[Conti
     Args:
         plugin: a new one, that belongs to no strategy.
         method: any method, untrained or trained.
-        before: new plugins that join the strategy before it. A plugin that needs a `Replay` gets one if there is none.
+        before: new plugins that join the strategy before it. A plugin that needs a `Replay` gets one if there is none;
+            give it where it must have certain settings.
 
     Raises:
         ContractError: a rule is broken; names the first one.

@@ -101,9 +101,10 @@ class Watch(_Observer):
         for mode in (False, True):
             strategy.model.train(mode)
             self.plugin.train(mode)
+        plugin: Any = self.plugin
         remembered = None
-        if hasattr(self.plugin, "buffer") and hasattr(self.plugin, "slots") and len(self.plugin.slots):
-            remembered = self.plugin.buffer.images(self.plugin.slots).cpu()
+        if hasattr(plugin, "buffer") and hasattr(plugin, "slots") and len(plugin.slots):
+            remembered = plugin.buffer.images(plugin.slots).cpu()
         self._seen = {
             "images": strategy.mb_x.cpu().clone(),
             "n_new": strategy.n_new,
@@ -115,10 +116,10 @@ class Watch(_Observer):
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         """Note where the gradient of the term alone goes."""
         term = self._seen.get("term")
-        self._seen["differentiable"] = term is not None and term.requires_grad
+        differentiable = self._seen["differentiable"] = term is not None and term.requires_grad
         weights = [p for p in strategy.model.encoder.parameters() if p.requires_grad]
         gradients: tuple[Tensor | None, ...] = ()
-        if self._seen["differentiable"] and weights:
+        if term is not None and differentiable and weights:
             gradients = torch.autograd.grad(term.sum(), weights, retain_graph=True, allow_unused=True)
         self._seen["reached"] = any(g is not None and bool(g.count_nonzero()) for g in gradients)
 
