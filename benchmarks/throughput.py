@@ -2,6 +2,7 @@
 
 python benchmarks/throughput.py --strategy moco,simclr --encoder smallconv,resnet18
 python benchmarks/throughput.py --strategy moco --batch-size 256 --peer lightly
+python benchmarks/throughput.py --strategy simclr --batch-size 32 --plugin cassle,replay+cla-e
 python benchmarks/throughput.py --features --scale
 python benchmarks/throughput.py --augment --memory
 """
@@ -48,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, metavar="N", help="rounds of measurements in turn (5)")
     add("--clock", choices=("wall", "processor"), default="wall", help="processor: for a machine in use (wall)")
     add("--compile", action="store_true", help="compile the encoders with torch.compile")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the recipes; repeatable")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="of recipes or plugins; repeatable")
+    add("--plugin", metavar="NAMES", help="steps with sets of plugins over plain ones, e.g. cassle,replay+cla-e")
     add("--peer", metavar="NAME", help="measure against lightly or avalanche, in turn")
     add("--num-workers", type=int, metavar="N", help="processes of the peer's DataLoader (one per core)")
     add("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
@@ -100,6 +102,8 @@ def _check(options: argparse.Namespace) -> None:
         value = min(given) if isinstance(given, list) else given
         if value is not None and value < minimum:
             raise UsageError(f"--{name.replace('_', '-')} is {value}: give {minimum} or more")
+    if options.plugin and (options.peer or not options.strategy):
+        raise UsageError("--plugin is measured against the plain step: give --strategy NAMES, and no --peer")
 
 
 def _strategies(options: argparse.Namespace) -> dict[str, Any]:
@@ -109,6 +113,8 @@ def _strategies(options: argparse.Namespace) -> dict[str, Any]:
     from speed.timing import median_range, ratios
 
     cases = _cases(options, options.strategy)
+    if options.plugin:
+        return _plugins(options, cases)
     if options.peer:
         from speed.peers import available_cores, check_peer
 
@@ -127,6 +133,25 @@ def _strategies(options: argparse.Namespace) -> dict[str, Any]:
         all_ratios = [ratio for row in rows for ratio in ratios(row["peer_seconds"], row["full_seconds"])]
         print("ratio", median_range(all_ratios))
     return {"machine": describe_machine(cases[0].device), "versions": versions(), "rows": rows}
+
+
+def _plugins(options: argparse.Namespace, cases: list[Case]) -> dict[str, Any]:
+    """Measure steps of each case with sets of plugins."""
+    from speed.machine import describe_machine, versions
+    from speed.plugin_steps import PLUGIN_HEAD, compare_plugins, plugin_lines, plugin_sets
+
+    from avalanche_ssl.recipes.settings import parse_settings
+
+    sets, machine = plugin_sets(options.plugin), describe_machine(cases[0].device)
+    what = "full steps, plain and with plugins"
+    print(f"{what} in turn, {options.rounds} rounds of {options.steps} steps; median (min-max), {options.clock} time")
+    print(f"{options.size}x{options.size}; {machine}; {versions()}")
+    print(PLUGIN_HEAD)
+    rows: list[dict[str, Any]] = []
+    for case in cases:
+        rows += compare_plugins(case, options.steps, options.rounds, sets, parse_settings(options.set))
+        print("\n".join(plugin_lines(rows[-len(sets) - 1 :])), flush=True)
+    return {"machine": machine, "versions": versions(), "rows": rows}
 
 
 def _row(case: Case, options: argparse.Namespace) -> dict[str, Any] | None:
@@ -182,6 +207,7 @@ def _cases(options: argparse.Namespace, strategies: str) -> list[Case]:
     """All combinations of the options; unknown names are refused here."""
     from speed.case import Case
 
+    from avalanche_ssl.plugins import PLUGINS
     from avalanche_ssl.recipes import recipe_names
     from avalanche_ssl.recipes.settings import parse_settings
     from avalanche_ssl.runs.build import resolve_machine
@@ -194,8 +220,10 @@ def _cases(options: argparse.Namespace, strategies: str) -> list[Case]:
         for batch in options.batch_size
         for device, precision in [resolve_machine(options.device, p) for p in options.precision.split(",")]
     ]
+    settings = parse_settings(options.set)
+    own = {name: settings[name] for name in settings if not (options.plugin and name.partition(".")[0] in PLUGINS)}
     for case in cases:
-        case.recipe(parse_settings(options.set))
+        case.recipe(own)
     return cases
 
 

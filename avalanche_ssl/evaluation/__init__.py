@@ -1,6 +1,6 @@
 """Results of a stream: probes of an encoder, accuracy matrix and its metrics, representation, cost, fine-tuning."""
 
-from avalanche_ssl.evaluation.cost import PluginCost, count_views, training_cost, views_per_image
+from avalanche_ssl.evaluation.cost import PluginCost, training_cost, views_per_image
 from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator, FullTestResult
 from avalanche_ssl.evaluation.events import curve_events, full_test_events, probe_events, task_events
 from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
@@ -59,7 +59,6 @@ __all__ = [
     "average_anytime_accuracy",
     "backward_transfer",
     "cluster_usage",
-    "count_views",
     "curve_events",
     "evaluate_task",
     "feature_std",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from avalanche_ssl.methods import Method, Views, trial_mode
+from avalanche_ssl.methods import Method, trial_mode
 
 
 class PluginCost(NamedTuple):
@@ -59,12 +59,8 @@ def training_cost(strategy: Any, batch: Tensor | None, images: int, steps: int) 
 def views_per_image(model: Method, x: Tensor) -> int:
     """How many views the method makes per image of the batch x (B, C, H, W); no random state changes."""
     with trial_mode(model, x.device):
-        return count_views(model.views(x[:1]))
-
-
-def count_views(views: Views) -> int:
-    """How many images are encoded in views: crops, patches and groups of color channels of all rows."""
-    return sum(v.numel() // v.shape[-3:].numel() for v in views.values() if v.ndim >= 4)
+        views = model.views(x)
+    return sum(v[0].numel() // v.shape[-3:].numel() for v in views.values() if v.ndim >= 4)
 
 
 def _kept_bytes(model: nn.Module) -> int:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from avalanche_ssl.errors import unknown_name
-from avalanche_ssl.evaluation import count_views
 from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
 from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import frozen_buffers
+from avalanche_ssl.plugins.balance import encoders
 
 TeacherNorm = Literal["batch", "eval"]
 
@@ -78,17 +78,23 @@ class Teacher(nn.Module):
     def embeddings(self, strategy: Any, rows: slice = slice(None)) -> list[list[Tensor]]:
         """The embeddings of `rows` of `strategy.mb_views` by space, see `Method.embeddings`.
 
-        The copy stays bit for bit. With norm "batch" it normalizes by the statistics of these rows alone. The views
-        are counted in `strategy.teacher_views`.
+        The copy stays bit for bit. With norm "batch" it normalizes by the statistics of these rows alone. What its
+        encoders take is counted in `strategy.teacher_views`.
         """
 
         def network(views: Views) -> Outputs:
-            views = {name: view[rows] for name, view in views.items()}
-            strategy.teacher_views += count_views(views)
-            return self.method.embed(views)
+            return self.method.embed({name: view[rows] for name, view in views.items()})
 
-        with frozen_buffers(self.method):
-            outputs = strategy.embed(network)
+        def count(encoder: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            strategy.teacher_views += len(inputs[0])
+
+        hooks = [encoder.register_forward_pre_hook(count) for encoder in encoders(self.method)]
+        try:
+            with frozen_buffers(self.method):
+                outputs = strategy.embed(network)
+        finally:
+            for hook in hooks:
+                hook.remove()
         return self.method.embeddings(outputs)
 
 

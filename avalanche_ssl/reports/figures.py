@@ -22,13 +22,16 @@ from avalanche_ssl.drawing import (
     End,
     Scale,
     draw_band,
+    draw_grid,
     draw_levels,
     draw_matrix,
+    grid_size,
     label_ends,
     looks,
     start_axis,
 )
 from avalanche_ssl.reports.comparison import Group, Stream
+from avalanche_ssl.reports.plugin_grid import NO_PLUGIN, grid_groups, grid_measures
 from avalanche_ssl.reports.tasks import task_curve
 
 MOST_BARS = 60
@@ -133,6 +136,20 @@ def draw_forgetting(axes: Any, stream: Stream, probe: str, scope: str) -> None:
         columns = legend_columns(axes, [group.label for group, _ in shown])
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, fontsize=9, columnspacing=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+
+
+def plugin_grid(stream: Stream, probe: str, scope: str) -> DataURL | None:
+    """Each strategy with each set of plugins: accuracy, forgetting, cost; None where all have the same plugins."""
+    found = grid_groups(stream)
+    if not found:
+        return None
+    groups = [(method, [group.plugins or NO_PLUGIN for group in each]) for method, each in found]
+    measures = grid_measures(stream, probe, scope)
+    with rc_context(STYLE):
+        figure = Figure(figsize=grid_size(groups, len(measures)), layout="constrained")
+        FigureCanvasAgg(figure)
+        draw_grid(figure, groups, measures)
+    return _svg(figure)
 
 
 def legend_columns(axes: Any, labels: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from avalanche_ssl.runs import METRICS
 
 MEASURES = ("feature_std", "rankme", "drift_cka", "alignment", "uniformity")
 """Fields of `RepresentationEvent` that a report shows."""
-COSTS = ("views", "steps", "parameters", "bytes remembered")
+COSTS = ("views", "teacher views", "steps", "parameters", "plugin parameters", "bytes remembered")
 """Fields of `CostEvent`, with spaces."""
 
 

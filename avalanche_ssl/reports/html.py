@@ -16,7 +16,9 @@ from avalanche_ssl.reports import figures
 from avalanche_ssl.reports.comparison import Group, Stream
 from avalanche_ssl.reports.glossary import MEASURES, anchor, glossary, measure
 from avalanche_ssl.reports.neighbors import view_embeddings
+from avalanche_ssl.reports.plugin_grid import GRID_COLUMNS, grid_rows
 from avalanche_ssl.reports.plugin_table import plugin_tables
+from avalanche_ssl.reports.plugin_vitals import VITALS, vital_rows
 from avalanche_ssl.reports.scatter import HEIGHT, WIDTH, shown_name
 from avalanche_ssl.reports.tables import (
     COLUMNS,
@@ -120,6 +122,11 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "columns": COLUMNS,
         "summary": _marked(summary_rows(stream, probe, scope)),
         "plugin_tables": plugin_tables(stream, probe, scope),
+        "grid_columns": GRID_COLUMNS,
+        "grid": grid_rows(stream, probe, scope),
+        "grid_figure": figures.plugin_grid(stream, probe, scope),
+        "vital_columns": list(VITALS),
+        "vitals": vital_rows(stream),
         "experiences": stream.groups[0].runs[0].n_experiences,
         "paired_columns": PAIRED,
         "paired": paired_rows(stream, probe, scope),

@@ -203,7 +203,16 @@ def full_test_rows(stream: Stream) -> list[Row]:
     return [Row(f"{name}, all, on all test images", cells(name)) for name in names]
 
 
-COST_COLUMNS = ("training s", "images/s", "views", "steps", "parameters", "bytes remembered")
+COST_COLUMNS = (
+    "training s",
+    "images/s",
+    "views",
+    "teacher views",
+    "steps",
+    "parameters",
+    "plugin parameters",
+    "bytes remembered",
+)
 """Columns of `cost_rows`."""
 
 
@@ -215,7 +224,8 @@ def cost_rows(stream: Stream) -> list[Row]:
 def _cost_cells(group: Group) -> list[Cell]:
     ends = [run.end for run in group.runs if run.end and run.end.train_seconds >= 1e-3]
     cost = group.runs[0].cost
-    counts = [cost.views, cost.steps, cost.parameters, cost.bytes_remembered] if cost else [math.nan] * 4
+    names = [name.replace(" ", "_") for name in COST_COLUMNS[2:]]
+    counts = [getattr(cost, name) if cost else math.nan for name in names]
     seconds = number_cell([end.train_seconds for end in ends])
     rate = number_cell([end.images_trained / end.train_seconds for end in ends])
     return [seconds, rate, *(number_cell([count]) for count in counts)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any
 
@@ -24,9 +24,9 @@ class FullStep:
     measurement is not counted either.
     """
 
-    def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}) -> None:
+    def __init__(self, case: Case, steps: int, settings: Mapping[str, Any] = {}, plugins: Sequence[Any] = ()) -> None:
         self.timer = StepTimer(case)
-        self.strategy = case.build(settings, plugins=[self.timer])
+        self.strategy = case.build(settings, plugins=[self.timer, *plugins])
         self.strategy.train_epochs = 1
         self.experience = case.experience(case.batch * (steps + 1))
         self.steps = steps

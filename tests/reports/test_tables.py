@@ -133,12 +133,14 @@ def test_cost_by_hand(tmp_path: Path, one_stream: Any) -> None:
         "training s": "2 ± 0",
         "images/s": "50 ± 0",
         "views": "200",
+        "teacher views": "0",
         "steps": "10",
         "parameters": "5",
+        "plugin parameters": "0",
         "bytes remembered": "7",
     }
     stream.groups[0].runs[0].cost, stream.groups[1].runs[0].end = None, None
-    assert [str(cell) for cell in tables.cost_rows(stream)[0].cells[2:]] == ["-"] * 4
+    assert [str(cell) for cell in tables.cost_rows(stream)[0].cells[2:]] == ["-"] * 6
     assert [str(cell) for cell in tables.cost_rows(stream)[1].cells[:2]] == ["-"] * 2
 
 
