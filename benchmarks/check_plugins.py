@@ -71,7 +71,7 @@ def check(plugin: str, method: type[Method], replayed: bool) -> tuple[str, str]:
     own = OWN_REPLAY.get(plugin, {})
     before = [Replay(size=SMALL_PLUGINS["size"], **own)] if replayed or own else []
     try:
-        check_plugin(small_plugin(plugin), small_method(method), before)
+        check_plugin(small_plugin(plugin, replayed), small_method(method), before)
     except UsageError as error:
         return "-", str(error)
     except ContractError as error:
@@ -79,10 +79,12 @@ def check(plugin: str, method: type[Method], replayed: bool) -> tuple[str, str]:
     return "ok", ""
 
 
-def small_plugin(name: str) -> Any:
+def small_plugin(name: str, replayed: bool = False) -> Any:
     """The plugin with small networks and a small memory."""
     settings = complete_plugins({name: {}})[name]
     small = {key: value for key, value in SMALL_PLUGINS.items() if key in settings}
+    if replayed:
+        small.pop("size", None)  # LUMP takes its images from the replay
     return build_plugins({name: small})[0]
 
 
