@@ -100,8 +100,9 @@ def run_options(
 
 def _plugin_options(plugins: str) -> list[str]:
     """The plugins, small."""
-    words = []
-    for plugin in plugins.split("+") if plugins != "none" else ():
+    names = plugins.split("+") if plugins != "none" else []
+    words = ["--set=replay.refresh=false"] if "der" in names else []  # which DER needs
+    for plugin in names:
         small = {key: value for key, value in SMALL_PLUGINS.items() if key in complete_plugins({plugin: {}})[plugin]}
         words += ["--plugin", plugin, *(f"--set={plugin}.{key}={value}" for key, value in small.items())]
     return words
