@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.registry import plugin_class as plugin_class
     from avalanche_ssl.plugins.registry import plugin_line as plugin_line
     from avalanche_ssl.plugins.replay import Replay as Replay
-    from avalanche_ssl.plugins.replay import replay_plugin as replay_plugin
     from avalanche_ssl.plugins.teacher import Teacher as Teacher
     from avalanche_ssl.plugins.tensorboard import RunTensorBoard as RunTensorBoard
 
@@ -60,7 +59,6 @@ __all__ = [
     "plugin_class",
     "plugin_line",
     "probe_metrics",
-    "replay_plugin",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -92,6 +90,5 @@ __getattr__, __dir__ = lazy_names(
         "plugin_class": "registry",
         "plugin_line": "registry",
         "probe_metrics": "probe_metrics",
-        "replay_plugin": "replay",
     },
 )

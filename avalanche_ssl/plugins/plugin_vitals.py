@@ -42,7 +42,8 @@ def _vitals(plugin: ContinualPlugin, steps: int) -> dict[str, float | str]:
     found: dict[str, float | str] = {name: number.item() for name, number in numbers.items() if number.isfinite()}
     teachers = [part for part in plugin.modules() if isinstance(part, Teacher)]
     if teachers:
-        momentum = getattr(plugin, "momentum", None)
+        parts = [part for part in plugin.modules() if isinstance(part, ContinualPlugin)]  # CLIMB is made of another
+        momentum = next((part.momentum for part in parts if hasattr(part, "momentum")), None)
         found |= {} if momentum is None else {"momentum": momentum, "steps": steps}
         found["teacher_norm"] = teachers[0].norm
     return found

@@ -1,4 +1,4 @@
-"""`Replay`: every step trains on remembered images too; `replay_plugin`: Avalanche's own replay."""
+"""`Replay`: every step trains on remembered images too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from avalanche.benchmarks import OnlineCLExperience
 from avalanche.training.plugins import ReplayPlugin
-from avalanche.training.storage_policy import ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from torch import Tensor
 
 from avalanche_ssl.data import class_labels
@@ -16,7 +15,6 @@ from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.memory import POLICIES, ImageBuffer, Policy
 from avalanche_ssl.methods import Method, Outputs, trial_mode
 from avalanche_ssl.plugins.continual import ContinualPlugin, embedding_dims
-from avalanche_ssl.training import AvalancheReplay
 
 SIZE = 2000
 """Images in a memory whose size is not given."""
@@ -227,22 +225,3 @@ def _whole_dataset(strategy: Any) -> Any:
     part = strategy.experience.logging()
     origin = part.origin_experience if isinstance(part, OnlineCLExperience) else None
     return strategy.adapted_dataset if origin is None else origin.logging().dataset
-
-
-def replay_plugin(size: int, batch_size: int = 0, online_batch_size: int = 0) -> AvalancheReplay | None:
-    """The replay memory of a run: images in equal parts of all experiences, or of mini-batches a reservoir sample.
-
-    Args:
-        size: images in the memory; 0 for no memory.
-        batch_size: replayed images per step; 0 for twice `online_batch_size`, or else as many as new ones.
-        online_batch_size: size of the mini-batches of an online stream; 0 for whole experiences.
-
-    Returns:
-        The plugin, or None without a memory.
-    """
-    if not size:
-        return None
-    policy = ReservoirSamplingBuffer if online_batch_size else ExperienceBalancedBuffer
-    return AvalancheReplay(
-        mem_size=size, batch_size_mem=batch_size or 2 * online_batch_size or None, storage_policy=policy(size)
-    )

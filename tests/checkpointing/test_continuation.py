@@ -11,15 +11,14 @@ from helpers.encoders import tiny
 from avalanche_ssl.checkpointing import Checkpointer, FinishedState, check_continues, continue_strategy, read_finished
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import MoCo
-from avalanche_ssl.plugins.replay import replay_plugin
-from avalanche_ssl.training import SelfSupervised
+from avalanche_ssl.training import AvalancheReplay, SelfSupervised
 
 
 def strategy_of(queue_size: int = 40, lr: float = 0.05, kind: Any = torch.optim.SGD, replay: bool = False) -> Any:
     torch.manual_seed(0)
     model = MoCo(tiny, output_dim=8, queue_size=queue_size)
     momentum = {"momentum": 0.9} if kind is torch.optim.SGD else {}
-    plugins = [replay_plugin(8)] if replay else []
+    plugins = [AvalancheReplay(8)] if replay else []
     optimizer = kind(model.parameters(), lr=lr, **momentum)
     return SelfSupervised(model=model, optimizer=optimizer, train_mb_size=16, plugins=plugins)
 

@@ -13,6 +13,7 @@ import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metrics import accuracy_metrics
 from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
+from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.supervised import Naive
 from helpers.consolidation import consolidation
 from helpers.encoders import tiny
@@ -30,9 +31,9 @@ from avalanche_ssl.logging import (
     ProbeEvent,
     TaskEvent,
 )
-from avalanche_ssl.plugins import replay_plugin
 from avalanche_ssl.probes import PROTOCOLS, SGDClassifier
 from avalanche_ssl.streams import online_stream, split_digits
+from avalanche_ssl.training import AvalancheReplay
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +324,9 @@ def test_the_schedule_gives_a_curve_over_images_seen(few: Any) -> None:
 
 def test_replayed_images_count_as_trained_but_not_as_seen(few: Any) -> None:
     probe = ProbePlugin(few, schedule=ProbeSchedule(every=8))
-    strategy = moco(probe, replay_plugin(20, 4, 4), batch_size=4, epochs=2)
+    strategy = moco(
+        probe, AvalancheReplay(20, batch_size_mem=4, storage_policy=ReservoirSamplingBuffer(20)), batch_size=4, epochs=2
+    )
     strategy.train(online_stream(few.train_stream, 4), eval_streams=[])
     assert [e.images_trained for e in probe.curve if e.scope == "all"] == [0, 24, 56, 72, 88, 120, 152]
 

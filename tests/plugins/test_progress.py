@@ -8,14 +8,15 @@ import torch
 from helpers.probing import moco
 
 from avalanche_ssl.evaluation import ProbeSchedule
-from avalanche_ssl.plugins import Progress, planned_probes, progress, replay_plugin
+from avalanche_ssl.plugins import Progress, planned_probes, progress
 from avalanche_ssl.plugins.progress import duration
+from avalanche_ssl.training import AvalancheReplay
 
 
 def test_an_experience_is_counted(few: Any) -> None:
     progress = Progress([40, 40], [1, 1])
     assert progress.last is None and progress.experiences == 2
-    strategy = moco(progress, replay_plugin(10, 5), epochs=2)
+    strategy = moco(progress, AvalancheReplay(10, batch_size_mem=5), epochs=2)
     for trained, (experience, steps, images) in enumerate(zip(few.train_stream, (4, 4), (40, 40 + 20 + 40)), 1):
         with progress.watch(trained - 1):
             strategy.train(experience, eval_streams=[])

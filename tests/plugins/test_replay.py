@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from avalanche.training import plugins as av
-from avalanche.training.storage_policy import ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from crashes.small_run import few_digits
 from helpers import resuming
 from helpers.encoders import tiny
@@ -17,7 +16,6 @@ from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.memory import MemoryBank, MinRed, content_hash
 from avalanche_ssl.methods import SimCLR, Supervised
-from avalanche_ssl.plugins import replay_plugin
 from avalanche_ssl.plugins.replay import Replay, mean_embeddings
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
@@ -312,27 +310,3 @@ def test_images_of_another_size_than_those_held_are_refused():
     strategy.train(array_stream(3, size=32).train_stream[0], eval_streams=[])
     with pytest.raises(UsageError, match=r"images of 3x24x24 .* come to a memory of images of 3x32x32"):
         strategy.train(array_stream(3, size=24).train_stream[1], eval_streams=[])
-
-
-# -- Avalanche's replay ----------------------------------------------------------------------------------------------
-
-
-def test_no_memory() -> None:
-    assert replay_plugin(0) is None and replay_plugin(0, 8, 4) is None
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "online_batch_size", "replayed", "policy"),
-    [
-        (0, 0, None, ExperienceBalancedBuffer),  # as many as new images
-        (8, 0, 8, ExperienceBalancedBuffer),
-        (0, 4, 8, ReservoirSamplingBuffer),
-        (5, 4, 5, ReservoirSamplingBuffer),
-    ],
-)
-def test_a_memory_of_experiences_or_mini_batches(
-    batch_size: int, online_batch_size: int, replayed: int | None, policy: type
-) -> None:
-    plugin = replay_plugin(20, batch_size, online_batch_size)
-    assert plugin is not None
-    assert (plugin.mem_size, plugin.batch_size_mem, type(plugin.storage_policy)) == (20, replayed, policy)
