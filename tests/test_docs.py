@@ -1,7 +1,9 @@
 """The code that README and CONTRIBUTING show runs."""
 
+import inspect
 import io
 import re
+import shlex
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -14,8 +16,16 @@ from helpers.docs import ROOT, block
 from helpers.encoders import tiny
 
 from avalanche_ssl import ProbePlugin, check_method, models, streams
+from avalanche_ssl.checks import check_plugin
+from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.cli.run import parser as run_parser
+from avalanche_ssl.cli.sweep import plan
+from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.plugins import PLUGINS as PLUGINS_BY_NAME
+from avalanche_ssl.plugins import build_plugins, complete_plugins, plugin_class
 from avalanche_ssl.recipes.loading import load_recipe
+from avalanche_ssl.runs.build import resolve
 
 
 def test_contributings_method_runs(tmp_path: Path, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +85,7 @@ def test_the_script_from_naive_to_self_supervised_runs(
 
 
 PLUGINS = "avalanche_ssl/plugins/README.md"
+TEXT = (ROOT / PLUGINS).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -89,7 +100,7 @@ def test_the_tags_in_tensorboard_are_those_of_readme(tmp_path: Path, monkeypatch
     monkeypatch.setitem(streams.BENCHMARKS, "few-digits", small_run.few_digits)
     found: set[str] = set()
     for strategy in ("moco", "swav"):
-        options = small_run.run_options(strategy)
+        options = [*small_run.run_options(strategy), "--plugin", "cassle", "--set", "cassle.hidden_dim=8"]
         with redirect_stdout(io.StringIO()):
             assert run.main([*options, "--logger", "tensorboard", "--out", str(tmp_path / strategy)]) == 0
         tags = EventAccumulator(str(tmp_path / strategy)).Reload().Tags()
@@ -97,10 +108,74 @@ def test_the_tags_in_tensorboard_are_those_of_readme(tmp_path: Path, monkeypatch
 
     def kind(tag: str) -> str:
         tag = re.sub(r"Exp\d+", "Exp000", re.sub("_(seen|task)/", "_all/", tag))
-        return re.sub(r"(bounds|clusters|memory)\.[^/]*", r"\1.NAME", tag)
+        return re.sub(r"(bounds|clusters|memory|plugins)\.[^/]*", r"\1.NAME", tag)
 
     section = (ROOT / PLUGINS).read_text(encoding="utf-8").partition("<!-- tags")[2].partition("<!-- end of tags")[0]
     assert {kind(tag) for tag in found} == set(re.findall(r"^\| `(.*?)` \|", section, re.MULTILINE))
+
+
+def plugin_rows() -> dict[str, list[str]]:
+    """The cells of the table of plugins behind each name."""
+    section = (
+        (ROOT / PLUGINS).read_text(encoding="utf-8").partition("<!-- plugins")[2].partition("<!-- end of plugins")[0]
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| `")]
+    return {cells[0].strip("`"): cells[1:] for cells in rows}
+
+
+def default_weights(name: str) -> str:
+    """The default weights of a plugin, as the table has them."""
+    kind = plugin_class(name)
+    if "weight" not in inspect.signature(kind).parameters:
+        return "none"
+    (plugin,) = build_plugins(complete_plugins({name: {}}))
+    others = ", ".join(f"{key} {value:g}" for key, value in kind.default_weights.items())
+    usual = plugin.default_weight(Unknown)  # type: ignore[arg-type]
+    return f"{usual:g}" + (f"; {others}" if others else "")
+
+
+Unknown = SimpleNamespace(family="unknown")
+
+
+def test_the_table_of_plugins_says_what_the_classes_say() -> None:
+    rows = plugin_rows()
+    assert rows.keys() == PLUGINS_BY_NAME.keys()
+    for name, (_, _, boundaries, replay, labels, cost, weight) in rows.items():
+        (plugin,) = build_plugins(complete_plugins({name: {}}))
+        takes_every = "every" in inspect.signature(plugin_class(name)).parameters
+        assert (boundaries == "needs") == plugin.needs_boundaries == takes_every, name
+        assert (replay == "needs", replay == "is one") == (plugin.needs_replay, plugin.fills_batches), name
+        assert labels == "no" or (name == "replay" and not plugin.reads_labels), name
+        assert weight == default_weights(name), name
+        assert cost == "-" or float(cost) >= 1, name
+
+
+def test_a_plugin_of_ones_own_keeps_the_contract_and_learns(digits: Any) -> None:
+    code = block(PLUGINS, "class Tether")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    names: dict[str, Any] = {}
+    exec(compile(code, PLUGINS, "exec"), names)
+    check_plugin(names["Tether"](), SimCLR(tiny, output_dim=8))
+
+
+def test_the_script_with_plugins_runs(monkeypatch: pytest.MonkeyPatch, digits: Any) -> None:
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    names: dict[str, Any] = {}
+    exec(compile(block(PLUGINS, "Replay(size=2000"), PLUGINS, "exec"), names)
+    assert [type(plugin).__name__ for plugin in names["strategy"].plugins[:2]] == ["Replay", "CLA"]
+
+
+@pytest.mark.parametrize("line", re.findall(r"^avalanche-ssl (?:run|sweep) .*--plugin.*$", TEXT, re.MULTILINE))
+def test_the_commands_with_plugins_are_understood(line: str) -> None:
+    """Of a run as far as its configuration, of a sweep as far as the options of its runs."""
+    words = shlex.split(line)[2:]
+    if line.startswith("avalanche-ssl run"):
+        config, _ = resolve(read_options(run_parser().parse_args(words)))
+        assert config.plugins
+        return
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    jobs = plan(options["--strategy"], options["--plugin"], options["--seeds"], [], Path(options["--out"]))
+    assert len(jobs) == 2 * 3 * 3
 
 
 def logged(adapter: Any, benchmark: Any) -> dict[str, Any]:
