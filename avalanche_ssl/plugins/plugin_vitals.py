@@ -43,7 +43,7 @@ def _vitals(plugin: ContinualPlugin, steps: int) -> dict[str, float | str]:
     teachers = [part for part in plugin.modules() if isinstance(part, Teacher)]
     if teachers:
         parts = [part for part in plugin.modules() if isinstance(part, ContinualPlugin)]  # CLIMB is made of another
-        momentum = next((part.momentum for part in parts if hasattr(part, "momentum")), None)
-        found |= {} if momentum is None else {"momentum": momentum, "steps": steps}
+        given: list[Any] = [part.momentum for part in parts if hasattr(part, "momentum")]
+        found |= {"momentum": float(given[0]), "steps": steps} if given else {}
         found["teacher_norm"] = teachers[0].norm
     return found
