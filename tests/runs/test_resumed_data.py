@@ -19,7 +19,7 @@ from PIL import Image
 from avalanche_ssl.cli import run
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models import ENCODERS
-from avalanche_ssl.runs.config import read_config
+from avalanche_ssl.runs.config_file import read_config
 
 pytestmark = pytest.mark.slow
 
