@@ -87,7 +87,7 @@ def detect(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
         strategy=options.strategy,
         trust_strategy=options.trust_strategy,
-        on_data=say,
+        on_data=say if data is None else None,  # folders are described when they are read
         on_epoch=note,
     )
     table = FineTuningTable(_measurements(found, options.detector), _caption(options, found))

@@ -149,9 +149,10 @@ def _levels(encoder: nn.Module, images: Tensor) -> list[Level]:
     gaps = [i for i, (fine, coarse) in enumerate(pairwise(levels)) if coarse.stride > 4 * fine.stride]
     levels = levels[gaps[-1] + 1 :] if gaps else levels  # before it is no trunk, but e.g. an embedding of patches
     if len(levels) < 2:
+        number = f"{len(levels)} resolution{'s' * (len(levels) != 1)}"
         raise UsageError(
-            f"the encoder gives maps (B, C, h, w) at {len(levels)} resolutions of stride {FINEST} or more, and a "
-            f"feature pyramid needs two: {remedy}"
+            f"the encoder gives maps (B, C, h, w) at {number} of stride {FINEST} or more, and a feature pyramid needs "
+            f"two: {remedy}"
         )
     return levels
 

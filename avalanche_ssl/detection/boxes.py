@@ -17,6 +17,9 @@ from avalanche_ssl.errors import UsageError
 
 Floats = NDArray[np.float32]
 
+THINNEST = 0.01
+"""Pixels that a box must be wide and high: less may be rounded to nothing where an image is resized or mirrored."""
+
 
 class Target(TypedDict):
     """The objects of an image; N and M may be 0.
@@ -83,7 +86,8 @@ class Objects:
     def checked_targets(self, paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Targets:
         """The targets of the images in files of these sizes (W, H).
 
-        A box that reaches beyond its image is clipped, one without width or height is left out; a warning counts both.
+        A box that reaches beyond its image is clipped, one that is less than `THINNEST` wide or high is left out; a
+        warning counts both.
 
         Raises:
             UsageError: a box lies outside its image, has its corners in the wrong order, or no finite numbers.
@@ -91,7 +95,7 @@ class Objects:
         boxes = np.asarray(self._boxes, np.float32).reshape(-1, 4)
         bounds = np.asarray(sizes, np.float32).reshape(-1, 2)[self._images]
         low, high = boxes[:, :2], boxes[:, 2:]
-        flat = (low == high).any(1)
+        flat = (low + THINNEST > high).any(1)
         for wrong, reason in (
             (~np.isfinite(boxes).all(1), "has no finite numbers"),
             ((low > high).any(1), "has its second corner before its first"),
@@ -101,6 +105,7 @@ class Objects:
                 first = int(wrong.argmax())
                 raise UsageError(self._wrong(first, boxes[first], reason, paths, sizes))
         clipped = np.concatenate([low.clip(0, bounds), high.clip(0, bounds)], 1)
+        flat |= (clipped[:, :2] + THINNEST > clipped[:, 2:]).any(1)
         self._warn(flat, "without width or height: left out", paths)
         beyond = np.abs(clipped - boxes).max(1, initial=0) * ~flat
         most = beyond.max(initial=0)

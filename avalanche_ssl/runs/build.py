@@ -98,6 +98,8 @@ def run_of_folder(
             trusted.
     """
     path = folder / "config.yaml"
+    if not path.exists():
+        raise UsageError(f"no run '{folder}', it has no config.yaml: give the folder of a run")
     config = RunConfig.from_mapping(read_config(path), str(path), strategy=strategy, trust_strategy=trust_strategy)
     return config, build_recipe(config)
 

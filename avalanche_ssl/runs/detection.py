@@ -7,10 +7,8 @@ is missing.
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,12 +29,12 @@ from avalanche_ssl.detection import (
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import frozen_parts
 from avalanche_ssl.files import file_sha256, locked
-from avalanche_ssl.logging import DetectionEndEvent, DetectionEpochEvent, DetectionEvent, JSONLinesLogger
-from avalanche_ssl.logging import parse as parse_event
+from avalanche_ssl.logging import DetectionEndEvent, DetectionEpochEvent, DetectionEvent
 from avalanche_ssl.methods import Method
 from avalanche_ssl.rng import isolated
 from avalanche_ssl.runs.build import resolve_machine, run_of_folder
-from avalanche_ssl.runs.fine_tuning import SCRATCH, pretrained_method, untrained_method
+from avalanche_ssl.runs.fine_tuning import SCRATCH, epochs_by_share, pretrained_method, untrained_method
+from avalanche_ssl.runs.grid_log import GridLog, make_folder
 
 IMAGES_SHOWN = 18
 """Test images in a picture, the first ones."""
@@ -100,24 +98,14 @@ def detection_grid(
     Raises:
         UsageError: a value is unknown, out of its range or given twice, or the numbers of epochs do not fit.
     """
-    for name, values in (("protocol", protocols), ("labels", labels), ("seeds", seeds)):
-        if len(set(values)) < len(values):
-            raise UsageError(f"--{name} {' '.join(map(str, values))}: give each once")
-    if epochs is not None and len(epochs) not in (1, len(labels)):
-        raise UsageError(f"--epochs {' '.join(map(str, epochs))}: give one number, or {len(labels)}, one per --labels")
-    for share in labels:
-        if not 0 < share <= 1:
-            raise UsageError(f"--labels {share:g}: give a share above 0 and at most 1")
-    passes: list[int | None] = [None] * len(labels)
-    if epochs is not None:
-        passes = [*epochs] if len(epochs) > 1 else [*epochs] * len(labels)
+    passes: list[int | None] = [*epochs_by_share(protocols, labels, seeds, epochs or [1])]
+    if epochs is None:
+        passes = [None] * len(labels)
     cells = [
         DetectionCell(protocol, float(share), seed, number)
         for seed, (share, number), protocol in itertools.product(seeds, zip(labels, passes, strict=True), protocols)
     ]
     for cell in cells:
-        if not 0 <= cell.seed < 2**63:
-            raise UsageError(f"seed {cell.seed}: give 0 or more")
         DetectorTraining(protocol=cell.freezing, epochs=1 if cell.epochs is None else cell.epochs)
     return cells
 
@@ -172,17 +160,19 @@ def detect_run(
         Detector(pretrained, 1, settings.detector)  # an encoder without maps shows now
     out = out or default_out(folder, data)
     firsts = {cell: _event(cell, settings, folder, data) for cell in cells}
-    _make(out)
+    logs = {c: GridLog(out / f"{c.name(settings.detector)}.jsonl", firsts[c], DetectionEndEvent) for c in cells}
+    make_folder(out)
     with locked(out):
-        paths = {cell: out / f"{cell.name(settings.detector)}.jsonl" for cell in cells}
-        found = {} if overwrite else {c: Detected(end, True) for c in cells if (end := _complete(paths[c], firsts[c]))}
+        found = {} if overwrite else {cell: before for cell, log in logs.items() if (before := _complete(log))}
+        if found:
+            print(f"{len(found)} of {len(cells)} trainings are complete already in {out}")
         if missing := [cell for cell in cells if cell not in found]:
             parts = open_detection_data(data)
             if on_data:
                 on_data(parts)
             for cell in missing:
                 method = untrained_method(recipe, cell.seed) if cell.protocol == SCRATCH else pretrained
-                found[cell] = Detected(_train(method, parts, cell, settings, firsts[cell], paths[cell], on_epoch))
+                found[cell] = Detected(_train(method, parts, cell, settings, logs[cell], on_epoch))
     return {cell: found[cell] for cell in cells}
 
 
@@ -191,20 +181,14 @@ def _train(
     data: DetectionData,
     cell: DetectionCell,
     settings: DetectorTraining,
-    first: DetectionEvent,
-    path: Path,
+    log: GridLog,
     on_epoch: OnEpoch | None,
 ) -> DetectionEndEvent:
     """Train one cell, log it from the start, and draw what it finds."""
     labeled = label_share(data.train, cell.labels, cell.seed)
     epochs = cell.epochs or max(1, round(PASSES * len(data.train) / len(labeled)))
     settings = replace(settings, protocol=cell.freezing, epochs=epochs, seed=cell.seed)
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write {path} ({error.strerror}): give another --out") from error
-    write = JSONLinesLogger(path)
-    write(first)
+    write = log.begin()
 
     def note(epoch: DetectionEpochEvent) -> None:
         write(epoch)
@@ -216,7 +200,7 @@ def _train(
     found = predict(detector, data.test, settings.batch_size)
     precision = average_precision(found, data.test.targets)
     seconds = time.perf_counter() - start
-    _draw(path.with_suffix(".png"), data.test, found, f"{cell}: AP50 {100 * precision.ap50:.1f} %")
+    _draw(log.path.with_suffix(".png"), data.test, found, f"{cell}: AP50 {100 * precision.ap50:.1f} %")
     end = DetectionEndEvent(
         **precision._asdict(), images=len(labeled), images_tested=len(data.test), epochs=epochs, seconds=seconds
     )
@@ -253,32 +237,7 @@ def _event(cell: DetectionCell, settings: DetectorTraining, folder: Path, data: 
     return DetectionEvent(protocol=cell.protocol, run=str(folder), settings=noted)
 
 
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "lock").touch()
-    except OSError as error:
-        raise UsageError(f"cannot write to {out} ({error.strerror}): give another --out") from error
-
-
-def _complete(path: Path, first: DetectionEvent) -> DetectionEndEvent | None:
-    """How the training ended whose log is there, if it did; on another device counts, too.
-
-    Raises:
-        UsageError: it is that of a training with other settings.
-    """
-    events = []
-    with suppress(OSError, ValueError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            events.append(parse_event(json.loads(line)))
-    if not events or not isinstance(events[0], DetectionEvent):
-        return None
-    old = events[0].settings
-    differing = [
-        f"{name} was {old.get(name)}, is {new}"
-        for name, new in first.settings.items()
-        if name != "device" and old.get(name) != new
-    ]
-    if differing:
-        raise UsageError(f"{path} is of other settings ({'; '.join(differing)}): give another --out, or --overwrite")
-    return events[-1] if isinstance(events[-1], DetectionEndEvent) else None
+def _complete(log: GridLog) -> Detected | None:
+    """How the training of a log ended, if it did."""
+    events = log.complete()
+    return Detected(events[-1], before=True) if events and isinstance(events[-1], DetectionEndEvent) else None

@@ -7,6 +7,7 @@ trains what is missing.
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,12 @@ import torch
 
 from avalanche_ssl.checkpointing import read_encoder
 from avalanche_ssl.data import class_labels
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.evaluation import FineTuning, fine_tune, frozen_parts
 from avalanche_ssl.files import file_sha256, locked
 from avalanche_ssl.logging import FineTuningEndEvent, FineTuningEpochEvent, FineTuningEvent
 from avalanche_ssl.methods import Method
-from avalanche_ssl.probes.label_subsets import check_amount, keep_labels
+from avalanche_ssl.probes.label_subsets import keep_labels
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.build import build_benchmark, resolve_machine, run_of_folder
 from avalanche_ssl.runs.config import RunConfig
@@ -96,23 +97,45 @@ def grid(
     Raises:
         UsageError: a value is unknown, out of its range or given twice, or the numbers of epochs do not fit.
     """
+    passes = epochs_by_share(protocols, labels, seeds, epochs, heads)
+    cells = [
+        GridCell(protocol, head, float(share), seed, number)
+        for seed, (share, number), head, protocol in itertools.product(
+            seeds, zip(labels, passes, strict=True), heads, protocols
+        )
+    ]
+    for cell in cells:
+        cell.settings(FineTuning())
+    return cells
+
+
+def epochs_by_share(
+    protocols: Sequence[str],
+    labels: Sequence[float],
+    seeds: Sequence[int],
+    epochs: Sequence[int],
+    heads: Sequence[str] = (),
+) -> list[int]:
+    """Epochs for each share of labels of a grid, whose values are checked.
+
+    Raises:
+        UsageError: a value is unknown, out of its range or given twice, or the numbers of epochs do not fit.
+    """
     for name, values in (("protocol", protocols), ("head", heads), ("labels", labels), ("seeds", seeds)):
         if len(set(values)) < len(values):
             raise UsageError(f"--{name} {' '.join(map(str, values))}: give each once")
+    for protocol in protocols:
+        if protocol not in ("frozen", "full", SCRATCH) and not re.fullmatch("first-0*[1-9][0-9]*", protocol):
+            raise unknown_name("protocol", protocol, ("frozen", "first-K with K from 1", "full", SCRATCH))
+    for share in labels:
+        if not 0 < share <= 1:
+            raise UsageError(f"--labels {share:g}: give a share above 0 and at most 1")
+    for seed in seeds:
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed {seed}: give 0 or more")
     if len(epochs) not in (1, len(labels)):
         raise UsageError(f"--epochs {' '.join(map(str, epochs))}: give one number, or {len(labels)}, one per --labels")
-    for share in labels:
-        check_amount(float(share))
-    passes = dict(zip(labels, epochs if len(epochs) > 1 else [*epochs] * len(labels), strict=True))
-    cells = [
-        GridCell(protocol, head, float(share), seed, passes[share])
-        for seed, share, head, protocol in itertools.product(seeds, labels, heads, protocols)
-    ]
-    for cell in cells:
-        if not 0 <= cell.seed < 2**63:
-            raise UsageError(f"seed {cell.seed}: give 0 or more")
-        cell.settings(FineTuning())
-    return cells
+    return [*epochs] if len(epochs) > 1 else [*epochs] * len(labels)
 
 
 def default_out(folder: Path, stream: StreamChoice) -> Path:
@@ -234,12 +257,23 @@ def untrained_method(recipe: Recipe, seed: int) -> Method:
 
 
 def pretrained_method(recipe: Recipe, weights: Path) -> Method:
-    """The method with the encoder of the run."""
+    """The method with the encoder of the run.
+
+    Raises:
+        UsageError: there are no weights yet, they cannot be read, or they are of another encoder.
+    """
+    if not weights.exists():
+        raise UsageError(f"no {weights}: the run is not over; finish it with run --resume --out {weights.parent}")
     encoder, method = read_encoder(weights), untrained_method(recipe, 0)
-    try:
-        method.encoder.load_state_dict(encoder)
-    except RuntimeError as error:
-        raise UsageError(f"cannot use {weights}: {' '.join(str(error).split())[:200]}") from error
+    own = method.encoder.state_dict()
+    wrong = [name for name in {**own, **encoder} if name not in own or name not in encoder]
+    wrong += [name for name in own if name in encoder and own[name].shape != encoder[name].shape]
+    if wrong:
+        raise UsageError(
+            f"cannot use {weights}: {len(wrong):,} of {len(own):,} tensors do not fit the encoder of its config.yaml "
+            f"({', '.join(wrong[:3])}): give a run whose files belong together"
+        )
+    method.encoder.load_state_dict(encoder)
     return method
 
 

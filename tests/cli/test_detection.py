@@ -60,12 +60,13 @@ def test_the_options_are_those_of_the_training(calls: list[Any], tmp_path: Path)
         ("scratch", 1.0, 0, None),
     ]
     assert settings == detection.DetectorTraining(device="auto") and not settings.flip, "digits are not mirrored"
-    assert given["data"] is None and not given["overwrite"]
+    assert given["data"] is None and not given["overwrite"] and given["on_data"]
     more = ["--detector", "retinanet", "--image-size", "96", "--lr", "0.5", "--batch-size", "3", "--epochs", "7"]
     assert finetune.main(["a", "--task", "detection", *more, "--data", "VOC", "--overwrite", *out]) == 0
     _, cells, settings, given = calls[1]
     expected = {"detector": "retinanet", "image_size": 96, "lr": 0.5, "batch_size": 3, "flip": True, "device": "auto"}
     assert settings == detection.DetectorTraining(**expected)
+    assert given["on_data"] is None, "what a folder holds is said once, when it is read"
     assert given["data"] == Path("VOC") and given["overwrite"] and {cell.epochs for cell in cells} == {7}
     assert finetune.main(["a", "--task", "detection", "--data", "VOC", "--no-flip", *out]) == 0
     assert not calls[2][2].flip
@@ -78,7 +79,7 @@ def test_the_options_are_those_of_the_training(calls: list[Any], tmp_path: Path)
     (["--detector", "retinanet"], "--detector is of --task detection: leave it out"),
     (["--no-flip"], "--flip is of --task detection: leave it out"),
     (["--task", "detection", "--detector", "yolo"], "no detector 'yolo'"),
-    (["--task", "detection", "--protocol", "half"], "give frozen, full, or first-K"),
+    (["--task", "detection", "--protocol", "frozn"], "no protocol 'frozn': did you mean 'frozen'?"),
     (["--task", "detection", "--labels", "2"], "--labels 2: give a share above 0 and at most 1"),
 ])  # fmt: skip
 def test_what_is_wrong_is_one_line(
@@ -102,6 +103,8 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     out = capsys.readouterr().out
     assert "embedded scenes: 20 images" in out and "full, 50 % of the labels, seed 0: epoch   2 of 2  loss" in out
     assert finetune.main(given) == 0
-    assert "epoch" not in capsys.readouterr().out.split("average precision")[0], "what is complete is not trained again"
+    before = capsys.readouterr().out.split("average precision")[0]
+    assert "epoch" not in before, "what is complete is not trained again"
+    assert "2 of 2 trainings are complete already in a/detection" in before
     names = {path.name for path in Path("a/detection").iterdir()}
     assert {"detection-scratch-fcos-0.5-s0.png", "detection-scratch-fcos-0.5-s0.jsonl", "detection-fcos.md"} <= names

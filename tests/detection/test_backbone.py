@@ -106,8 +106,8 @@ def broken() -> Any:
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (patches, "gives maps .* at 1 resolutions of stride 4 or more"),
-        (windows, "gives maps .* at 1 resolutions of stride 4 or more"),
+        (patches, "gives maps .* at 1 resolution of stride 4 or more"),
+        (windows, "gives maps .* at 1 resolution of stride 4 or more"),
         (fixed, "takes images of 32x32 only, and a detector larger ones"),
         (broken, "does not take images of 128x192"),
     ],

@@ -54,6 +54,13 @@ def test_a_box_without_width_is_left_out_with_a_word() -> None:
     assert targets[0]["boxes"].tolist() == [[0, 0, 1, 1], [0, 0, 2, 2]]
 
 
+def test_a_box_that_resizing_or_mirroring_would_round_to_nothing_is_left_out() -> None:
+    with pytest.warns(UserWarning, match="3 boxes without width or height: left out"):
+        targets = checked((-5, 1, 1e-7, 4), (3, 7.995, 6, 20), (3, 1, 3.001, 5), (3, 1, 3.02, 5))
+    (box,) = targets[0]["boxes"]
+    assert box.tolist() == pytest.approx([3, 1, 3.02, 5]) and 10 - box[2] < 10 - box[0]
+
+
 @pytest.mark.parametrize(
     ("box", "reason"),
     [

@@ -155,7 +155,7 @@ def test_the_run_of_a_folder(tmp_path: Path) -> None:
     write_config(tmp_path, config)
     again, same = run_of_folder(tmp_path)
     assert again == config and same.settings == recipe.settings
-    with pytest.raises(UsageError, match=r"cannot read .*nowhere/config\.yaml"):
+    with pytest.raises(UsageError, match=r"no run '.*nowhere', it has no config\.yaml: give the folder of a run"):
         run_of_folder(tmp_path / "nowhere")
 
 

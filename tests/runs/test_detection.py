@@ -120,7 +120,7 @@ def test_what_is_complete_is_not_trained_again(folder: Path, calls: list[Any]) -
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    ({"protocols": ["half"]}, "give frozen, full, or first-K"),
+    ({"protocols": ["full", "half"]}, r"no protocol 'half': .*\(frozen, first-K with K from 1, full, scratch\)"),
     ({"protocols": ["full", "full"]}, "--protocol full full: give each once"),
     ({"labels": [0.0]}, "--labels 0: give a share above 0 and at most 1"),
     ({"labels": [10.0]}, "--labels 10: give a share above 0 and at most 1"),
@@ -157,7 +157,7 @@ def test_what_cannot_be_used_comes_before_training(folder: Path, tmp_path: Path,
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot write to .*file/b \(Not a directory\): give another --out"):
         detect_run(folder, detection_grid(["full"]), SHORT, out=tmp_path / "file" / "b")
-    with pytest.raises(UsageError, match=r"cannot read .*nowhere"):
+    with pytest.raises(UsageError, match=r"no run '.*nowhere', it has no config\.yaml: give the folder of a run"):
         detect_run(tmp_path / "nowhere", detection_grid(["full"]), SHORT)
     assert not calls and not (folder / "detection").exists()
 

@@ -63,12 +63,13 @@ def test_the_grid_is_every_combination_one_seed_after_the_other() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"protocols": ["nothing"]}, "give frozen, full, or first-K"),
-        ({"protocols": ["full", "Scratch"]}, "give frozen, full, or first-K"),
+        ({"protocols": ["frozn"]}, "no protocol 'frozn': did you mean 'frozen'?"),
+        ({"protocols": ["first-0"]}, "no protocol 'first-0'"),
+        ({"protocols": ["full", "Scratch"]}, "no protocol 'Scratch': did you mean 'scratch'?"),
         ({"protocols": ["full", "full"]}, "--protocol full full: give each once"),
         ({"heads": ["mpl"]}, "no head 'mpl'"),
-        ({"labels": [0.0]}, "labels 0.0: give a share above 0"),
-        ({"labels": [10]}, "labels 10.0: give a share above 0"),
+        ({"labels": [0.0]}, "--labels 0: give a share above 0 and at most 1$"),
+        ({"labels": [10]}, "--labels 10: give a share above 0 and at most 1$"),
         ({"seeds": [0, 1, 0]}, "--seeds 0 1 0: give each once"),
         ({"seeds": [-1]}, "seed -1: give 0 or more"),
         ({"epochs": [0]}, "'epochs' is 0"),
@@ -210,14 +211,19 @@ def test_what_cannot_be_used_is_one_line(folder: Path, tmp_path: Path, calls: li
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot write to .*file/b \(Not a directory\): give another --out"):
         fine_tune_run(folder, short("full"), SHORT, out=tmp_path / "file" / "b")
-    with pytest.raises(UsageError, match=r"cannot read .*nowhere/config\.yaml"):
+    with pytest.raises(UsageError, match=r"no run '.*nowhere', it has no config\.yaml: give the folder of a run"):
         fine_tune_run(tmp_path / "nowhere", short("full"), SHORT)
     with pytest.raises(UsageError, match="first-9: the encoder has 4 stages"):
         fine_tune_run(folder, short("full", "first-9"), SHORT)
     assert not (folder / "finetune").exists(), "before anything is written"
     weights = read_encoder(folder / "encoder.pt")
-    del weights[next(iter(weights))]
-    write_encoder(folder / "encoder.pt", weights)
-    with pytest.raises(UsageError, match=r"cannot use .*encoder\.pt: .*Missing key") as caught:
+    n, (first, second, *_) = len(weights), weights
+    del weights[first]
+    write_encoder(folder / "encoder.pt", weights | {"more": weights[second], second: torch.zeros(7, 7)})
+    wrong = rf"cannot use .*encoder\.pt: 3 of {n} tensors do not fit .* \({first}, more, {second}\): give a run"
+    with pytest.raises(UsageError, match=wrong) as caught:
         fine_tune_run(folder, short("full"), SHORT)
     assert "\n" not in str(caught.value) and not calls
+    (folder / "encoder.pt").unlink()
+    with pytest.raises(UsageError, match=r"no .*encoder\.pt: the run is not over; finish it with run --resume --out"):
+        fine_tune_run(folder, short("full"), SHORT)
