@@ -95,7 +95,7 @@ class Objects:
         boxes = np.asarray(self._boxes, np.float32).reshape(-1, 4)
         bounds = np.asarray(sizes, np.float32).reshape(-1, 2)[self._images]
         low, high = boxes[:, :2], boxes[:, 2:]
-        flat = (low + THINNEST > high).any(1)
+        flat: NDArray[np.bool_] = np.asarray((low + THINNEST > high).any(1))
         for wrong, reason in (
             (~np.isfinite(boxes).all(1), "has no finite numbers"),
             ((low > high).any(1), "has its second corner before its first"),
@@ -105,7 +105,7 @@ class Objects:
                 first = int(wrong.argmax())
                 raise UsageError(self._wrong(first, boxes[first], reason, paths, sizes))
         clipped = np.concatenate([low.clip(0, bounds), high.clip(0, bounds)], 1)
-        flat |= (clipped[:, :2] + THINNEST > clipped[:, 2:]).any(1)
+        flat |= (clipped[:, 2:] - clipped[:, :2]).min(1) < THINNEST
         self._warn(flat, "without width or height: left out", paths)
         beyond = np.abs(clipped - boxes).max(1, initial=0) * ~flat
         most = beyond.max(initial=0)
