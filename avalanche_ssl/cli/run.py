@@ -23,7 +23,7 @@ from typing import Any
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.options import add_options, misplaced, read_options
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.plugins import PLUGINS, plugin_line
+from avalanche_ssl.plugins import PLUGINS, plugin_line, plugin_settings
 from avalanche_ssl.recipes.encoder_setting import file_of
 from avalanche_ssl.recipes.installed import recipe_files
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
@@ -126,6 +126,7 @@ def _print_list() -> None:
     print("plugins (--plugin NAME; their settings with --set NAME.KEY=VALUE):")
     for name in PLUGINS:
         print(f"  {name:<16} {plugin_line(name)}")
+        print(f"  {'':<16}   {', '.join(plugin_settings(name))}")
     print("benchmarks (--benchmark NAME; their options with --benchmark-option KEY=VALUE):")
     for name, builder in BENCHMARKS.items():
         print(f"  {name:<16} {_first_line(builder.__doc__)}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.registry import complete_plugins as complete_plugins
     from avalanche_ssl.plugins.registry import plugin_class as plugin_class
     from avalanche_ssl.plugins.registry import plugin_line as plugin_line
+    from avalanche_ssl.plugins.registry import plugin_settings as plugin_settings
     from avalanche_ssl.plugins.replay import Replay as Replay
     from avalanche_ssl.plugins.teacher import Teacher as Teacher
     from avalanche_ssl.plugins.tensorboard import RunTensorBoard as RunTensorBoard
@@ -58,6 +59,7 @@ __all__ = [
     "planned_probes",
     "plugin_class",
     "plugin_line",
+    "plugin_settings",
     "probe_metrics",
 ]
 
@@ -89,6 +91,7 @@ __getattr__, __dir__ = lazy_names(
         "planned_probes": "progress",
         "plugin_class": "registry",
         "plugin_line": "registry",
+        "plugin_settings": "registry",
         "probe_metrics": "probe_metrics",
     },
 )

@@ -50,6 +50,7 @@ class Anchor(ContinualPlugin):
 
     needs_boundaries = True
     needs_spaces = False
+    on_host = (*ContinualPlugin.on_host, "steps", "boundaries", "seed")
 
     omega: Tensor
     reference: Tensor

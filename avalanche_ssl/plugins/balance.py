@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import Encoder
+from avalanche_ssl.plugins.host_counters import HostCounters
 
 
-class GradientBalance(nn.Module):
+class GradientBalance(HostCounters):
     """Measures both gradients on the last layers of the encoders, and balances them where this is wanted.
 
     One weight does not serve all methods: on an encoder the gradient of a distillation is half of SimCLR's, and fifty
@@ -41,6 +42,8 @@ class GradientBalance(nn.Module):
     """Weight of the past in the moving averages, which begin as plain means."""
     LIMIT = 1000.0
     """Largest weight, for terms that have almost no gradient yet."""
+
+    on_host = ("steps",)
 
     steps: Tensor
     measured: Tensor

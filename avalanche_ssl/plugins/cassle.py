@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, AdamW
 
 from avalanche_ssl.errors import UsageError, require_positive, require_range, unknown_name
 from avalanche_ssl.functional import l2_normalize
@@ -34,7 +35,8 @@ class CaSSLe(ContinualPlugin):
     Args:
         rows: "all", or "replayed", which needs a `Replay`.
         weight: of the term; None: 1, of VICReg 25 as published, of CPC 0.1: its own gradient is small until it has
-            begun to learn, so that a balance serves it better.
+            begun to learn, so that a balance serves it better. As in the published code, a weight below 1 does not slow
+            down the predictor of a predictive method: its learning rate is divided by the weight, but for Adam's.
         every, balance: see `ContinualPlugin`.
         norm: of the copy, see `Teacher`.
         hidden_dim: width of a predictor; 0: 2,048, with "replayed" 512, as published.
@@ -107,8 +109,9 @@ class CaSSLe(ContinualPlugin):
         )
         if self.learned:
             self.prototypes = _drawn_prototypes(strategy, dims[0])
-        if method.family == "predictive" and 0 < self.weight < 1:
-            self.lr_factor = 1 / self.weight  # the predictor's gradient has this factor, as in the published code
+        adaptive = isinstance(strategy.optimizer, Adam | AdamW)  # whose steps do not follow the scale of a gradient
+        if method.family == "predictive" and 0 < self.weight < 1 and not adaptive:
+            self.lr_factor = 1 / self.weight
         self.generator.manual_seed(int(torch.randint(2**31, ())))
 
     def get_extra_state(self) -> Tensor:

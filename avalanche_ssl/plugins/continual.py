@@ -9,17 +9,18 @@ from typing import Any, ClassVar
 import torch
 from avalanche.benchmarks import OnlineCLExperience
 from avalanche.core import SupervisedPlugin
-from torch import Tensor, nn
+from torch import Tensor
 
 from avalanche_ssl.errors import UsageError, require_range
 from avalanche_ssl.evaluation import PluginCost
 from avalanche_ssl.methods import Method, channels_of, trial_mode, try_images
 from avalanche_ssl.plugins.balance import GradientBalance, check_balance
+from avalanche_ssl.plugins.host_counters import HostCounters
 from avalanche_ssl.plugins.plugin_cost import plugin_cost
 from avalanche_ssl.rng import seeded
 
 
-class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
+class ContinualPlugin(SupervisedPlugin, HostCounters):  # type: ignore[misc]
     """A plugin against forgetting whose networks are trained with the method and whose memory survives a resume.
 
     It keeps the rules of a method: everything that it learns or remembers is a parameter or a persistent buffer with
@@ -69,6 +70,7 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
     """Whether it reads class labels."""
     default_weights: ClassVar[Mapping[str, float]] = {}
     """Weights by name of the method's class, or of its family; 1 elsewhere."""
+    on_host = ("under_way",)
 
     name: str = ""
     """What logs call it; that of the command line where it came from there, "": the name of its class."""
@@ -185,10 +187,9 @@ class ContinualPlugin(SupervisedPlugin, nn.Module):  # type: ignore[misc]
             strategy.loss = strategy.loss + self.gradients.weigh(term, self.weight, strategy)
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
-        """Follow a step that was made."""
-        if strategy.nonfinite_guard.skipping:
-            return
-        self.after_step(strategy)
+        """Follow a step that was made; every so many steps is a boundary, also where the last of them was skipped."""
+        if not strategy.nonfinite_guard.skipping:
+            self.after_step(strategy)
         if self.every and (strategy.clock.train_iterations + 1) % self.every == 0:
             self.boundary(strategy)
 
@@ -217,8 +218,8 @@ def replay_before(plugin: ContinualPlugin, strategy: Any) -> Any:
     found = [other for other in earlier if getattr(other, "fills_batches", False)]
     if len(found) != 1:
         raise UsageError(
-            f"{type(plugin).__name__} works on replayed images: put one Replay before it in the list of plugins, not "
-            f"{len(found)}"
+            f"{type(plugin).__name__} works on replayed images: put one Replay before it in the list of plugins "
+            f"(--plugin replay), not {len(found)}"
         )
     return found[0]
 

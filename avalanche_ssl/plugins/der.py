@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
 from avalanche_ssl.plugins.continual import ContinualPlugin, replay_before
+from avalanche_ssl.plugins.replay import Replay
 
 
 class DER(ContinualPlugin):
@@ -48,10 +49,12 @@ class DER(ContinualPlugin):
 
     def build(self, strategy: Any) -> None:
         """Refuse a memory whose features follow the method."""
-        if replay_before(self, strategy).refresh:
+        replay = replay_before(self, strategy)
+        if replay.refresh:
+            place = "" if type(replay) is Replay else " in its place"
             raise UsageError(
-                "DER compares with features of the time when an image was new, and Replay refreshes them: give "
-                "Replay(refresh=False) (--set replay.refresh=false)"
+                f"DER compares with features of the time when an image was new, and {type(replay).__name__} refreshes "
+                f"them: give Replay(refresh=False){place} (--plugin replay --set replay.refresh=false)"
             )
 
     def term(self, strategy: Any) -> Tensor | None:

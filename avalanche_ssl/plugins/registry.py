@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.recipes import arguments, convert, to_plain
 
 if TYPE_CHECKING:
     from avalanche_ssl.plugins.continual import ContinualPlugin
@@ -59,11 +58,26 @@ def plugin_class(name: str) -> type[ContinualPlugin]:
 
 
 def plugin_line(name: str) -> str:
-    """The first line of a plugin's documentation, read without importing it."""
+    """The first line of a plugin's documentation and what its name presets, read without importing it."""
+    line = (ast.get_docstring(_definition(name)) or "").partition("\n")[0]
+    preset = ", ".join(f"{key}={value}" for key, value in PLUGINS[name].preset.items())
+    return f"{line} ({preset})" if preset else line
+
+
+def plugin_settings(name: str) -> list[str]:
+    """The names of a plugin's settings, read without importing it."""
+    (function,) = (
+        node for node in _definition(name).body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
+    return [argument.arg for argument in function.args.args[1:] if argument.arg not in PLUGINS[name].preset]
+
+
+def _definition(name: str) -> ast.ClassDef:
+    """The source of a plugin's class."""
     entry = PLUGINS[name]
     text = (Path(__file__).parent / f"{entry.module}.py").read_text(encoding="utf-8")
-    kinds = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == entry.kind]
-    return (ast.get_docstring(kinds[0]) or "").partition("\n")[0]
+    body = ast.parse(text).body
+    return next(node for node in body if isinstance(node, ast.ClassDef) and node.name == entry.kind)
 
 
 def complete_plugins(plugins: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -84,14 +98,23 @@ def complete_plugins(plugins: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def build_plugins(plugins: Mapping[str, Mapping[str, Any]]) -> list[ContinualPlugin]:
     """The plugins, as `complete_plugins` gives them."""
-    built = [plugin_class(name)(**PLUGINS[name].preset, **_typed(name, given)) for name, given in plugins.items()]
-    for name, plugin in zip(plugins, built, strict=True):
-        plugin.name = name
-    return built
+    return [_built(name, given) for name, given in plugins.items()]
+
+
+def _built(name: str, given: Mapping[str, Any]) -> ContinualPlugin:
+    typed = _typed(name, given)
+    try:
+        plugin = plugin_class(name)(**PLUGINS[name].preset, **typed)
+    except UsageError as error:  # it knows neither the name, nor that there are others
+        raise UsageError(f"plugin '{name}': {error}") from None
+    plugin.name = name
+    return plugin
 
 
 def _settings(name: str, given: Any) -> dict[str, Any]:
     """All settings of a plugin, those that are given checked."""
+    from avalanche_ssl.recipes import to_plain
+
     if not isinstance(given, Mapping):
         raise UsageError(f"plugin '{name}' is {given!r}: give its settings as KEY: VALUE lines")
     defaults = {key: value for key, (_, value) in _arguments(name).items()}
@@ -100,6 +123,8 @@ def _settings(name: str, given: Any) -> dict[str, Any]:
 
 def _typed(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as the constructor takes them."""
+    from avalanche_ssl.recipes import convert  # YAML is loaded when it is needed
+
     known = _arguments(name)
     for key in given:
         if key not in known:
@@ -109,5 +134,7 @@ def _typed(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arguments(name: str) -> dict[str, tuple[Any, Any]]:
     """Type and default of each setting that is not preset."""
+    from avalanche_ssl.recipes import arguments
+
     found = arguments(partial(plugin_class(name), **PLUGINS[name].preset))
     return {key: typed for key, typed in found.items() if key not in PLUGINS[name].preset}

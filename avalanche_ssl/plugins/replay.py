@@ -59,6 +59,7 @@ class Replay(ContinualPlugin):
 
     needs_spaces = False
     fills_batches = True
+    on_host = (*ContinualPlugin.on_host, "entered", "met")
 
     entered: Tensor
     met: Tensor

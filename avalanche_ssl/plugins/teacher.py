@@ -14,11 +14,12 @@ from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
 from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import frozen_buffers
 from avalanche_ssl.plugins.balance import encoders
+from avalanche_ssl.plugins.host_counters import HostCounters
 
 TeacherNorm = Literal["batch", "eval"]
 
 
-class Teacher(nn.Module):
+class Teacher(HostCounters):
     """A copy of a method that is never trained, for plugins that compare present embeddings with its own.
 
     It exists from the start, so that names and shapes in `state_dict` never change; `taken` says whether it is a model
@@ -31,6 +32,8 @@ class Teacher(nn.Module):
             time of the copy. They are different teachers: on few rows the former's embeddings are noisy, and after
             some steps the latter's resemble the method's no more. Neither changes a statistic of the copy.
     """
+
+    on_host = ("taken",)
 
     taken: Tensor
 

@@ -11,6 +11,7 @@ from helpers.methods import SMALL
 from helpers.strategies import Spy, assert_same, make, state, train
 from helpers.streams import array_stream
 from torch import nn
+from torch.optim import Adam, AdamW
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import l2_normalize
@@ -298,6 +299,14 @@ def test_a_predictive_term_of_small_weight_has_a_faster_predictor(cls, weight, f
     method, predictor = strategy.optimizer.param_groups
     assert predictor["lr"] == pytest.approx(factor * method["lr"])
     assert predictor["initial_lr"] == pytest.approx(factor * method["initial_lr"])
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_adam_s_steps_do_not_follow_the_weight_and_its_predictor_is_no_faster(kind):
+    model = build(SimSiam)
+    optimizer = kind(model.parameters(), lr=0.01)
+    make(model, optimizer=optimizer, plugins=[small(weight=0.25)])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01]
 
 
 @pytest.mark.parametrize(("cls", "weight"), [(SimCLR, 1), (VICReg, 25), (CPC, 0.1), (SwAV, 1)])

@@ -273,7 +273,8 @@ def test_replayed_images_are_needed(to):
         with pytest.raises(UsageError) as error:
             strategy_with(*before, CLA(to), *after)
         assert str(error.value) == (
-            f"CLA works on replayed images: put one Replay before it in the list of plugins, not {count}"
+            "CLA works on replayed images: put one Replay before it in the list of plugins (--plugin replay), not "
+            f"{count}"
         )
     strategy_with(CLA("stream"))
 

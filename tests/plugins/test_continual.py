@@ -299,11 +299,11 @@ def head(plugin):
     return plugin.head.state_dict()
 
 
-def test_a_boundary_is_not_counted_in_a_step_that_is_skipped():
+def test_a_step_that_is_skipped_is_a_boundary_all_the_same():
     plugin = Breaking(every=3)
     strategy = make(simclr(), plugins=[plugin], train_mb_size=16, evaluator=None, on_nan="skip")
     strategy.train(few_digits().train_stream, eval_streams=[])
-    assert strategy.clock.train_iterations == 8 and plugin.boundaries == [5]  # after step 6, not after the third
+    assert strategy.clock.train_iterations == 8 and plugin.boundaries == [2, 5]  # steps 3 and 6
 
 
 # -- what plugins look up --------------------------------------------------------------------------------------------

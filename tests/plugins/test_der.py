@@ -8,6 +8,7 @@ from helpers.strategies import Spy, assert_same, cmc, make, state
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CPC, SimCLR
+from avalanche_ssl.plugins.climb import CLIMB
 from avalanche_ssl.plugins.der import DER
 from avalanche_ssl.plugins.replay import Replay
 from avalanche_ssl.streams import online_stream
@@ -102,8 +103,10 @@ def test_a_memory_whose_features_follow_is_refused():
         strategy_with(Replay(), DER())
     assert str(error.value) == (
         "DER compares with features of the time when an image was new, and Replay refreshes them: give "
-        "Replay(refresh=False) (--set replay.refresh=false)"
+        "Replay(refresh=False) (--plugin replay --set replay.refresh=false)"
     )
+    with pytest.raises(UsageError, match=r"CLIMB refreshes them: give Replay\(refresh=False\) in its place \(--plugin"):
+        strategy_with(CLIMB(size=20), DER())
 
 
 def test_a_memory_is_needed():
