@@ -24,6 +24,7 @@ class FinishedState:
     optimizer: Mapping[str, Any]
     optimizer_name: str
     plugins: tuple[str, ...]
+    """The plugins that had networks or a memory of their own."""
     experiences: int
     """Experiences that the run has trained on."""
 
@@ -39,7 +40,7 @@ def read_finished(path: Path) -> FinishedState:
         if state["loader"] is not None:
             raise UsageError(f"{path} was written inside an experience: finish the run with --resume first")
         saved, settings = state["strategy"], state["config"]["strategy_settings"]
-        plugins = tuple(str(name) for name, _ in saved["plugins"])
+        plugins = tuple(str(name) for name, own in saved["plugins"] if {"under_way", "storage_policy"} & set(own or ()))
         return FinishedState(path, saved["model"], saved["optimizer"], settings["optimizer"], plugins, state["done"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"the checkpoint {path} is not of a run ({type(error).__name__}: {error})") from error
@@ -85,18 +86,28 @@ def continue_strategy(strategy: Any, state: FinishedState) -> list[str]:
     strategy.model.load_state_dict(state.model)
     left_out = []
     name, own = type(strategy.optimizer).__name__, strategy.optimizer.state_dict()
-    if name != state.optimizer_name or _groups(own) != _groups(state.optimizer):
+    numbers = _method_groups(strategy)
+    if name != state.optimizer_name:
         left_out.append(f"the state of the optimizer {state.optimizer_name}, since this one is {name}")
-    else:
-        strategy.optimizer.load_state_dict({"state": state.optimizer["state"], "param_groups": own["param_groups"]})
-    if {"Replay", "AvalancheReplay"} & set(state.plugins):
+    elif numbers != [group["params"] for group in state.optimizer["param_groups"]][: len(numbers)]:
+        left_out.append(f"the state of the optimizer {name}, since this one has other groups of parameters")
+    else:  # those of plugins follow: their networks are new
+        moments = state.optimizer["state"]
+        moments = {number: moments[number] for group in numbers for number in group if number in moments}
+        strategy.optimizer.load_state_dict({"state": moments, "param_groups": own["param_groups"]})
+    replays = {"Replay", "AvalancheReplay"}
+    if replays & set(state.plugins):
         left_out.append("the replay memory, whose images are of the stream of that run")
+    if others := [plugin for plugin in state.plugins if plugin not in replays]:
+        left_out.append(f"what {', '.join(others)} had learned and kept")
     return left_out
 
 
-def _groups(optimizer: Mapping[str, Any]) -> list[Any]:
-    """The numbers of the parameters in each group."""
-    return [group["params"] for group in optimizer["param_groups"]]
+def _method_groups(strategy: Any) -> list[list[int]]:
+    """The numbers of the parameters in each group of the optimizer that is the method's."""
+    own = {id(parameter) for parameter in strategy.model.parameters()}
+    groups = zip(strategy.optimizer.param_groups, strategy.optimizer.state_dict()["param_groups"], strict=True)
+    return [saved["params"] for group, saved in groups if own.issuperset(map(id, group["params"]))]
 
 
 def _size(tensor: Tensor | None) -> str:

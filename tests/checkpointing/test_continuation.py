@@ -11,21 +11,21 @@ from helpers.encoders import tiny
 from avalanche_ssl.checkpointing import Checkpointer, FinishedState, check_continues, continue_strategy, read_finished
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import MoCo
+from avalanche_ssl.plugins import CLA, CaSSLe, Replay
 from avalanche_ssl.training import AvalancheReplay, SelfSupervised
 
 
-def strategy_of(queue_size: int = 40, lr: float = 0.05, kind: Any = torch.optim.SGD, replay: bool = False) -> Any:
+def strategy_of(queue_size: int = 40, lr: float = 0.05, kind: Any = torch.optim.SGD, plugins: Any = ()) -> Any:
     torch.manual_seed(0)
     model = MoCo(tiny, output_dim=8, queue_size=queue_size)
     momentum = {"momentum": 0.9} if kind is torch.optim.SGD else {}
-    plugins = [AvalancheReplay(8)] if replay else []
     optimizer = kind(model.parameters(), lr=lr, **momentum)
-    return SelfSupervised(model=model, optimizer=optimizer, train_mb_size=16, plugins=plugins)
+    return SelfSupervised(model=model, optimizer=optimizer, train_mb_size=16, plugins=list(plugins))
 
 
-def finished(replay: bool = False) -> tuple[Any, FinishedState]:
+def finished(plugins: Any = ()) -> tuple[Any, FinishedState]:
     """A strategy that was trained, and its last checkpoint."""
-    stream, strategy = few_digits().train_stream, strategy_of(replay=replay)
+    stream, strategy = few_digits().train_stream, strategy_of(plugins=plugins)
     checkpointer = Checkpointer("checkpoint", strategy, stream)
     for experience in checkpointer.stream(stream):
         strategy.train(experience, eval_streams=[])
@@ -77,9 +77,33 @@ def test_another_optimizer_is_said() -> None:
     assert not own.optimizer.state_dict()["state"]
 
 
-def test_a_replay_memory_is_said_to_stay_behind() -> None:
-    _, state = finished(replay=True)
+def test_another_grouping_of_parameters_is_said() -> None:
+    _, state = finished()
+    own = strategy_of()
+    first, *others = own.optimizer.param_groups[0]["params"]
+    own.optimizer = torch.optim.SGD([{"params": [first]}, {"params": others}], lr=0.05, momentum=0.9)
+    assert continue_strategy(own, state) == [
+        "the state of the optimizer SGD, since this one has other groups of parameters"
+    ]
+
+
+@pytest.mark.parametrize("memory", [AvalancheReplay, Replay])
+def test_a_replay_memory_is_said_to_stay_behind(memory: Any) -> None:
+    _, state = finished([memory(8)])
     assert continue_strategy(strategy_of(), state) == ["the replay memory, whose images are of the stream of that run"]
+
+
+@pytest.mark.parametrize("plugins", [(), (CaSSLe(hidden_dim=16),)], ids=["none", "CaSSLe"])
+def test_plugins_are_new_and_the_method_keeps_its_moments(plugins: Any) -> None:
+    """CLA's aligners have as many parameters as CaSSLe's predictors, of other shapes."""
+    trained, state = finished([CLA("stream", hidden_dim=8)])
+    own = strategy_of(plugins=plugins)
+    assert continue_strategy(own, state) == ["what CLA had learned and kept"]
+    before, after = (s.optimizer.state_dict()["state"] for s in (trained, own))
+    count = sum(p.requires_grad for p in own.model.parameters())
+    assert len(after) == count < len(before), "one of each parameter of the method"
+    assert all(torch.equal(before[i]["momentum_buffer"], after[i]["momentum_buffer"]) for i in after)
+    own.train(few_digits().train_stream, eval_streams=[])
 
 
 def test_a_state_that_does_not_fit_is_refused_by_number_and_name() -> None:
