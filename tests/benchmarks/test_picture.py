@@ -30,7 +30,7 @@ def test_the_commands_beside_readmes_picture_exist(tmp_path: Path) -> None:
     """The documented sweep makes nine runs, and the picture is written where README shows it."""
     text = picture.__doc__ or ""
     strategies, seeds, out = re.findall(r"--strategy (\S+) --seeds (\S+) --out (\S+)", text)[0]
-    assert len(plan(strategies, seeds, [], tmp_path)) == 9
+    assert len(plan(strategies, "none", seeds, [], tmp_path)) == 9
     shown = re.findall(r"!\[.*\]\((\S+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert shown == re.findall(r"picture\.py \S+ --out (\S+)", text) == ["benchmarks/report-split-digits.png"]
     assert f"picture.py {out}/*/" in text

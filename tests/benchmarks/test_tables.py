@@ -23,7 +23,7 @@ def test_commands_are_ones_that_exist(device, tmp_path):
                 assert throughput._cases(options, options.strategy), name
         elif script == "sweep.py":
             own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
-            assert len(sweep.plan(own[own.index("--strategy") + 1], "0", [], tmp_path)) == 2
+            assert len(sweep.plan(own[own.index("--strategy") + 1], "none", "0", [], tmp_path)) == 2
             config = read_options(run.parser().parse_args(["--strategy", "simclr", *rest]))
             assert Path(config.data).name == "images" and build.build_recipe(config).epochs == 100
             build.check_probes(config)

@@ -147,7 +147,7 @@ class PushesReplayed(Replay):
 
 
 def test_replayed_keys_in_a_queue_are_caught():
-    assert_caught(PushesReplayed, "replayed_rows_come_last", "queue 'queue' got 48", moco())
+    assert_caught(PushesReplayed, "replayed_rows_come_last", "queue 'queue' got 80 rows for 48 new", moco())
 
 
 class Dropping(SimCLR):

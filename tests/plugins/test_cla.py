@@ -247,6 +247,7 @@ def test_the_copys_aligner_pulls_embeddings_towards_the_target():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:CLA normalizes by the statistics of 8 rows")
 @pytest.mark.parametrize("to", TARGETS)
 def test_an_interrupted_run_goes_on_bit_for_bit(to, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

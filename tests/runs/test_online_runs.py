@@ -271,7 +271,9 @@ def test_a_run_with_replay_and_points(tmp_path, monkeypatch, capsys):
     assert run.main([*given, "--out", "a"]) == 0
     rows = [line.split(",") for line in Path("a/curve.csv").read_text().splitlines()[1:]]
     assert list(dict.fromkeys(row[0] for row in rows)) == ["0", "30", "50", "72"]
-    assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 20 + 25)), "of the memory 20 a step, if it has so many"
+    assert dict(row[:2] for row in rows)["30"] == str(2 * (10 + 10 + 25)), (
+        "of the memory 20 a step, or all if it is full"
+    )
     out = capsys.readouterr().out
     assert "mean accuracy (%) by images of the stream seen; ridge" in out and "curve.csv" in out
     assert run.main([*given, "--set", "replay.batch=5", "--out", "b"]) == 0

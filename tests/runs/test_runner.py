@@ -58,8 +58,9 @@ def checkpoints(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
-    folder = run(config(seed=3, plugins={"replay": {"size": 20}}))
-    assert folder == Path("runs/simclr-few-digits-s3")
+    options = config(seed=3, plugins={"replay": {"size": 20}})
+    folder = run(options)
+    assert folder == Path("runs/simclr+replay-few-digits-s3")
     found = read_run(folder)
     assert found.classes == 10
     assert (found.strategy, found.seed, found.n_experiences, found.finished, found.notes) == ("simclr", 3, 2, True, [])
@@ -73,9 +74,9 @@ def test_a_script_trains_and_reads_what_was_found(desk: Path) -> None:
     assert read_encoder(folder / "encoder.pt").keys() == tiny().state_dict().keys()
     assert checkpoints(folder) == set(), "the encoder is all that a finished run needs"
     with pytest.raises(UsageError, match="already holds a run: give another --out, or --overwrite"):
-        run(config(seed=3))
+        run(options)
     seed_all(99)
-    again = run(config(seed=3, plugins={"replay": {"size": 20}}), "again", keep_checkpoints=True)
+    again = run(options, "again", keep_checkpoints=True)
     assert checkpoints(again) == {"checkpoint", "checkpoint.previous"}
     losses = [[event.loss for event in r.experiences] for r in (found, read_run(again))]
     assert losses[0] == losses[1], "whatever the random states were before"

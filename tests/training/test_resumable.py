@@ -61,7 +61,14 @@ def test_progress_is_plain_and_comes_back():
     strategy = small()
     strategy.train(few_digits().train_stream[0], eval_streams=[])
     progress = strategy.progress()
-    assert progress == {"experiences_finished": 1, "step": 8, "steps": 8, "bank_hits": None, "steps_skipped": 0}
+    assert progress == {
+        "experiences_finished": 1,
+        "step": 8,
+        "steps": 8,
+        "bank_hits": None,
+        "steps_skipped": 0,
+        "teacher_views": 0,
+    }
     other = small()
     other.load_progress(progress)
     assert other.progress() == progress
