@@ -123,10 +123,11 @@ def _mode(out: Path, words: list[str], overwrite: bool) -> str:
     """
     check_out(out, overwrite=True)
     config = read_options(run_parser().parse_args(words))
-    if not (out / "config.yaml").exists():
-        return "--resume"
-    from avalanche_ssl.runs.build import differences
+    from avalanche_ssl.runs.build import differences, resolve
 
+    if not (out / "config.yaml").exists():
+        resolve(config)  # a mistake of a later run shows now, not after the others
+        return "--resume"
     if differing := differences(out, config):
         if overwrite:
             return "--overwrite"

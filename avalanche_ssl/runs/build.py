@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.plugins import complete_plugins, plugin_class
+from avalanche_ssl.plugins import build_plugins, complete_plugins, plugin_class
 from avalanche_ssl.recipes.settings import arguments, convert, to_plain
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.config_file import read_config
@@ -124,11 +124,15 @@ def online_settings(config: RunConfig, recipe: Recipe) -> dict[str, Any]:
 
 
 def check_plugins(config: RunConfig) -> None:
-    """Refuse plugins that need boundaries which the stream does not tell.
+    """Refuse plugins that need a replay which is not there, or boundaries which the stream does not tell.
 
     Raises:
         UsageError: names the plugin.
     """
+    plugins = build_plugins(config.plugins)
+    for plugin in plugins:
+        if plugin.needs_replay and not any(other.fills_batches for other in plugins):
+            raise UsageError(f"plugin '{plugin.name}' works on replayed images: give --plugin replay, too")
     if not config.online_batch_size or config.access_task_boundaries:
         return
     for name, settings in config.plugins.items():

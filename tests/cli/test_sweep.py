@@ -49,6 +49,22 @@ def test_a_mistake_is_one_line(wrong, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--plugin", "none,cla-e"], "plugin 'cla-e' works on replayed images: give --plugin replay, too"),
+        (["--plugin", "none,cassle", "--", "--online-batch-size", "10"], "plugin 'cassle' learns from the model of"),
+        (["--plugin", "none,cassle", "--", "--set", "cassle.weight=-1"], "plugin 'cassle': setting 'weight' is -1"),
+        (["--grid", "lr=0.1,fast"], "setting 'lr' is 'fast'"),
+    ],
+)
+def test_what_is_wrong_in_a_later_run_is_refused_before_the_first(wrong, said, stand_in, capsys):
+    assert sweep.main(["--strategy", "simclr", "--out", "out", *wrong]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"avalanche-ssl sweep: {said}") and error.count("\n") == 1
+    assert not Path("out").exists()
+
+
 STAND_IN = """
 import pathlib, sys
 a = sys.argv

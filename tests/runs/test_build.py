@@ -193,3 +193,10 @@ def test_every_benchmark_has_a_regime_that_is_noted_where_it_is_given() -> None:
         resolve_benchmark_options(small(benchmark_options={"regime": "jiont"}))
     with pytest.raises(UsageError, match=r"no option of split-digits 'regim': did you mean 'regime'"):
         resolve_benchmark_options(small(benchmark_options={"regim": "joint"}))
+
+
+@pytest.mark.parametrize("name", ["cassle-r", "cla-e", "cla-r", "der", "osiris"])
+def test_plugins_of_replayed_images_need_a_replay(name: str) -> None:
+    with pytest.raises(UsageError, match=f"^plugin '{name}' works on replayed images: give --plugin replay, too$"):
+        resolve(small(plugins={name: {}}))
+    resolve(small(plugins={name: {}, "replay": {}}))
