@@ -70,7 +70,7 @@ class ContinualPlugin(SupervisedPlugin, HostCounters):  # type: ignore[misc]
     """Whether it reads class labels."""
     default_weights: ClassVar[Mapping[str, float]] = {}
     """Weights by name of the method's class, or of its family; 1 elsewhere."""
-    on_host = ("under_way",)
+    on_host: ClassVar[tuple[str, ...]] = ("under_way",)
 
     name: str = ""
     """What logs call it; that of the command line where it came from there, "": the name of its class."""

@@ -21,6 +21,6 @@ class HostCounters(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> HostCounters:
         """Move or convert everything else."""
         kept = {name: self._buffers[name] for name in self.on_host if name in self._buffers}
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update(kept)
         return self
