@@ -177,7 +177,8 @@ def _groups(runs: list[Run]) -> list[Group]:
     """Runs of equal settings; the label names the settings that tell two groups of a strategy apart."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        key = _hashable([run.strategy, _regime(run), run.settings, _plugins(run), run.experiences_trained])
+        begun = [bool(run.config.get("continue_from")), run.config.get("init_sha256")]
+        key = _hashable([run.strategy, _regime(run), begun, run.settings, _plugins(run), run.experiences_trained])
         groups.setdefault(key, []).append(run)
     return [_group(part, runs) for part in groups.values()]
 
@@ -211,7 +212,8 @@ def _method(run: Run, others: list[Run]) -> str:
     mine = flatten(run.settings)
     theirs = [flatten(other.settings) for other in others if other.strategy == run.strategy]
     differing = [name for name in mine if any(settings.get(name) != mine[name] for settings in theirs)]
-    words = [run.strategy, *filter(None, [_regime(run)]), *(f"{name}={mine[name]}" for name in differing)]
+    begun = "continued" if run.config.get("continue_from") else "from given weights" if run.config.get("init") else None
+    words = [run.strategy, *filter(None, [_regime(run), begun]), *(f"{name}={mine[name]}" for name in differing)]
     return " ".join(words)
 
 

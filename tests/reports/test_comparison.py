@@ -111,6 +111,14 @@ def test_streams_that_differ_in_their_images_are_named_by_them(tmp_path: Path) -
     assert comparison.streams(runs[:1])[0].title == "folder"
 
 
+def test_runs_that_begin_elsewhere_are_groups_of_their_own(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / str(i), shift=0.1 * i)) for i in range(3)]
+    runs[1].config |= {"continue_from": "runs/cmc", "continue_from_sha256": "12"}
+    runs[2].config |= {"init": "encoder.pt", "init_sha256": "34"}
+    (stream,) = comparison.streams(runs)
+    assert stream.labels == ["cmc", "cmc continued", "cmc from given weights"]
+
+
 def test_runs_with_and_without_replay_are_different_groups(tmp_path: Path) -> None:
     runs = [read_run(write_run(tmp_path / str(i), shift=0.1 * i)) for i in range(3)]
     runs[1].config["plugins"] = {"replay": {"size": 200, "batch": 10}}
