@@ -123,7 +123,7 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
         (tmp_path / "a" / name).write_bytes((runs / "simclr" / name).read_bytes())
     assert export.main(["a"]) == 0, "a run without a log was not probed"
     assert "was not probed" in Path("a/encoder.pt.md").read_text()
-    for source, words in {"nowhere": "no run 'nowhere'", ".": "cannot read", "a/encoder.pt": "say with --out"}.items():
+    for source, words in {"nowhere": "no run 'nowhere'", ".": "no run '.'", "a/encoder.pt": "say with --out"}.items():
         assert export.main([source]) == 2
         said = capsys.readouterr().err
         assert words in said and said.startswith("avalanche-ssl export: ") and said.count("\n") == 1
