@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods import Method
-from avalanche_ssl.models import Encoder
+from avalanche_ssl.plugins.encoder_calls import encoders
 from avalanche_ssl.plugins.host_counters import HostCounters
 
 
@@ -124,11 +124,6 @@ def last_layers(method: Method) -> list[nn.Parameter]:
         trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
         found += ([p for p in trained if p.ndim > 1] or trained)[-1:]
     return found
-
-
-def encoders(method: Method) -> list[nn.Module]:
-    """The encoders inside `method.encoder`, in order; the module itself where none is an `Encoder`."""
-    return [module for module in method.encoder.modules() if isinstance(module, Encoder)] or [method.encoder]
 
 
 def is_compiled(method: Method) -> bool:

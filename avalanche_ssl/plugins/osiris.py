@@ -13,8 +13,8 @@ from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import info_nce, similarity_scores
 from avalanche_ssl.methods import Method, trial_mode
 from avalanche_ssl.models import mlp
-from avalanche_ssl.plugins.balance import encoders
 from avalanche_ssl.plugins.continual import ContinualPlugin, trial_images
+from avalanche_ssl.plugins.encoder_calls import Watch, encoders
 
 
 class Osiris(ContinualPlugin):
@@ -59,8 +59,7 @@ class Osiris(ContinualPlugin):
         require_range(0, hidden_dim=hidden_dim)
         self.output_dim, self.hidden_dim = output_dim, hidden_dim
         self.temperature = temperature
-        self._hooks: list[Any] = []
-        self._features: list[list[Tensor]] = []  # of each encoder, those of each of its calls
+        self._watch = Watch()
 
     def build(self, strategy: Any) -> None:
         """Make a head for each encoder.
@@ -75,10 +74,9 @@ class Osiris(ContinualPlugin):
         if method.family != "contrastive":
             raise UsageError(f"Osiris needs a contrastive method, and {name} is {method.family}: use CLA, or CaSSLe")
         images = trial_images(strategy)
-        self._watch(method)
-        with trial_mode(method, strategy.device):
+        with trial_mode(method, strategy.device), Watch(encoders(method)) as watch:
             outputs = method.embed(method.views(images))
-        rows = sum(len(rows) for calls in self._unwatch() for rows in calls)
+        rows = sum(len(features) for _, features in watch.take())
         spaces = [view for space in method.embeddings(outputs) for view in space]
         flat = all(view.ndim == 2 for view in spaces) and rows == len(spaces) * len(images)
         if not flat or set(outputs) != set(_names(method)):
@@ -92,13 +90,12 @@ class Osiris(ContinualPlugin):
         )
 
     def before_forward(self, strategy: Any, **kwargs: Any) -> None:
-        """Watch the features of the encoders."""
-        self._unwatch()  # where a forward pass has failed
-        self._watch(strategy.model)
+        """Begin to keep the features of the encoders."""
+        self._watch.start(encoders(strategy.model))
 
     def after_forward(self, strategy: Any, **kwargs: Any) -> None:
-        """Leave the encoders as they were, and keep the features until the loss is made."""
-        self._features = self._unwatch()
+        """Leave the encoders as they were; the features wait for `term`."""
+        self._watch.stop()
 
     def objective(self, strategy: Any) -> Tensor | None:
         """L(new), 0-d; None without remembered images in the batch."""
@@ -110,32 +107,19 @@ class Osiris(ContinualPlugin):
 
     def term(self, strategy: Any) -> Tensor | None:
         """(L_cross + L_past) / 2, 0-d; None without remembered images in the batch."""
-        features, self._features = self._features, []
+        calls = self._watch.take()
         new, batch = strategy.n_new, len(strategy.mb_x)
         if not 0 < new < batch:
             return None
-        spaces = [
-            _views(l2_normalize(head(rows.float())), batch)
-            for head, rows in zip(self.heads, map(torch.cat, features), strict=True)
-        ]
+        spaces = []
+        for number, head in enumerate(self.heads):
+            rows = torch.cat([features for encoder, features in calls if encoder == number])
+            spaces.append(_views(l2_normalize(head(rows)), batch))
         views = [view for space in spaces for view in space]
         past = dict(zip(_names(strategy.model), (view[new:] for view in views), strict=True))
         cross = cross_set_loss(spaces, new, self.temperature)
         half: Tensor = (cross + strategy.model.loss(past)) / 2
         return half
-
-    def _watch(self, method: Method) -> None:
-        networks = encoders(method)
-        self._features = [[] for _ in networks]
-        for network, found in zip(networks, self._features, strict=True):
-            self._hooks.append(network.register_forward_hook(lambda _, x, rows, found=found: found.append(rows)))
-
-    def _unwatch(self) -> list[list[Tensor]]:
-        """What was found since `_watch`; the encoders have no hooks any more."""
-        while self._hooks:
-            self._hooks.pop().remove()
-        found, self._features = self._features, []
-        return found
 
 
 def cross_set_loss(spaces: list[list[Tensor]], new: int, temperature: float) -> Tensor:

@@ -12,8 +12,8 @@ from avalanche_ssl.errors import require_range, unknown_name
 from avalanche_ssl.losses import cosine_similarity
 from avalanche_ssl.methods import trial_mode
 from avalanche_ssl.models import mlp
-from avalanche_ssl.plugins.balance import encoders
 from avalanche_ssl.plugins.continual import ContinualPlugin, trial_images
+from avalanche_ssl.plugins.encoder_calls import Watch, encoders
 from avalanche_ssl.plugins.likeness import warn_of_few_rows
 from avalanche_ssl.plugins.teacher import Teacher, TeacherNorm
 
@@ -140,50 +140,3 @@ class PFR(FD):
             for i, part in zip(own, rows.split([len(calls[i][1]) for i in own]), strict=True):
                 predicted[i] = part
         return predicted
-
-
-class Watch:
-    """Keeps what encoders give, in float32: as a context, or from `start` to `stop`. A copy of it watches nothing.
-
-    Args:
-        networks: those to watch in a context.
-    """
-
-    def __init__(self, networks: Sequence[nn.Module] = ()) -> None:
-        self._networks = networks
-        self._handles: list[Any] = []
-        self._calls: list[tuple[int, Tensor]] = []
-
-    def __enter__(self) -> Watch:
-        self.start(self._networks)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Watch:
-        return Watch()
-
-    def start(self, networks: Sequence[nn.Module]) -> None:
-        """Watch, and forget what was kept."""
-        self.stop()
-        self._calls = []
-        for number, network in enumerate(networks):
-            self._handles.append(network.register_forward_hook(self._keep(number)))
-
-    def stop(self) -> None:
-        """Remove the hooks."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
-
-    def take(self) -> list[tuple[int, Tensor]]:
-        """For each call so far the number of the network and its features (N, D), which are forgotten here."""
-        calls, self._calls = self._calls, []
-        return calls
-
-    def _keep(self, number: int) -> Any:
-        def keep(module: nn.Module, inputs: tuple[Any, ...], features: Tensor) -> None:
-            self._calls.append((number, features.float()))
-
-        return keep

@@ -13,7 +13,7 @@ from avalanche_ssl.errors import unknown_name
 from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
 from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import frozen_buffers
-from avalanche_ssl.plugins.balance import encoders
+from avalanche_ssl.plugins.encoder_calls import encoders
 from avalanche_ssl.plugins.host_counters import HostCounters
 
 TeacherNorm = Literal["batch", "eval"]

@@ -14,10 +14,8 @@ from helpers.streams import array_stream
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.methods import BYOL, CMC, CPC, PIRL, DeepCluster, MoCo, SimCLR, Supervised, SwAV
-from avalanche_ssl.models import Encoder
 from avalanche_ssl.plugins import FD, PFR
-from avalanche_ssl.plugins.balance import encoders
-from avalanche_ssl.plugins.pfr import Watch
+from avalanche_ssl.plugins.encoder_calls import Watch, encoders
 
 STREAM = array_stream(3, n=32)
 
@@ -177,13 +175,6 @@ def test_features_under_autocast_are_compared_in_float32(kind):
     learn(plugin, precision="bf16")
     assert kept and all(h.dtype == torch.float32 for _, h in kept)
     assert plugin.loss.dtype == torch.float32
-
-
-def test_an_encoder_that_is_no_encoder_of_ours_is_watched_as_a_whole():
-    method = build(SimCLR)
-    assert [type(e) for e in encoders(method)] == [Encoder]
-    method.encoder = method.encoder.stages
-    assert encoders(method) == [method.encoder]
 
 
 @pytest.mark.parametrize(("kind", "weight"), [(FD, 0.1), (PFR, 0.1)])
