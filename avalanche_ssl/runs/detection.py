@@ -34,7 +34,7 @@ from avalanche_ssl.methods import Method
 from avalanche_ssl.rng import isolated
 from avalanche_ssl.runs.build import resolve_machine, run_of_folder
 from avalanche_ssl.runs.fine_tuning import SCRATCH, epochs_by_share, pretrained_method, untrained_method
-from avalanche_ssl.runs.grid_log import GridLog, make_folder
+from avalanche_ssl.runs.grid_log import GridLog, complete_cells, make_folder
 
 IMAGES_SHOWN = 18
 """Test images in a picture, the first ones."""
@@ -163,9 +163,7 @@ def detect_run(
     logs = {c: GridLog(out / f"{c.name(settings.detector)}.jsonl", firsts[c], DetectionEndEvent) for c in cells}
     make_folder(out)
     with locked(out):
-        found = {} if overwrite else {cell: before for cell, log in logs.items() if (before := _complete(log))}
-        if found:
-            print(f"{len(found)} of {len(cells)} trainings are complete already in {out}")
+        found = complete_cells(logs, _complete, overwrite, out)
         if missing := [cell for cell in cells if cell not in found]:
             parts = open_detection_data(data)
             if on_data:

@@ -27,7 +27,7 @@ from avalanche_ssl.probes.label_subsets import keep_labels
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.build import build_benchmark, resolve_machine, run_of_folder
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.grid_log import GridLog, make_folder
+from avalanche_ssl.runs.grid_log import GridLog, complete_cells, make_folder
 from avalanche_ssl.runs.labeled_data import LabeledData, StreamChoice, labeled_data
 
 SCRATCH = "scratch"
@@ -189,9 +189,7 @@ def fine_tune_run(
     logs = {cell: GridLog(out / cell.log_name, first, FineTuningEndEvent) for cell, first in firsts.items()}
     make_folder(out)
     with locked(out):
-        found = {} if overwrite else {cell: before for cell, log in logs.items() if (before := _complete(log))}
-        if found:
-            print(f"{len(found)} of {len(cells)} trainings are complete already in {out}")
+        found = complete_cells(logs, _complete, overwrite, out)
         if missing := [cell for cell in cells if cell not in found]:
             data = labeled_data(build_benchmark(config), pretrained, config)
             for cell in missing:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging import Event, JSONLinesLogger
 from avalanche_ssl.logging import parse as parse_event
+
+Cell = TypeVar("Cell")
+Result = TypeVar("Result")
 
 INDECISIVE = ("device", "test_every")
 """Settings in which a complete training may differ: it is taken as it is."""
@@ -76,6 +79,23 @@ class GridLog:
         new = {name: value for name, value in self.first.settings.items() if name not in self.indecisive}
         changed = [name for name, value in new.items() if _text(old.get(name)) != _text(value)]
         return [f"{name} was {old.get(name)}, is {new[name]}" for name in changed]
+
+
+def complete_cells(
+    logs: Mapping[Cell, GridLog], read: Callable[[GridLog], Result | None], overwrite: bool, out: Path
+) -> dict[Cell, Result]:
+    """The results of the trainings of a grid that are complete already, whose number is printed.
+
+    Args:
+        logs: of each cell.
+        read: the result in a log; None if it is not complete.
+        overwrite: leave all of them out.
+        out: the folder, for the line that is printed.
+    """
+    found = {} if overwrite else {cell: before for cell, log in logs.items() if (before := read(log))}
+    if found:
+        print(f"{len(found)} of {len(logs)} trainings are complete already in {out}")
+    return found
 
 
 def make_folder(out: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging import FineTuningEndEvent, FineTuningEpochEvent, FineTuningEvent
-from avalanche_ssl.runs.grid_log import GridLog, make_folder
+from avalanche_ssl.runs.grid_log import GridLog, complete_cells, make_folder
 
 FIRST = FineTuningEvent(protocol="full", run="runs/a", settings={"lr": 0.1, "device": "cpu", "options": {"a": (1, 2)}})
 EPOCH = FineTuningEpochEvent(epoch=1, loss=0.5)
@@ -69,3 +69,12 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot write to .*file/b \(Not a directory\): give another --out"):
         make_folder(tmp_path / "file" / "b")
+
+
+def test_what_is_complete_is_counted_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs = {name: GridLog(tmp_path / f"{name}.jsonl", FIRST, FineTuningEndEvent) for name in ("a", "b")}
+    results = {logs["a"].path: 5}
+    assert complete_cells(logs, lambda log: results.get(log.path), False, tmp_path) == {"a": 5}
+    assert capsys.readouterr().out == f"1 of 2 trainings are complete already in {tmp_path}\n"
+    assert complete_cells(logs, lambda log: results.get(log.path), True, tmp_path) == {}
+    assert capsys.readouterr().out == ""
