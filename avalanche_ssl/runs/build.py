@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from avalanche_ssl.recipes import Recipe
 
 
-DECIDED = ("experiences", "incremental")
-"""Options of `folder` that its images decide where they are None or "auto"."""
+DECIDED = ("experiences", "incremental", "composites")
+"""Options that a benchmark decides where they are None or "auto"."""
 
 
 def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
@@ -73,7 +73,7 @@ def differences(folder: Path, config: RunConfig) -> list[str]:
     old = flatten(saved.decisive | {"data": saved.data})
     new = flatten(complete.decisive | {"data": complete.data} | chosen)
     for name in DECIDED:
-        if new.get(f"benchmark_options.{name}", "") in (None, "auto"):  # those of the images
+        if new.get(f"benchmark_options.{name}", "") in (None, "auto"):  # those of the benchmark
             new[f"benchmark_options.{name}"] = old.get(f"benchmark_options.{name}")
     if new.get("settings.in_channels") is None:  # those of the stream
         new["settings.in_channels"] = old.get("settings.in_channels")
@@ -208,7 +208,7 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
 
 
 def with_decided_options(config: RunConfig, benchmark: Any) -> RunConfig:
-    """The configuration with what the images decided of the options that were left open: `config.yaml` records it."""
+    """The configuration with what the benchmark decided of the options that were left open: `config.yaml` records it."""
     decided = getattr(benchmark, "decided", {})
     given = {name: value for name, value in decided.items() if config.benchmark_options.get(name, "") in (None, "auto")}
     return dataclasses.replace(config, benchmark_options=config.benchmark_options | given)

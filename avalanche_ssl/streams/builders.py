@@ -15,27 +15,38 @@ if TYPE_CHECKING:
 
 
 @with_split_options
-def split_digits(experiences: int = 5, *, composites: int = 8, **split: Unpack[SplitOptions]) -> CLScenario:
-    """Handwritten digits in color on photographs, 10 classes, 32x32; nothing to download.
+def split_digits(
+    experiences: int = 5, *, ground: str = "photographs", composites: int | None = None, **split: Unpack[SplitOptions]
+) -> CLScenario:
+    """Handwritten digits in color on photographs or plain ground, 10 classes, 32x32; nothing to download.
 
-    scikit-learn's 1,797 digits, each drawn `composites` times for training (half as often for testing) over
-    its two photographs, in the spirit of MNIST-M (Ganin & Lempitsky 2015, arXiv:1409.7495). A third of the
-    digits, the same for every seed, is for testing. `seed` draws the composites and the order of the
-    classes.
+    scikit-learn's 1,797 digits, each drawn several times; a third of the digits, the same for every seed, is for
+    testing. `seed` draws the composites and the order of the classes.
+
+    Args:
+        experiences: 1 to 10.
+        ground: "photographs": bright digits over scikit-learn's two, in the spirit of MNIST-M (Ganin & Lempitsky
+            2015, arXiv:1409.7495); "color": one random color for each of digit and ground, either of which may be
+            the lighter, any size, place and slant, noise.
+        composites: images of a training digit, half as many of a test digit; None: 8 on photographs, 6 on color.
     """
     from avalanche_ssl.streams.digits import digits_by_class
 
-    return digits_by_class(composites, IncrementalSplit(experiences, **split))
+    return digits_by_class(ground, composites, IncrementalSplit(experiences, **split))
 
 
-def digits_domain(experiences: int = 2, *, seed: int = 0, composites: int = 8) -> CLScenario:
-    """The same digits, all classes at once; one experience for each of the two photographs.
+def digits_domain(
+    experiences: int = 2, *, seed: int = 0, ground: str = "photographs", composites: int | None = None
+) -> CLScenario:
+    """The same digits, all classes at once; experiences differ by photograph, or by how far digits are turned.
 
-    Both experiences draw the same digits; `experiences` can only be 2.
+    On photographs there are two experiences, which draw the same digits. With `ground` "color" there are 2 to 10, whose
+    digits are turned clockwise in equal steps from upright to 90 degrees, in the spirit of Rotated MNIST (Lopez-Paz &
+    Ranzato 2017, arXiv:1706.08840).
     """
-    from avalanche_ssl.streams.digits import digits_by_photograph
+    from avalanche_ssl.streams.digits import digits_by_domain
 
-    return digits_by_photograph(experiences, seed, composites)
+    return digits_by_domain(ground, experiences, seed, composites)
 
 
 @with_split_options

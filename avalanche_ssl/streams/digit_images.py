@@ -13,6 +13,7 @@ DIMMED = 0.6  # brightness of the photograph
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 def digit_masks() -> tuple[Floats, NDArray[np.int64]]:
@@ -25,11 +26,11 @@ def digit_masks() -> tuple[Floats, NDArray[np.int64]]:
     return np.stack([np.asarray(image) for image in enlarged]).clip(0, 1), digits.target.astype(np.int64)
 
 
-def is_test_digit(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The fixed test set: every third image of each class."""
+def is_test_digit(targets: NDArray[np.int64], first: int = 2) -> NDArray[np.bool_]:
+    """A fixed test set: every third image of each class from the `first` (0, 1 or 2)."""
     held_out = np.zeros(len(targets), bool)
     for digit in range(10):
-        held_out[np.flatnonzero(targets == digit)[2::3]] = True
+        held_out[np.flatnonzero(targets == digit)[first::3]] = True
     return held_out
 
 
@@ -44,6 +45,12 @@ def photographs() -> list[list[Images]]:
 def bright_colors(n: int, rng: np.random.Generator) -> Floats:
     """Bright colors (n, 3) in 0 to 255 of any hue, so that a digit shows on its dimmed photograph."""
     hue, saturation, value = rng.random(n), rng.uniform(0.3, 1, n), rng.uniform(0.7, 1, n)
-    ramp = (np.array([[5.0], [3.0], [1.0]]) + 6 * hue) % 6
-    channels = value * (1 - saturation * np.clip(np.minimum(ramp, 4 - ramp), 0, 1))
-    return np.asarray(255 * channels.T, np.float32)
+    return np.asarray(255 * colors_of(hue, saturation, value), np.float32)
+
+
+def colors_of(hue: Doubles, saturation: Doubles, value: Doubles) -> Doubles:
+    """Red, green and blue (..., 3) in 0 to 1 of hue (in turns), saturation and value (...) in 0 to 1."""
+    ramp = (6 * hue[..., None] + np.array([5.0, 3.0, 1.0])) % 6
+    steps = np.clip(np.minimum(ramp, 4 - ramp), 0, 1)
+    colors: Doubles = value[..., None] * (1 - saturation[..., None] * steps)
+    return colors

@@ -1,18 +1,23 @@
-"""Handwritten digits in color on photographs, composed of images that scikit-learn brings."""
+"""Streams of handwritten digits in color, on photographs or on plain ground, of images that scikit-learn brings."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from avalanche.benchmarks import CLScenario
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from avalanche_ssl.data.datasets import ArrayDataset
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.data.datasets import ArrayDataset, Indices
+from avalanche_ssl.errors import UsageError, unknown_name
+from avalanche_ssl.streams import plain_digits
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.digit_images import (
     DIGIT,
     DIMMED,
+    Doubles,
     Floats,
     Images,
     bright_colors,
@@ -25,25 +30,81 @@ from avalanche_ssl.streams.splits import IncrementalSplit
 SIDE = 32  # pixels of a composite
 
 
-def digits_by_class(composites: int, split: IncrementalSplit) -> CLScenario:
-    """The stream whose experiences differ by their digits, on both photographs."""
+GROUNDS = ("photographs", "color")
+"""What digits are drawn on."""
+COMPOSITES = {"photographs": 8, "color": plain_digits.COMPOSITES}
+"""Images of a training digit, where the caller leaves it open."""
+TURN = 90.0  # degrees from the first experience to the last
+NAMES = [str(digit) for digit in range(10)]
+
+
+@dataclass(frozen=True)
+class _Digits:
+    """Images of digits, and for each the number of the handwritten digit that it shows, which no other part has."""
+
+    train: ArrayDataset
+    test: ArrayDataset
+    base: Indices
+
+
+def digits_by_class(ground: str, composites: int | None, split: IncrementalSplit) -> CLScenario:
+    """The stream whose experiences differ by their digits."""
     split.check(10)
-    train, test = _datasets(split.seed, composites)
-    parts = split.train_parts(train.targets, 10), split.test_parts(test.targets, 10)
-    return benchmark_from_parts(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
+    return _stream(
+        _digits(ground, composites, split.seed),
+        lambda dataset: split.train_parts(dataset.targets, 10),
+        lambda dataset: split.test_parts(dataset.targets, 10),
+        _chosen(ground, composites),
+    )
 
 
-def digits_by_photograph(experiences: int, seed: int, composites: int) -> CLScenario:
-    """The stream whose experiences each bring all digits on a new photograph."""
-    if experiences != 2:
-        raise UsageError(f"cannot split two photographs into {experiences} experiences: give 2, or split-digits")
+def digits_by_domain(ground: str, experiences: int, seed: int, composites: int | None) -> CLScenario:
+    """The stream whose experiences each bring all digits: on a new photograph, or turned further clockwise."""
+    _check_ground(ground)
+    if ground == "photographs" and experiences != 2:
+        raise UsageError(
+            f"cannot split two photographs into {experiences} experiences: give 2, or split-digits, or ground=color"
+        )
+    if not 2 <= experiences <= 10:
+        raise UsageError(f"cannot turn digits in {experiences} experiences: give 2 to 10")
+    turns = np.linspace(0, TURN, experiences)
+
+    def parts(dataset: ArrayDataset) -> list[Indices]:
+        return [np.arange(domain, len(dataset), experiences) for domain in range(experiences)]
+
+    return _stream(_digits(ground, composites, seed, turns), parts, parts, _chosen(ground, composites))
+
+
+def _stream(
+    digits: _Digits,
+    train_parts: Callable[[ArrayDataset], list[Indices]],
+    test_parts: Callable[[ArrayDataset], list[Indices]],
+    composites: int,
+) -> CLScenario:
+    parts = train_parts(digits.train)
+    found = benchmark_from_parts(digits.train, parts, digits.test, test_parts(digits.test), NAMES, digits.base)
+    found.decided = {"composites": composites}
+    return found
+
+
+def _check_ground(ground: str) -> None:
+    if ground not in GROUNDS:
+        raise unknown_name("ground of digits", ground, GROUNDS)
+
+
+def _chosen(ground: str, composites: int | None) -> int:
+    return COMPOSITES[ground] if composites is None else composites
+
+
+def _digits(ground: str, composites: int | None, seed: int, turns: Doubles | None = None) -> _Digits:
+    """All images; `turns` as for `plain_digits`, where the ground has one color."""
+    _check_ground(ground)
+    composites = _chosen(ground, composites)
+    if ground == "color":
+        train, test = plain_digits.plain_digits(composites, seed, turns)
+        return _Digits(train, test, np.arange(len(train)) // composites)
     train, test = _datasets(seed, composites)
-    parts = _halves(train), _halves(test)
-    return benchmark_from_parts(train, parts[0], test, parts[1], [str(digit) for digit in range(10)])
-
-
-def _halves(dataset: ArrayDataset) -> list[NDArray[np.int64]]:
-    return [np.arange(photo, len(dataset), 2) for photo in range(2)]
+    return _Digits(train, test, np.arange(len(train)) // (2 * (composites // 2)))
 
 
 def _datasets(seed: int, composites: int) -> tuple[ArrayDataset, ArrayDataset]:
