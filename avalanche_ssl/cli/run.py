@@ -96,6 +96,9 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{out} is finished: nothing is left to train")
         return 0
     with status("importing torch and Avalanche"):
+        from avalanche_ssl.training.avalanche_import import import_avalanche
+
+        import_avalanche()
         from avalanche_ssl.checkpointing import RunInterruptedError
         from avalanche_ssl.runs.runner import run
     try:

@@ -27,6 +27,21 @@ def test_a_slow_round_decides_nothing(monkeypatch):
     assert precision._faster_in_bf16()
 
 
+@pytest.mark.parametrize(
+    ("bf16_seconds", "rounds", "faster"),
+    [(0.5, 2, True), (0.7, 4, True), (0.95, 4, False), (1.3, 4, False), (2, 2, False)],
+)
+def test_two_rounds_suffice_where_the_answer_is_clear(monkeypatch, bf16_seconds, rounds, faster):
+    """1.5 times the tenth that casts may cost, either way; in between it takes four."""
+    measured = []
+    monkeypatch.setattr(precision, "_convolution", lambda dtype: dtype)
+    monkeypatch.setattr(
+        precision, "_seconds", lambda dtype: measured.append(dtype) or {torch.float32: 1.0}.get(dtype, bf16_seconds)
+    )
+    assert precision._faster_in_bf16() == faster
+    assert measured == [torch.float32, torch.bfloat16] * rounds
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_measured_is_a_step_that_draws_nothing(dtype):
     before = torch.get_rng_state()
