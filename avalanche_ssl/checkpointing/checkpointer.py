@@ -90,6 +90,11 @@ class Checkpointer:
         strategy.after_data_error = self._after_data_error
 
     @property
+    def stream_hash(self) -> str:
+        """A short hash of the fingerprint of the stream; equal for equal streams, wherever their images lie."""
+        return settings_hash(self.fingerprint)[:16]
+
+    @property
     def seconds(self) -> float:
         """How long the run has taken, without the time between its interruptions and resumes."""
         return self._elapsed + time.monotonic() - self._start

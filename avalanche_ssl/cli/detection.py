@@ -123,7 +123,7 @@ def _caption(options: argparse.Namespace, found: dict[DetectionCell, Detected]) 
     """What the numbers of the table are."""
     where = f" ({options.data})" if options.data else " (embedded scenes)"
     seeds = f"{'seed' if len(options.seeds) == 1 else 'seeds'} {', '.join(map(str, options.seeds))}"
-    over = seeds if len(options.seeds) == 1 else f"mean ± standard deviation over {seeds}"
+    over = seeds if len(options.seeds) == 1 else f"mean ± 95 % interval (of three or more) over {seeds}"
     (end, *_) = [detected.end for detected in found.values()]
     tested = f"average precision of boxes in percent on {end.images_tested:,} test images"
     return f"{options.run}, {options.detector}{where}: {tested}, {over}"

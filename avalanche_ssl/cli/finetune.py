@@ -5,7 +5,7 @@ avalanche-ssl finetune runs/simclr-split-digits-s0 --protocol full scratch --hea
     --labels 0.01 0.1 1 --epochs 60 30 10
 avalanche-ssl finetune runs/simclr-split-digits-s0 --protocol full scratch --data path/to/images
 
-Every combination of protocol, head, share of labels and seed is trained; the table has the mean and standard deviation
+Every combination of protocol, head, share of labels and seed is trained; the table has the mean and its 95 % interval
 over the seeds, of the test accuracy after the last epoch. Nothing is chosen on test data. The same command after an
 interruption trains what is missing.
 
@@ -160,7 +160,7 @@ def _caption(options: argparse.Namespace, found: dict[GridCell, FineTuned]) -> s
     where = f" ({options.data})" if options.data else ""
     heads = f"{options.head[0]} head; " if len(options.head) == 1 else ""
     seeds = f"{'seed' if len(options.seeds) == 1 else 'seeds'} {', '.join(map(str, options.seeds))}"
-    over = seeds if len(options.seeds) == 1 else f"mean ± standard deviation over {seeds}"
+    over = seeds if len(options.seeds) == 1 else f"mean ± 95 % interval (of three or more) over {seeds}"
     number = ", ".join(map(str, options.epochs))
     epochs = f"{number} {'epoch' if options.epochs == [1] else 'epochs'}"
     (end, *_) = [tuned.end for tuned in found.values()]

@@ -26,6 +26,7 @@ from avalanche_ssl.probes import (
     Probes,
     accuracy,
     consolidation,
+    correct,
     get_protocol,
     probe_accuracies,
 )
@@ -61,6 +62,8 @@ class Evaluation:
         task_results: of the benchmark's probing tasks.
         consolidation: see `avalanche_ssl.probes.consolidation`; None if it was not measured.
         full_test: None if it was not asked for, or every probe uses all test images anyway.
+        correct: of the first probe in the scope "all", for each test set which of its labeled images are classified
+            correctly, (F, n) of bool for F fits on several draws of the labels; None if it was not asked for.
     """
 
     accuracies: Accuracies
@@ -69,6 +72,7 @@ class Evaluation:
     task_results: list[TaskResult]
     consolidation: float | None
     full_test: FullTestResult | None
+    correct: list[Tensor] | None = None
 
 
 class Evaluator:
@@ -148,7 +152,13 @@ class Evaluator:
             online.step(strategy, self.features.model(strategy), getattr(strategy, "use_dataset_transforms", True))
 
     def evaluate(
-        self, strategy: Any, seen: Collection[int], *, at_boundary: bool = True, full_test: bool = False
+        self,
+        strategy: Any,
+        seen: Collection[int],
+        *,
+        at_boundary: bool = True,
+        full_test: bool = False,
+        per_image: bool = False,
     ) -> Evaluation:
         """Evaluate the current encoder of a strategy.
 
@@ -158,6 +168,7 @@ class Evaluator:
             at_boundary: measure probing tasks and, once all of several experiences were seen, consolidation, too,
                 unless they share one test set.
             full_test: test on the full test set, too, if some probes use one in n images.
+            per_image: find which test images are classified correctly, too.
         """
         with eval_mode(self.features.model(strategy)):
             train = self.features(strategy, self.train)
@@ -173,6 +184,7 @@ class Evaluator:
                 task_results=self._evaluate_tasks(self.tasks if at_boundary else (), train, test, seen, fitted),
                 full_test=self._evaluate_full_test(strategy, full_test_set, train, fitted) if full_test_set else None,
                 accuracies={p.name: self._score(strategy, p, fitted.get(p.name), test) for p in self.probes},
+                correct=self._correct(strategy, fitted, test) if per_image else None,
             )
 
     def fit_headline(self, strategy: Any, seen: Collection[int]) -> nn.Module:
@@ -256,3 +268,20 @@ class Evaluator:
         with online.test_mode(self.features.model(strategy)) as differs:
             test = self.features(strategy, self.test) if differs else test
         return {scope: online.accuracies(probe.select_test(test)) for scope in self.scopes_of(probe)}
+
+    def _correct(
+        self, strategy: Any, fitted: dict[str, list[Probes]], test: Sequence[LabeledFeatures]
+    ) -> list[Tensor] | None:
+        """See `Evaluation.correct`; their means are the accuracies of `_score`."""
+        probe = self.probes[0]
+        if "all" not in self.scopes_of(probe):
+            return None
+        if probe.online:
+            online = self.online[probe.name]
+            with online.test_mode(self.features.model(strategy)) as differs:
+                test = self.features(strategy, self.test) if differs else test
+            return [right[None] for right in online.correct(probe.select_test(test))]
+        fits = [[classifier for classifier in each["all"] if classifier] for each in fitted[probe.name]]
+        return [
+            torch.stack([correct(each[j], x, y) for each in fits]) for j, (x, y) in enumerate(probe.select_test(test))
+        ]

@@ -51,6 +51,12 @@ class RunEvent(Event):
     precision: str = _field("precision that was used: fp32 or bf16")
     versions: dict[str, Any] = _field("versions of Python and the packages")
     classes: int | None = _count("classes of the stream; left out where it has no labels, or by older versions", None)
+    images: int | None = _count("training images of the stream, each counted once", None)
+    stream: str | None = _field("hash of what the stream is made of, by which runs on the same images are known", None)
+    commit: str | None = _field(
+        "commit of the package's code, with `-dirty` where files were changed; left out where it is in no checkout",
+        None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from avalanche.benchmarks import CLScenario
 from avalanche.evaluation.metric_results import MetricValue
-from torch import nn
+from torch import Tensor, nn
 
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation import (
@@ -101,6 +101,8 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         self.schedule, self.log, self.every_experiences = schedule, log, every_experiences
         self.latest: list[LabeledFeatures] = []
         """Features and labels of each experience's test data, or of the one test set, as they were measured last."""
+        self.correct: list[Tensor] | None = None
+        """After the last experience which test images the headline probe classifies correctly, see `Evaluation`."""
         self.images_seen = 0
         """Images of the stream so far, each counted once."""
         self.images_trained = 0
@@ -144,7 +146,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
 
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Count images, each pass and replayed ones included."""
-        self.images_trained += len(strategy.mb_x)
+        self.images_trained += getattr(strategy, "n_images", len(strategy.mb_x))
 
     def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
         """Stop the clock before anything is evaluated."""
@@ -196,7 +198,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         start = time.perf_counter()
         at_boundary = not self.boundaries.under_way
         last = at_boundary and self.boundaries.all_complete
-        found = self.evaluator.evaluate(strategy, seen, at_boundary=at_boundary, full_test=last)
+        found = self.evaluator.evaluate(strategy, seen, at_boundary=at_boundary, full_test=last, per_image=last)
         self._install(strategy, found.classifier)
         self._keep(found, len(seen))
         self.eval_seconds += time.perf_counter() - start
@@ -210,7 +212,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
 
     def _keep(self, found: Evaluation, trained: int) -> None:
         """Keep and log what was measured apart from the accuracies."""
-        self.latest = found.test
+        self.latest, self.correct = found.test, found.correct
         task_probe = self.evaluator.task_probe.name
         counts: dict[str, Any] = {"experiences_trained": trained, "images_trained": self.images_trained}
         if found.consolidation is not None:

@@ -11,7 +11,7 @@ from avalanche_ssl.probes.online import OnlineProbe
 from avalanche_ssl.probes.parallel import parallel_map
 from avalanche_ssl.probes.protocols import PROTOCOLS, ProbeProtocol, get_protocol
 from avalanche_ssl.probes.ridge import Ridge
-from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, fit_probes, probe_accuracies
+from avalanche_ssl.probes.scopes import SCOPES, Probes, accuracy, consolidation, correct, fit_probes, probe_accuracies
 from avalanche_ssl.probes.sgd import SGDClassifier
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "SGDClassifier",
     "accuracy",
     "consolidation",
+    "correct",
     "fit_probes",
     "get_protocol",
     "keep_labels",

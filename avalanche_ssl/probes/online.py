@@ -24,7 +24,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import channels_of
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, eval_mode
 from avalanche_ssl.optim import LARS
-from avalanche_ssl.probes.scopes import accuracy
+from avalanche_ssl.probes.scopes import correct
 from avalanche_ssl.transforms import RandomView
 
 
@@ -105,7 +105,7 @@ class OnlineProbe:
         its forward pass.
         """
         channels = channels_of(strategy.model)
-        x, y, *_ = next(iter(self._batches(len(strategy.mb_x), use_dataset_transforms, channels)))
+        x, y, *_ = next(iter(self._batches(getattr(strategy, "n_images", len(strategy.mb_x)), use_dataset_transforms, channels)))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))
         augment: RandomView = getattr(strategy.model, "augment", RandomView())
         with eval_mode(model), self._statistics(model, update=True):
@@ -133,9 +133,13 @@ class OnlineProbe:
 
     def accuracies(self, test: Sequence[LabeledFeatures]) -> NDArray[np.float64]:
         """Accuracies (T,) on each experience's test features (N, D)."""
+        return np.array([float(right.double().mean()) for right in self.correct(test)])
+
+    def correct(self, test: Sequence[LabeledFeatures]) -> list[Tensor]:
+        """Which of each experience's labeled test images, by features (N, D), are classified correctly."""
         classifier, _ = self._ready(test[0][0])
         with torch.no_grad():
-            return np.array([accuracy(classifier, x, y) for x, y in test])
+            return [correct(classifier, x, y) for x, y in test]
 
     @contextmanager
     def test_mode(self, model: FeatureModel) -> Iterator[bool]:

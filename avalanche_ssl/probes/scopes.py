@@ -100,12 +100,15 @@ def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[st
     }
 
 
+def correct(probe: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
+    """Which of the labeled samples the probe classifies correctly, of bool (n,), in their order."""
+    known = labels >= 0
+    return torch.as_tensor(probe(features[known]).argmax(1) == labels[known]) if known.any() else known[known]
+
+
 def accuracy(probe: nn.Module, features: Tensor, labels: Tensor) -> float:
     """Fraction of the labeled samples that the probe classifies correctly; NaN if there is none."""
-    known = labels >= 0
-    if not known.any():
-        return float("nan")
-    return float((probe(features[known]).argmax(1) == labels[known]).double().mean())
+    return float(correct(probe, features, labels).double().mean())
 
 
 def consolidation(

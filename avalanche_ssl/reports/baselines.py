@@ -154,7 +154,7 @@ class Subject:
 
         A strategy that is a file counts by its content.
         """
-        key = {name: getattr(self.config, name) for name in ("benchmark", "benchmark_options", *options)}
+        key = {name: getattr(self.config, name) for name in ("benchmark", "benchmark_options", "seed_of_stream", *options)}
         if "strategy" in key and self.config.is_file:
             key |= {"strategy": self.config.strategy_name, "strategy_sha256": self.config.strategy_sha256}
         return key | {"stream": self.stream, "probes": self.probes}
@@ -163,7 +163,7 @@ class Subject:
         """ProtocolAccuracies of the run's probes on the features of a strategy."""
         from avalanche_ssl.evaluation import Evaluator
 
-        evaluator = Evaluator(self.benchmark, self.probes)
+        evaluator = Evaluator(self.benchmark, self.probes, seed=self.config.seed_of_stream)
         everything = range(len(evaluator.train))
         found = evaluator.evaluate(strategy, seen=everything, at_boundary=False).accuracies
         return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}

@@ -15,8 +15,11 @@ from avalanche_ssl.reports.baselines import Baseline
 from avalanche_ssl.runs import METRICS, Run
 from avalanche_ssl.streams import BENCHMARKS
 
-IDENTITY = ("benchmark", "data", "benchmark_options", "online_batch_size")
+IDENTITY = ("benchmark", "data", "benchmark_options", "stream_seed", "eval_on", "online_batch_size")
 """Options that make the stream."""
+
+SUPERVISED = "supervised"
+"""The strategy that reads labels."""
 
 LONGEST = 200
 """Characters of the label of a group and of the title of a stream."""
@@ -31,12 +34,14 @@ class Group:
         runs: at least one.
         method: their strategy, with the settings that tell it apart from others of its name.
         plugins: what joined it; empty for nothing.
+        reference: what it is to compare others with: "iid", "supervised" or "supervised iid"; empty for no reference.
     """
 
     label: str
     runs: list[Run]
     method: str = ""
     plugins: str = ""
+    reference: str = ""
 
     def values(self, metric: str, probe: str, scope: str) -> dict[int | None, float]:
         """A metric by seed."""
@@ -77,6 +82,11 @@ class Stream:
     title: str
     groups: list[Group]
     baselines: list[Baseline] = field(default_factory=list)
+
+    @property
+    def first(self) -> Group:
+        """The group that others are compared with: the first that is no reference."""
+        return next((group for group in self.groups if not group.reference), self.groups[0])
 
     @property
     def protocols(self) -> list[tuple[str, str]]:
@@ -146,6 +156,8 @@ def _title(runs: list[Run]) -> str:
     defaults = _default_options(config.get("benchmark"))
     given = options.items() if isinstance(options, dict) else ()
     words = [f"{name} {value}" for name, value in given if name not in defaults or value != defaults[name]]
+    words += [] if config.get("stream_seed") is None else [f"stream seed {config['stream_seed']}"]
+    words += [] if config.get("eval_on") in (None, "test") else [f"scored on {config['eval_on']}"]
     if config.get("online_batch_size"):
         words += [f"in mini-batches of {config['online_batch_size']}", *_passes(runs)]
     name = str(config.get("benchmark", "unknown stream"))
@@ -180,7 +192,20 @@ def _groups(runs: list[Run]) -> list[Group]:
         begun = [bool(run.config.get("continue_from")), run.config.get("init_sha256")]
         key = _hashable([run.strategy, _regime(run), begun, run.settings, _plugins(run), run.experiences_trained])
         groups.setdefault(key, []).append(run)
-    return [_group(part, runs) for part in groups.values()]
+    found = [_group(part, runs) for part in groups.values()]
+    for group in found:
+        group.reference = _reference(group.runs[0], runs)
+    return found
+
+
+def _reference(run: Run, others: list[Run]) -> str:
+    """What a run is a reference for, beside others: its own method on all data at once, or labels."""
+    joint = _regime(run) == "joint"
+    if run.strategy == SUPERVISED:
+        among_methods = any(other.strategy != SUPERVISED for other in others)
+        return ("supervised iid" if joint else "supervised") if among_methods else ""
+    sequential = any(other.strategy == run.strategy and _regime(other) is None for other in others)
+    return "iid" if joint and sequential else ""
 
 
 def _group(part: list[Run], runs: list[Run]) -> Group:
@@ -220,18 +245,6 @@ def _method(run: Run, others: list[Run]) -> str:
 def _short(text: str) -> str:
     """The text with the end left out where it would fill the screen."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-
-
-def paired(first: Group, second: Group, metric: str, probe: str, scope: str) -> tuple[float, float, int]:
-    """Mean and standard deviation of second minus first over the seeds that both have, and how many these are."""
-    found = paired_differences(first, second, metric, probe, scope)
-    return (*mean_and_std(found), len(found))
-
-
-def paired_differences(first: Group, second: Group, metric: str, probe: str, scope: str) -> list[float]:
-    """Second minus first for each seed that both have."""
-    a, b = first.values(metric, probe, scope), second.values(metric, probe, scope)
-    return [b[seed] - a[seed] for seed in a if seed in b]
 
 
 def mean_and_std(values: list[float]) -> tuple[float, float]:

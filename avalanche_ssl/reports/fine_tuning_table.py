@@ -1,4 +1,4 @@
-"""The table of a grid of fine-tuning: mean and standard deviation over seeds, as text, Markdown and CSV."""
+"""The table of a grid of fine-tuning: mean over seeds and its interval, as text, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.reports.cells import Cell, Row, percent_cell
 from avalanche_ssl.reports.comparison import mean_and_std
-from avalanche_ssl.reports.tables import Cell, Row, percent_cell
 from avalanche_ssl.runs import table_lines
 
 CSV_COLUMNS = ("protocol", "head", "labels", "metric", "mean", "std", "seeds", "images", "epochs", "seconds")

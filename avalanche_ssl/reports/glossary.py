@@ -55,10 +55,17 @@ PROBES = {
 }
 
 COMPARISON = {
-    "mean ± standard deviation": "Over seeds, with n - 1; a seed sets weights, views and the order of images.",
-    "paired difference": "One strategy minus another with the same seed, mean ± standard deviation over seeds.",
-    "p": "Two-sided p-value of a paired t-test over the seeds that both have, corrected for the number of differences "
-    "in its column, or of cells in its table of plugins (Holm 1979). With few seeds only large differences are found.",
+    "mean ± 95 % interval": "Over seeds, by Student's t with n - 1 degrees of freedom, of three seeds or more. A seed "
+    "sets weights, views and the order of images.",
+    "paired difference": "One strategy minus another with the same seed. Its interval holds the spread of the "
+    "differences over seeds (Student's t) and, for the average accuracy where the runs kept which test images they "
+    "classify correctly, that over test images (paired bootstrap).",
+    "p": "Two-sided p-value of a paired difference, from the same distribution as its interval: without test images "
+    "that of a paired t-test. Corrected for the number of differences in its column, or of cells in its table of "
+    "plugins (Holm 1979). With few seeds only large differences are found.",
+    "references": "What to compare a strategy with at equal views: iid, the same method on all data of the stream at "
+    "once; supervised, the same encoder trained on labels, experience by experience; supervised iid, on labels and all "
+    "data at once, an upper bound.",
     "plugins": "What joined the training, such as replay; everything else is the same along a row.",
     "baseline": "What to compare with, by the same probes: raw pixels; untrained encoders of several initializations; "
     "the same recipe on the whole stream at once (iid), on as many images; the same encoder trained on labels in the "

@@ -13,18 +13,20 @@ import yaml
 from avalanche_ssl.drawing import COLORS, DARK
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import figures
+from avalanche_ssl.reports.cells import Row
 from avalanche_ssl.reports.comparison import Group, Stream
+from avalanche_ssl.reports.differences import apart_notes
 from avalanche_ssl.reports.glossary import MEASURES, anchor, glossary, measure
 from avalanche_ssl.reports.neighbors import view_embeddings
 from avalanche_ssl.reports.plugin_grid import GRID_COLUMNS, grid_rows
 from avalanche_ssl.reports.plugin_table import plugin_tables
 from avalanche_ssl.reports.plugin_vitals import VITALS, vital_rows
+from avalanche_ssl.reports.references import REFERENCE_COLUMNS, reference_rows, unequal_notes
 from avalanche_ssl.reports.scatter import HEIGHT, WIDTH, shown_name
 from avalanche_ssl.reports.tables import (
     COLUMNS,
     COST_COLUMNS,
     PAIRED,
-    Row,
     best_rows,
     cost_rows,
     full_test_rows,
@@ -39,6 +41,7 @@ from avalanche_ssl.runs import Run
 
 PARTS = (
     ("results", "results", ""),
+    ("references", "references", "references"),
     ("plugins", "strategies by plugins", "plugin_tables"),
     ("paired", "differences", "paired"),
     ("stream", "over the stream", ""),
@@ -120,6 +123,11 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "description": _description(probe),
         "caveats": stream.caveats,
         "columns": COLUMNS,
+        "apart": apart_notes(stream, probe, scope),
+        "first": stream.first.label,
+        "reference_columns": REFERENCE_COLUMNS,
+        "references": reference_rows(stream, probe, scope),
+        "unequal": unequal_notes(stream),
         "summary": _marked(summary_rows(stream, probe, scope)),
         "plugin_tables": plugin_tables(stream, probe, scope),
         "grid_columns": GRID_COLUMNS,
@@ -144,7 +152,9 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "cost": cost_rows(stream),
         "runs": [_run(group, run) for group in stream.groups for run in group.runs],
     }
-    absent = {key for key in ("plugin_tables", "paired", "tasks", "measures", "embeddings") if not shown[key]}
+    absent = {
+        key for key in ("references", "plugin_tables", "paired", "tasks", "measures", "embeddings") if not shown[key]
+    }
     return shown | {"contents": [(part, name) for part, name, needs in PARTS if needs not in absent]}
 
 

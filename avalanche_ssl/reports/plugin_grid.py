@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from avalanche_ssl.drawing import Measure
+from avalanche_ssl.reports.cells import Cell, Row, number_cell, percent_cell
 from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std
-from avalanche_ssl.reports.tables import Cell, Row, number_cell, percent_cell
 
 GRID_COLUMNS = (
     "average accuracy",

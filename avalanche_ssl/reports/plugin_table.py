@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from avalanche_ssl.reports.comparison import Group, Stream, paired_differences
-from avalanche_ssl.reports.significance import holm, p_text, paired_p
-from avalanche_ssl.reports.tables import LOWER_IS_BETTER, Cell, Row, percent_cell
+from avalanche_ssl.reports.cells import Cell, Row, percent_cell
+from avalanche_ssl.reports.comparison import Group, Stream
+from avalanche_ssl.reports.differences import best_group, corrected, difference
+from avalanche_ssl.reports.significance import p_text
+from avalanche_ssl.reports.tables import LOWER_IS_BETTER
 
 PLUGIN_METRICS = ("average accuracy", "forgetting")
 """Metrics that are shown by strategy and plugins."""
@@ -24,8 +26,8 @@ class PluginTable:
 def plugin_tables(stream: Stream, probe: str, scope: str) -> list[PluginTable]:
     """A table for each of `PLUGIN_METRICS`; none if all groups were trained with the same plugins.
 
-    A cell says how it compares with the best one: by the p-value of a paired t-test over the seeds that both have,
-    corrected for the number of cells (Holm).
+    A cell says how it compares with the best one: by the p-value of the paired difference, see `difference`, corrected
+    for the number of cells (Holm).
     """
     if len({group.plugins for group in stream.groups}) < 2:
         return []
@@ -51,15 +53,16 @@ def _row(group: Group) -> str:
 def _cells(groups: list[Group], metric: str, probe: str, scope: str) -> list[Cell]:
     """A cell for each group; only those that were trained to the end of the stream can be the best, or are tested."""
     cells = [percent_cell(list(group.values(metric, probe, scope).values())) for group in groups]
-    entered = [i for i, cell in enumerate(cells) if cell.mean and groups[i].runs[0].finished]
-    if len(entered) < 2:
-        return cells
     sign = -1 if metric in LOWER_IS_BETTER else 1
-    best = max(entered, key=lambda i: sign * groups[i].mean(metric, probe, scope))
-    others = [i for i in entered if i != best]
-    tested = holm([paired_p(paired_differences(groups[best], groups[i], metric, probe, scope)) for i in others])
+    entered = [i for i, g in enumerate(groups) if cells[i].mean and g.runs[0].finished and not g.reference]
+    best = best_group([groups[i] for i in entered], metric, probe, scope, sign)
+    if best is None:
+        return cells
+    others = [i for i in entered if groups[i] is not best]
+    tested = corrected([difference(best, groups[i], metric, probe, scope) for i in others])
     for i, p in zip(others, tested, strict=True):
         cells[i] = replace(cells[i], note=p_text(p))
+    shown = next(cells[i].mean for i in entered if groups[i] is best)
     for i in entered:
-        cells[i] = replace(cells[i], best=cells[i].mean == cells[best].mean)
+        cells[i] = replace(cells[i], best=cells[i].mean == shown)
     return cells

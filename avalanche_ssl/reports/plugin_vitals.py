@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+from avalanche_ssl.reports.cells import Cell, Row
 from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std
-from avalanche_ssl.reports.tables import Cell, Row
+from avalanche_ssl.reports.significance import half_width
 
 VITALS: dict[str, tuple[str, Callable[[float], str]]] = {
     "gradient ratio": ("gradient_ratio", "{:.2g}".format),
@@ -21,7 +23,7 @@ VITALS: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def vital_rows(stream: Stream) -> list[Row]:
-    """A row for each plugin of each group whose runs log them, mean and standard deviation over seeds."""
+    """A row for each plugin of each group whose runs log them, mean and interval over seeds."""
     return [row for group in stream.groups for row in _rows(group)]
 
 
@@ -39,5 +41,5 @@ def _row(group: Group, name: str, found: list[dict[str, float | str]]) -> Row:
 
 def _cell(found: list[dict[str, float | str]], field: str, form: Callable[[float], str]) -> Cell:
     values = [value for vitals in found if isinstance(value := vitals.get(field), int | float)]
-    mean, std = mean_and_std(values)
-    return Cell(form(mean) if values else "", form(std) if std > 0 else "")
+    mean, reach = mean_and_std(values)[0], half_width(values)
+    return Cell(form(mean) if values else "", form(reach) if not math.isnan(reach) and reach > 0 else "")

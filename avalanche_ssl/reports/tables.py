@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std, paired, paired_differences
-from avalanche_ssl.reports.significance import holm, p_text, paired_p
+from avalanche_ssl.reports.cells import Cell, Row, difference_cell, number_cell, percent_cell
+from avalanche_ssl.reports.comparison import Group, Stream
+from avalanche_ssl.reports.differences import apart_notes, corrected, difference
+from avalanche_ssl.reports.references import REFERENCE_COLUMNS, reference_rows, unequal_notes
 from avalanche_ssl.reports.tasks import LatestTasks, latest_tasks
-from avalanche_ssl.runs import percent, table_lines, wrapped
+from avalanche_ssl.runs import table_lines, wrapped
 
 COLUMNS = (
     "average accuracy",
@@ -30,43 +30,6 @@ LOWER_IS_BETTER = ("forgetting",)
 """Metrics that a strategy should keep low."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Mean and standard deviation as text; no text where they are not defined.
-
-    Args:
-        mean: of the seeds.
-        std: over the seeds.
-        note: what a page says about them.
-        best: whether a page marks the mean as the best of its column or table.
-    """
-
-    mean: str = ""
-    std: str = ""
-    note: str = ""
-    best: bool = False
-
-    def __str__(self) -> str:
-        return (self.mean or "-") + (f" ± {self.std}" if self.std else "")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of a table.
-
-    Args:
-        label: what it is about.
-        cells: one per column.
-        seeds: of how many seeds it is.
-        baseline: whether it is no group of runs, but what to compare with.
-    """
-
-    label: str
-    cells: list[Cell]
-    seeds: int = 0
-    baseline: bool = False
-
-
 def table(found: list[Stream], notes: list[str], *, width: int | None = None, bold: bool = False) -> str:
     """The comparison as text, with the headline protocol of each stream.
 
@@ -84,15 +47,21 @@ def table(found: list[Stream], notes: list[str], *, width: int | None = None, bo
 
 def _stream_lines(stream: Stream, width: int | None, bold: bool) -> list[str]:
     probe, scope = stream.protocols[0]
-    title = f"{stream.title}; probe {probe}, scope {scope}; percent, mean ± standard deviation over seeds"
+    title = f"{stream.title}; probe {probe}, scope {scope}; percent, mean over seeds ± 95 % interval (of three or more)"
     summaries = summary_rows(stream, probe, scope)
     best = {(i, j + 1) for j, metric in enumerate(COLUMNS) for i in best_rows(summaries, j, metric)} if bold else set()
     rows = [(row.label, [str(row.seeds), *map(str, row.cells)]) for row in summaries]
     lines = ["", wrapped(title, width=width)]
     lines += table_lines("strategy", ["seeds", *COLUMNS], rows, width=width, bold=best)
+    lines += [wrapped(note, 2, width) for note in apart_notes(stream, probe, scope)]
+    if references := reference_rows(stream, probe, scope):
+        rows = [(row.label, [str(row.seeds), *map(str, row.cells)]) for row in references]
+        lines += ["", wrapped("beside their references; percent, differences in percentage points", width=width)]
+        lines += table_lines("strategy", ["seeds", *REFERENCE_COLUMNS], rows, width=width)
+        lines += [wrapped(note, 2, width) for note in unequal_notes(stream)]
     if differences := paired_rows(stream, probe, scope):
         rows = [(row.label, [str(row.seeds), *map(str, row.cells)]) for row in differences]
-        title = f"difference to {stream.groups[0].label}, seed by seed; percentage points, mean ± standard deviation"
+        title = f"difference to {stream.first.label}, seed by seed; percentage points, mean ± 95 % interval"
         lines += ["", wrapped(title, width=width)]
         lines += table_lines("strategy", ["paired seeds", *PAIRED], rows, width=width)
     lines += [wrapped(f"caveat of {name}: {caveat}", 2, width) for name, caveat in stream.caveats.items()]
@@ -139,12 +108,12 @@ def task_rows(stream: Stream, found: LatestTasks, names: list[str]) -> list[Row]
 
 
 def summary_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
-    """A row for each group and each baseline, which has an average accuracy only."""
+    """A row for each group and each baseline, which has an average accuracy only; references count as baselines."""
 
     def cells(group: Group) -> list[Cell]:
         return [percent_cell(list(group.values(metric, probe, scope).values())) for metric in COLUMNS]
 
-    rows = [Row(group.label, cells(group), len(group.runs)) for group in stream.groups]
+    rows = [Row(group.label, cells(group), len(group.runs), bool(group.reference)) for group in stream.groups]
     for baseline in stream.baselines:
         values = baseline.averages(probe, scope)
         blank = [Cell()] * (len(COLUMNS) - 1)
@@ -155,26 +124,22 @@ def summary_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
 def paired_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
     """Each group minus the first, seed by seed; only where both were trained as far and have seeds in common.
 
-    The note of a cell is the p-value of a paired t-test, corrected for the number of groups (Holm).
+    The note of a cell is the p-value, corrected for the number of groups (Holm); see `difference`.
     """
-    first, *others = stream.groups
+    first = stream.first
     trained = first.runs[0].experiences_trained
     compared = [
         group
-        for group in others
-        if group.runs[0].experiences_trained == trained and paired(first, group, PAIRED[0], probe, scope)[2]
+        for group in stream.groups
+        if group is not first
+        and group.runs[0].experiences_trained == trained
+        and difference(first, group, PAIRED[0], probe, scope).seeds
     ]
     columns = []
     for metric in PAIRED:
-        tests = holm([paired_p(paired_differences(first, group, metric, probe, scope)) for group in compared])
-        found = [paired(first, group, metric, probe, scope) for group in compared]
-        columns.append(
-            [
-                Cell(_text(mean, _signed_percent), _text(std, percent), p_text(p))
-                for (mean, std, _), p in zip(found, tests, strict=True)
-            ]
-        )
-    seeds = [paired(first, group, PAIRED[0], probe, scope)[2] for group in compared]
+        found = [difference(first, group, metric, probe, scope) for group in compared]
+        columns.append([difference_cell(each, p) for each, p in zip(found, corrected(found), strict=True)])
+    seeds = [difference(first, group, PAIRED[0], probe, scope).seeds for group in compared]
     return [
         Row(group.label, list(cells), count)
         for group, cells, count in zip(compared, zip(*columns, strict=True), seeds, strict=True)
@@ -229,24 +194,3 @@ def _cost_cells(group: Group) -> list[Cell]:
     seconds = number_cell([end.train_seconds for end in ends])
     rate = number_cell([end.images_trained / end.train_seconds for end in ends])
     return [seconds, rate, *(number_cell([count]) for count in counts)]
-
-
-def percent_cell(values: list[float]) -> Cell:
-    """Mean and standard deviation of shares, in percent."""
-    mean, std = mean_and_std(values)
-    return Cell(_text(mean, percent), _text(std, percent))
-
-
-def number_cell(values: list[float]) -> Cell:
-    """Mean and standard deviation of whole numbers."""
-    mean, std = mean_and_std(values)
-    return Cell(_text(mean, "{:,.0f}".format) or "-", _text(std, "{:,.0f}".format))
-
-
-def _signed_percent(value: float) -> str:
-    return percent(value, signed=True)
-
-
-def _text(value: float, form: Callable[[float], str]) -> str:
-    """The value as text; empty where it is not defined."""
-    return "" if math.isnan(value) else form(value)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.build import resolve_machine as resolve_machine
     from avalanche_ssl.runs.build import run_of_folder as run_of_folder
     from avalanche_ssl.runs.config import RunConfig as RunConfig
+    from avalanche_ssl.runs.correctness import Correctness as Correctness
+    from avalanche_ssl.runs.correctness import read_correctness as read_correctness
     from avalanche_ssl.runs.folder import EMBEDDINGS as EMBEDDINGS
     from avalanche_ssl.runs.log_reader import printable as printable
     from avalanche_ssl.runs.reader import Run as Run
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 __all__ = [
     "EMBEDDINGS",
     "METRICS",
+    "Correctness",
     "Run",
     "RunConfig",
     "build_benchmark",
     "percent",
     "printable",
+    "read_correctness",
     "read_run",
     "read_runs",
     "resolve_machine",
@@ -42,6 +46,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "Correctness": "correctness",
         "EMBEDDINGS": "folder",
         "METRICS": "summary",
         "Run": "reader",
@@ -49,6 +54,7 @@ __getattr__, __dir__ = lazy_names(
         "build_benchmark": "build",
         "percent": "summary",
         "printable": "log_reader",
+        "read_correctness": "correctness",
         "read_run": "reader",
         "read_runs": "reader",
         "resolve_machine": "build",

@@ -24,13 +24,24 @@ FOLDERS = (EMBEDDINGS, HPARAMS)
 CHECKPOINT = "checkpoint"
 """File of the newest checkpoint; the one before it is `checkpoint.previous`."""
 PREVIOUS = "checkpoint.previous"
-FILES = ("config.yaml", "log.jsonl", "accuracy.csv", "curve.csv", "accuracy.png", "encoder.pt", "encoder.pt.md")
+FILES = (
+    "config.yaml",
+    "log.jsonl",
+    "accuracy.csv",
+    "curve.csv",
+    "accuracy.png",
+    "correct.json",
+    "encoder.pt",
+    "encoder.pt.md",
+)
 """Files that a run or an export leaves, besides checkpoints and embeddings."""
 
 
 def default_out(config: RunConfig) -> Path:
     """The folder of a run that names none."""
     name = f"{config.name}-{config.benchmark}-s{config.seed}"
+    name += "" if config.stream_seed in (None, config.seed) else f"-stream{config.stream_seed}"
+    name += "" if config.eval_on == "test" else f"-{config.eval_on.replace(':', '')}"
     return Path(f"runs/{name}{'-continued' if config.continue_from else ''}")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,9 @@ from avalanche_ssl.logging import JSONLinesLogger, RunEvent
 from avalanche_ssl.plugins import ProbePlugin, RunTensorBoard
 from avalanche_ssl.recipes import flatten
 from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.provenance import commit, versions
 from avalanche_ssl.runs.summary import summary
+from avalanche_ssl.streams import REGIMES, experience_sizes
 
 
 @dataclass
@@ -45,13 +45,21 @@ class LiveLogs:
         """Give the loggers what was measured outside of training."""
         strategy.evaluator.after_measurement(strategy)
 
-    def begin(self, config: RunConfig, classes: int | None) -> None:
-        """Log the configuration, the versions of packages, and how many classes the stream has."""
-        packages = ("avalanche-ssl", "torch", "torchvision", "avalanche-lib", "numpy")
-        versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
-        where = {"device": config.device, "precision": config.precision}
-        event = RunEvent(title=config.title, config=config.as_dict(), **where, versions=versions, classes=classes)
-        self.events(event)
+    def begin(self, config: RunConfig, benchmark: Any, probe: ProbePlugin | None, stream: str) -> None:
+        """Log the configuration, the code, and classes, training images and hash of the stream."""
+        self.events(
+            RunEvent(
+                title=config.title,
+                config=config.as_dict(),
+                device=config.device,
+                precision=config.precision,
+                versions=versions(),
+                classes=len(benchmark.class_names or probe.classes) if probe else None,
+                images=sum(experience_sizes(benchmark, REGIMES[0])),
+                stream=stream,
+                commit=commit(),
+            )
+        )
 
     def write_hyperparameters(self, config: RunConfig, probe: ProbePlugin | None, step: int) -> None:
         """Add the run to TensorBoard's view of hyperparameters, with what its probe has found, after so many steps."""

@@ -29,7 +29,7 @@ from avalanche_ssl.logging import (
 from avalanche_ssl.recipes import convert
 from avalanche_ssl.runs.accuracies import accuracy_rows, stream_length
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.config_file import today
+from avalanche_ssl.runs.config_file import former, today
 from avalanche_ssl.runs.log_reader import printable, read_log
 
 MAX_CELLS = 2**25
@@ -50,6 +50,12 @@ class Run:
     """All options and settings, by today's names; empty if the log has lost its beginning."""
     version: str
     """Version of the package that wrote the run."""
+    commit: str
+    """Commit of its code, `-dirty` where files were changed; empty if it is not known."""
+    stream: str
+    """Hash of what the stream is made of; empty if it is not known."""
+    images: int | None
+    """Training images of the stream, each counted once; None if it is not known."""
     accuracies: dict[tuple[str, str], Matrix] = field(repr=False)
     """(T + 1, T) by probe and scope: of the untrained encoder, then after each experience, in the order of training;
     NaN: not measured. (T + 1, 1) where all experiences share one test set."""
@@ -200,6 +206,9 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
         folder=folder,
         config=_config(start.config, notes) if start else {},
         version=str(start.versions.get("avalanche-ssl", "unknown"))[:40] if start else "unknown",
+        commit=(start.commit or "")[:40] if start else "",
+        stream=(start.stream or "")[:40] if start else "",
+        images=start.images if start else None,
         accuracies=accuracy_rows(probes, size),
         classes=start.classes if start else None,
         caveats=_caveats(probes),
@@ -218,7 +227,7 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
 
 def _config(values: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     """Options by today's names, without those whose values are none, which are noted."""
-    known = today(values)
+    known = former(today(values))
     wrong = [name for name, kind in get_type_hints(RunConfig).items() if name in known and not _fits(known[name], kind)]
     if wrong:
         notes.append(f"options with wrong values are left out: {', '.join(wrong)}")

@@ -23,6 +23,7 @@ from avalanche_ssl.runs.artifacts import write_artifacts
 from avalanche_ssl.runs.build import build_benchmark, resolve, with_decided_options
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.console import experience_head, experience_line, print_end, print_report, status
+from avalanche_ssl.runs.correctness import write_correctness
 from avalanche_ssl.runs.diagnosis import check_alive, check_trained, where
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
@@ -178,9 +179,9 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
     recipe, config, shapes = for_images_of(benchmark, recipe, config)
     logs = live_logs(config, out, has_labels(benchmark))
     log, (often, schedule) = logs.events, probing_times(config, benchmark)
-    probes = config.probes.split(",")
+    probes, seed = config.probes.split(","), config.seed_of_stream
     probe = (
-        ProbePlugin(benchmark, probes=probes, schedule=schedule, log=log, every_experiences=often)
+        ProbePlugin(benchmark, probes=probes, schedule=schedule, log=log, every_experiences=often, seed=seed)
         if has_labels(benchmark)
         else None
     )
@@ -219,7 +220,7 @@ def _begin(run: _Run, resume: bool) -> None:
         write_config(run.out, config)  # the data may lie elsewhere now
     else:
         start_folder(run.out, config)
-        run.logs.begin(config, len(run.benchmark.class_names or run.probe.classes) if run.probe else None)
+        run.logs.begin(config, run.benchmark, run.probe, run.checkpointer.stream_hash)
         seed_all(config.seed)  # of what Avalanche draws from the global random states, e.g. the images it remembers
     how = f"{config.device}, {config.precision}, {run.recipe.encoder}{', compiled' * config.compile}"
     print(f"{config.title} ({how}) -> {run.out}")
@@ -258,6 +259,7 @@ def _train_stream(run: _Run) -> None:
                 run.logs.events(progress.last)
                 if run.probe and run.snapshots and run.probe.measured:
                     run.snapshots.save(progress.trained, run.probe.latest)
+                    write_correctness(run.out, run.probe.probes[0].name, run.probe.correct)
                 write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
                 print(experience_line(progress, run.probe), flush=True)
                 check_alive(run.monitor, run.strategy)

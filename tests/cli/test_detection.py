@@ -35,17 +35,17 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-def test_the_table_has_mean_and_deviation_over_seeds(
+def test_the_table_has_mean_and_interval_over_seeds(
     tmp_path: Path, calls: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--protocol", "full", "first-2", "--labels", "0.1", "1", "--seeds", "1", "3", "--out", str(tmp_path)]
+    given = ["--protocol", "full", "first-2", "--labels", "0.1", "1", "--seeds", "1", "2", "3", "--out", str(tmp_path)]
     assert finetune.main(["a", "--task", "detection", *given]) == 0
     out = capsys.readouterr().out
     assert "average precision of boxes in percent on 200 test" in " ".join(out.split())
-    assert "mean ± standard deviation over seeds 1, 3" in " ".join(out.split())
+    assert "mean ± 95 % interval (of three or more) over seeds 1, 2, 3" in " ".join(out.split())
     lines = {" ".join(line.split()[:2]): line for line in out.splitlines() if line.startswith(("full,", "first-2,"))}
     assert list(lines) == [f"{p}, {m}" for m in ("AP50", "AP", "AP75") for p in ("full", "first-2")]
-    assert "20.0 ± 14.1" in lines["full, AP50"] and "10.0 ± 0.0" in " ".join(lines["first-2, AP"].split())
+    assert "20.0 ± 24.8" in lines["full, AP50"] and "10.0 ± 0.0" in " ".join(lines["first-2, AP"].split())
     rows = list(csv.DictReader((tmp_path / "detection-fcos.csv").read_text().splitlines()))
     assert len(rows) == 12 and (rows[0]["head"], rows[0]["metric"], rows[0]["mean"]) == ("fcos", "AP50", "0.200000")
     assert f"-> {tmp_path}/detection-*.png" in out

@@ -108,7 +108,7 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
         "untrained accuracy ",
         "images/s; everything ",
         "\nchance      25.0  25.0   25.0",
-        "files in a/b: .avalanche-ssl-run, accuracy.csv, accuracy.png, config.yaml, embeddings/, encoder.pt, ",
+        "files in a/b: .avalanche-ssl-run, accuracy.csv, accuracy.png, config.yaml, correct.json, embeddings/, ",
         "encoder.pt, lock, log.jsonl\n",
     ):
         assert text in out, text
@@ -119,7 +119,10 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
 def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
     settings = go(photos, "a")
     (first,) = events("a", "run")
-    assert first.keys() == {"event", "title", "config", "device", "precision", "versions", "classes"}
+    assert first.keys() - {"commit"} == {"event", "title", "config", "device", "precision", "versions", "classes"} | {
+        "images",
+        "stream",
+    }
     assert first["config"] == settings
     assert first["versions"].keys() >= {"avalanche-ssl", "python", "torch", "avalanche-lib"}
     probes = events("a", "probe")

@@ -56,6 +56,27 @@ def test_few_labels_are_drawn_three_times_and_averaged(digits: Any) -> None:
     assert len({tuple(one["all"]) for one in each}) == 3
 
 
+@pytest.mark.parametrize("probe", ["ridge", "ncm@2", "knn-20", "cassle-online", "cassle-online-leak"])
+def test_which_test_images_are_classified_correctly(few: Any, probe: str) -> None:
+    """By hand for ridge; for every probe their mean is the accuracy."""
+    evaluator, strategy = Evaluator(few, [probe, "sgd"]), moco()
+    found = evaluator.evaluate(strategy, seen=[0, 1], per_image=True)
+    assert found.correct is not None
+    assert [right.shape for right in found.correct] == [(3 if "@" in probe else 1, len(y)) for _, y in found.test]
+    means = [float(right.double().mean(1).mean()) for right in found.correct]
+    np.testing.assert_allclose(means, found.accuracies[probe]["all"])
+    if probe == "ridge":
+        for right, (x, y) in zip(found.correct, found.test):
+            assert right[0].tolist() == [
+                int(found.classifier(z[None]).argmax()) == int(label) for z, label in zip(x, y)
+            ]
+    assert evaluator.evaluate(strategy, seen=[0, 1]).correct is None, "not wanted"
+
+
+def test_without_the_scope_all_no_image_is_known(few: Any) -> None:
+    assert Evaluator(few, ["ridge"], ["task"]).evaluate(moco(), seen=[0, 1], per_image=True).correct is None
+
+
 def test_consolidation_is_measured_at_the_last_boundary(few: Any) -> None:
     evaluator, strategy = Evaluator(few, ["ridge"]), moco()
     assert evaluator.evaluate(strategy, seen=[0]).consolidation is None

@@ -1,5 +1,6 @@
 """Folders of small runs, as a run leaves them: its log and embeddings."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,17 @@ def add_embeddings(folder: Path, snapshots: int = 4, class_names: Sequence[str] 
     for t in range(snapshots):
         np.save(folder / "embeddings" / f"{t:03d}.npy", rng.normal(size=(24, 5)) + t * 5 * np.eye(5)[labels])
     return folder
+
+
+def changed(folder: Path, name: str, **fields: Any) -> Path:
+    """The run, with other fields in the events of a name."""
+    path = folder / "log.jsonl"
+    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [json.dumps(event | (fields if event["event"] == name else {})) for event in events]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def set_stream(folder: Path, stream: str) -> Path:
+    """The run, as if its stream had a hash."""
+    return changed(folder, "run", stream=stream)

@@ -22,13 +22,13 @@ TABLE = FineTuningTable(
 def test_a_row_for_each_protocol_and_a_column_for_each_share():
     assert TABLE.columns == ["10 % of labels", "100 % of labels"]
     assert [(row.label, [*map(str, row.cells)]) for row in TABLE.rows] == [
-        ("full", ["60.0 ± 10.0", "85.0 ± 5.0"]),
+        ("full", ["60.0 ± 24.8", "85.0 ± 12.4"]),
         ("scratch", ["20.0", "-"]),
     ]
     assert TABLE.text(80).splitlines() == [
-        "              10 % of    100 % of",
-        "protocol       labels      labels",
-        "full      60.0 ± 10.0  85.0 ± 5.0",
+        "              10 % of     100 % of",
+        "protocol       labels       labels",
+        "full      60.0 ± 24.8  85.0 ± 12.4",
         "scratch   20.0            -",
     ]
 
@@ -54,7 +54,7 @@ def test_it_is_written_as_csv_and_markdown(tmp_path: Path):
     assert paths[1].read_text(encoding="utf-8") == (
         "a caption\n\n"
         "| protocol | 10 % of labels | 100 % of labels |\n|---|---|---|\n"
-        "| full | 60.0 ± 10.0 | 85.0 ± 5.0 |\n| scratch | 20.0 | - |\n"
+        "| full | 60.0 ± 24.8 | 85.0 ± 12.4 |\n| scratch | 20.0 | - |\n"
     )
 
 

@@ -79,11 +79,11 @@ def test_neighbors_differ_in_words_and_marks(tmp_path: Path, one_stream: Any) ->
 
 
 def test_best_cells_are_marked_and_differences_tested(tmp_path: Path, one_stream: Any) -> None:
-    shifts = {"cmc": (0.0, 0.01), "moco": (0.1, 0.13)}
+    shifts = {"cmc": (0.0, 0.01, 0.02), "moco": (0.1, 0.13, 0.13)}
     folders = [write_run(tmp_path / f"{m}{s}", m, s, x) for m, each in shifts.items() for s, x in enumerate(each)]
     text = html.page([one_stream(*folders)], [])
-    assert "<b>71.5</b> <small>± 2.1</small>" in text and "<td>60.5 <small>" in text
-    assert '<small class="note-of">p = 0.058</small>' in text
+    assert "<b>72.0</b> <small>± 4.3</small>" in text and "<td>61.0 <small>" in text
+    assert '<small class="note-of">p = 0.003</small>' in text
     assert "<b>60.0</b>" not in html.page([one_stream(write_run(tmp_path / "alone"))], []), "no best of one"
 
 

@@ -20,11 +20,13 @@ def measured(folder: Path, ratio: float, **more: Any) -> Path:
 def test_a_row_for_each_plugin(tmp_path: Path, one_stream: Any) -> None:
     replay = {"images": 2000, "age_median": 1500, "age_oldest": 9999}
     stream = one_stream(
-        measured(write_run(tmp_path / "a"), 0.2, replay=replay), measured(write_run(tmp_path / "b", seed=1), 0.4)
+        measured(write_run(tmp_path / "a"), 0.2, replay=replay),
+        measured(write_run(tmp_path / "b", seed=1), 0.4),
+        measured(write_run(tmp_path / "c", seed=2), 0.3),
     )
     rows = {row.label: dict(zip(VITALS, map(str, row.cells))) for row in vital_rows(stream)}
     assert rows["cmc: cla-e (norm batch)"] == {
-        "gradient ratio": "0.3 ± 0.14",
+        "gradient ratio": "0.3 ± 0.25",
         "momentum": "0.999",
         "steps an experience": "50",
         **dict.fromkeys(("term", "weight", "images", "median age", "oldest"), "-"),

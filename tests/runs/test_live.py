@@ -19,7 +19,8 @@ BOARD = RunConfig(strategy="moco", logger="tensorboard", settings={"lr": 0.5, "a
 def test_without_a_logger_there_is_the_log_alone(tmp_path: Path) -> None:
     logs = live_logs(RunConfig(strategy="moco"), tmp_path, probed=True)
     assert (logs.board, logs.evaluator) == (None, None)
-    logs.begin(RunConfig(strategy="moco", seed=3), classes=7)
+    stream = SimpleNamespace(class_names=None, train_stream=[SimpleNamespace(dataset=range(n)) for n in (5, 4)])
+    logs.begin(RunConfig(strategy="moco", seed=3), stream, SimpleNamespace(classes=range(7)), "a1b2")  # type: ignore
     logs.events(EndEvent(images_trained=1, train_seconds=1.0, seconds=1.0))
     logs.write_hyperparameters(BOARD, None, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
@@ -28,7 +29,8 @@ def test_without_a_logger_there_is_the_log_alone(tmp_path: Path) -> None:
     logs.rewind(position)
     assert logs.position() == position and set(position) == {"bytes", "crc32"}
     line = (tmp_path / "log.jsonl").read_text().splitlines()[0]
-    assert '"title": "moco on split-digits, seed 3"' in line and '"classes": 7' in line and '"torch": ' in line
+    assert '"title": "moco on split-digits, seed 3"' in line and '"classes": 7, "images": 9, "stream": "a1b2"' in line
+    assert '"torch": ' in line
 
 
 def test_both_are_rewound(tmp_path: Path) -> None:
