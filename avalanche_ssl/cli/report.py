@@ -2,6 +2,7 @@
 
 avalanche-ssl report runs/cmc-* runs/moco-*            # writes report.html
 avalanche-ssl report runs/cmc-* --baselines            # with baselines, which are computed once
+avalanche-ssl report runs/*/ --format md csv latex     # also the tables, as report.md, report.csv and report.tex
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("runs", nargs="*", type=Path, metavar="RUN", help="folders of runs")
     add("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
+    add(
+        "--format",
+        nargs="+",
+        default=[],
+        choices=("md", "csv", "latex"),
+        help="also write the tables beside the page as Markdown, CSV or LaTeX, with n, seeds and commit",
+    )
     add("--baselines", action="store_true", help="add raw pixels, untrained, iid and supervised (trains encoders)")
     add("--cache", type=Path, default=Path("runs/baselines"), metavar="DIR", help="of baselines (runs/baselines)")
     add_trust(parser)
     options = parser.parse_args(arguments)
 
+    from avalanche_ssl.reports import exports
     from avalanche_ssl.reports.comparison import streams
     from avalanche_ssl.reports.html import check_writable, page, write
     from avalanche_ssl.reports.neighbors import note_unreadable
@@ -45,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         notes += _add_baselines(found, options.cache, options.trust_strategy)
     _show(table(found, notes, bold=shows_bold()))
     write(options.out, page(found, notes))
-    _show(f"\nwritten: {options.out}")
+    written = [options.out, *exports.write(options.out, options.format, found, notes)]
+    _show(f"\nwritten: {', '.join(map(str, written))}")
     return 0
 
 

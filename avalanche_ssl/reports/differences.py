@@ -71,17 +71,26 @@ def apart_notes(stream: Stream, probe: str, scope: str) -> list[str]:
 
 
 def _by_image(first: Group, second: Group, seeds: Sequence[int | None], probe: str) -> list[NDArray[np.float64]]:
-    """For each test set (n,) the difference of each image, mean over seeds; empty where they cannot be paired."""
+    """For each test set (n,) the difference of each image; empty where they cannot be paired.
+
+    Seeds of one stream share their test images, whose differences are averaged; those with a stream of their own have
+    test sets of their own.
+    """
     pairs = [(_run(first, seed), _run(second, seed)) for seed in seeds]
-    streams = {run.stream for pair in pairs for run in pair}
-    if len(streams) != 1 or "" in streams:  # other images by seed: their spread is among that of the seeds
-        return []
-    kept = [(_correctness(a, probe), _correctness(b, probe)) for a, b in pairs]
+    kept = [(_correctness(a, probe), _correctness(b, probe)) for a, b in pairs if a.stream == b.stream != ""]
     known = [(a, b) for a, b in kept if a is not None and b is not None and a.images == b.images]
     if len(known) < len(pairs):
         return []
-    mean = np.mean([b.shares - a.shares for a, b in known], axis=0)
-    return np.split(mean, np.cumsum(known[0][0].images)[:-1])
+    differences = [b.shares - a.shares for a, b in known]
+    if len({a.stream for a, _ in pairs}) == 1:
+        differences = [np.mean(differences, axis=0)]
+    return [part for each, (a, _) in zip(differences, known, strict=False) for part in np.split(each, _bounds(a))]
+
+
+def _bounds(correctness: Correctness) -> NDArray[np.int64]:
+    """Where the images of the second and later test sets begin."""
+    bounds: NDArray[np.int64] = np.cumsum(correctness.images)[:-1]
+    return bounds
 
 
 def _run(group: Group, seed: int | None) -> Run:
@@ -94,7 +103,7 @@ def _correctness(run: Run, probe: str) -> Correctness | None:
     found = _read(run.folder) if run.finished else None
     if found is None or found.probe != probe or (probe, "all") not in run.accuracies:
         return None
-    parts = np.split(found.shares, np.cumsum(found.images)[:-1])
+    parts = np.split(found.shares, _bounds(found))
     last = run.accuracies[probe, "all"][-1]
     if len(last) != len(parts) or not all(map(len, parts)):
         return None

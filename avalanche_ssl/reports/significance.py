@@ -59,8 +59,9 @@ def paired_difference(by_seed: Sequence[float], by_image: Sequence[NDArray[np.fl
 
     Args:
         by_seed: the difference of each seed.
-        by_image: for each test set (n,), the difference of each image, mean over these seeds; none where they are not
-            known, or every seed has test images of its own, whose spread is that of the seeds then.
+        by_image: for each test set (n,), the difference of each image, mean over the seeds that share it; none where
+            they are not known. Test sets that are those of one seed count as much: their spread is then held twice, as
+            a part of that of the seeds, too, which errs on the careful side.
 
     Returns:
         NaN for interval and p-value where there is neither a second seed nor an image. Without images the p-value is

@@ -57,3 +57,12 @@ def test_all_notes_on_a_run_are_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert report.main([str(folder), "--out", str(tmp_path / "r.html")]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
     assert line.startswith(f"note: {folder}: the last line was cut off; unfinished: 3 of 3 experiences; written by")
+
+
+def test_tables_beside_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(write_run(tmp_path / "a"))
+    assert report.main([run, "--out", str(tmp_path / "r.html"), "--format", "md", "latex"]) == 0
+    assert capsys.readouterr().out.endswith(f"written: {tmp_path}/r.html, {tmp_path}/r.md, {tmp_path}/r.tex\n")
+    assert not (tmp_path / "r.csv").exists() and "| cmc | 1 | 0 | 60.0 |" in (tmp_path / "r.md").read_text()
+    assert report.main([run, "--format", "pdf"]) == 2
+    assert capsys.readouterr().err.startswith("avalanche-ssl report: argument --format: invalid choice: 'pdf'")

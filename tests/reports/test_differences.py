@@ -52,12 +52,14 @@ def test_what_is_not_of_the_same_images_is_compared_by_seed(tmp_path: Path, one_
     assert difference(*two(tmp_path, one_stream, 3, 0.1, **other).groups, *METRIC).images == 0
 
 
-def test_seeds_with_images_of_their_own_are_compared_by_seed(tmp_path: Path, one_stream: Any) -> None:
-    """Their spread holds that of the images."""
+def test_seeds_with_images_of_their_own_are_compared_by_all_of_them(tmp_path: Path, one_stream: Any) -> None:
     folders = [kept(write_run(tmp_path / f"a{s}", "cmc", s), s, stream=str(s)) for s in range(2)]
-    folders += [kept(write_run(tmp_path / f"b{s}", "moco", s, 0.1), s, 0.1, stream=str(s)) for s in range(2)]
-    found = difference(*one_stream(*folders).groups, *METRIC)
-    assert (found.seeds, found.images) == (2, 0)
+    folders += [kept(write_run(tmp_path / f"b{s}", "moco", s, 0.1), s + 9, 0.1, stream=str(s)) for s in range(2)]
+    stream = one_stream(*folders)
+    found = difference(*stream.groups, *METRIC)
+    assert (found.seeds, found.images) == (2, 600)
+    shared = difference(*two(tmp_path / "c", one_stream, 2, 0.1).groups, *METRIC)
+    assert found.half_width == pytest.approx(shared.half_width, rel=0.3)
 
 
 def test_a_file_that_contradicts_the_log_counts_as_none(tmp_path: Path, one_stream: Any) -> None:

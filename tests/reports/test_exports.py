@@ -1,0 +1,86 @@
+"""Tables as Markdown, CSV and LaTeX: every number by hand, and names that a format must escape."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.logs import changed, write_run
+
+from avalanche_ssl import __version__
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.reports import exports
+
+
+@pytest.fixture
+def found(tmp_path: Path, one_stream: Any) -> Any:
+    folders = [
+        changed(write_run(tmp_path / f"a{s}", "cmc", s, 0.01 * s), "run", commit="abc-dirty" if s else "abc")
+        for s in range(3)
+    ]
+    return [one_stream(*folders, write_run(tmp_path / "b", "my_50%|own", 1, 0.1, caveat="so & so"))]
+
+
+def test_the_csv_has_a_line_for_each_metric(found: Any) -> None:
+    rows = list(csv.DictReader(exports.csv_text(found).splitlines()))
+    assert tuple(rows[0]) == exports.CSV_COLUMNS
+    first, *_ = rows
+    assert first == {
+        "stream": "digits (experiences 3)",
+        "strategy": "cmc",
+        "reference": "",
+        "probe": "ridge",
+        "scope": "all",
+        "metric": "average accuracy",
+        "n": "3",
+        "seeds": "0 1 2",
+        "mean": "0.610000",
+        "std": "0.010000",
+        "low": "0.585159",
+        "high": "0.634841",
+        "views": "200",
+        "teacher_views": "0",
+        "steps": "10",
+        "training_seconds": "2.0",
+        "version": __version__,
+        "commit": "abc abc-dirty",
+    }
+    (other,) = [row for row in rows if row["strategy"] == "my_50%|own" and row["metric"] == "gain"]
+    assert (other["n"], other["seeds"], other["std"], other["low"], other["commit"]) == ("1", "1", "", "", "")
+    assert {row["metric"] for row in rows} >= {"forgetting", "anytime accuracy"}
+    assert not any(row["metric"] == "consolidation" for row in rows), "not measured"
+
+
+def test_markdown(found: Any) -> None:
+    lines = exports.markdown(found, ["a note"]).splitlines()
+    assert lines[0] == "note: a note" and "## digits (experiences 3)" in lines
+    head, rule, cmc, other = lines[lines.index("") + 5 :][:4]
+    assert head.startswith("| strategy | n | seeds | average accuracy | gain |") and head.endswith("| commit |")
+    assert rule == "|---" * 12 + "|"
+    assert cmc.startswith("| cmc | 3 | 0, 1, 2 | 61.0 ± 2.5 |") and cmc.endswith("| abc abc-dirty |")
+    assert other.startswith("| my_50%/own | 1 | 1 | 70.0 |") and other.endswith(f"| {__version__} |")
+    text = "\n".join(lines)
+    assert "Difference to cmc, paired by seed and test image; percentage points." in text
+    assert "| my_50%/own | +9.0 |" in text and "Note: ridge: so & so." in text
+    assert "| cmc | 2 ± 0 | 50 ± 0 | 200 |" in text, "cost"
+    assert "Note: not tested against my_50%|own, the best: cmc (" in text
+
+
+def test_latex_compiles_as_far_as_can_be_seen(found: Any) -> None:
+    text = exports.latex(found, [])
+    assert text.startswith("% \\usepackage{booktabs}\n\\subsection*{digits (experiences 3)}")
+    assert "cmc & 3 & 0, 1, 2 & 61.0 $\\pm$ 2.5 &" in text and "my\\_50\\%|own & 1" in text
+    assert "so \\& so" in text and "±" not in text
+    for row in text.splitlines():
+        if row.endswith("\\\\"):
+            assert row.count(" & ") in (11, 4, 8)
+    assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 3
+
+
+def test_they_are_written_beside_the_page(found: Any, tmp_path: Path) -> None:
+    paths = exports.write(tmp_path / "report.html", ["md", "csv", "latex"], found, [])
+    assert [path.name for path in paths] == ["report.md", "report.csv", "report.tex"]
+    assert paths[1].read_text(encoding="utf-8") == exports.csv_text(found)
+    (tmp_path / "x.md").mkdir()
+    with pytest.raises(UsageError, match=r"cannot write .*x\.md .*: give another --out"):
+        exports.write(tmp_path / "x.html", ["md"], found, [])
