@@ -12,7 +12,7 @@ from avalanche_ssl.cli.trust import add_trust
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.config_file import read_config, today
+from avalanche_ssl.runs.config_file import read_config
 
 SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
     "experiences": ("benchmark_options", int, "N", "short for --benchmark-option experiences=N"),
@@ -83,7 +83,7 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     """
     from avalanche_ssl.recipes.settings import parse_settings
 
-    values = today(read_config(options.config)) if options.config else {}
+    values = read_config(options.config) if options.config else {}
     settings, benchmark_options = (_mapping(values, name) for name in ("settings", "benchmark_options"))
     plugins: dict[str, Any] = {name: {} for name in options.plugins} | _mapping(values, "plugins")
     given = {
@@ -105,6 +105,7 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     benchmark_options |= changes["benchmark_options"]
     if "data" in benchmark_options:
         given["data"] = benchmark_options.pop("data")
+    _check_stream_seed(given, changes["benchmark_options"])
     if settings and options.strategy:
         _check_settings(settings, values, options)
     if settings and given.get("online_batch_size"):
@@ -183,6 +184,13 @@ def _with_settings(plugins: dict[str, Any], settings: dict[str, Any]) -> dict[st
             raise UsageError(f"--set {name} is about a plugin: give --plugin {plugin} and --set {plugin}.KEY=VALUE")
         changed[plugin][key] = settings.pop(name)
     return changed
+
+
+def _check_stream_seed(given: dict[str, Any], options: dict[str, Any]) -> None:
+    """Refuse two seeds of the stream."""
+    seed, other = given.get("stream_seed"), options.get("seed")
+    if seed is not None and other is not None and seed != other:
+        raise UsageError(f"--stream-seed {seed} and --benchmark-option seed={other} both seed the stream: give one")
 
 
 def _check_settings(settings: dict[str, Any], values: dict[str, Any], options: argparse.Namespace) -> None:

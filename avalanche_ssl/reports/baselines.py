@@ -154,7 +154,9 @@ class Subject:
 
         A strategy that is a file counts by its content.
         """
-        key = {name: getattr(self.config, name) for name in ("benchmark", "benchmark_options", "seed_of_stream", *options)}
+        key = {
+            name: getattr(self.config, name) for name in ("benchmark", "benchmark_options", "seed_of_stream", *options)
+        }
         if "strategy" in key and self.config.is_file:
             key |= {"strategy": self.config.strategy_name, "strategy_sha256": self.config.strategy_sha256}
         return key | {"stream": self.stream, "probes": self.probes}

@@ -13,6 +13,7 @@ from avalanche_ssl.recipes.settings import arguments, convert, to_plain
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.config_file import read_config
 from avalanche_ssl.runs.origin import noted
+from avalanche_ssl.runs.stream_options import TEST, follows_seed, stream_options, validation_experiences
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 DECIDED = ("experiences", "incremental", "composites")
-"""Options that a benchmark decides where they are None or "auto"."""
+"""Options that are None or "auto" where the benchmark decides them."""
 
 
 def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
@@ -182,7 +183,7 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
 
 
 def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
-    """All options of the benchmark but `data`, checked against what its builder declares.
+    """All options of the benchmark but `data` and an open seed, checked against what its builder declares.
 
     Raises:
         UsageError: an option is not known or of a wrong type, or `data` is missing or not needed.
@@ -194,7 +195,7 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
     if data is not None and data.default is data.empty and config.data is None:
         raise UsageError(f"benchmark '{name}' needs --data PATH")
     typed = {option: kind_and_value for option, kind_and_value in arguments(builder).items() if option != "data"}
-    options = {option: value for option, (_, value) in typed.items()}
+    options = {option: value for option, (_, value) in typed.items() if option != follows_seed(name)}
     for option, value in config.benchmark_options.items():
         if option == "regime":  # of every benchmark; noted where it is given, so that other runs stay as they were
             if value not in REGIMES:
@@ -208,22 +209,26 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
 
 
 def with_decided_options(config: RunConfig, benchmark: Any) -> RunConfig:
-    """The configuration with what the benchmark decided of the options that were left open: `config.yaml` records it."""
+    """The configuration with what the images decided of the options that were left open: `config.yaml` records it."""
     decided = getattr(benchmark, "decided", {})
     given = {name: value for name, value in decided.items() if config.benchmark_options.get(name, "") in (None, "auto")}
     return dataclasses.replace(config, benchmark_options=config.benchmark_options | given)
 
 
 def build_benchmark(config: RunConfig) -> Any:
-    """The benchmark, with its images.
+    """The benchmark, with its images; a validation part in place of its test data where the configuration says so.
 
     Raises:
         UsageError: its options or its data make no stream.
     """
     data = {} if config.data is None else {"data": config.data}
     try:
-        options = {name: value for name, value in config.benchmark_options.items() if name != "regime"}
-        return BENCHMARKS[config.benchmark](**options, **data)
+        benchmark = BENCHMARKS[config.benchmark](**stream_options(config), **data)
+        if config.eval_on == TEST:
+            return benchmark
+        from avalanche_ssl.streams import validation_stream
+
+        return validation_stream(benchmark, config.seed_of_stream, validation_experiences(config.eval_on))
     except UsageError:
         raise
     except (ValueError, MemoryError) as error:  # e.g. of numpy, about a seed or a size

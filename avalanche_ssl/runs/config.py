@@ -18,6 +18,8 @@ from avalanche_ssl.files import split_paths
 from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.recipes import EncoderSetting, file_of, recipe_names
 from avalanche_ssl.runs.config_file import today
+from avalanche_ssl.runs.misplaced import unknown_option
+from avalanche_ssl.runs.stream_options import TEST, decisive_stream, move_seed, validation_experiences
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
@@ -100,7 +102,19 @@ class RunConfig:
         "RUN",
         shown="off",
     )
-    seed: int = option("seed of weights, views and the order of images", 0, "N")
+    seed: int = option("seed of everything: weights, views, the order of images, and the stream", 0, "N")
+    stream_seed: int | None = option(
+        "seed of the stream alone: order of classes, generated images, parts of the data, labels that probes keep",
+        None,
+        "N",
+        shown="that of --seed",
+    )
+    eval_on: str = option(
+        "what probes are scored on: test; val, a quarter of the training data (by base object), which is not trained "
+        "on; val:N, this of the first N experiences alone",
+        "test",
+        "NAME",
+    )
     device: str = option("auto, cpu or cuda", "auto", "NAME")
     precision: str = option("auto, fp32 or bf16", "auto", "NAME", shown="auto: bf16 where it is faster here")
     compile: bool = option("compile the encoders with torch.compile, which pays off in long runs", False, shown="off")
@@ -125,7 +139,7 @@ class RunConfig:
                     raise UsageError(f"'{name}' is {value!r}: give KEY: VALUE lines")
                 continue
             value = convert(value, kind, name)
-            if kind is int and not 0 <= value < 2**63:
+            if isinstance(value, int) and not 0 <= value < 2**63:
                 raise UsageError(f"{name} is {value}: give 0 or more")
             object.__setattr__(self, name, value)
         if self.init and self.continue_from:
@@ -135,6 +149,8 @@ class RunConfig:
         object.__setattr__(self, "benchmark", self.benchmark or ("folder" if self.data else "split-digits"))
         if self.benchmark not in BENCHMARKS:
             raise unknown_name("benchmark", self.benchmark, BENCHMARKS)
+        move_seed(self)
+        validation_experiences(self.eval_on)
         for name in self.plugins:
             if name not in PLUGINS:
                 raise unknown_name("plugin", name, PLUGINS)
@@ -177,7 +193,7 @@ class RunConfig:
         names = [f.name for f in dataclasses.fields(cls)]
         for name in known:
             if name not in names:
-                raise _unknown_option(name, known, source, strategy)
+                raise unknown_option(name, names, known, source, strategy)
         if strategy is not None:
             known |= {"strategy": strategy, "strategy_sha256": None}
         config = cls(**known)
@@ -235,8 +251,14 @@ class RunConfig:
 
     @property
     def title(self) -> str:
-        """Strategy, plugins, benchmark and seed in words."""
-        return f"{self.name} on {self.benchmark}, seed {self.seed}"
+        """Strategy, plugins, benchmark and seeds in words, and whether it is scored on a validation part."""
+        stream = "" if self.stream_seed in (None, self.seed) else f", stream seed {self.stream_seed}"
+        return f"{self.name} on {self.benchmark}, seed {self.seed}{stream}{', validation' * (self.eval_on != TEST)}"
+
+    @property
+    def seed_of_stream(self) -> int:
+        """The seed of the stream: that of everything, unless it has its own."""
+        return self.seed if self.stream_seed is None else self.stream_seed
 
     @property
     def regime(self) -> str:
@@ -253,7 +275,7 @@ class RunConfig:
 
         Weights that a run starts from count by their SHA-256.
         """
-        indecisive = ("data", "num_workers", "logger", "init", "continue_from", "lineage")
+        indecisive = ("data", "num_workers", "logger", "init", "continue_from", "lineage", "stream_seed", "eval_on")
         options = {name: value for name, value in self.as_dict().items() if name not in indecisive}
         noted = ("init_sha256", "continue_from_sha256")  # left out where there is none, as in older checkpoints
         options = {name: value for name, value in options.items() if value is not None or name not in noted}
@@ -261,7 +283,7 @@ class RunConfig:
         encoder = self.settings.get("encoder")
         if file_of(encoder):
             options["settings"] = self.settings | {"encoder": str(EncoderSetting.parse(str(encoder)).without_folder())}
-        return options | {"benchmark_options": {k: v for k, v in self.benchmark_options.items() if k != "cache"}}
+        return options | decisive_stream(self)
 
     def with_absolute_paths(self) -> RunConfig:
         """The same with absolute paths, so that `config.yaml` can be used from any folder."""
@@ -271,16 +293,6 @@ class RunConfig:
         init = self.init if named else _absolute(str(self.init))
         parent = self.continue_from and _absolute(self.continue_from)
         return dataclasses.replace(self, strategy=strategy, data=data, init=init, continue_from=parent)
-
-
-def _unknown_option(name: str, values: Mapping[str, Any], source: str, strategy: str | None) -> UsageError:
-    """The error for a name that is no option: where it belongs, or the nearest option."""
-    from avalanche_ssl.runs.misplaced import place
-
-    given = str(strategy or values.get("strategy", "")), str(values.get("benchmark", ""))
-    if (field := place(name, *given)) is not None:
-        return UsageError(f"'{name}' in {source} is not an option by itself: put it under '{field}:'")
-    return unknown_name(f"option in {source}", name, [f.name for f in dataclasses.fields(RunConfig)])
 
 
 def _absolute(path: str) -> str:

@@ -27,8 +27,26 @@ def today(values: Mapping[str, Any]) -> dict[str, Any]:
     return known | ({"on_nan": "raise"} if known.get("on_nan") == "stop" else {})
 
 
+COMPLETE = {"strategy", "benchmark", "benchmark_options", "probes", "seed", "settings"}
+"""What the configuration of a run has at least, as the run leaves it."""
+
+
+def former(values: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run, by today's names, with what held before it could say so.
+
+    The seed did not reach the stream, which was drawn by its own, 0 where the benchmark has none; digits were on
+    photographs.
+    """
+    options = values.get("benchmark_options")
+    if "stream_seed" in values or not values.keys() >= COMPLETE or not isinstance(options, dict):
+        return values
+    digits = {"ground": "photographs"} if values["benchmark"] in ("split-digits", "digits-domain") else {}
+    others = {name: value for name, value in options.items() if name != "seed"}
+    return values | {"stream_seed": options.get("seed", 0), "eval_on": "test", "benchmark_options": digits | others}
+
+
 def read_config(path: Path) -> dict[str, Any]:
-    """The options in a `config.yaml`.
+    """The options in a `config.yaml`, by today's names.
 
     Raises:
         UsageError: it cannot be read, or holds no options.
@@ -41,4 +59,4 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path} holds no options: give the config.yaml of a run")
-    return values
+    return former(today(values))

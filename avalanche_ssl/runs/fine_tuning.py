@@ -29,6 +29,7 @@ from avalanche_ssl.runs.build import build_benchmark, resolve_machine, run_of_fo
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.grid_log import GridLog, complete_cells, make_folder
 from avalanche_ssl.runs.labeled_data import LabeledData, StreamChoice, labeled_data
+from avalanche_ssl.runs.stream_options import decisive_stream
 
 SCRATCH = "scratch"
 """The protocol that trains everything, from an untrained encoder."""
@@ -288,7 +289,7 @@ def _event(cell: GridCell, settings: FineTuning, config: RunConfig, folder: Path
         "test_every": settings.test_every,
         "benchmark": config.benchmark,
         "data": config.data,
-        "benchmark_options": config.benchmark_options,
+        **decisive_stream(config),
         "encoder_sha256": file_sha256(folder / "encoder.pt"),
     }
     return FineTuningEvent(protocol=cell.protocol, run=str(folder), settings=noted)

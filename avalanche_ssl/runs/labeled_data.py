@@ -43,7 +43,8 @@ class StreamChoice:
             return run
         options = {**run.benchmark_options, **self.options} if self.is_own else dict(self.options)
         benchmark, data = (run.benchmark, run.data) if self.is_own else (self.benchmark or "", self.data)
-        found = replace(run, benchmark=benchmark, data=data, benchmark_options=options)
+        seed = None if "seed" in self.options else run.stream_seed
+        found = replace(run, benchmark=benchmark, data=data, benchmark_options=options, stream_seed=seed)
         return replace(found, benchmark_options=resolve_benchmark_options(found)).with_absolute_paths()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.streams import BENCHMARKS
 
 DEFAULT_BENCHMARKS = ("split-digits", "folder")
@@ -29,3 +30,21 @@ def place(name: str, strategy: str, benchmark: str) -> str | None:
     candidates = [benchmark] if benchmark else DEFAULT_BENCHMARKS
     options = [arguments(BENCHMARKS[candidate]) for candidate in candidates if candidate in BENCHMARKS]
     return "benchmark_options" if any(name in each for each in options) else None
+
+
+def unknown_option(
+    name: str, names: Sequence[str], values: Mapping[str, Any], source: str, strategy: str | None
+) -> UsageError:
+    """The error for a name that is no option of a run: where it belongs, or the nearest of the options.
+
+    Args:
+        name: what is no option.
+        names: of the options.
+        values: options by name, among which it was found.
+        source: where these are from.
+        strategy: what stands for that of the values, if anything.
+    """
+    given = str(strategy or values.get("strategy", "")), str(values.get("benchmark", ""))
+    if (field := place(name, *given)) is not None:
+        return UsageError(f"'{name}' in {source} is not an option by itself: put it under '{field}:'")
+    return unknown_name(f"option in {source}", name, names)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.streams.tasks import ProbingTask as ProbingTask
 
 __all__ = [
+    from avalanche_ssl.streams.validation import validation_stream as validation_stream
     "BENCHMARKS",
     "DIMMED",
     "REGIMES",
@@ -75,6 +76,7 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazy_names(
+    "validation_stream",
     __name__,
     {
         "ClassIndex": "classes",
@@ -95,3 +97,4 @@ __getattr__, __dir__ = lazy_names(
         "training_stream": "regimes",
     },
 )
+        "validation_stream": "validation",

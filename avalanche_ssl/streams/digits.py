@@ -54,7 +54,6 @@ def digits_by_class(ground: str, composites: int | None, split: IncrementalSplit
         _digits(ground, composites, split.seed),
         lambda dataset: split.train_parts(dataset.targets, 10),
         lambda dataset: split.test_parts(dataset.targets, 10),
-        _chosen(ground, composites),
     )
 
 
@@ -72,19 +71,16 @@ def digits_by_domain(ground: str, experiences: int, seed: int, composites: int |
     def parts(dataset: ArrayDataset) -> list[Indices]:
         return [np.arange(domain, len(dataset), experiences) for domain in range(experiences)]
 
-    return _stream(_digits(ground, composites, seed, turns), parts, parts, _chosen(ground, composites))
+    return _stream(_digits(ground, composites, seed, turns), parts, parts)
 
 
 def _stream(
     digits: _Digits,
     train_parts: Callable[[ArrayDataset], list[Indices]],
     test_parts: Callable[[ArrayDataset], list[Indices]],
-    composites: int,
 ) -> CLScenario:
     parts = train_parts(digits.train)
-    found = benchmark_from_parts(digits.train, parts, digits.test, test_parts(digits.test), NAMES, digits.base)
-    found.decided = {"composites": composites}
-    return found
+    return benchmark_from_parts(digits.train, parts, digits.test, test_parts(digits.test), NAMES, digits.base)
 
 
 def _check_ground(ground: str) -> None:
@@ -92,14 +88,10 @@ def _check_ground(ground: str) -> None:
         raise unknown_name("ground of digits", ground, GROUNDS)
 
 
-def _chosen(ground: str, composites: int | None) -> int:
-    return COMPOSITES[ground] if composites is None else composites
-
-
 def _digits(ground: str, composites: int | None, seed: int, turns: Doubles | None = None) -> _Digits:
     """All images; `turns` as for `plain_digits`, where the ground has one color."""
     _check_ground(ground)
-    composites = _chosen(ground, composites)
+    composites = COMPOSITES[ground] if composites is None else composites
     if ground == "color":
         train, test = plain_digits.plain_digits(composites, seed, turns)
         return _Digits(train, test, np.arange(len(train)) // composites)

@@ -45,8 +45,8 @@ def test_what_is_given_becomes_the_configuration() -> None:
 
 
 def test_settings_and_benchmark_options_are_read_as_yaml() -> None:
-    config = read("--strategy", "cmc", "--set", "lr=1", "--set", "views=[l, ab]", "--benchmark-option", "seed=4")
-    assert config.settings == {"lr": 1, "views": ["l", "ab"]} and config.benchmark_options == {"seed": 4}
+    config = read("--strategy", "cmc", "--set", "lr=1", "--set", "views=[l, ab]", "--benchmark-option", "leak=0.5")
+    assert config.settings == {"lr": 1, "views": ["l", "ab"]} and config.benchmark_options == {"leak": 0.5}
 
 
 def test_shortcuts_set_an_entry() -> None:
@@ -66,11 +66,11 @@ def test_data_may_be_given_several_times():
 
 def test_the_command_line_takes_precedence_over_a_file(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    saved = {"strategy": "moco", "seed": 1, "settings": {"lr": 0.1, "epochs": 4}, "benchmark_options": {"seed": 9}}
+    saved = {"strategy": "moco", "seed": 1, "settings": {"lr": 0.1, "epochs": 4}, "benchmark_options": {"leak": 0.5}}
     path.write_text(yaml.safe_dump(saved))
     config = read("--config", str(path), "--seed", "2", "--set", "lr=0.5", "--benchmark-option", "composites=2")
     assert (config.strategy, config.seed, config.settings) == ("moco", 2, {"lr": 0.5, "epochs": 4})
-    assert config.benchmark_options == {"seed": 9, "composites": 2}
+    assert config.benchmark_options == {"leak": 0.5, "composites": 2}
 
 
 def test_a_newly_cut_stream_changes_the_settings_of_a_file(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_what_decides_a_result_is_not_where_files_lie() -> None:
     )
     assert here.decisive == there.decisive
     assert RunConfig(strategy="moco-v1").decisive == RunConfig(strategy="moco_v1").decisive
-    for name, value in (("strategy_sha256", "1"), ("strategy", "cmc"), ("seed", 2), ("benchmark_options", {"seed": 2})):
+    for name, value in (("strategy_sha256", "1"), ("strategy", "cmc"), ("seed", 2), ("stream_seed", 2), ("eval_on", "val")):
         assert dataclasses.replace(here, **{name: value}).decisive != here.decisive, name
 
 

@@ -29,11 +29,8 @@ def test_the_stream_of_the_run_stays_as_it_is_noted() -> None:
     assert StreamChoice().config(CONFIG) is CONFIG
     assert StreamChoice().is_own and StreamChoice(options={"seed": 1}).is_own
     changed = StreamChoice(options={"seed": 1}).config(CONFIG)
-    assert (changed.benchmark, changed.benchmark_options["composites"], changed.benchmark_options["seed"]) == (
-        "split-digits",
-        2,
-        1,
-    )
+    assert (changed.benchmark, changed.benchmark_options["composites"], changed.stream_seed) == ("split-digits", 2, 1)
+    assert StreamChoice(options={"leak": 0.2}).config(CONFIG).stream_seed == 7
 
 
 def test_another_stream_has_its_own_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +40,7 @@ def test_another_stream_has_its_own_options(tmp_path: Path, monkeypatch: pytest.
     assert "composites" not in config.benchmark_options
     assert (config.strategy, config.seed) == (CONFIG.strategy, CONFIG.seed)
     config = StreamChoice("digits-domain").config(CONFIG)
-    assert (config.benchmark, config.benchmark_options["composites"]) == ("digits-domain", 8)
+    assert (config.benchmark, config.benchmark_options["composites"]) == ("digits-domain", None)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ def test_split_digits(default: Any) -> None:
     n_train = sum(len(e.dataset) for e in default.train_stream)
     n_test = sum(len(e.dataset) for e in default.test_stream)
     assert (n_train, n_test) == (8 * 1201, 4 * 596)
-    assert default.decided == {"composites": 8}
     assert images(default.train_stream[0].dataset).shape[1:] == (3, 32, 32)
 
 

@@ -54,7 +54,8 @@ def core50_benchmark(
     test = [index.frames_of(TEST_SESSIONS, np.unique(index.object[part]).tolist()) for part in train]
     targets, names = _labels(index, labels)
     dataset = MappedDataset(found.path, targets)
-    benchmark = benchmark_from_parts(dataset, train, dataset, test, names)
+    videos = OBJECTS * index.session + index.object
+    benchmark = benchmark_from_parts(dataset, train, dataset, test, names, videos)
     benchmark.ordered = order == "video"
     benchmark.probing_tasks = probing_tasks(index, train, test, scenario, labels)
     return benchmark
