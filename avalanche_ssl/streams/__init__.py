@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from avalanche_ssl.streams.regimes import training_stream as training_stream
     from avalanche_ssl.streams.tasks import Codes as Codes
     from avalanche_ssl.streams.tasks import ProbingTask as ProbingTask
+    from avalanche_ssl.streams.validation import validation_stream as validation_stream
 
 __all__ = [
-    from avalanche_ssl.streams.validation import validation_stream as validation_stream
     "BENCHMARKS",
     "DIMMED",
     "REGIMES",
@@ -72,11 +72,11 @@ __all__ = [
     "split_digits",
     "split_tiny_imagenet",
     "training_stream",
+    "validation_stream",
     "with_split_options",
 ]
 
 __getattr__, __dir__ = lazy_names(
-    "validation_stream",
     __name__,
     {
         "ClassIndex": "classes",
@@ -95,6 +95,6 @@ __getattr__, __dir__ = lazy_names(
         "joint_stream": "regimes",
         "experience_sizes": "regimes",
         "training_stream": "regimes",
+        "validation_stream": "validation",
     },
 )
-        "validation_stream": "validation",
