@@ -43,7 +43,8 @@ class Detector(nn.Module):
         n_classes: labels are below it.
         kind: a name in `DETECTORS`.
         protocol: "frozen", "first-K" or "full", see `avalanche_ssl.evaluation.FineTuning`.
-        side: shorter side of images in pixels; several to draw from in training, the last for evaluation.
+        side: shorter side of images in pixels.
+        train_sides: sides of which one is drawn for each image in training; (): `side`.
         channels: of the pyramid and the heads; a multiple of 32, the groups of the heads' norm.
 
     Raises:
@@ -56,22 +57,24 @@ class Detector(nn.Module):
         n_classes: int,
         kind: str = "fcos",
         protocol: str = "full",
-        side: int | Sequence[int] = 96,
+        side: int = 96,
         channels: int = 64,
+        train_sides: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if kind not in DETECTORS:
             raise unknown_name("detector", kind, DETECTORS)
-        sides = [side] if isinstance(side, int) else list(side)
-        backbone = PyramidBackbone(method, channels, sides[-1])
+        self.sides = {True: tuple(train_sides) or (side,), False: (side,)}
+        """Shorter sides of images, of which one is drawn, by whether it is in training mode."""
+        backbone = PyramidBackbone(method, channels, side)
         self.frozen = frozen_parts(backbone.method.encoder, protocol)
         for module in self.frozen:
             module.requires_grad_(False)
         self.in_channels = channels_of(backbone.method)
         self.first_label = 1 if kind == "faster-rcnn" else 0  # there 0 is the background
         resize = {
-            "min_size": sides,
-            "max_size": round(max(sides) * 1333 / 800),  # the ratio of the papers
+            "min_size": self.sides[True],
+            "max_size": round(max(*self.sides[True], side) * 1333 / 800),  # the ratio of the papers
             "size_divisible": backbone.strides[-1],
         }
         normalize = {"image_mean": [0.0] * (self.in_channels or 3), "image_std": [1.0] * (self.in_channels or 3)}
@@ -80,6 +83,7 @@ class Detector(nn.Module):
     def train(self, mode: bool = True) -> Detector:
         """Set the mode, as `nn.Module.train`, of all but the frozen parts."""
         super().train(mode)
+        self.model.transform.min_size = self.sides[mode]
         for module in self.frozen:
             module.eval()
         return self

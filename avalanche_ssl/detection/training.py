@@ -40,7 +40,8 @@ class DetectorTraining:
         device: where to train.
         image_size: shorter side to which images are resized; None: the median of the training images, at most 800.
         flip: mirror training images at random. Not for digits and text, whose mirror image means something else.
-        scales: factors of the size of training images, of which one is drawn for each image.
+        scales: factors of the size of training images, of which one is drawn for each image; one that is given twice is
+            drawn twice as often.
         jitter: strength of the color jitter of RGB training images: brightness, contrast and saturation change by up to
             this share, the hue by up to a quarter of it; 0 for none.
 
@@ -57,7 +58,7 @@ class DetectorTraining:
     device: str = "cpu"
     image_size: int | None = None
     flip: bool = False
-    scales: tuple[float, ...] = (0.75, 1.0, 1.25)
+    scales: tuple[float, ...] = (0.75, 1.0, 1.25, 1.0)
     jitter: float = 0.4
 
     def __post_init__(self) -> None:
@@ -99,8 +100,10 @@ def fit_detector(
     with isolated():
         seed_all(settings.seed)
         size = settings.image_size or _median_side(train)
-        sides = [*(round(size * scale) for scale in settings.scales), size]  # the last one is for evaluation
-        detector = Detector(method, len(train.class_names), settings.detector, settings.protocol, sides)
+        sides = [round(size * scale) for scale in settings.scales]
+        detector = Detector(
+            method, len(train.class_names), settings.detector, settings.protocol, size, train_sides=sides
+        )
         detector.to(settings.device)
         parameters = [p for p in detector.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(parameters, settings.lr)

@@ -78,8 +78,8 @@ def test_only_what_the_protocol_names_is_trained(protocol: str, moving: set[str]
     assert {stage for stage, training in modes.items() if not training} == frozen
 
 
-def test_images_are_resized_to_the_last_side_and_normalized_by_the_method() -> None:
-    detector = Detector(SimCLR(tiny), 3, side=(16, 64, 32), channels=32)
+def test_images_are_resized_to_a_drawn_side_in_training_and_normalized_by_the_method() -> None:
+    detector = Detector(SimCLR(tiny), 3, side=32, channels=32, train_sides=(16, 64))
     shapes: list[tuple[int, ...]] = []
     values: list[Tensor] = []
 
@@ -95,7 +95,9 @@ def test_images_are_resized_to_the_last_side_and_normalized_by_the_method() -> N
     torch.manual_seed(0)
     for _ in range(20):
         detector([image], [wanted])
-    assert {shape[2] for shape in shapes[1:]} == {16, 32, 64}
+    assert {shape[2] for shape in shapes[1:]} == {16, 64}, "the side of evaluation is drawn only where it is given"
+    detector.eval().predict([image])
+    assert shapes[-1] == (1, 3, 32, 32)
 
 
 def test_gray_images_become_rgb_and_others_are_refused() -> None:

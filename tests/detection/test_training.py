@@ -26,9 +26,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
 
     class Silent(torch.nn.Module):
-        def __init__(self, *given: Any) -> None:
+        def __init__(self, *given: Any, train_sides: Any) -> None:
             super().__init__()
-            self.given, self.weight = given, torch.nn.Parameter(torch.zeros(()))
+            self.sides, self.weight = (given[4], train_sides), torch.nn.Parameter(torch.zeros(()))
 
         def forward(self, images: Any, targets: Any) -> Any:
             found.append((self, images, targets))
@@ -71,10 +71,11 @@ def test_the_size_is_the_median_of_the_images_at_most_800(scenes: DetectionDatas
         images = [torch.zeros(3, height, 2 * height, dtype=torch.uint8) for height in heights]
         data = DetectionDataset(images, [scenes.targets[0]] * len(images), scenes.class_names)
         fit_detector(SimCLR(tiny), data, DetectorTraining(epochs=1, batch_size=1, **given))
-        return seen[0][0].given[4]
+        return seen[0][0].sides
 
-    assert side([40, 50, 90])[-1] == 50 and side([900, 900])[-1] == 800 and side([40], image_size=96)[-1] == 96
-    assert side([40], scales=(0.5, 2.0)) == [20, 80, 40]
+    assert side([40, 50, 90])[0] == 50 and side([900, 900])[0] == 800 and side([40], image_size=96)[0] == 96
+    assert side([40], scales=(0.5, 2.0)) == (40, [20, 80])
+    assert side([40]) == (40, [30, 40, 50, 40])
 
 
 def test_images_are_mirrored_with_their_boxes_where_that_is_wished(scenes: DetectionDataset, seen: list[Any]) -> None:
@@ -118,7 +119,7 @@ def test_wrong_settings_are_refused(wrong: Any, message: str) -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_training(scenes: DetectionDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     class Diverged(torch.nn.Linear):
-        def __init__(self, *given: Any) -> None:
+        def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(1, 1)
 
         def forward(self, images: Any, targets: Any) -> Any:
