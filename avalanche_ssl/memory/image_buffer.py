@@ -20,7 +20,8 @@ class ImageBuffer(nn.Module):
     All of it is buffers, so `state_dict()` is the whole memory: images, features, what the policy remembers, counters,
     and the state of its own random generator. Buffers get their final shapes with the first images, with `reserve`, or
     with a state that is loaded. It stays on the CPU whatever device its owner moves to, since one decision depends on
-    the last; what enters may lie on any device, and what it returns lies on the CPU.
+    the last; what enters may lie on any device, and what it returns lies on the CPU. Features alone stay on the device
+    that they come from, if the policy does not read them: to move them would wait for a GPU.
 
     A slot is free where `born` is -1. Read `features`, `labels` and `born` at slots; change them by methods only.
 
@@ -34,7 +35,7 @@ class ImageBuffer(nn.Module):
 
     Attributes:
         pixels: (M, C, H, W) raw images, uint8 or float32.
-        features: (M, D) float32.
+        features: (M, D) float32, see above for the device.
         labels: (M,) long, -1 if unknown.
         born: (M,) long, number of the image in the stream, from 0; -1 for a free slot.
         seen: 0-d long, images of the stream so far.
@@ -112,6 +113,18 @@ class ImageBuffer(nn.Module):
                 f"({self.pixels.dtype}): bring all images of the stream to one size and dtype"
             )
 
+    def check_room(self, shape: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> None:
+        """Refuse images (C, H, W) none of which the bytes hold; nothing changes.
+
+        Raises:
+            UsageError: the bytes are too few for one image.
+        """
+        if len(self.born) == 0:
+            try:
+                self._capacity(torch.Size(shape), dtype)
+            finally:
+                self._allocate(0, torch.Size(), torch.uint8)
+
     @torch.no_grad()
     def insert(self, images: Tensor, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Offer images to the policy, one at a time, in their order.
@@ -133,13 +146,17 @@ class ImageBuffer(nn.Module):
                 "the policy of the memory reads labels, and the stream has none: "
                 "choose 'reservoir', 'fifo', 'cluster' or 'minred'"
             )
+        self.reserve(images.shape[1:], images.dtype)
         features = self._checked(features, len(images))
         labels = torch.full((len(images),), -1) if labels is None else labels.cpu().long()
-        self.reserve(images.shape[1:], images.dtype)
         first, images = int(self.seen), images.cpu()
         taken = [self._enter(*each) for each in zip(images, features, labels.tolist(), strict=True)]
         slots = torch.tensor([-1 if slot is None else slot for slot in taken], dtype=torch.long)
-        return torch.where(self.born[slots] == first + torch.arange(len(slots)), slots, -1)
+        slots = torch.where(self.born[slots] == first + torch.arange(len(slots)), slots, -1)
+        if not self.policy.reads_features:
+            rows = (slots >= 0).nonzero().squeeze(1)
+            self.features[slots[rows]] = features[rows.to(features.device)]
+        return slots
 
     def sample(self, n: int) -> Tensor:
         """Draw `n` held slots without replacement, as the policy has it; (n,) long, fewer if fewer are held."""
@@ -188,18 +205,23 @@ class ImageBuffer(nn.Module):
             return None
         if self.born[slot] >= 0:
             self.remove(torch.tensor([slot]))
-        self.pixels[slot], self.features[slot] = image, feature
-        self.labels[slot], self.born[slot] = label, number
+        self.pixels[slot], self.labels[slot], self.born[slot] = image, label, number
+        if self.policy.reads_features:
+            self.features[slot] = feature
         self.count += 1
         self.policy.enter(self, slot)
         return slot
 
     def _checked(self, features: Tensor, count: int) -> Tensor:
-        """Features (n, D) as float32 on the CPU."""
+        """Features (n, D) as float32 where they are kept; on another device than the CPU any value is."""
         if features.shape != (count, self.dim):
             raise ValueError(f"{count} images have features ({count}, {self.dim}), not {tuple(features.shape)}")
-        features = features.detach().cpu().float()
-        if not features.isfinite().all():
+        features = features.detach().float()
+        if self.policy.reads_features:
+            features = features.cpu()
+        elif features.device != self.features.device:
+            self.features = self.features.to(features.device)
+        if features.device.type == "cpu" and not features.isfinite().all():
             bad = int((~features.isfinite().all(1)).sum())
             raise UsageError(f"{bad} of {count} features are not finite: lower the learning rate, or clip gradients")
         return features

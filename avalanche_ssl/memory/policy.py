@@ -22,7 +22,8 @@ class Policy(nn.Module):
     reads_labels: ClassVar[bool] = False
     """Whether it looks at labels, which self-supervised learning does not have: for reference only."""
     reads_features: ClassVar[bool] = False
-    """Whether it compares features."""
+    """Whether it reads features: where not, they may be on a GPU, and those of a batch are written after its last
+    `enter`."""
 
     def allocate(self, size: int, dim: int) -> None:
         """Make the buffers, empty, for `size` slots with features of length `dim`.

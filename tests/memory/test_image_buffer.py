@@ -69,6 +69,20 @@ def test_bytes_are_never_exceeded_and_used_up(policy, dtype, pixel, budget):
     assert buffer.size == len(buffer.pixels) == (buffer.budget - fixed) // slot
 
 
+@policies
+def test_to_check_the_room_changes_nothing(policy):
+    buffer = ImageBuffer(4, bytes=20_000, policy=small(policy))
+    before = copy.deepcopy(buffer)
+    buffer.check_room((3, 8, 8))
+    with pytest.raises(UsageError, match="a memory of 20 kB holds no image of 3x100x100"):
+        buffer.check_room((3, 100, 100))
+    assert_same(buffer, before)
+    step(buffer, 0)
+    before = copy.deepcopy(buffer)
+    buffer.check_room((3, 100, 100))  # another matter, that is noted when they come
+    assert_same(buffer, before)
+
+
 def test_bytes_that_hold_no_image_are_refused_with_what_one_takes():
     buffer = ImageBuffer(512, bytes="100 kB")
     with pytest.raises(UsageError) as error:
@@ -220,6 +234,34 @@ def test_images_of_another_kind_are_refused_in_one_line(images, fault):
         buffer.insert(images, torch.zeros(2, 4))
     assert "\n" not in str(error.value)
     assert_same(buffer, before)
+
+
+@policies
+def test_features_that_the_policy_does_not_read_stay_where_they_are(policy):
+    """Those on "meta" cannot be moved to the CPU."""
+    buffer = ImageBuffer(4, 10, policy=small(policy))
+    images, features, labels = stream(6)
+
+    def use():
+        buffer.insert(images, features.to("meta"), labels)
+        buffer.follow(torch.arange(2), features[:2].to("meta"))
+
+    if buffer.policy.reads_features:
+        with pytest.raises(NotImplementedError, match="meta"):
+            use()
+        return
+    use()
+    assert buffer.features.device.type == "meta" and buffer.features.shape == (10, 4)
+    assert torch.equal(buffer.images(torch.arange(6)), images) and buffer.born.device.type == "cpu"
+
+
+@policies
+def test_features_of_one_batch_are_those_of_the_images_that_stay(policy):
+    buffer = ImageBuffer(4, 10, policy=small(policy))
+    images, features, labels = stream(40)
+    slots = buffer.insert(images, features, labels)
+    held = buffer.held()
+    assert (slots >= 0).sum() == len(held) and torch.equal(buffer.features[held], features[buffer.born[held]])
 
 
 def test_features_that_are_not_finite_are_refused():
