@@ -14,7 +14,7 @@ from avalanche_ssl.methods.simclr import SimCLR
 from avalanche_ssl.methods.simsiam import SimSiam
 from avalanche_ssl.methods.supervised import Supervised
 from avalanche_ssl.methods.swav import SwAV
-from avalanche_ssl.methods.trial import channels_of, check_channels, trial_mode, try_images
+from avalanche_ssl.methods.trial import batch_shape, channels_of, check_channels, trial_mode, try_images
 from avalanche_ssl.methods.vicreg import VICReg
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "SwAV",
     "VICReg",
     "Views",
+    "batch_shape",
     "channels_of",
     "check_channels",
     "trial_mode",

@@ -49,6 +49,11 @@ def check_channels(method: Method, channels: int) -> None:
         )
 
 
+def batch_shape(method: Method, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape (C, H, W) in which batches have images of a stream: gray ones become RGB for a method that takes it."""
+    return (3, *shape[1:]) if shape[0] == 1 and channels_of(method) == 3 else shape
+
+
 def try_images(method: Method, shape: tuple[int, int, int], device: torch.device | str) -> None:
     """Pass two random images of a shape (C, H, W) through views, embeddings and features; nothing changes.
 
@@ -56,8 +61,7 @@ def try_images(method: Method, shape: tuple[int, int, int], device: torch.device
         UsageError: they do not fit; the message has images, views and encoder with their sizes, and the remedy.
     """
     check_channels(method, shape[0])
-    if shape[0] == 1 and channels_of(method) == 3:
-        shape = (3, *shape[1:])  # as batches have them
+    shape = batch_shape(method, shape)
     images = torch.randint(0, 256, (2, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     images, views = images.to(device), Views()
     try:

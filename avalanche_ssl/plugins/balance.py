@@ -22,10 +22,13 @@ class GradientBalance(HostCounters):
 
         ``b * mean |gradient of the method's loss| / mean |gradient of the term|``,
 
-    both norms as exponential moving averages. (An average of their ratios would be ruled by the step after a boundary:
-    a copy equals its method there, and the gradient between them is almost zero.) Two short backward passes, which end
-    in the last layer, are made every `EVERY` steps, with a balance also in the first `WARMUP` ones; of compiled
-    encoders nothing is measured.
+    both norms as exponential moving averages. Two short backward passes, which end in the last layer, are made every
+    `EVERY` steps, with a balance also in the first `WARMUP` ones; of compiled encoders nothing is measured.
+
+    A copy that is taken at a boundary equals its method, and the gradient between them is zero or, with a predictor,
+    not yet that of the steps to come. So measurements begin `SETTLE` steps after a boundary. Only while there is none
+    yet, those steps but the first count for the time being: with a balance, the first step of the first term has the
+    weight 0 then.
 
     Args:
         balance: the ratio b of the two gradients; None: only measure, the weight is as given.
@@ -37,15 +40,19 @@ class GradientBalance(HostCounters):
     EVERY = 20
     """Steps from one measurement to the next."""
     WARMUP = 10
-    """Steps at the start that are all measured, with a balance."""
+    """Measurements at the start that are made in consecutive steps, with a balance."""
+    SETTLE = 5
+    """Steps after a boundary in which a method is still near its copy."""
     MOMENTUM = 0.9
     """Weight of the past in the moving averages, which begin as plain means."""
     LIMIT = 1000.0
     """Largest weight, for terms that have almost no gradient yet."""
 
-    on_host = ("steps",)
+    on_host = ("steps", "age", "settled")
 
     steps: Tensor
+    age: Tensor
+    settled: Tensor
     measured: Tensor
     ratio: Tensor
     weight: Tensor
@@ -58,11 +65,17 @@ class GradientBalance(HostCounters):
             require_positive(balance=balance)
         self.balance = balance
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # that had a term
-        self.register_buffer("measured", torch.zeros((), dtype=torch.long))  # how many of these were measured
+        self.register_buffer("age", torch.tensor(self.SETTLE))  # of these, how many since the last boundary
+        self.register_buffer("settled", torch.zeros((), dtype=torch.long))  # measurements since `SETTLE`, of any value
+        self.register_buffer("measured", torch.zeros((), dtype=torch.long))  # those of finite values
         self.register_buffer("ratio", torch.tensor(math.nan))  # |term| / |method's loss|, the latest that is defined
         self.register_buffer("weight", torch.tensor(math.nan))  # of the term, the latest
         self.register_buffer("norms", torch.zeros(2))  # averages of |term| and |method's loss|
         self.register_buffer("term", torch.tensor(math.nan))  # without its weight, the latest
+
+    def begin(self) -> None:
+        """Note a boundary: the term compares with another model from now on."""
+        self.age.zero_()
 
     def weigh(self, term: Tensor, weight: float, strategy: Any) -> Tensor:
         """The weighted term.
@@ -72,11 +85,16 @@ class GradientBalance(HostCounters):
             weight: its weight without a balance.
             strategy: gives the method and `method_loss`.
         """
-        step = int(self.steps)
+        age, settled = int(self.age), int(self.settled)
         self.steps += 1
+        self.age += 1
         self.term.copy_(term.detach())
-        if step % self.EVERY == 0 or (self.balance is not None and step < self.WARMUP):
+        in_turn = self.balance is not None and settled < self.WARMUP
+        if age >= self.SETTLE and (in_turn or (age - self.SETTLE) % self.EVERY == 0):
+            self.settled += 1
             self._measure(term, strategy)
+        elif not settled and 0 < age < self.SETTLE and (in_turn or age == 1):
+            self._measure(term, strategy, for_now=True)
         if self.balance is None:
             self.weight.fill_(weight)
             return weight * term
@@ -85,14 +103,20 @@ class GradientBalance(HostCounters):
         self.weight.copy_(torch.where(of_term > 0, balanced, 0.0))
         return self.weight.clone() * term
 
-    def _measure(self, term: Tensor, strategy: Any) -> None:
-        """Follow the norms of both gradients; those that are not finite do not count."""
+    def _measure(self, term: Tensor, strategy: Any, for_now: bool = False) -> None:
+        """Follow the norms of both gradients; those that are not finite do not count.
+
+        Args:
+            term, strategy: as of `weigh`.
+            for_now: the next measurement takes the place of this one.
+        """
         layers = last_layers(strategy.model)
         if not layers or is_compiled(strategy.model):
             return
         norms = torch.stack([gradient_norm(loss, layers) for loss in (term, strategy.method_loss)])
         finite = norms.isfinite().all()
-        self.measured += finite
+        if not for_now:
+            self.measured += finite
         past = (1 - 1 / self.measured.clamp(min=1)).clamp(max=self.MOMENTUM)
         self.norms.copy_(torch.where(finite, past * self.norms + (1 - past) * norms, self.norms))
         self.ratio.copy_(torch.where(finite & (norms[1] > 0), norms[0] / norms[1], self.ratio))

@@ -17,6 +17,7 @@ from avalanche_ssl.methods import Method, channels_of, trial_mode, try_images
 from avalanche_ssl.plugins.balance import GradientBalance, check_balance
 from avalanche_ssl.plugins.host_counters import HostCounters
 from avalanche_ssl.plugins.plugin_cost import plugin_cost
+from avalanche_ssl.plugins.teacher import warn_of_several_teachers
 from avalanche_ssl.rng import seeded
 
 
@@ -126,7 +127,7 @@ class ContinualPlugin(SupervisedPlugin, HostCounters):  # type: ignore[misc]
     # -- what holds for all --------------------------------------------------------------------------------------
 
     def attach(self, strategy: Any) -> None:
-        """Join a strategy, which calls this when it is made.
+        """Join a strategy, which calls this when it is made, and leaves the plugin as it was if it is refused.
 
         Raises:
             UsageError: the method or the other plugins do not fit, or it belongs to a strategy already.
@@ -156,6 +157,7 @@ class ContinualPlugin(SupervisedPlugin, HostCounters):  # type: ignore[misc]
             if self.lr_factor != 1:
                 group["lr"] = strategy.optimizer.defaults["lr"] * self.lr_factor
             strategy.optimizer.add_param_group(group)
+        warn_of_several_teachers(self, strategy.plugins[:position])
 
     def default_weight(self, method: Method) -> float:
         """The weight for a method where none is given."""
@@ -191,7 +193,7 @@ class ContinualPlugin(SupervisedPlugin, HostCounters):  # type: ignore[misc]
         if not strategy.nonfinite_guard.skipping:
             self.after_step(strategy)
         if self.every and (strategy.clock.train_iterations + 1) % self.every == 0:
-            self.boundary(strategy)
+            self._end(strategy)
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Follow the end of an experience."""
@@ -206,6 +208,8 @@ class ContinualPlugin(SupervisedPlugin, HostCounters):  # type: ignore[misc]
     def _end(self, strategy: Any) -> None:
         self.under_way.fill_(False)
         self.boundary(strategy)
+        if self.needs_boundaries:
+            self.gradients.begin()
 
 
 def replay_before(plugin: ContinualPlugin, strategy: Any) -> Any:

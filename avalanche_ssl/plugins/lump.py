@@ -30,8 +30,9 @@ class LUMP(ContinualPlugin):
 
     Where a method looks up the targets of an image by its identity (PIRL, CMC with a bank, DeepCluster), the loss is
     that of mixup, ``lam * L(targets of new) + (1 - lam) * L(targets of old)``, of one forward pass. What is remembered
-    of an image by its identity, here and in the features of a `Replay`, is the embedding of its own views: these steps
-    make a second forward pass, without gradient.
+    of an image by its identity, there and in the features of a `Replay`, is the embedding of its own views: these steps
+    make a second forward pass, without gradient. What a queue holds has no identity: like the other candidates it comes
+    from the mixed views, with a `Replay` and without.
 
     The numbers lam and the old images are drawn by a generator of its own. The views of old images are drawn by the
     method's generator, like all views, and so is what a second evaluation of its loss draws: it is the one plugin that
@@ -119,10 +120,17 @@ class LUMP(ContinualPlugin):
         """Put the embeddings of the unmixed views in the place of the others, where they are kept by image."""
         if self._unmixed is None or strategy.nonfinite_guard.skipping:
             return
-        if "ids" in strategy.mb_output or self.memory is None:
-            strategy.mb_views = self._unmixed
+        replay, by_image = _replay(strategy), "ids" in strategy.mb_output
+        if by_image or replay is not None:
+            mixed, strategy.mb_views = strategy.mb_views, self._unmixed
             with torch.no_grad(), frozen_buffers(_without_banks(strategy.model)):
-                strategy.mb_output = strategy.embed(strategy.model.embed)
+                unmixed = strategy.embed(strategy.model.embed)
+            if by_image:
+                strategy.mb_output = unmixed
+            else:
+                strategy.mb_views = mixed
+            if replay is not None:
+                replay.unmixed = unmixed
         self._unmixed = self._old_ids = None
 
     def after_step(self, strategy: Any) -> None:

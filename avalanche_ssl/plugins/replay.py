@@ -53,8 +53,8 @@ class Replay(ContinualPlugin):
 
     Raises:
         UsageError: a setting is out of range or not known; when the strategy is made: other plugins replay, too, or a
-            policy needs features that the method does not have; in training: the bytes hold no image, images differ
-            in size, or "class" finds no labels.
+            policy needs features that the method does not have; before the first step: the bytes hold no image, or
+            "class" finds no labels; in training: images differ in size.
     """
 
     needs_spaces = False
@@ -84,6 +84,8 @@ class Replay(ContinualPlugin):
         self.reads_labels = self.buffer.policy.reads_labels
         self.slots = NONE
         """Slots (b,) of the rows ``[strategy.n_new:]``, on the CPU; valid until the step's `after_update`."""
+        self.unmixed: Outputs | None = None
+        """What features are made of in the place of the step's outputs, where a plugin has mixed the views."""
         self._first_met = NONE  # with `only`: slots of the rows before them
         self.register_buffer("entered", torch.zeros((), dtype=torch.bool))  # an image of the present experience
         self.register_buffer("met", torch.zeros(0, dtype=torch.bool))  # with `only`: slots that a step has used
@@ -126,6 +128,14 @@ class Replay(ContinualPlugin):
                 "embeddings: choose reservoir, fifo or class"
             )
 
+    def check_shape(self, strategy: Any, shape: tuple[int, int, int]) -> None:
+        """Refuse bytes that hold no image of a shape (C, H, W), as batches have it.
+
+        Raises:
+            UsageError: they hold none of uint8; those of float32 are refused at the first step.
+        """
+        self.buffer.check_room(shape)
+
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Refuse a stream without labels for a policy that reads them.
 
@@ -145,7 +155,7 @@ class Replay(ContinualPlugin):
         self.buffer.reserve(x.shape[1:], x.dtype)
         if self.only and strategy.clock.train_exp_epochs == 0:
             self._enter(x, self._embedded(strategy, x), y)
-        self.slots = NONE
+        self.slots, self.unmixed = NONE, None
         if self.will_fill(strategy, n_new):
             self.slots = self.buffer.sample(self._batch_size(strategy, n_new))
         if self.only:
@@ -158,7 +168,8 @@ class Replay(ContinualPlugin):
 
     def after_step(self, strategy: Any) -> None:
         """Let features follow, and new images enter that do not come again."""
-        features = mean_embeddings(strategy.model, strategy.mb_output)
+        outputs, self.unmixed = strategy.mb_output if self.unmixed is None else self.unmixed, None
+        features = mean_embeddings(strategy.model, outputs)
         slots = torch.cat([self._first_met, self.slots])
         last_pass = strategy.clock.train_exp_epochs == strategy.train_epochs - 1
         if self.refresh:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -99,6 +101,29 @@ class Teacher(HostCounters):
             for hook in hooks:
                 hook.remove()
         return self.method.embeddings(outputs)
+
+
+def warn_of_several_teachers(plugin: nn.Module, earlier: Iterable[Any]) -> None:
+    """Warn that a plugin keeps a copy of the method beside those of others, which is dear and seldom meant.
+
+    Args:
+        plugin: one that has just joined a strategy.
+        earlier: those before it in the strategy's list.
+    """
+    own = _teachers(plugin)
+    others = [type(other).__name__ for other in earlier if isinstance(other, nn.Module) and _teachers(other)]
+    if own and others:
+        tensors = [tensor for teacher in own for tensor in (*teacher.parameters(), *teacher.buffers())]
+        warnings.warn(
+            f"{type(plugin).__name__} keeps a copy of the method beside that of {' and '.join(others)}: it takes "
+            f"another {sum(tensor.nbytes for tensor in tensors) / 1e6:.1f} MB and embeds the views of every step once "
+            "more; leave one of them out, unless both are meant",
+            stacklevel=2,
+        )
+
+
+def _teachers(plugin: nn.Module) -> list[Teacher]:
+    return [part for part in plugin.modules() if isinstance(part, Teacher)]
 
 
 class _Unread(nn.Module):

@@ -16,7 +16,7 @@ from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import Method, Outputs, Views
 from avalanche_ssl.models import compile_encoders
 from avalanche_ssl.optim import LRSchedule
-from avalanche_ssl.training.attached import KnownHooks, attach_plugins, objective, trained_modules
+from avalanche_ssl.training.attached import KnownHooks, attached_plugins, objective, trained_modules
 from avalanche_ssl.training.avalanche_fixes import unalias_synaptic_intelligence
 from avalanche_ssl.training.compatibility import (
     check_boundaries,
@@ -135,9 +135,9 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         model.to(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        attach_plugins(self)  # before the encoders are compiled: copies of them are not
-        if compile:
-            compile_encoders(model, self.device)
+        with attached_plugins(self):  # before the encoders are compiled: copies of them are not
+            if compile:
+                compile_encoders(model, self.device)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 

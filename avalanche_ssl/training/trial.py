@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from avalanche_ssl.data import Shape, image_shape
-from avalanche_ssl.methods import try_images
+from avalanche_ssl.methods import batch_shape, try_images
 from avalanche_ssl.training.raw_stream import RawStreamTemplate
 
 
@@ -46,11 +46,14 @@ class TrialTemplate(RawStreamTemplate):
         """Try images of the shapes that were not tried yet.
 
         Raises:
-            UsageError: they do not fit the method.
+            UsageError: they do not fit the method, or a plugin.
         """
         for shape in shapes:
             if shape not in self.tried:
                 try_images(self.model, shape, self.device)
+                for plugin in self.plugins:
+                    if hasattr(plugin, "check_shape"):
+                        plugin.check_shape(self, batch_shape(self.model, shape))
                 self.tried.add(shape)
 
 

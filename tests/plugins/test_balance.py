@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers.encoders import tiny
 from helpers.methods import SMALL
+from helpers.plugins import Tether
 from helpers.strategies import Spy, assert_same, make, state, train
 from helpers.streams import array_stream
 from torch import nn
@@ -147,6 +148,53 @@ def test_a_balance_is_measured_in_all_of_the_first_steps_and_then_every_few(monk
     spy = Spy(before_backward=lambda strategy: counts.append(int(plugin.gradients.measured)))
     learn(plugin, spy)
     assert counts == [1, 2, 2, 3, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize("balance", [None, 0.3])
+def test_measurements_begin_some_steps_after_a_boundary_where_the_method_has_left_its_copy(balance, monkeypatch):
+    monkeypatch.setattr(GradientBalance, "SETTLE", 2)
+    monkeypatch.setattr(GradientBalance, "EVERY", 50)
+    monkeypatch.setattr(GradientBalance, "WARMUP", 3)
+    plugin = Tether(balance=balance)
+    norms, ages, counts = Norms(plugin), [], []
+
+    def look(strategy):
+        if plugin.teacher.taken:
+            norms.look(strategy)
+            ages.append(int(plugin.gradients.age) - 1)
+            counts.append(int(plugin.gradients.measured))
+
+    learn(plugin, Spy(before_backward=look), experiences=2)
+    learn_on = list(zip(*norms.found))
+    assert ages == [0, 1, 2, 3]
+    (none, *of_term), (_, *of_loss) = learn_on
+    assert none == pytest.approx(0, abs=1e-6 * of_term[0]), "a copy equals its method"
+    ratios = [t / loss for t, loss in zip(of_term, of_loss)]
+    if balance is None:
+        assert counts == [0, 0, 1, 1] and norms.weights == [1.0] * 4
+        assert norms.ratios == pytest.approx([float("nan"), *ratios[:2], ratios[1]], rel=1e-4, nan_ok=True)
+    else:
+        assert counts == [0, 0, 1, 2]
+        assert norms.ratios == pytest.approx([float("nan"), *ratios], rel=1e-4, nan_ok=True)
+        mean = (of_loss[1] + of_loss[2]) / (of_term[1] + of_term[2])
+        assert norms.weights == pytest.approx([0.0, 0.3 / ratios[0], 0.3 / ratios[1], 0.3 * mean], rel=1e-4)
+
+
+def test_a_later_boundary_keeps_what_was_measured(monkeypatch):
+    for name, value in {"SETTLE": 1, "WARMUP": 2, "EVERY": 1}.items():
+        monkeypatch.setattr(GradientBalance, name, value)
+    plugin, seen = Tether(balance=0.3, every=3), []
+    spy = Spy(before_backward=lambda s: seen.append((int(plugin.gradients.measured), float(plugin.gradients.weight))))
+    learn(plugin, spy)
+    counts, weights = zip(*seen[3:])
+    assert counts == (0, 1, 2, 2, 3)
+    assert weights[0] == 0 < weights[1] != weights[2] == weights[3] != weights[4]
+
+
+def test_a_plugin_without_boundaries_is_measured_at_once_and_whatever_ends():
+    plugin = Small(balance=0.3, every=4)
+    learn(plugin)
+    assert int(plugin.gradients.measured) == 8
 
 
 def test_a_term_without_a_gradient_has_no_weight_and_one_with_little_a_bounded_one():

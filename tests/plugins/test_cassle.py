@@ -130,7 +130,8 @@ def test_a_boundary_moves_the_copy_all_the_way_and_an_average_of_momentum_0_999_
 
     plugin, average, model = small(), Average(), build(SimCLR)
     start = Teacher(model)
-    learn(plugin, model, others=[average], experiences=1)
+    with pytest.warns(UserWarning, match="CaSSLe keeps a copy of the method beside that of Average"):
+        learn(plugin, model, others=[average], experiences=1)
     assert distance(plugin.teacher) == 0
     assert distance(average.teacher) == pytest.approx(distance(start), rel=0.01), "two steps of a thousandth"
 

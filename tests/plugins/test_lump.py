@@ -10,8 +10,10 @@ from helpers.strategies import Spy, assert_same, make, state, train
 from helpers.streams import array_stream
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.methods import BYOL, CMC, PIRL, DeepCluster, SimCLR, Supervised
+from avalanche_ssl.methods import BYOL, CMC, PIRL, DeepCluster, MoCo, SimCLR, Supervised
+from avalanche_ssl.models import frozen_buffers
 from avalanche_ssl.plugins import LUMP, Replay
+from avalanche_ssl.plugins.replay import mean_embeddings
 
 
 @pytest.fixture(scope="module")
@@ -146,16 +148,43 @@ def test_identities_remember_unmixed_images(kind, stream):
     assert int(method.bank.n_written) == 64
 
 
-def test_features_of_a_replay_are_of_unmixed_images(stream):
-    method, lump, seen = small(SimCLR), LUMP(alpha=1.0), []
-    calls = recorded(method)
+@pytest.mark.parametrize("kind", [SimCLR, PIRL])
+def test_features_of_a_replay_are_of_unmixed_images(kind, stream):
+    method, lump = small(kind), LUMP(alpha=1.0)
+    replay, calls, expected, mixed = Replay(size=100, policy="fifo", batch=4, refresh=False), recorded(method), [], []
 
-    def compare(strategy):
+    def own(strategy):
         views = calls[-1 if lump.lam == 1 else -2][1]
-        seen.append(all(torch.equal(rows, views[name]) for name, rows in strategy.mb_views.items()))
+        with torch.no_grad(), frozen_buffers(method):
+            expected.append(mean_embeddings(method, method.embed(views))[: strategy.n_new])
+        mixed.append(lump.lam < 1)
 
-    run(method, [Replay(size=20, batch=4), lump, Spy(after_update=compare)], stream)
-    assert seen == [True] * 8
+    run(method, [replay, Spy(before_update=own), lump], stream)
+    torch.testing.assert_close(replay.buffer.features[:64], torch.cat(expected))
+    assert sum(mixed) == 7
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_a_queue_gets_keys_of_mixed_views_with_a_replay_and_without(replay, stream):
+    method, lump, steps = small(MoCo), LUMP(alpha=1.0), []
+    memory = [Replay(size=100, batch=4)] if replay else []
+    spies = [Spy(before_update=lambda s: steps.append((s.mb_output, s.mb_views)))] * 2
+    run(method, [*memory, spies[0], lump, spies[1]], stream)
+    assert len(steps) == 16
+    assert all(before[0] is after[0] and before[1] is after[1] for before, after in zip(steps[::2], steps[1::2]))
+
+
+def test_outputs_of_a_skipped_step_make_no_features_of_the_next(stream, monkeypatch):
+    replay, lump, seen = Replay(size=100, batch=4), LUMP(alpha=1.0), []
+
+    def spoil(strategy):
+        if strategy.clock.train_iterations == 3:
+            next(strategy.model.parameters()).grad.fill_(float("nan"))
+            monkeypatch.setattr(LUMP, "_draw", lambda self: 1.0)
+
+    spies = [Spy(before_update=spoil), Spy(before_forward=lambda strategy: seen.append(replay.unmixed))]
+    strategy = run(small(SimCLR), [replay, lump, *spies], stream, on_nan="skip")
+    assert strategy.nonfinite_guard.skipped == 1 and seen == [None] * 8
 
 
 def test_an_image_enters_its_memory_once(stream):

@@ -85,7 +85,8 @@ def test_names_are_those_of_the_command_line_or_of_classes() -> None:
 
 def test_the_monitor_logs_them_with_the_steps_of_an_experience() -> None:
     monitor = RepresentationMonitor(STREAM, pairs=16)
-    strategy = trained(CaSSLe(hidden_dim=4), Replay(size=30), Follower(), monitor, train_epochs=2)
+    with pytest.warns(UserWarning, match="Follower keeps a copy of the method beside that of CaSSLe"):
+        strategy = trained(CaSSLe(hidden_dim=4), Replay(size=30), Follower(), monitor, train_epochs=2)
     first, second = (event.plugins for event in monitor.events)
     assert first["Follower"]["steps"] == second["Follower"]["steps"] == 4
     assert first["CaSSLe"] == {"teacher_norm": "batch"} and second["CaSSLe"]["term"] != 0

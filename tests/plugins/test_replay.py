@@ -14,8 +14,9 @@ from helpers.streams import array_stream, images
 
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.memory import MemoryBank, MinRed, content_hash
+from avalanche_ssl.memory import ImageBuffer, MemoryBank, MinRed, content_hash
 from avalanche_ssl.methods import SimCLR, Supervised
+from avalanche_ssl.plugins import CLIMB
 from avalanche_ssl.plugins.replay import Replay, mean_embeddings
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
@@ -298,11 +299,26 @@ def test_only_the_policy_of_classes_reads_labels():
     learn(Replay(), benchmark=unlabeled(), steps=3)
 
 
-def test_bytes_that_hold_no_image_are_refused_before_the_first_step():
-    strategy = make(simclr(), plugins=[Replay(bytes=100)])
-    with pytest.raises(UsageError, match=r"^a memory of 100 B holds no image of 3x\d+x\d+ with 8 features"):
+@pytest.mark.parametrize("kind", [Replay, CLIMB])
+def test_bytes_that_hold_no_image_are_refused_before_training(kind):
+    begun = []
+    strategy = make(simclr(), plugins=[kind(bytes=100), Spy(before_training=begun.append)])
+    with pytest.raises(UsageError) as error:
         strategy.train(few_digits().train_stream, eval_streams=[])
-    assert strategy.clock.train_iterations == 0
+    message = str(error.value)
+    assert message.startswith("a memory of 100 B holds no image of 3x32x32 with 8 features (")
+    assert message.endswith(" bytes): give size, or more bytes") and "\n" not in message and not begun
+
+
+def test_bytes_must_hold_an_image_as_batches_have_it():
+    needed = []
+    for channels in (1, 3):
+        one = ImageBuffer(8, size=1)
+        one.reserve((channels, 32, 32))
+        needed.append(one.nbytes())
+    make(simclr(), plugins=[Replay(bytes=needed[1])]).try_shapes([(1, 32, 32), (3, 32, 32)])
+    with pytest.raises(UsageError, match=rf"holds no image of 3x32x32 with 8 features \({needed[1]:,} bytes\)"):
+        make(simclr(), plugins=[Replay(bytes=needed[0])]).try_shapes([(1, 32, 32)])
 
 
 def test_images_of_another_size_than_those_held_are_refused():

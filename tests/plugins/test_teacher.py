@@ -11,7 +11,7 @@ from avalanche_ssl.checks import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
 from avalanche_ssl.methods import BYOL, CMC, PIRL, MoCo, MoCoV3, SimCLR
-from avalanche_ssl.plugins import Teacher
+from avalanche_ssl.plugins import CLA, CLIMB, LUMP, PFR, CaSSLe, Replay, Teacher
 from avalanche_ssl.plugins.continual import ContinualPlugin
 
 
@@ -226,3 +226,31 @@ def test_a_large_bank_costs_a_teacher_nothing():
 def test_other_norms_are_refused_by_name():
     with pytest.raises(UsageError, match="no norm of a teacher 'bach'"):
         Teacher(small(), "bach")
+
+
+# -- several ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "plugins, message",
+    [
+        (
+            [lambda: CaSSLe(hidden_dim=8), PFR],
+            r"^PFR keeps a copy of the method beside that of CaSSLe: it takes another ",
+        ),
+        ([PFR, PFR], "^PFR keeps a copy of the method beside that of PFR: "),
+        ([CLIMB, LUMP, lambda: CaSSLe(hidden_dim=8)], "^CaSSLe keeps a copy of the method beside that of CLIMB: "),
+    ],
+)
+def test_a_second_teacher_is_warned_of_with_what_it_costs(plugins, message):
+    method = small()
+    size = sum(t.nbytes for t in (*method.parameters(), *method.buffers())) / 1e6
+    with pytest.warns(UserWarning, match=message) as caught:
+        make(method, plugins=[plugin() for plugin in plugins])
+    (warning,) = caught
+    assert f" another {size:.1f} MB and embeds the views of every step once more; leave one" in str(warning.message)
+    assert "\n" not in str(warning.message)
+
+
+def test_one_teacher_is_not_warned_of_whatever_is_beside_it():
+    make(small(), plugins=[Replay(size=20), LUMP(), CLA("stored"), CaSSLe(hidden_dim=8)])

@@ -10,8 +10,20 @@ from helpers.plugins import Centered
 from helpers.strategies import Spy, assert_same, make, moco, state
 from torch import nn
 
-from avalanche_ssl.methods import SimCLR
-from avalanche_ssl.plugins import ContinualPlugin
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import BarlowTwins, SimCLR
+from avalanche_ssl.plugins import (
+    CLA,
+    CLIMB,
+    LUMP,
+    PLUGINS,
+    CaSSLe,
+    ContinualPlugin,
+    Osiris,
+    Replay,
+    build_plugins,
+    complete_plugins,
+)
 from avalanche_ssl.training import DivergedError
 from avalanche_ssl.training.attached import objective, trained_modules
 
@@ -232,3 +244,94 @@ def test_weights_of_a_plugin_that_are_not_finite_are_not_worth_a_checkpoint():
     plugin.head.bias.data.fill_(float("nan"))
     with pytest.raises(DivergedError, match=r"after step 0 1 of \d+ weights are not finite"):
         strategy.nonfinite_guard.check(strategy)
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+
+class Refusing(Centered):
+    """Is refused after it has made something."""
+
+    def build(self, strategy):
+        super().build(strategy)
+        raise UsageError("no")
+
+
+def named(name):
+    """The plugin of a name, behind the replay that it needs."""
+    needs = {"cassle-r", "cla-e", "cla-r", "der", "osiris"}
+    settings = {"replay": {"size": 20, "refresh": name != "der"}} if name in needs else {}
+    small = {"hidden_dim": 8} if name.startswith(("cassle", "cla")) else {"size": 20} if name == "climb" else {}
+    return build_plugins(complete_plugins(settings | {name: small}))
+
+
+def numbers(module):
+    """Its state, with a number for what is not measured yet."""
+    return {name: tensor.nan_to_num(-1) for name, tensor in module.state_dict().items()}
+
+
+def sgd(model):
+    return torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=1e-4)
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_a_refusal_leaves_all_plugins_and_the_optimizer_as_they_were(name):
+    plugins, model = named(name), simclr()
+    optimizer, keys = sgd(model), [list(plugin.state_dict()) for plugin in plugins]
+    with pytest.raises(UsageError, match=r"^no$"):
+        make(model, optimizer=optimizer, plugins=[*plugins, Refusing()])
+    assert len(optimizer.param_groups) == 1
+    assert [list(plugin.state_dict()) for plugin in plugins] == keys
+    learn(*plugins, model=model, optimizer=optimizer)
+    fresh, new = simclr(), named(name)
+    learn(*new, model=fresh, optimizer=sgd(fresh))
+    for used, unused in zip([model, *plugins], [fresh, *new], strict=True):
+        assert_same(numbers(used), numbers(unused))
+
+
+@pytest.mark.parametrize(
+    "plugin, others, method, message",
+    [
+        (lambda: Osiris(), [lambda: Replay(size=20)], BarlowTwins, "Osiris needs a contrastive method"),
+        (lambda: CaSSLe(hidden_dim=8, temperature=0.1), [], BarlowTwins, "temperature has no effect"),
+        (lambda: CLIMB(size=20), [lambda: CLA("stream", hidden_dim=8)], SimCLR, "align the same embeddings"),
+        (lambda: LUMP(size=5), [lambda: Replay(size=20)], SimCLR, "size=5 is that of a memory of its own"),
+    ],
+)
+def test_a_plugin_that_was_refused_joins_a_strategy_that_it_fits(plugin, others, method, message):
+    used, beside = plugin(), [other() for other in others]
+    torch.manual_seed(0)
+    with pytest.raises(UsageError, match=message):
+        make(method(tiny, output_dim=8), plugins=[*beside, used])
+    again, new = ([*beside, used], [*(other() for other in others), plugin()])
+    if method is SimCLR:  # where the others were the reason
+        again, new = [used], new[-1:]
+    learn(*again), learn(*new)
+    assert_same(numbers(used), numbers(new[-1]))
+
+
+def test_a_strategy_that_cannot_be_compiled_leaves_its_plugins(monkeypatch):
+    def fail(model, device):
+        raise UsageError("no compiler")
+
+    plugin = Centered()
+    monkeypatch.setattr("avalanche_ssl.training.strategy.compile_encoders", fail)
+    with pytest.raises(UsageError, match="no compiler"):
+        make(simclr(), plugins=[plugin], compile=True)
+    assert not hasattr(plugin, "head")
+    learn(plugin)
+
+
+def test_a_plugin_that_is_no_module_is_left_as_it_was_too():
+    class Plain(Spy):
+        made = ()
+
+        def attach(self, strategy):
+            self.made = (*self.made, strategy)
+
+    plain = Plain()
+    with pytest.raises(UsageError, match=r"^no$"):
+        make(simclr(), plugins=[plain, Refusing()])
+    assert plain.made == ()
+    strategy = make(simclr(), plugins=[plain])
+    assert plain.made == (strategy,)
