@@ -185,9 +185,7 @@ class ImageBuffer(nn.Module):
         for slot in slots.tolist():
             if self.born[slot] < 0:
                 raise ValueError(f"slot {slot} holds no image that could be removed")
-            self.born[slot] = -1
-            self.count -= 1
-            self.policy.leave(self, slot)
+            self._free(slot)
 
     def get_extra_state(self) -> Tensor:
         """The state of the generator, uint8."""
@@ -200,17 +198,22 @@ class ImageBuffer(nn.Module):
     def _enter(self, image: Tensor, feature: Tensor, label: int) -> int | None:
         slot = self.policy.choose(self, feature, label)
         number = int(self.seen)
-        self.seen += 1
+        self.seen.add_(1)  # as += does, but for the time that a module takes to set an attribute
         if slot is None:
             return None
         if self.born[slot] >= 0:
-            self.remove(torch.tensor([slot]))
+            self._free(slot)
         self.pixels[slot], self.labels[slot], self.born[slot] = image, label, number
         if self.policy.reads_features:
             self.features[slot] = feature
-        self.count += 1
+        self.count.add_(1)
         self.policy.enter(self, slot)
         return slot
+
+    def _free(self, slot: int) -> None:
+        self.born[slot] = -1
+        self.count.sub_(1)
+        self.policy.leave(self, slot)
 
     def _checked(self, features: Tensor, count: int) -> Tensor:
         """Features (n, D) as float32 where they are kept; on another device than the CPU any value is."""
