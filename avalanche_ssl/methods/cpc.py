@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.losses import patch_info_nce, patch_scores
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views, check_encoder_size
-from avalanche_ssl.models import EncoderFactory, PixelCNN, build_encoder, pool2x2
+from avalanche_ssl.models import EncoderFactory, PixelCNN, build_encoder, linear_on_small_maps, pool2x2
 from avalanche_ssl.transforms import RandomView, drop_colors, grid
 
 MAX_CANDIDATES = 512
@@ -74,7 +74,7 @@ class CPC(Method):
         require_positive(output_dim=output_dim, hidden_dim=hidden_dim, scale=scale)
         require_range(0, blocks=blocks, count=count)
         require_range(0, 1, color_drop=color_drop)
-        network = build_encoder(encoder, norm=norm)
+        network = linear_on_small_maps(build_encoder(encoder, norm=norm))
         check_encoder_size(network, patch, "patches", "give an encoder for any size, such as a ResNet")
         if any(isinstance(module, _BatchNorm) for module in network.modules()):
             raise ValueError("the encoder of CPC has batch norm, through which patches see each other: norm='layer'")

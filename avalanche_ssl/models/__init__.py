@@ -12,6 +12,7 @@ from avalanche_ssl.models.norms import NORMS, STATISTICS, SplitBatchNorm, frozen
 from avalanche_ssl.models.pixel_cnn import PixelCNN
 from avalanche_ssl.models.pretrained import MIN_SHARE, initialized, load_weights
 from avalanche_ssl.models.resnet import resnet9, resnet18, resnet34, resnet50
+from avalanche_ssl.models.small_maps import linear_on_small_maps
 from avalanche_ssl.models.smallconv import smallconv
 from avalanche_ssl.models.weight_files import Weights, package_of, read_weights, weights_path, weights_sha256
 from avalanche_ssl.models.weight_names import Counterpart, Match, counterpart, match_names
@@ -41,6 +42,7 @@ __all__ = [
     "frozen_buffers",
     "get_encoder",
     "initialized",
+    "linear_on_small_maps",
     "load_weights",
     "match_names",
     "mlp",
