@@ -2,10 +2,11 @@
 
 from avalanche_ssl.optim.lars import LARS
 from avalanche_ssl.optim.lr_schedule import LRSchedule
-from avalanche_ssl.optim.optimizers import OPTIMIZERS
+from avalanche_ssl.optim.optimizers import OPTIMIZERS, match_layouts
 
 __all__ = [
     "LARS",
     "OPTIMIZERS",
     "LRSchedule",
+    "match_layouts",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from avalanche.benchmarks import OnlineCLExperience
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.optim import match_layouts
 from avalanche_ssl.training.device import get_device
 from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
 from avalanche_ssl.training.preconditions import check_experiences, check_images_differ, check_steps
@@ -80,6 +81,7 @@ class GuardedTemplate(ResumableTemplate):
     def optimizer_step(self) -> None:
         """Step as Avalanche does, unless the step is skipped."""
         if not self.nonfinite_guard.skipping:
+            match_layouts(self.optimizer)
             super().optimizer_step()
 
     def _after_training_exp(self, **kwargs: Any) -> None:

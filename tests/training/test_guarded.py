@@ -1,10 +1,14 @@
 """A training that makes no step, and weights that are not finite, end in one line before anything is measured."""
 
+from typing import Any
+
 import pytest
+import torch
 from crashes.small_run import few_digits
-from helpers.strategies import Spy, make, small
+from helpers.strategies import Spy, assert_same, make, moco, small, state
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.optim import OPTIMIZERS
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.training import DivergedError
 
@@ -45,3 +49,21 @@ def test_weights_are_checked_before_plugins_measure() -> None:
     with pytest.raises(DivergedError, match=r"1 of \d+ weights are not finite: lower lr"):
         strategy.train(few_digits().train_stream[0], eval_streams=[])
     assert not measured
+
+
+def test_a_gradient_that_a_plugin_lays_out_otherwise_makes_the_same_step() -> None:
+    """A fused step would take its numbers in the order of their memory."""
+
+    def lay_out_otherwise(strategy: Any) -> None:
+        for parameter in strategy.model.parameters():
+            if parameter.grad is not None and parameter.ndim == 4:
+                parameter.grad = parameter.grad.contiguous(memory_format=torch.channels_last)
+
+    trained = []
+    for plugins in ([], [Spy(before_update=lay_out_otherwise)]):
+        model = moco()
+        optimizer = OPTIMIZERS["adam"](model.parameters(), lr=0.01)
+        strategy = make(model, optimizer=optimizer, train_mb_size=16, plugins=plugins)
+        strategy.train(few_digits().train_stream[0], eval_streams=[])
+        trained.append(state(strategy))
+    assert_same(*trained)
