@@ -14,6 +14,9 @@ BATCH, REPEATS = 256, 7
 
 DIM, NEGATIVES, SIZES = 128, 4096, (1_000, 10_000, 100_000, 1_000_000)
 
+IMAGES, NEW, REPLAYED = 2_000, 10, 20
+"""Of a memory of images: how many it holds, and of a step."""
+
 
 def measure_augmentation(device: str = "cpu") -> None:
     """Print the time of two SimCLR views of 32x32 images on one thread, with PIL and batched; then of each operation.
@@ -115,7 +118,10 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
 
 
 def measure_memory() -> None:
-    """Print microseconds to write and to read a batch, for a full queue and a full bank of each size, on one thread."""
+    """Print microseconds to write and to read a batch, for a full queue and a full bank of each size, on one thread.
+
+    Then those of a step of replay, for a memory of images by each policy.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -129,6 +135,33 @@ def measure_memory() -> None:
             table[name] = table.get(name, f"{name:32}") + f"{cell:>24}"
     print(f"{'us/batch, median (min-max)':32}" + "".join(f"{f'{size:,} rows':>24}" for size in SIZES))
     print("\n".join(table.values()))
+    print(f"\nmemory of {IMAGES:,} images, us/step: features of {REPLAYED} follow, {NEW} images enter")
+    for policy, step in image_memory_steps().items():
+        _print_row(policy, [1e6 * seconds_per_call(step) for _ in range(REPEATS)])
+
+
+def image_memory_steps() -> dict[str, Callable[[], object]]:
+    """What a step of `Replay` does with a full memory of 32x32 images, by policy; features are other ones each time."""
+    import torch
+
+    from avalanche_ssl.memory import POLICIES, ImageBuffer
+
+    generator = torch.Generator().manual_seed(0)
+    images = smooth_images(NEW)
+
+    def offer(memory: Any, count: int) -> None:
+        labels = torch.randint(10, (count,), generator=generator)
+        memory.insert(images[torch.arange(count) % NEW], torch.randn(count, DIM, generator=generator), labels)
+
+    def step(memory: Any) -> None:
+        slots = memory.sample(REPLAYED)
+        memory.follow(slots, torch.randn(len(slots), DIM, generator=generator))
+        offer(memory, NEW)
+
+    memories = {policy: ImageBuffer(DIM, IMAGES, policy=policy) for policy in POLICIES}
+    for memory in memories.values():
+        offer(memory, IMAGES)
+    return {policy: partial(step, memory) for policy, memory in memories.items()}
 
 
 def memory_operations(size: int) -> dict[str, Callable[[], object]]:

@@ -18,6 +18,7 @@ from avalanche_ssl.checkpointing.serialization import StreamIndex
 from avalanche_ssl.checkpointing.strategy_state import capture_strategy, check_savable, restore_strategy
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import MoCo, SimCLR
+from avalanche_ssl.plugins import LUMP, Replay
 from avalanche_ssl.rng import seed_all
 
 
@@ -36,6 +37,13 @@ def test_other_plugins_are_refused() -> None:
         UsageError, match=r"has the plugins ProbePlugin, RepresentationMonitor, Eval.*; this strategy has .*Replay"
     ):
         checkpointer(strategy, benchmark).resume()
+
+
+def test_the_same_plugins_in_another_order_are_refused() -> None:
+    benchmark, plugins = few_digits(), [Replay(size=10), LUMP()]
+    save(benchmark, plugins=plugins)
+    with pytest.raises(UsageError, match=r"has the plugins .*Replay, LUMP.*; this strategy has .*LUMP, Replay"):
+        checkpointer(make(benchmark, [LUMP(), Replay(size=10)]), benchmark).resume()
 
 
 def test_another_shape_is_refused() -> None:

@@ -4,6 +4,8 @@ import pytest
 import torch
 from speed import components
 
+from avalanche_ssl.memory import POLICIES
+
 
 @pytest.fixture
 def quick(monkeypatch):
@@ -21,10 +23,24 @@ def test_views_and_every_operation_are_measured(quick, monkeypatch, capsys):
 
 def test_memories_of_every_size_are_measured(quick, monkeypatch, capsys):
     monkeypatch.setattr(components, "SIZES", (300, 600))
+    monkeypatch.setattr(components, "IMAGES", 50)
     components.measure_memory()
     head, *rows = capsys.readouterr().out.splitlines()[2:]
     assert "300 rows" in head and "600 rows" in head
-    assert len(rows) == 5 and all(row.count("1,000 (1,000-1,000)") == 2 for row in rows)
+    assert len(rows[:5]) == 5 and all(row.count("1,000 (1,000-1,000)") == 2 for row in rows[:5])
+    assert rows[6] == "memory of 50 images, us/step: features of 20 follow, 10 images enter"
+    assert [row.split() for row in rows[7:]] == [[policy, *["1000.0"] * 3] for policy in POLICIES]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_images_enter_a_full_memory_and_features_follow(policy, monkeypatch):
+    monkeypatch.setattr(components, "IMAGES", 50)
+    step = components.image_memory_steps()[policy]
+    (memory,) = step.args
+    before = memory.features.clone()
+    assert memory.seen == 50 and (policy == "climb" or memory.count == 50)
+    step()
+    assert memory.seen == 60 and 20 <= (memory.features != before).any(1).sum() <= 30
 
 
 def test_the_memory_is_full_and_knows_its_images():
