@@ -3,7 +3,7 @@
 - raw pixels: the probes on the images themselves, sides above 16 pixels averaged down to 16;
 - untrained: the run's method before any training, with five initializations;
 - iid: the run's recipe on the whole stream at once, on as many images as the run, with its seed;
-- supervised: the run's encoder trained on the labels in the same way.
+- supervised: the run's encoder trained on the labels of the whole stream at once, on as many views as the run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.reports.baseline_cache import CacheEntry, ProtocolAccuracies
-from avalanche_ssl.runs import Run, RunConfig
+from avalanche_ssl.runs import JOINT, SHARED, Run, RunConfig
 
 INITIALIZATIONS = 5
 
@@ -30,12 +30,6 @@ SIDE = 16
 
 TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "max_grad_norm")
 """Settings that do not matter to an untrained encoder."""
-
-SHARED = ("encoder", "encoder_sha256", "feature_layer", "batch_size", "epochs", "schedule")
-"""Settings that the supervised baseline takes from the run."""
-
-JOINT = {"hidden_dim": 0, "lr": 0.001}
-"""Settings of the supervised recipe, which are made for streams, as they are best where nothing can be forgotten."""
 
 
 @dataclass
@@ -91,7 +85,7 @@ def jobs(label: str, run: Run, trust_strategy: bool = False) -> Iterator[Job]:
             f"the log of {run.folder} contradicts itself on how many images it was trained on: run it again"
         )
     config = RunConfig.from_mapping(run.config, str(run.folder), trust_strategy=trust_strategy)
-    subject = Subject(label, config, run.end.images_trained)
+    subject = Subject(label, config, run.end.images_trained, run.cost.views if run.cost else 0)
     yield RawPixels(subject)
     yield from (Untrained(subject, seed) for seed in range(INITIALIZATIONS))
     yield IID(subject)
@@ -106,11 +100,13 @@ class Subject:
         label: what the run is called.
         config: its configuration.
         images: images that it was trained on, each pass counted.
+        views: views that it has encoded of them; 0 where they are not known.
     """
 
     label: str
     config: RunConfig
     images: int
+    views: int = 0
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -170,12 +166,12 @@ class Subject:
         found = evaluator.evaluate(strategy, seen=everything, at_boundary=False).accuracies
         return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}
 
-    def trained_jointly(self, recipe: Recipe) -> Any:
-        """The strategy of a recipe, trained on the whole stream at once for as many images as the run."""
+    def trained_jointly(self, recipe: Recipe, images: int) -> Any:
+        """The strategy of a recipe, trained on the whole stream at once for so many images."""
         from avalanche_ssl.streams import joint_experience
 
         experience = joint_experience(self.benchmark)
-        epochs = max(1, round(self.images / len(experience.dataset)))
+        epochs = max(1, round(images / len(experience.dataset)))
         strategy = recipe.override({"epochs": epochs}).build(seed=self.config.seed, **self.machine)
         strategy.train(experience, eval_streams=[])
         return strategy
@@ -250,7 +246,7 @@ class IID(Job):
 
     def strategy(self) -> Any:
         """The run's strategy, trained jointly."""
-        return self.subject.trained_jointly(self.subject.recipe)
+        return self.subject.trained_jointly(self.subject.recipe, self.subject.images)
 
 
 class SupervisedIID(Job):
@@ -261,7 +257,8 @@ class SupervisedIID(Job):
     def __init__(self, subject: Subject) -> None:
         given = subject.config.settings
         self.settings = {name: given[name] for name in SHARED if given.get(name) is not None} | JOINT
-        key = subject.key("precision", "seed") | {"images": subject.images, "settings": self.settings}
+        self.images = subject.views or subject.images  # a step sees one view of an image
+        key = subject.key("precision", "seed") | {"images": self.images, "settings": self.settings}
         super().__init__(subject, f"{subject.label}: supervised, iid", key)
 
     def strategy(self) -> Any:
@@ -272,4 +269,4 @@ class SupervisedIID(Job):
         benchmark = self.subject.benchmark
         names = benchmark.class_names or class_index(benchmark, [e.dataset for e in benchmark.train_stream])
         classes = {"classes": max(2, len(names))}
-        return self.subject.trained_jointly(load_recipe("supervised").override(self.settings | classes))
+        return self.subject.trained_jointly(load_recipe("supervised").override(self.settings | classes), self.images)

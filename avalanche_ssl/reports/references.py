@@ -53,9 +53,10 @@ def unequal_notes(stream: Stream) -> list[str]:
             reference = None if group.reference else reference_of(stream, group, kind)
             mine, theirs = _views(group), reference and _views(reference)
             if reference and mine and theirs and max(mine, theirs) > (1 + TOLERANCE) * min(mine, theirs):
+                command = f"avalanche-ssl sweep --reference {kind.replace(' ', '-')}"
                 notes.append(
                     f"not at equal cost: {group.label} has seen {mine:,.0f} views, {reference.label} {theirs:,.0f}: "
-                    f"`avalanche-ssl sweep --reference {kind.replace(' ', '-')}` trains one with as many"
+                    f"`{command}` trains one with as many, in whole epochs"
                 )
     return notes
 

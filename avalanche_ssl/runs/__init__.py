@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.reader import Run as Run
     from avalanche_ssl.runs.reader import read_run as read_run
     from avalanche_ssl.runs.reader import read_runs as read_runs
+    from avalanche_ssl.runs.references import JOINT as JOINT
+    from avalanche_ssl.runs.references import REFERENCES as REFERENCES
+    from avalanche_ssl.runs.references import SHARED as SHARED
+    from avalanche_ssl.runs.references import Reference as Reference
+    from avalanche_ssl.runs.references import reference_of_run as reference_of_run
     from avalanche_ssl.runs.runner import run as run
     from avalanche_ssl.runs.summary import METRICS as METRICS
     from avalanche_ssl.runs.summary import percent as percent
@@ -25,8 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMBEDDINGS",
+    "JOINT",
     "METRICS",
+    "REFERENCES",
+    "SHARED",
     "Correctness",
+    "Reference",
     "Run",
     "RunConfig",
     "build_benchmark",
@@ -35,6 +44,7 @@ __all__ = [
     "read_correctness",
     "read_run",
     "read_runs",
+    "reference_of_run",
     "resolve_machine",
     "run",
     "run_of_folder",
@@ -48,7 +58,11 @@ __getattr__, __dir__ = lazy_names(
     {
         "Correctness": "correctness",
         "EMBEDDINGS": "folder",
+        "JOINT": "references",
         "METRICS": "summary",
+        "REFERENCES": "references",
+        "Reference": "references",
+        "SHARED": "references",
         "Run": "reader",
         "RunConfig": "config",
         "build_benchmark": "build",
@@ -57,6 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "read_correctness": "correctness",
         "read_run": "reader",
         "read_runs": "reader",
+        "reference_of_run": "references",
         "resolve_machine": "build",
         "run": "runner",
         "run_of_folder": "build",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 
@@ -50,3 +51,16 @@ def forbid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", denied)
+
+
+def write_classes(root: Path, parts: dict[str, int], classes: int, side: int = 16) -> Path:
+    """A folder PART/CLASS/*.png of so many noisy images, whose gray is that of their class."""
+    rng = np.random.default_rng(0)
+    for part, count in parts.items():
+        for label in range(classes):
+            folder = root / part / f"class{label:03d}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                noise = rng.integers(0, 60, (side, side, 3)) + 190 * label // classes
+                Image.fromarray(noise.astype(np.uint8)).save(folder / f"{i:04d}.png")
+    return root

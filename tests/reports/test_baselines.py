@@ -79,7 +79,7 @@ def test_baselines_are_what_they_are_called_and_computed_once(monkeypatch: pytes
     assert {s.clock.train_iterations for s in starts} == {0}
     end = read_run(Path("a")).end
     assert end and end.images_trained == 3 * 64
-    assert [s.clock.train_iterations * 8 for s in (iid, supervised)] == [3 * 64] * 2
+    assert [s.clock.train_iterations * 8 for s in (iid, supervised)] == [3 * 64, 6 * 64], "as many views, one a step"
     assert (type(iid.model).__name__, type(supervised.model).__name__) == ("SimCLR", "Supervised")
     assert len(supervised.model.projection_head) == 1 and supervised.optimizer.param_groups[0]["initial_lr"] == 0.001
     by_name = {baseline.label: baseline for baseline in found}
@@ -109,7 +109,8 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache() -> None:
     assert differing(device="cuda", num_workers=3, logger="tensorboard") == set()
     assert differing(settings={"lr": 0.5}) == {"x: iid"}
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
-    assert differing(seed=5) == {"x: iid", "x: supervised, iid"}
+    assert differing(seed=5) == {"x: iid", "x: supervised, iid", "x: untrained", "raw pixels, 16x16"}, "another stream"
+    assert differing(seed=5, stream_seed=0) == {"x: iid", "x: supervised, iid"}
     assert differing(probes="ridge") == {"raw pixels, 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
 
 

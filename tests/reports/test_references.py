@@ -64,7 +64,7 @@ def test_rows_by_hand(stream: Any) -> None:
 
 
 def test_unequal_views_are_said_with_the_remedy(stream: Any) -> None:
-    remedy = "`avalanche-ssl sweep --reference supervised` trains one with as many"
+    remedy = "`avalanche-ssl sweep --reference supervised` trains one with as many, in whole epochs"
     assert unequal_notes(stream) == [
         f"not at equal cost: cmc has seen 200 views, supervised 230: {remedy}",
         f"not at equal cost: moco has seen 200 views, supervised 230: {remedy}",
