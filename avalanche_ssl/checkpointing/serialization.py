@@ -20,13 +20,16 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.utils import ParamData
 from torch import Tensor
 
-from avalanche_ssl.data import leaf_datasets, same_leaf
+from avalanche_ssl.data import leaf_datasets, same_leaf, shard_images
 from avalanche_ssl.errors import UsageError
 
 REBUILT: dict[str, type] = {c.__name__: c for c in (ParamData, ReservoirSamplingBuffer, TensorImage)}
 """Classes of Avalanche whose objects appear in plugins and among metric values during training."""
 
 _CODE = (type, FunctionType, MethodType, BuiltinFunctionType)
+
+_Places = dict[int, int] | range
+"""Where in the stream an item of a dataset stands, by its place there."""
 
 _KIND = "kind of object"  # marks the dicts that stand for an object
 
@@ -40,7 +43,8 @@ class StreamIndex:
 
     def __init__(self, datasets: Sequence[Any]) -> None:
         self.dataset: AvalancheDataset[Any] = concat_datasets(list(datasets))
-        self._places: tuple[list[Any], list[dict[int, int]]] | None = None
+        self._shards = [shard_images(dataset) for dataset in datasets]
+        self._places: tuple[list[Any], Sequence[_Places]] | None = None
 
     def positions(self, dataset: Any) -> Tensor:
         """Positions (N,) of the images of a dataset in the stream, long; UsageError if one is not in the stream."""
@@ -59,8 +63,11 @@ class StreamIndex:
         """The dataset of the images at these positions."""
         return self.dataset.subset(positions.tolist())
 
-    def _known(self) -> tuple[list[Any], list[dict[int, int]]]:
+    def _known(self) -> tuple[list[Any], Sequence[_Places]]:
         """The datasets below the stream and, for each, where its items stand in the stream."""
+        if self._places is None and all(self._shards):  # there may be too many images for a table of them
+            ends = np.cumsum([len(images) for images in self._shards if images]).tolist()
+            self._places = self._shards, list(map(range, [0, *ends], ends))
         if self._places is None:
             leaves, leaf, index = leaf_datasets(self.dataset, "train")
             places: list[dict[int, int]] = [{} for _ in leaves]

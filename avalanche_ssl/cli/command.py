@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "compare runs: a table on the screen, and one page with figures",
     "export": "take the encoder out of a run",
     "embed": "features of a folder of images, as a table and a picture",
+    "shards": "pack images into shards, for streams that no memory holds, or index those that are there",
     "finetune": "fine-tune the encoder of a run on labels",
 }
 

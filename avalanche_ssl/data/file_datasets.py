@@ -13,6 +13,7 @@ from torchvision.datasets.folder import default_loader
 from avalanche_ssl.data.dataset_transforms import FrozenItems
 from avalanche_ssl.data.pixels import eight_bits, note_transparent
 from avalanche_ssl.data.traversal import leaf_datasets
+from avalanche_ssl.errors import UsageError
 
 LISTS = ("samples", "imgs", "paths", "files")
 """Attributes that hold the path of every item, by itself or first in a tuple."""
@@ -22,6 +23,10 @@ BELOW = ("_flat_data", "_datasets", "datasets", "dataset")
 
 UNREADABLE = (OSError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What Pillow raises for an image that it cannot read."""
+
+
+class DataError(UsageError):
+    """The data of the next batch are not available: a file is gone, or a worker process died."""
 
 
 def with_raw_loaders(dataset: Any) -> Any:

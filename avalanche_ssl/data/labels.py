@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data.shard_images import shard_images
 from avalanche_ssl.data.traversal import leaf_datasets, take
 from avalanche_ssl.errors import UsageError
 
@@ -21,6 +22,8 @@ def class_labels(dataset: Any) -> Indices:
     Raises:
         UsageError: they are no whole numbers.
     """
+    if (shards := shard_images(dataset)) is not None:
+        return np.array(shards.targets) if shards.labeled else np.full(len(shards), -1)
     leaves = leaf_datasets(dataset)
     y, _ = labels_of_items(dataset, *leaves)
     if y is not None:
@@ -30,6 +33,16 @@ def class_labels(dataset: Any) -> Indices:
         if targets is not None and len(targets) and _integers(targets) is None:
             raise UsageError(_no_class_number(targets))
     return np.full(len(dataset), -1)
+
+
+def has_label(dataset: Any) -> bool:
+    """Whether any image of a dataset has a class label.
+
+    Raises:
+        UsageError: labels are no whole numbers.
+    """
+    shards = shard_images(dataset)
+    return False if shards and not shards.labeled else bool((class_labels(dataset) >= 0).any())
 
 
 def task_labels(dataset: Any) -> Indices:

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,24 +16,14 @@ from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
 from avalanche_ssl.data.channels import as_rgb
+from avalanche_ssl.data.epoch_plan import BatchPlan, Epoch, Plan, plan_epoch
 from avalanche_ssl.data.pixels import same_type
 from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, make_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import seeded
 
-Plan = list["BatchPlan"]
-
 Work = tuple["Batch | UsageError", list[tuple[str, type[Warning]]]]
 """What a worker process returns: a batch or an error, and the warnings on the way."""
-
-
-class BatchPlan(NamedTuple):
-    """One batch of an epoch."""
-
-    positions: list[Tensor]
-    """The positions to take from each dataset."""
-    seed: int
-    """Seed of random transforms, so that a batch is the same in whichever process and order it is made."""
 
 
 class RawDataLoader:
@@ -82,7 +72,7 @@ class RawDataLoader:
         self.num_workers = num_workers
         self.is_fast = self.batches.is_fast
         self._is_filled = is_filled
-        self._epoch: Plan = []
+        self._epoch = Epoch()
         self._start: Tensor | None = None  # state of the generator when the epoch was drawn
         self._taken = self._skip = 0
         self._workers: DataLoader[Work] | None = None
@@ -101,7 +91,7 @@ class RawDataLoader:
             warnings.warn(f"an experience of {size} is skipped: training takes two", stacklevel=2)
             return
         self._start = self._random_state()
-        self._epoch[:] = self._plan()[self._skip :]
+        self._epoch.begin(self._plan(), self._skip)
         self._taken, self._skip = self._skip, 0
         for batch in self._batches():
             if isinstance(batch, UsageError):
@@ -160,28 +150,18 @@ class RawDataLoader:
             self.generator.set_state(state)
 
     def _plan(self) -> Plan:
-        """The positions of every batch of an epoch, drawn at once."""
-        n_batches = len(self)
-        columns = [
-            self._chunks(len(reader), size, n_batches)
-            for reader, size in zip(self.batches.readers, self.batch_sizes, strict=True)
-        ]
-        seed = self._seed()
-        return [BatchPlan(list(row), seed + i) for i, row in enumerate(zip(*columns, strict=True))]
-
-    def _chunks(self, n: int, size: int, n_batches: int) -> list[Tensor]:
-        chunks: list[Tensor] = []
-        while len(chunks) < n_batches:
-            order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
-            chunks += [chunk for chunk in torch.split(order, size) if len(chunk) == size or not self.drop_last]
-        return chunks[:n_batches]
-
-    def _seed(self) -> int:
-        """A seed for random transforms; the fast path draws it too, so that both leave the generator alike."""
-        return int(torch.randint(2**62, (), generator=self.generator)) if self.shuffle else 0
+        """The batches of an epoch, whose order is drawn now."""
+        return plan_epoch(
+            self.batches.readers,
+            self.batch_sizes,
+            len(self),
+            shuffle=self.shuffle,
+            drop_last=self.drop_last,
+            generator=self.generator,
+        )
 
     def _processes(self) -> DataLoader[Work]:
-        """The worker processes, which serve all epochs: they read the list `_epoch`, which each epoch refills."""
+        """The worker processes, which serve all epochs: they read `_epoch`, in which each epoch begins."""
         if self._workers is None:
             self._workers = DataLoader(
                 self.batches,

@@ -19,17 +19,13 @@ from avalanche_ssl.data.channels import stack_images
 from avalanche_ssl.data.dataset_transforms import FrozenItems
 from avalanche_ssl.data.datasets import Indices
 from avalanche_ssl.data.dict_items import dict_item_message
-from avalanche_ssl.data.file_datasets import UNREADABLE, item_name, unreadable, with_raw_loaders
+from avalanche_ssl.data.file_datasets import UNREADABLE, DataError, item_name, unreadable, with_raw_loaders
 from avalanche_ssl.data.labels import item_label, labels_of_items
 from avalanche_ssl.data.memmap import residency
 from avalanche_ssl.data.pixels import PixelError, image_tensor, same_type
+from avalanche_ssl.data.shard_images import ShardReader, shard_images
 from avalanche_ssl.data.traversal import Leaves, leaf_datasets
 from avalanche_ssl.errors import UsageError
-
-
-class DataError(UsageError):
-    """The data of the next batch are not available: a file is gone, or a worker process died."""
-
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -114,17 +110,25 @@ class ItemReader:
             raise error.of(self._name(position)) from error
 
 
-def make_reader(dataset: Any, use_dataset_transforms: bool = False, raw: bool = True) -> ArrayReader | ItemReader:
+def make_reader(
+    dataset: Any, use_dataset_transforms: bool = False, raw: bool = True
+) -> ArrayReader | ItemReader | ShardReader:
     """The fast path if there is one, else the general path, which alone can keep the dataset's own transforms.
+
+    All images of some shards are read without a list of them.
 
     With `raw=False` the tensors of a dataset may have any values, for networks that expect them.
     """
+    if (shards := shard_images(dataset)) is not None:
+        return ShardReader(shards)
     arrays = None if use_dataset_transforms else array_reader(dataset)
     return item_reader(dataset, use_dataset_transforms, raw) if arrays is None else arrays
 
 
 def array_reader(dataset: Any) -> ArrayReader | None:
     """The fast path of a dataset, or None unless all its images lie in arrays of one shape."""
+    if shard_images(dataset) is not None:
+        return None
     try:
         leaves, leaf, index = leaf_datasets(dataset)
     except (AttributeError, TypeError, IndexError):  # Avalanche's private attributes have changed

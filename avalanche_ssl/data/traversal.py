@@ -96,6 +96,23 @@ def parts(dataset: Any, group: str | None = None) -> list[Part]:
     return found
 
 
+def undivided_leaf(dataset: Any) -> Any:
+    """The dataset that holds all images of `dataset` in their order, without transforms; None if there is no such one.
+
+    It is found without a list of the images.
+    """
+    node, above = getattr(dataset, "_flat_data", dataset), _Transforms(None)
+    try:
+        while hasattr(node, "_datasets") and hasattr(node, "_indices"):
+            if node._indices is not None or len(node._datasets) != 1:
+                return None
+            above = above.below(node)
+            node = getattr(node._datasets[0], "_flat_data", node._datasets[0])
+    except (AttributeError, TypeError):  # Avalanche's private attributes have changed
+        return None
+    return None if above.frozen or above.skipped else node
+
+
 class _Transforms(NamedTuple):
     """The transforms above a node, in the order of their application."""
 
@@ -171,6 +188,8 @@ def skipped_transforms(dataset: Any, group: str | None = None) -> list[Chain]:
 
     Nothing if the dataset cannot be traversed; arguments as for `leaf_datasets`.
     """
+    if getattr(undivided_leaf(dataset), "without_transforms", False):
+        return [()]
     chains: list[Chain] = []
     try:
         found = parts(dataset, group)

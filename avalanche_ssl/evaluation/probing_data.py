@@ -70,7 +70,8 @@ def probing_data(
     """All images and tasks of a benchmark.
 
     Args:
-        benchmark: its `train_stream`, `test_stream` and, if it has any, `probing_tasks`.
+        benchmark: its `train_stream`, `test_stream` and, if it has any, `probing_tasks`; `probing_stream` has a part of
+            each training dataset where they are too large for probes.
         sparse: names of the probes that use one in n images; with any, there is a full test set.
         identity, scopes: see `avalanche_ssl.streams.class_index`.
 
@@ -78,7 +79,7 @@ def probing_data(
         UsageError: there is no test stream, it has neither one experience nor as many as the other, there are no
             labels, or they do not say which images are of the same class.
     """
-    train = [e.dataset for e in benchmark.train_stream]
+    train = list(getattr(benchmark, "probing_stream", ())) or [e.dataset for e in benchmark.train_stream]
     test = [e.dataset for e in getattr(benchmark, "test_stream", ())]
     if not test:
         raise UsageError(

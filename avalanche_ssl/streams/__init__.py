@@ -17,6 +17,7 @@ from avalanche_ssl.streams.builders import (
     digits_domain,
     folder,
     online_stream,
+    shards,
     split_cifar10,
     split_cifar100,
     split_digits,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.streams.digit_images import digit_masks as digit_masks
     from avalanche_ssl.streams.digit_images import is_test_digit as is_test_digit
     from avalanche_ssl.streams.digit_images import photographs as photographs
+    from avalanche_ssl.streams.folder_layout import find_files as find_files
     from avalanche_ssl.streams.regimes import cumulative_stream as cumulative_stream
     from avalanche_ssl.streams.regimes import experience_sizes as experience_sizes
     from avalanche_ssl.streams.regimes import joint_experience as joint_experience
@@ -60,6 +62,7 @@ __all__ = [
     "digit_masks",
     "digits_domain",
     "experience_sizes",
+    "find_files",
     "folder",
     "has_labels",
     "is_test_digit",
@@ -67,6 +70,7 @@ __all__ = [
     "joint_stream",
     "online_stream",
     "photographs",
+    "shards",
     "split_cifar10",
     "split_cifar100",
     "split_digits",
@@ -89,6 +93,7 @@ __getattr__, __dir__ = lazy_names(
         "is_test_digit": "digit_images",
         "photographs": "digit_images",
         "class_index": "classes",
+        "find_files": "folder_layout",
         "has_labels": "classes",
         "cumulative_stream": "regimes",
         "joint_experience": "regimes",

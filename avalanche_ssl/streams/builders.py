@@ -130,6 +130,37 @@ def folder(  # type: ignore[misc]  # its `incremental` has another default than 
     return folder_benchmark(data, labels, read, increments, fewer_experiences=experiences is None)
 
 
+def shards(
+    data: str | Path,
+    *,
+    experiences: int | None = None,
+    size: int = 32,
+    block: int = 100_000,
+    labels: str = "auto",
+    probe_images: int = 50_000,
+    value_range: tuple[float, float] | None = None,
+) -> CLScenario:
+    """Very many images, in tar files as webdataset writes them: train/*.tar and test/*.tar, or train/EXPERIENCE/*.tar.
+
+    Images are decoded when they are read, resized to `size` (shorter side, then the center), and memory does not grow
+    with their number. An epoch shuffles the shards, then the images of each block. Field `cls` is the class label.
+
+    Args:
+        data: the folder, with the index that `avalanche-ssl shards --index FOLDER` makes.
+        experiences: None: one per folder in `train`, or one; otherwise the shards are cut into so many, in the order
+            of their names.
+        size: pixels a side.
+        block: images that are shuffled together.
+        labels: "auto": those of the field `cls`, where there is one; "none".
+        probe_images: labeled training images, spread evenly, that probes are fitted on.
+        value_range: of images with more than 8 bits a channel, the values that become 0 and 255.
+    """
+    from avalanche_ssl.streams.shards import ShardOptions, shards_benchmark
+
+    options = ShardOptions(size, block, labels, probe_images, value_range)
+    return shards_benchmark(Path(data).expanduser(), experiences, options)
+
+
 def core50_stream(
     scenario: str,
     data: str | Path,
@@ -196,6 +227,7 @@ BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
     "split-cifar100": split_cifar100,
     "tiny-imagenet": split_tiny_imagenet,
     "folder": folder,
+    "shards": shards,
     "core50-ni": _core50("ni", "new instances: one session after another, all objects"),
     "core50-nc": _core50("nc", "new classes: ten objects, then five at a time"),
     "core50-nic": _core50("nic", "new instances and classes: ten objects, then five in one session at a time"),

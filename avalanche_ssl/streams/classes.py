@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.data import Indices, class_labels, task_labels, with_labels
+from avalanche_ssl.data import Indices, class_labels, has_label, task_labels, with_labels
 from avalanche_ssl.errors import UsageError, unknown_name
 
 IDENTITIES = ("shared", "per-task")
@@ -58,7 +58,7 @@ def has_labels(benchmark: Any) -> bool:
         UsageError: it has labels that are no whole numbers.
     """
     streams = ([e.dataset for e in stream] for stream in (benchmark.train_stream, benchmark.test_stream))
-    return bool(benchmark.class_names) or all(any((class_labels(d) >= 0).any() for d in part) for part in streams)
+    return bool(benchmark.class_names) or all(any(has_label(d) for d in part) for part in streams)
 
 
 def class_index(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from avalanche.benchmarks import CLExperience, CLStream, DatasetExperience
 from avalanche.benchmarks.scenarios import OnlineCLExperience
 
+from avalanche_ssl.data import shard_images
 from avalanche_ssl.errors import UsageError
 
 
@@ -54,15 +55,25 @@ def _mini_batches(
     Avalanche's own splitter (0.6.0) never marks the last one of an experience that `size` divides.
     """
     # the number of the experience gives each its own shuffle
-    rng = np.random.default_rng([seed, experience.logging().current_experience])
-    order = rng.permutation(len(experience.dataset)).tolist() if shuffle else range(len(experience.dataset))
-    starts = range(0, len(order), size)
+    seed_of_experience = [seed, experience.logging().current_experience]
+    take = _order(experience.dataset, seed_of_experience) if shuffle else range
+    starts = range(0, len(experience.dataset), size)
     for start in starts:
         yield OnlineCLExperience(
-            dataset=experience.dataset.subset(order[start : start + size]),
+            dataset=experience.dataset.subset(take(start, min(start + size, len(experience.dataset)))),
             origin_experience=experience,
             is_first_subexp=start == 0,
             is_last_subexp=start == starts[-1],
             sub_stream_length=len(starts),
             access_task_boundaries=access_task_boundaries,
         )
+
+
+def _order(dataset: Any, seed: Sequence[int]) -> Callable[[int, int], list[int]]:
+    """The images that come from one place of a random order to another; no list is made of those in shards."""
+    shards = shard_images(dataset)
+    if shards is not None:
+        order = shards.order(seed)
+        return lambda first, last: order.positions(first, last).tolist()
+    drawn = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    return lambda first, last: drawn[first:last]

@@ -1,6 +1,7 @@
 """Python objects as tensors and plain values, and back."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from crashes.small_run import few_digits
 from helpers.domains import frozen_images, turned
 from helpers.resuming import make
+from helpers.shards import labeled_folder
 
 from avalanche_ssl.checkpointing import Checkpointer
 from avalanche_ssl.checkpointing.serialization import StreamIndex, deserialize, serialize
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.streams import shards
 
 
 @pytest.fixture
@@ -91,3 +94,18 @@ def test_a_buffer_of_turned_images_comes_back_turned(group: str) -> None:
     kept = stream[2].dataset.subset([3, 1]).concat(stream[0].dataset.subset([3])).with_transforms(group)
     assert index.positions(kept).tolist() == [83, 81, 3]
     assert torch.equal(frozen_images(index.take(index.positions(kept))), frozen_images(kept))
+
+
+def test_images_in_shards_are_known_by_their_place_in_the_stream(tmp_path: Path) -> None:
+    """As others are, but without a table of all."""
+    labeled_folder(tmp_path)
+    datasets = [experience.dataset for experience in shards(tmp_path, size=8, experiences=3).train_stream]
+    stream = StreamIndex(datasets)
+    memory = datasets[2].subset([4, 0]).concat(datasets[0].subset([7]))
+    positions = stream.positions(memory)
+    sizes = [len(dataset) for dataset in datasets]
+    assert positions.tolist() == [sizes[0] + sizes[1] + 4, sizes[0] + sizes[1], 7]
+    back = stream.take(positions)
+    assert all(torch.equal(back[i][0], memory[i][0]) and back[i][1] == memory[i][1] for i in range(3))
+    with pytest.raises(UsageError, match="some that are not in the stream"):
+        StreamIndex(datasets[:2]).positions(memory)

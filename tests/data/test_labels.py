@@ -1,13 +1,15 @@
 """Labels of any kind become integers, or are refused with the remedy."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
+from helpers.shards import pack
 
-from avalanche_ssl.data import class_labels, make_reader, task_labels, with_labels
+from avalanche_ssl.data import ShardImages, class_labels, has_label, index_shards, make_reader, task_labels, with_labels
 from avalanche_ssl.data.labels import item_label
 from avalanche_ssl.errors import UsageError
 
@@ -114,3 +116,14 @@ def test_labels_are_read_at_once_not_item_by_item(monkeypatch: pytest.MonkeyPatc
     for kind in (AvalancheDataset, DataAttribute, Images):
         monkeypatch.setattr(kind, "__getitem__", one)
     assert class_labels(dataset).tolist() == [7, 10**9]
+
+
+def test_whether_any_image_has_a_label(tmp_path: Path) -> None:
+    assert has_label(attributed([-1, 3])) and not has_label(attributed([-1, -1])) and not has_label(attributed([]))
+    pack(tmp_path, range(4), [2, 0, 1, 2])
+    index = index_shards(tmp_path)
+    known, blind = (
+        AvalancheDataset([ShardImages(index, 0, 1, size=8, labeled=is_known)]) for is_known in (True, False)
+    )
+    assert has_label(known) and not has_label(blind)
+    assert (class_labels(known).tolist(), class_labels(blind).tolist()) == ([2, 0, 1, 2], [-1] * 4)

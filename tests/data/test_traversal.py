@@ -18,6 +18,7 @@ from avalanche_ssl.data.traversal import (
     leaf_datasets,
     skipped_transforms,
     take,
+    undivided_leaf,
 )
 from avalanche_ssl.errors import UsageError
 
@@ -121,3 +122,13 @@ def test_experiences_that_differ_in_transforms_are_named_with_the_remedies() -> 
     leaves = [as_classification_dataset(PictureDataset(4, transform=Turn(angle))) for angle in (0, 90)]
     with pytest.raises(UsageError, match="experiences 1 and 2 have different transforms"):
         check_same_transforms(leaves)
+
+
+def test_a_dataset_that_is_another_one_is_found_without_a_list() -> None:
+    images = PictureDataset(6)
+    dataset = as_classification_dataset(images)
+    assert undivided_leaf(images) is undivided_leaf(dataset) is undivided_leaf(dataset.train()) is images
+    assert undivided_leaf(dataset.subset([0, 1])) is None and undivided_leaf(dataset.concat(dataset)) is None
+    for groups in ({"transform_groups": {"train": Turn(1)}}, {"frozen_transform_groups": {"train": Turn(1)}}):
+        changed = make_avalanche_dataset(images, **{k: TransformGroups(g) for k, g in groups.items()})
+        assert undivided_leaf(changed) is None

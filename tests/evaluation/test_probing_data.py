@@ -106,3 +106,9 @@ def test_a_probe_on_every_20th_frame_has_no_others_encoded(core50_root: Path) ->
     found, thinly = (e.evaluate(corner(), seen=()).accuracies["core50"]["all"] for e in (every, thin))
     assert np.array_equal(found, thinly)
     assert thin.probes[0].name == "core50"
+
+
+def test_probes_are_fitted_on_a_part_where_the_benchmark_names_one() -> None:
+    benchmark = stream([[0, 1, 2], [1, 2, 0]], [[0, 1, 2]])
+    benchmark.probing_stream = [e.dataset.subset([0, 2]) for e in benchmark.train_stream]
+    assert [list(dataset.targets) for dataset in probing_data(benchmark, []).train] == [[0, 2], [1, 0]]
