@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from avalanche_ssl.streams import split_digits
 
+os.environ["AVALANCHE_SSL_CACHE"] = "off"  # tests leave nothing in the user's folders
 os.environ["COLUMNS"] = "100"  # else the width depends on whether tests run in parallel
 torch.set_num_threads(1)  # two threads fight over small tensors
 settings.register_profile(

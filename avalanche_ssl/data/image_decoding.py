@@ -116,7 +116,11 @@ def _check_png(file: Path | IO[bytes]) -> None:
 
 
 def decode_files(
-    paths: Sequence[Path], size: int, damaged: str = "refuse", value_range: ValueRange | None = None
+    paths: Sequence[Path],
+    size: int,
+    damaged: str = "refuse",
+    value_range: ValueRange | None = None,
+    findings: Findings | None = None,
 ) -> tuple[Pixels, Indices]:
     """The images as one array (K, S, S, 3), with a progress bar, and the position of each in `paths`.
 
@@ -128,6 +132,7 @@ def decode_files(
         size: pixels a side.
         damaged: "refuse", or "skip" images that cannot be decoded; a warning names them.
         value_range: of images with more than 8 bits a channel, the values that become 0 and 255.
+        findings: takes what is warned of.
 
     Raises:
         UsageError: images cannot be decoded (all are counted, the first ones named), or the range of the values of one
@@ -135,7 +140,7 @@ def decode_files(
     """
     images = np.empty((len(paths), size, size, 3), np.uint8)
     reasons: dict[int, ImageDecodingError] = {}
-    findings = Findings()
+    findings = findings or Findings()
 
     def fill(first: int) -> int:
         chunk = paths[first : first + CHUNK]

@@ -10,7 +10,8 @@ import numpy as np
 from avalanche.benchmarks import CLScenario
 
 from avalanche_ssl.data.datasets import ArrayDataset, Indices
-from avalanche_ssl.data.image_decoding import check_damaged_option, check_memory, decode_files
+from avalanche_ssl.data.decoded_folders import decoded_files
+from avalanche_ssl.data.image_decoding import check_damaged_option, check_memory
 from avalanche_ssl.data.pixels import ValueRange, check_value_range
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
@@ -96,7 +97,7 @@ def benchmark_from_files(
         split = _fewer(split, train.classes, *_sides(targets, is_test, train.classes, read.test_fraction, split.seed))
     _parts(targets, is_test, train.classes, read.test_fraction, split)  # mistakes show before images are decoded
     check_memory(len(paths), read.size)
-    pixels, kept = decode_files(paths, read.size, read.damaged, read.value_range)
+    pixels, kept = decoded_files(paths, read.size, read.damaged, read.value_range)
     targets, is_test = targets[kept], is_test[kept]
     if len(kept) < len(paths):
         _check_left(targets, is_test, train.classes, test is not None)
