@@ -17,10 +17,12 @@ from avalanche_ssl.errors import UsageError, unknown_name
 COMMANDS = {
     "run": "train a strategy on a stream, probe it after each experience, and keep a log",
     "sweep": "run several strategies, seeds and settings",
+    "reproduce": "train what published numbers are of, and print both beside each other",
     "report": "compare runs: a table on the screen, and one page with figures",
     "export": "take the encoder out of a run",
     "embed": "features of a folder of images, as a table and a picture",
     "shards": "pack images into shards, for streams that no memory holds, or index those that are there",
+    "probe": "probe the encoder of a run on another stream",
     "finetune": "fine-tune the encoder of a run on labels",
 }
 

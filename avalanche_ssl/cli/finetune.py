@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.detection import add_detection_options, check_task, detect
-from avalanche_ssl.cli.options import JoinPaths
+from avalanche_ssl.cli.stream_choice import add_stream, chosen_stream
 from avalanche_ssl.cli.trust import add_strategy_of_run
 
 if TYPE_CHECKING:
     from avalanche_ssl.logging import FineTuningEpochEvent
     from avalanche_ssl.runs.fine_tuning import FineTuned, GridCell
-    from avalanche_ssl.runs.labeled_data import StreamChoice
 
 TABLE = "finetune"
 """Name of the files of the table, without `.csv` and `.md`."""
@@ -79,9 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add("--lr", type=float, metavar="RATE", help="largest learning rate of Adam (0.001; of detection 0.002)")
     add("--batch-size", type=int, metavar="N", help="labeled images per step (128; of detection 16)")
-    add("--benchmark", metavar="NAME", help="labeled data of another stream (that of the run; with --data folder)")
-    add("--data", action=JoinPaths, metavar="PATH", help="where its images are, as in avalanche-ssl run; repeatable")
-    add("--benchmark-option", action="append", default=[], metavar="KEY=VALUE", help="one of its options; repeatable")
+    add_stream(parser, "labeled data of another stream")
     add(
         "--test-every",
         type=int,
@@ -122,7 +119,7 @@ def _compare(options: argparse.Namespace) -> None:
         print(f"{cell}: epoch {epoch.epoch:>3}  loss {epoch.loss:6.3f}{tested}", flush=True)
 
     cells = grid(options.protocol, options.head, options.labels, options.seeds, options.epochs)
-    stream = _stream(options)
+    stream = chosen_stream(options)
     found = fine_tune_run(
         options.run,
         cells,
@@ -142,16 +139,6 @@ def _compare(options: argparse.Namespace) -> None:
     print(f"\n{wrapped(table.caption)}\n{table.text()}")
     for path in table.write((options.out or default_out(options.run, stream)) / TABLE):
         print(f"-> {path}")
-
-
-def _stream(options: argparse.Namespace) -> StreamChoice:
-    """The stream that the options name."""
-    from avalanche_ssl.recipes.settings import parse_settings
-    from avalanche_ssl.runs.labeled_data import StreamChoice
-
-    given = parse_settings(options.benchmark_option)
-    data = given.pop("data", options.data)
-    return StreamChoice(options.benchmark, None if data is None else str(data), given)
 
 
 def _caption(options: argparse.Namespace, found: dict[GridCell, FineTuned]) -> str:

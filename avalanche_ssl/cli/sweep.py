@@ -3,29 +3,23 @@
 avalanche-ssl sweep --strategy cmc,simclr,moco --seeds 0,1,2
 avalanche-ssl sweep --strategy simclr --seeds 0,1 --grid lr=0.001,0.003 --jobs 2 -- --epochs 2
 avalanche-ssl sweep --strategy simclr,cmc --plugin none,replay,replay+cla-e --seeds 0,1,2 -- --set replay.size=500
+avalanche-ssl sweep --strategy simclr --seeds 0,1,2 --reference iid,supervised
+avalanche-ssl sweep --strategy simclr,moco --grid lr=0.001,0.003 --grid temperature=0.1,0.2 --select val --seeds 0,1,2
 avalanche-ssl report runs/sweep/*/
 """
 
 from __future__ import annotations
 
-import itertools
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+import argparse
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from avalanche_ssl.cli.command import command
-from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.cli.grid import NONE, axes, combinations, run_name, subjects, whole_numbers
+from avalanche_ssl.cli.jobs import command_of, run_jobs
 from avalanche_ssl.cli.run import RunParser
-from avalanche_ssl.cli.run import parser as run_parser
+from avalanche_ssl.cli.selection import TrialPlan, reported_jobs
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.plugins import PLUGINS
-from avalanche_ssl.runs.folder import check_out, is_finished
-
-NONE = "none"
-"""The set of no plugins."""
-RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
-"""The command of a run."""
 
 
 @command("avalanche-ssl sweep")
@@ -42,106 +36,129 @@ def main(arguments: list[str] | None = None) -> int:
         help="sets of plugins, comma-separated: none,replay,replay+cla-e (none)",
     )
     add("--seeds", default="0", metavar="NUMBERS", help="comma-separated (0)")
-    add("--grid", action="append", default=[], metavar="KEY=V1,V2", help="values of a setting; repeatable")
+    add("--stream-seeds", default="", metavar="NUMBERS", help="each with every seed (the stream follows the seed)")
+    add(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="KEY=V1,V2",
+        help="values of a setting; of one strategy STRATEGY:KEY=V1,V2; repeatable",
+    )
+    add(
+        "--select",
+        metavar="PART",
+        help="choose settings of the grid on validation data, val or val:N (see run --eval-on), by as many trials of "
+        "each strategy; then train with them on all data, scored on test data",
+    )
+    add("--trials", type=int, metavar="N", help="with --select: N settings of each, drawn from its grid (all)")
+    add("--select-seeds", default="999", metavar="NUMBERS", help="of the trials (999)")
+    add("--skip-failed", action="store_true", help="with --select: choose among the trials that finish")
     add("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="one folder per run inside (runs/sweep)")
     add("--jobs", type=int, default=1, metavar="N", help="processes at a time (1)")
     add("--overwrite", action="store_true", help="replace runs of other settings that are there already")
+    add(
+        "--reference",
+        default=NONE,
+        metavar="NAMES",
+        help="then train what the runs are to be compared with, with as many views: iid, supervised, supervised-iid "
+        "(none); comma-separated",
+    )
+    add("--dry-run", action="store_true", help="print the commands of the runs, and run none")
     add("rest", nargs="*", metavar="-- OPTIONS", help="options of `avalanche-ssl run` for all runs")
     options = parser.parse_args(arguments)
-    jobs = plan(options.strategy, options.plugin, options.seeds, options.grid, options.out)
-    if options.jobs < 1:
-        raise UsageError(f"--jobs is {options.jobs}: give 1 or more")
-    todo = {}
-    for out, chosen in jobs.items():
-        words = [*_without_other_plugins(options.rest, chosen), *chosen]
-        if mode := _mode(out, words, options.overwrite):
-            todo[out] = [*words, mode]
-    print(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already")
-    with ThreadPoolExecutor(options.jobs) as pool:
-        failed = [out for out, ok in pool.map(lambda out: _run(out, todo[out]), todo) if not ok]
-    for out in failed:
-        print(f"failed: {out} (see {out}.txt)")
-    print(f"next: avalanche-ssl report {options.out}/*/")
+    jobs, selection = _jobs(options)
+    kinds = _kinds(options.reference)
+    if options.dry_run:
+        print(*(command_of(out, words) for out, words in jobs.items()), sep="\n")
+        return 0
+    if selection:
+        chosen = selection.run(overwrite=options.overwrite, processes=options.jobs, skip_failed=options.skip_failed)
+        jobs = reported_jobs(chosen, *_seeds(options), options.rest, options.out)
+    failed = run_jobs(jobs, overwrite=options.overwrite, processes=options.jobs)
+    if kinds:
+        references = _references([out for out in jobs if out not in failed], kinds, options.out)
+        failed += run_jobs(references, processes=options.jobs)
+    print(f"next: avalanche-ssl report {options.out}/{'*-s*' if selection else '*'}/")
     return 1 if failed else 0
 
 
-def plan(strategies: str, plugins: str, seeds: str, grid: list[str], out: Path) -> dict[Path, list[str]]:
+def _jobs(options: argparse.Namespace) -> tuple[dict[Path, list[str]], TrialPlan | None]:
+    """The options of each run, by its folder; with --select those of the trials, and their plan."""
+    if not options.select:
+        if options.trials is not None or options.skip_failed:
+            raise UsageError("--trials and --skip-failed are about a selection: give --select val, too")
+        more = (options.grid, options.out, options.stream_seeds, options.rest)
+        return plan(options.strategy, options.plugin, options.seeds, *more), None
+    selection = TrialPlan(
+        subjects(options.strategy, options.plugin),
+        options.grid,
+        options.trials,
+        eval_on=options.select,
+        seeds=whole_numbers(options.select_seeds, "--select-seeds"),
+        reported=_seeds(options)[0],
+        rest=options.rest,
+        out=options.out,
+    )
+    return selection.jobs, selection
+
+
+def _seeds(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    return whole_numbers(options.seeds, "--seeds"), whole_numbers(options.stream_seeds, "--stream-seeds")
+
+
+def plan(
+    strategies: str,
+    plugins: str,
+    seeds: str,
+    grid: Sequence[str],
+    out: Path,
+    stream_seeds: str = "",
+    rest: Sequence[str] = (),
+) -> dict[Path, list[str]]:
     """The options of each run, by its folder.
 
     Raises:
         UsageError: a seed is no number, a plugin is not known, or a grid has no values.
     """
-    for name in plugins.replace("+", ",").split(","):
-        if name not in (NONE, *PLUGINS):
-            raise unknown_name("plugin", name, (NONE, *PLUGINS))
-    for seed in seeds.split(","):
-        if not seed.isdecimal():
-            raise UsageError(f"seed '{seed}': give whole numbers, e.g. --seeds 0,1,2")
-    axes = []
-    for text in grid:
-        name, equals, values = text.partition("=")
-        if not equals or not all(values.split(",")):
-            raise UsageError(f"grid '{text}': give KEY=V1,V2")
-        axes.append([f"{name}={value}" for value in values.split(",")])
-    jobs = {}
-    first = (strategies.split(","), plugins.split(","), seeds.split(","))
-    for strategy, joined, seed, *settings in itertools.product(*first, *axes):
-        chosen = [] if joined == NONE else joined.split("+")
-        settings = [setting for setting in settings if not _of_other_plugin(setting, chosen)]
-        trained = "+".join([Path(strategy).stem, *chosen])
-        name = "-".join([trained, *(s.replace("/", "_") for s in settings), f"s{seed}"])
-        words = [word for plugin in chosen for word in ("--plugin", plugin)]
-        words += [word for setting in settings for word in ("--set", setting)]
-        jobs[out / name] = ["--strategy", strategy, "--seed", seed, *words]
-    return jobs
+    found = subjects(strategies, plugins)
+    every = [(subject, combinations(subject, axes(grid, found))) for subject in found]
+    numbers, streams = whole_numbers(seeds, "--seeds"), whole_numbers(stream_seeds, "--stream-seeds")
+    return {
+        out / run_name(subject, settings, seed, stream): [*subject.shared(rest), *subject.words(settings, seed, stream)]
+        for subject, each in every
+        for stream in streams or [""]
+        for seed in numbers
+        for settings in each
+    }
 
 
-def _of_other_plugin(setting: str, chosen: list[str]) -> bool:
-    """Whether a setting is that of a plugin which is not among the chosen ones."""
-    head = setting.partition("=")[0].partition(".")[0]
-    return head in PLUGINS and head not in chosen
-
-
-def _without_other_plugins(words: list[str], chosen: list[str]) -> list[str]:
-    """Options of all runs for one of them: a plugin's settings are for the runs that have it."""
-    kept: list[str] = []
-    for word in words:
-        follows = kept[-1:] == ["--set"]
-        setting = word if follows else word.removeprefix("--set=") if word.startswith("--set=") else ""
-        if not _of_other_plugin(setting, chosen):
-            kept.append(word)
-        elif follows:
-            kept.pop()
-    return kept
-
-
-def _mode(out: Path, words: list[str], overwrite: bool) -> str:
-    """The option by which a run is started or goes on; none if it is finished.
+def _kinds(text: str) -> list[str]:
+    """Kinds of references.
 
     Raises:
-        UsageError: an option is wrong, or a run of other settings or something else is there.
+        UsageError: one is not known.
     """
-    check_out(out, overwrite=True)
-    config = read_options(run_parser().parse_args(words))
-    from avalanche_ssl.runs.build import differences, resolve
+    from avalanche_ssl.runs import REFERENCES
 
-    if not (out / "config.yaml").exists():
-        resolve(config)  # a mistake of a later run shows now, not after the others
-        return "--resume"
-    if differing := differences(out, config):
-        if overwrite:
-            return "--overwrite"
-        raise UsageError(
-            f"{out} holds a run of other settings ({'; '.join(differing)}): give another --out, or --overwrite"
-        )
-    return "" if is_finished(out) else "--resume"
+    kinds = [] if text == NONE else text.split(",")
+    for kind in kinds:
+        if kind not in REFERENCES:
+            raise unknown_name("reference", kind, (NONE, *REFERENCES))
+    return kinds
 
 
-def _run(out: Path, options: list[str]) -> tuple[Path, bool]:
-    """One run in a process of its own; its output goes to a file next to its folder."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    words = [*RUN, *options, "--out", str(out)]
-    with Path(f"{out}.txt").open("w", encoding="utf-8") as file:
-        code = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    print(f"{'done' if code == 0 else 'FAILED'}: {out}", flush=True)
-    return out, code == 0
+def _references(folders: Sequence[Path], kinds: Collection[str], out: Path) -> dict[Path, list[str]]:
+    """The options of the references of finished runs, by their folders; each once, and in a file next to its folder."""
+    import yaml
+
+    from avalanche_ssl.runs import read_run, reference_of_run
+
+    jobs: dict[Path, list[str]] = {}
+    for run in map(read_run, folders):
+        for kind in kinds:
+            reference = reference_of_run(run, kind)
+            if reference is not None and out / reference.name not in jobs:
+                file = out / f"{reference.name}.yaml"
+                file.write_text(yaml.safe_dump(reference.config, sort_keys=False), encoding="utf-8")
+                jobs[out / reference.name] = ["--config", str(file), "--trust-strategy"]
+    return jobs

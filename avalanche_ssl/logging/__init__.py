@@ -20,6 +20,7 @@ from avalanche_ssl.logging.events import (
 )
 from avalanche_ssl.logging.jsonl import JSONLinesLogger, Log, Rewindable
 from avalanche_ssl.logging.schema import EVENTS, parse, schema_table
+from avalanche_ssl.logging.transfer_events import TransferAccuracyEvent, TransferEndEvent, TransferEvent
 
 __all__ = [
     "EVENTS",
@@ -45,6 +46,9 @@ __all__ = [
     "Rewindable",
     "RunEvent",
     "TaskEvent",
+    "TransferAccuracyEvent",
+    "TransferEndEvent",
+    "TransferEvent",
     "cut_event_files",
     "event_file_sizes",
     "event_files",

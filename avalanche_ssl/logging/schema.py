@@ -29,6 +29,7 @@ from avalanche_ssl.logging.events import (
     RunEvent,
     TaskEvent,
 )
+from avalanche_ssl.logging.transfer_events import TransferAccuracyEvent, TransferEndEvent, TransferEvent
 
 EVENTS: dict[str, type[Event]] = {
     kind.name: kind
@@ -49,6 +50,9 @@ EVENTS: dict[str, type[Event]] = {
         DetectionEvent,
         DetectionEpochEvent,
         DetectionEndEvent,
+        TransferEvent,
+        TransferAccuracyEvent,
+        TransferEndEvent,
     )
 }
 """All events by name."""

@@ -36,6 +36,8 @@ class StreamChoice:
     def config(self, run: RunConfig) -> RunConfig:
         """The configuration of a run with this stream in place of its own, and absolute paths.
 
+        The seed of another stream is 0 unless it is given, whatever that of the run, and its test data are scored.
+
         Raises:
             UsageError: the benchmark or an option is not known, or data are missing or not needed.
         """
@@ -43,8 +45,10 @@ class StreamChoice:
             return run
         options = {**run.benchmark_options, **self.options} if self.is_own else dict(self.options)
         benchmark, data = (run.benchmark, run.data) if self.is_own else (self.benchmark or "", self.data)
-        seed = None if "seed" in self.options else run.stream_seed
-        found = replace(run, benchmark=benchmark, data=data, benchmark_options=options, stream_seed=seed)
+        seed, eval_on = (run.stream_seed, run.eval_on) if self.is_own else (0, "test")
+        seed = None if "seed" in options else seed
+        stream = {"benchmark": benchmark, "data": data, "benchmark_options": options}
+        found = replace(run, **stream, stream_seed=seed, eval_on=eval_on)
         return replace(found, benchmark_options=resolve_benchmark_options(found)).with_absolute_paths()
 
 
@@ -73,7 +77,7 @@ def labeled_data(benchmark: Any, method: Method, config: RunConfig) -> LabeledDa
     train, test = ([e.dataset for e in s] for s in (benchmark.train_stream, benchmark.test_stream))
     if not all(any((class_labels(d) >= 0).any() for d in part) for part in (train, test)):
         raise UsageError(f"the stream {name} has no labels to fine-tune on: give --benchmark or --data of one that has")
-    _check_channels(benchmark, method, name)
+    check_image_channels(benchmark, method, name)
     n_classes = len(benchmark.class_names or ())
     if not n_classes:
         classes = class_index(benchmark, train + test)
@@ -85,7 +89,7 @@ def labeled_data(benchmark: Any, method: Method, config: RunConfig) -> LabeledDa
     return LabeledData(train, [part for d in test if len(part := _with_label(d))], n_classes)
 
 
-def _check_channels(benchmark: Any, method: Method, name: str) -> None:
+def check_image_channels(benchmark: Any, method: Method, name: str) -> None:
     """Refuse images whose channels are not those of the encoder; gray ones become RGB."""
     takes = channels_of(method)
     found = {shape[0] for shape in stream_shapes(benchmark.train_stream)}

@@ -5,32 +5,39 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.encoders import tiny
+from helpers.jobs import in_this_process
+from helpers.photos import write_classes
 
-from avalanche_ssl.cli import run, sweep
+from avalanche_ssl.cli import jobs, run, sweep
 from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.reports import comparison
+from avalanche_ssl.reports.references import unequal_notes
+from avalanche_ssl.runs import read_run
 from avalanche_ssl.runs.build import resolve
 from avalanche_ssl.runs.folder import claim, is_finished, start_folder
 
 
 def test_the_grid(tmp_path):
-    jobs = sweep.plan("cmc,moco", "none", "0,1", ["lr=0.1,0.2"], tmp_path)
-    assert len(jobs) == 8
-    assert jobs[tmp_path / "moco-lr=0.2-s1"] == ["--strategy", "moco", "--seed", "1", "--set", "lr=0.2"]
+    found = sweep.plan("cmc,moco", "none", "0,1", ["lr=0.1,0.2"], tmp_path)
+    assert len(found) == 8
+    assert found[tmp_path / "moco-lr=0.2-s1"] == ["--strategy", "moco", "--seed", "1", "--set", "lr=0.2"]
 
 
 def test_a_grid_of_plugins(tmp_path):
     """A plugin's settings are for the runs that have it; without it there is one run, not one a value."""
-    jobs = sweep.plan("cmc", "none,replay,replay+cla-e", "0", ["replay.size=50,100"], tmp_path)
-    assert [path.name for path in jobs] == [
+    found = sweep.plan("cmc", "none,replay,replay+cla-e", "0", ["replay.size=50,100"], tmp_path)
+    assert [path.name for path in found] == [
         "cmc-s0",
         "cmc+replay-replay.size=50-s0",
         "cmc+replay-replay.size=100-s0",
         "cmc+replay+cla-e-replay.size=50-s0",
         "cmc+replay+cla-e-replay.size=100-s0",
     ]
-    assert jobs[tmp_path / "cmc-s0"] == ["--strategy", "cmc", "--seed", "0"]
+    assert found[tmp_path / "cmc-s0"] == ["--strategy", "cmc", "--seed", "0"]
     both = ["--plugin", "replay", "--plugin", "cla-e", "--set", "replay.size=100"]
-    assert list(jobs.values())[-1] == ["--strategy", "cmc", "--seed", "0", *both]
+    assert list(found.values())[-1] == ["--strategy", "cmc", "--seed", "0", *both]
 
 
 def test_settings_of_all_runs_are_for_those_with_the_plugin(stand_in):
@@ -42,7 +49,15 @@ def test_settings_of_all_runs_are_for_those_with_the_plugin(stand_in):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--seeds", "x"], ["--grid", "lr"], ["--grid", "lr=1,"], ["--jobs", "0"], ["--plugin", "replay+clae"]]
+    "wrong",
+    [
+        ["--seeds", "x"],
+        ["--grid", "lr"],
+        ["--grid", "lr=1,"],
+        ["--jobs", "0"],
+        ["--plugin", "replay+clae"],
+        ["--reference", "idd"],
+    ],
 )
 def test_a_mistake_is_one_line(wrong, capsys):
     assert sweep.main(["--strategy", "cmc", *wrong]) == 2
@@ -81,7 +96,7 @@ END = '{"event": "end"}\n'
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run.py").write_text(STAND_IN)
-    monkeypatch.setattr(sweep, "RUN", [sys.executable, str(tmp_path / "run.py")])
+    monkeypatch.setattr(jobs, "RUN", [sys.executable, str(tmp_path / "run.py")])
     monkeypatch.chdir(tmp_path)
 
 
@@ -158,6 +173,42 @@ def test_a_foreign_folder_and_a_damaged_configuration_are_refused(stand_in, tmp_
         assert sweep.main(given) == 2
         assert message in capsys.readouterr().err
         (tmp_path / "out" / "cmc-s0" / ".avalanche-ssl-run").touch()
+
+
+def test_the_commands_are_printed_and_nothing_is_run(stand_in, capsys):
+    given = ["--strategy", "cmc,moco", "--plugin", "replay", "--out", "out dir", "--dry-run", "--", "--set", "cmc=a b"]
+    assert sweep.main(given) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "avalanche-ssl run --set 'cmc=a b' --strategy cmc --seed 0 --plugin replay --out 'out dir/cmc+replay-s0'",
+        "avalanche-ssl run --set 'cmc=a b' --strategy moco --seed 0 --plugin replay --out 'out dir/moco+replay-s0'",
+    ]
+    assert not Path("out dir").exists()
+
+
+@pytest.mark.slow
+def test_references_see_as_many_views_and_are_trained_once(tmp_path, monkeypatch, capsys):
+    """SimCLR sees two views of an image, the supervised reference one, in twice the epochs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(ENCODERS, "smallconv", tiny)
+    in_this_process(monkeypatch)
+    write_classes(tmp_path / "photos", {"train": 16, "test": 2}, classes=4)
+    given = ["--strategy", "simclr", "--out", "out", "--reference", "iid,supervised", "--", "--data", "photos"]
+    given += ["--experiences", "2", "--epochs", "2", "--benchmark-option", "size=16", "--precision", "fp32"]
+    given += ["--set", "batch_size=8", "--set", "augment.size=16"]
+    assert sweep.main(given) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if " finished already" in line]
+    runs = [read_run(folder) for folder in sorted(Path("out").iterdir()) if folder.is_dir()]
+    assert said == ["1 runs, 0 finished already", "2 runs, 0 finished already"]
+    (stream,) = comparison.streams(runs)
+    assert {group.reference for group in stream.groups} == {"", "iid", "supervised"}
+    assert unequal_notes(stream) == [], {r.folder.name: r.cost.views for r in runs}
+    for found in (r for r in runs if r.strategy == "supervised"):
+        assert found.config["plugins"] == {} and found.settings["classes"] == 4
+        assert found.settings["epochs"] == 4
+    before = {file: file.read_text() for file in Path("out").glob("*/log.jsonl")}
+    assert sweep.main(given) == 0
+    assert "2 runs, 2 finished already" in capsys.readouterr().out
+    assert {file: file.read_text() for file in Path("out").glob("*/log.jsonl")} == before
 
 
 @pytest.mark.slow

@@ -67,6 +67,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "epochs": 20,
         "seconds": 1.5,
     },
+    "transfer": {"run": "runs/a", "settings": {"benchmark": "split-digits"}},
+    "transfer_accuracy": {"encoder": "untrained", "probe": "ridge", "accuracy": 0.5},
+    "transfer_end": {"chance": 0.1, "images": 50, "images_tested": 200, "seconds": 1.5},
 }
 
 

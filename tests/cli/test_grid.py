@@ -1,0 +1,89 @@
+"""The runs of a sweep: axes with brackets, axes of one strategy, and as many trials of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from avalanche_ssl.cli import grid
+from avalanche_ssl.cli.grid import Axis, Subject, axes, combinations, run_name, subjects, trials, whole_numbers
+from avalanche_ssl.errors import UsageError
+
+SIMCLR, REPLAY = Subject("simclr", ()), Subject("simclr", ("replay",))
+
+
+def test_an_axis_is_read() -> None:
+    assert Axis.parse("lr=0.1,0.2") == Axis("lr", ("0.1", "0.2"))
+    assert Axis.parse("augment.scale=[0.5,1],[0.2,1]").values == ("[0.5,1]", "[0.2,1]")
+    assert Axis.parse("schedule={kind: cosine, warmup: 0.1},none").values == ("{kind: cosine, warmup: 0.1}", "none")
+    assert Axis.parse("moco-v1:lr=1").strategy == Axis.parse("a/moco_v1.py:lr=1").strategy == "moco_v1"
+    for wrong in ("lr", "lr=", "lr=1,", "lr=,1"):
+        with pytest.raises(UsageError, match="give KEY=V1,V2, or STRATEGY:KEY=V1,V2 of one strategy"):
+            Axis.parse(wrong)
+
+
+def test_every_strategy_joins_every_set_of_plugins() -> None:
+    found = subjects("simclr,mine.py", "none,replay+cla-e")
+    assert [subject.name for subject in found] == ["simclr", "simclr+replay+cla-e", "mine", "mine+replay+cla-e"]
+    with pytest.raises(UsageError, match="no plugin 'replya': did you mean 'replay'"):
+        subjects("simclr", "replya")
+
+
+def test_an_axis_of_one_strategy_is_for_that_one() -> None:
+    found = subjects("simclr,moco-v1", "none")
+    parsed = axes(["lr=1,2", "moco-v1:momentum=0.9"], found)
+    assert [combinations(subject, parsed) for subject in found] == [
+        [("lr=1",), ("lr=2",)],
+        [("lr=1", "momentum=0.9"), ("lr=2", "momentum=0.9")],
+    ]
+    with pytest.raises(UsageError, match="no strategy of --grid 'byol'"):
+        axes(["byol:lr=1"], found)
+
+
+def test_a_missing_plugin_leaves_no_repeats() -> None:
+    parsed = axes(["replay.size=5,10", "lr=1"], [SIMCLR, REPLAY])
+    assert combinations(SIMCLR, parsed) == [("lr=1",)]
+    assert combinations(REPLAY, parsed) == [("replay.size=5", "lr=1"), ("replay.size=10", "lr=1")]
+
+
+def test_all_have_as_many_trials() -> None:
+    """Those that differ are refused with their numbers, unless so many are drawn of each."""
+    found = subjects("simclr,moco", "none")
+    parsed = axes(["lr=1,2,3,4", "moco:temperature=0.1,0.2"], found)
+    with pytest.raises(
+        UsageError, match=r"\(simclr 4, moco 8\): give --trials N, at most 4, or as many values of each"
+    ):
+        trials(found, parsed, None)
+    drawn = trials(found, parsed, 3)
+    assert [len(settings) for settings in drawn.values()] == [3, 3] and drawn == trials(found, parsed, 3)
+    for subject, settings in drawn.items():
+        every = combinations(subject, parsed)
+        assert len(set(settings)) == 3 and settings == [s for s in every if s in settings]
+    for number in (0, 5):
+        with pytest.raises(UsageError, match=rf"--trials is {number}: give 1 to 4 \(simclr 4, moco 8\)"):
+            trials(found, parsed, number)
+    assert trials([SIMCLR], axes(["lr=1,2"], [SIMCLR]), None) == {SIMCLR: [("lr=1",), ("lr=2",)]}
+    assert trials([SIMCLR], [], None) == {SIMCLR: [()]}
+
+
+def test_the_options_and_folder_of_a_run() -> None:
+    words = "--strategy simclr --seed 3 --stream-seed 1 --plugin replay --set lr=1"
+    assert REPLAY.words(("lr=1",), "3", "1") == words.split()
+    assert SIMCLR.words((), "3") == ["--strategy", "simclr", "--seed", "3"]
+    assert run_name(REPLAY, ("init=a/b",), "3", "1") == "simclr+replay-init=a_b-s3-stream1"
+    assert run_name(Subject("x/mine.py", ()), (), "0") == "mine-s0"
+
+
+def test_shared_options_keep_what_a_run_can_have() -> None:
+    words = ["--epochs", "2", "--set", "replay.size=5", "--set=replay.batch=3", "--set", "lr=1"]
+    assert SIMCLR.shared(words) == ["--epochs", "2", "--set", "lr=1"]
+    assert REPLAY.shared(words) == words
+
+
+def test_seeds_are_whole_numbers() -> None:
+    assert whole_numbers("0,12", "--seeds") == ["0", "12"] and whole_numbers("", "--stream-seeds") == []
+    with pytest.raises(UsageError, match=r"seed 'x': give whole numbers, e\.g\. --stream-seeds 0,1,2"):
+        whole_numbers("0,x", "--stream-seeds")
+
+
+def test_no_plugins_have_a_name() -> None:
+    assert grid.NONE == "none"
