@@ -33,8 +33,8 @@ def test_folder(pets: Path) -> None:
     assert images(benchmark.train_stream[0].dataset).shape == (8, 3, 8, 8)
 
 
-def test_the_second_stream_of_a_folder_decodes_nothing(pets: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setenv("AVALANCHE_SSL_CACHE", str(tmp_path / "cache"))
+def test_the_second_stream_of_a_folder_decodes_nothing(pets: Path, tmp_path_factory: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("AVALANCHE_SSL_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr("avalanche_ssl.data.decoded_folders.MIN_IMAGES", 1)
     first = streams.folder(pets, experiences=2)
     monkeypatch.setattr("avalanche_ssl.data.decoded_folders.decode_files", lambda *_: pytest.fail("decoded"))
