@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.memory:
         from speed.components import measure_memory
 
-        measure_memory()
+        measure_memory(options.clock)
     return 0
 
 

@@ -83,7 +83,7 @@ class Detector(nn.Module):
     def train(self, mode: bool = True) -> Detector:
         """Set the mode, as `nn.Module.train`, of all but the frozen parts."""
         super().train(mode)
-        self.model.transform.min_size = self.sides[mode]
+        self.model.transform.min_size = self.sides[mode]  # type: ignore[union-attr]
         for module in self.frozen:
             module.eval()
         return self

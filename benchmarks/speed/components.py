@@ -117,27 +117,30 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure_memory() -> None:
+def measure_memory(clock: str = "wall") -> None:
     """Print microseconds to write and to read a batch, for a full queue and a full bank of each size, on one thread.
 
     Then those of a step of replay, for a memory of images by each policy.
+
+    Args:
+        clock: "wall" or "processor", see `now`.
     """
     import torch
 
     torch.set_num_threads(1)
-    print(f"batch {BATCH}, dim {DIM}, {NEGATIVES} negatives, one thread, {REPEATS} repetitions")
+    print(f"batch {BATCH}, dim {DIM}, {NEGATIVES} negatives, one thread, {REPEATS} repetitions, {clock} time")
     print(versions())
     table: dict[str, str] = {}
     for size in SIZES:
         for name, operation in memory_operations(size).items():
-            times = [1e6 * seconds_per_call(operation) for _ in range(REPEATS)]
+            times = [1e6 * seconds_per_call(operation, clock=clock) for _ in range(REPEATS)]
             cell = f"{statistics.median(times):,.0f} ({min(times):,.0f}-{max(times):,.0f})"
             table[name] = table.get(name, f"{name:32}") + f"{cell:>24}"
     print(f"{'us/batch, median (min-max)':32}" + "".join(f"{f'{size:,} rows':>24}" for size in SIZES))
     print("\n".join(table.values()))
     print(f"\nmemory of {IMAGES:,} images, us/step: features of {REPLAYED} follow, {NEW} images enter")
     for policy, step in image_memory_steps().items():
-        _print_row(policy, [1e6 * seconds_per_call(step) for _ in range(REPEATS)])
+        _print_row(policy, [1e6 * seconds_per_call(step, clock=clock) for _ in range(REPEATS)])
 
 
 def image_memory_steps() -> dict[str, Callable[[], object]]:

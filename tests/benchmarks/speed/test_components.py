@@ -9,7 +9,11 @@ from avalanche_ssl.memory import POLICIES
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(components, "seconds_per_call", lambda operation, device="cpu": (operation(), 1e-3)[1])
+    def measured(operation, device="cpu", clock="wall"):
+        operation()
+        return 1e-3 if clock == "wall" else 2e-3
+
+    monkeypatch.setattr(components, "seconds_per_call", measured)
     monkeypatch.setattr(components, "REPEATS", 2)
 
 
@@ -30,6 +34,9 @@ def test_memories_of_every_size_are_measured(quick, monkeypatch, capsys):
     assert len(rows[:5]) == 5 and all(row.count("1,000 (1,000-1,000)") == 2 for row in rows[:5])
     assert rows[6] == "memory of 50 images, us/step: features of 20 follow, 10 images enter"
     assert [row.split() for row in rows[7:]] == [[policy, *["1000.0"] * 3] for policy in POLICIES]
+    components.measure_memory("processor")
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.endswith("processor time") and rows[-1].split() == ["climb", *["2000.0"] * 3]
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -30,8 +30,10 @@ def test_seconds_per_call_are_a_mean_over_50_ms_or_more(monkeypatch):
         calls.append(1)
         clock[0] += 0.01 if len(calls) > 1 else 3.0
 
-    monkeypatch.setattr(timing, "now", lambda device: clock[0])
-    assert seconds_per_call(operation) == pytest.approx(0.01)
+    clocks = []
+    monkeypatch.setattr(timing, "now", lambda device, kind: clocks.append(kind) or clock[0])
+    assert seconds_per_call(operation, clock="processor") == pytest.approx(0.01)
+    assert set(clocks) == {"processor"}
     assert len(calls) == 1 + 2 + 4 + 8, "twice as many each time: 4 of them last 40 ms"
 
 
