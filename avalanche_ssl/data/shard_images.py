@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +25,7 @@ from avalanche_ssl.data.file_datasets import DataError
 from avalanche_ssl.data.image_decoding import Findings, ImageDecodingError, decode_image, decoding_threads
 from avalanche_ssl.data.pixels import SCALE_BY_OPTION, PixelError, Pixels, ValueRange, note_transparent
 from avalanche_ssl.data.shard_index import ShardIndex, check_size
-from avalanche_ssl.data.traversal import undivided_leaf
+from avalanche_ssl.data.traversal import undivided_leaves
 from avalanche_ssl.errors import UsageError
 
 OPEN = 64
@@ -82,6 +83,16 @@ class ShardImages:
     def targets(self) -> Sequence[int] | Indices:
         """The label of each image, mapped from the index; without labels an empty list."""
         return self.index.labels(self._start, self._end) if self.labeled else []
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """What images of the same kind have in common."""
+        return self.index, self.size, self.block, self.labeled, self.value_range
+
+    def up_to(self, last: int) -> ShardImages:
+        """The images from these shards up to shard `last`, without this one."""
+        index, size, block, labeled, value_range = self.options
+        return ShardImages(index, self.first, last, size=size, block=block, labeled=labeled, value_range=value_range)
 
     def order(self, seed: Sequence[int]) -> BlockOrder:
         """A random order of all images."""
@@ -154,9 +165,14 @@ class ShardImages:
 
 
 def shard_images(dataset: Any) -> ShardImages | None:
-    """The images that a dataset consists of, where they are all of a `ShardImages`, in their order."""
-    leaf = undivided_leaf(dataset)
-    return leaf if isinstance(leaf, ShardImages) else None
+    """All images of a dataset, in their order, where they are those of consecutive shards, also of several parts."""
+    leaves = undivided_leaves(dataset)
+    if not leaves or not all(isinstance(leaf, ShardImages) for leaf in leaves):
+        return None
+    if any(one.last != other.first or one.options != other.options for one, other in pairwise(leaves)):
+        return None
+    only: ShardImages = leaves[0] if len(leaves) == 1 else leaves[0].up_to(leaves[-1].last)
+    return only
 
 
 class _OpenShard:

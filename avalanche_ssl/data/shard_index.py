@@ -41,7 +41,7 @@ _NAME = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 """Sample and field of a member: what webdataset's own pattern matches, without hidden files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShardIndex:
     """The shards below a folder, in the order of their names, and their images in the order in which they lie there.
 

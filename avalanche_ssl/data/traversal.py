@@ -96,21 +96,25 @@ def parts(dataset: Any, group: str | None = None) -> list[Part]:
     return found
 
 
-def undivided_leaf(dataset: Any) -> Any:
-    """The dataset that holds all images of `dataset` in their order, without transforms; None if there is no such one.
+def undivided_leaves(dataset: Any) -> list[Any] | None:
+    """The datasets that hold the images of `dataset`, one after the other, all of them, and without transforms above.
 
-    It is found without a list of the images.
+    They are found without a list of the images; None if the dataset selects some, or transforms them.
     """
-    node, above = getattr(dataset, "_flat_data", dataset), _Transforms(None)
+    leaves: list[Any] = []
+
+    def descend(node: Any, above: _Transforms) -> bool:
+        node = getattr(node, "_flat_data", node)
+        if not (hasattr(node, "_datasets") and hasattr(node, "_indices")):
+            leaves.append(node)
+            return not (above.frozen or above.skipped)
+        below = above.below(node)
+        return node._indices is None and all(descend(child, below) for child in node._datasets)
+
     try:
-        while hasattr(node, "_datasets") and hasattr(node, "_indices"):
-            if node._indices is not None or len(node._datasets) != 1:
-                return None
-            above = above.below(node)
-            node = getattr(node._datasets[0], "_flat_data", node._datasets[0])
+        return leaves if descend(dataset, _Transforms(None)) else None
     except (AttributeError, TypeError):  # Avalanche's private attributes have changed
         return None
-    return None if above.frozen or above.skipped else node
 
 
 class _Transforms(NamedTuple):
@@ -188,7 +192,8 @@ def skipped_transforms(dataset: Any, group: str | None = None) -> list[Chain]:
 
     Nothing if the dataset cannot be traversed; arguments as for `leaf_datasets`.
     """
-    if getattr(undivided_leaf(dataset), "without_transforms", False):
+    leaves = undivided_leaves(dataset)
+    if leaves and all(getattr(leaf, "without_transforms", False) for leaf in leaves):
         return [()]
     chains: list[Chain] = []
     try:

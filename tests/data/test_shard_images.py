@@ -17,7 +17,7 @@ from avalanche.benchmarks.utils import AvalancheDataset
 from helpers.shards import pack, picture, png
 from PIL import Image
 
-from avalanche_ssl.data import DataError, RawDataLoader, index_shards, make_reader, shard_images
+from avalanche_ssl.data import DataError, RawDataLoader, concat_datasets, index_shards, make_reader, shard_images
 from avalanche_ssl.data.image_decoding import decode_image
 from avalanche_ssl.data.readers import ItemReader
 from avalanche_ssl.data.shard_images import OPEN, ShardImages, ShardReader
@@ -80,6 +80,21 @@ def test_a_whole_dataset_is_read_without_a_list_and_a_part_with_one(images: Shar
     assert shard_images(part) is None and isinstance(make_reader(part), ItemReader)
     x, y, t = make_reader(part).batch(torch.tensor([0, 1]))
     assert numbers(x) == [14, 7] and y.tolist() == [LABELS[14], LABELS[7]] and t.tolist() == [0, 0]
+
+
+def test_consecutive_parts_are_read_as_one(images: ShardImages) -> None:
+    index, options = images.index, {"size": 8, "labeled": True}
+    parts = [AvalancheDataset([ShardImages(index, *ends, **options)]) for ends in ((0, 2), (2, 3), (3, 5))]
+    joined = shard_images(concat_datasets(parts))
+    assert joined is not None and (joined.first, joined.last, joined.options) == (0, 5, images.options)
+    x, y, _ = make_reader(concat_datasets(parts)).batch(torch.tensor([22, 0, 12]))
+    assert numbers(x) == [22, 0, 12] and y.tolist() == [LABELS[i] for i in (22, 0, 12)]
+    for others in (
+        [parts[0], parts[2]],
+        [parts[1], parts[0]],
+        [parts[0], AvalancheDataset([ShardImages(index, 2, 3, size=9)])],
+    ):
+        assert shard_images(concat_datasets(others)) is None
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])

@@ -10,6 +10,7 @@ from helpers.datasets import PictureDataset, nc
 from helpers.domains import Turn, turned
 from torch.utils.data import ConcatDataset, Subset
 
+from avalanche_ssl.data import concat_datasets
 from avalanche_ssl.data.dataset_transforms import FrozenItems
 from avalanche_ssl.data.traversal import (
     check_same_transforms,
@@ -18,7 +19,7 @@ from avalanche_ssl.data.traversal import (
     leaf_datasets,
     skipped_transforms,
     take,
-    undivided_leaf,
+    undivided_leaves,
 )
 from avalanche_ssl.errors import UsageError
 
@@ -124,11 +125,15 @@ def test_experiences_that_differ_in_transforms_are_named_with_the_remedies() -> 
         check_same_transforms(leaves)
 
 
-def test_a_dataset_that_is_another_one_is_found_without_a_list() -> None:
-    images = PictureDataset(6)
-    dataset = as_classification_dataset(images)
-    assert undivided_leaf(images) is undivided_leaf(dataset) is undivided_leaf(dataset.train()) is images
-    assert undivided_leaf(dataset.subset([0, 1])) is None and undivided_leaf(dataset.concat(dataset)) is None
+def test_datasets_that_hold_all_images_are_found_without_a_list() -> None:
+    images, others = PictureDataset(6), PictureDataset(3, 1)
+    dataset, other = as_classification_dataset(images), as_classification_dataset(others)
+    for whole in (images, dataset, dataset.train()):
+        assert undivided_leaves(whole) == [images]
+    assert undivided_leaves(dataset.concat(other)) == undivided_leaves(concat_datasets([dataset, other]))
+    assert undivided_leaves(dataset.concat(other)) == [images, others]
+    assert undivided_leaves(dataset.subset([0, 1])) is None
+    assert undivided_leaves(dataset.concat(other.subset([2]))) is None
     for groups in ({"transform_groups": {"train": Turn(1)}}, {"frozen_transform_groups": {"train": Turn(1)}}):
         changed = make_avalanche_dataset(images, **{k: TransformGroups(g) for k, g in groups.items()})
-        assert undivided_leaf(changed) is None
+        assert undivided_leaves(changed) is None and undivided_leaves(changed.concat(dataset)) is None
