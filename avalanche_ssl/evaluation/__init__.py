@@ -3,7 +3,13 @@
 from avalanche_ssl.evaluation.cost import PluginCost, training_cost, views_per_image
 from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator, FullTestResult
 from avalanche_ssl.evaluation.events import curve_events, full_test_events, probe_events, task_events
-from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
+from avalanche_ssl.evaluation.feature_extractor import (
+    EvalPrecision,
+    FeatureExtractor,
+    FeatureFunction,
+    evaluates_in_bf16,
+)
+from avalanche_ssl.evaluation.feature_pass import FeaturePass
 from avalanche_ssl.evaluation.fine_tuning import (
     HEADS,
     FineTunedClassifier,
@@ -40,10 +46,12 @@ from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 __all__ = [
     "HEADS",
     "Accuracies",
+    "EvalPrecision",
     "Evaluation",
     "Evaluator",
     "FeatureExtractor",
     "FeatureFunction",
+    "FeaturePass",
     "FineTunedClassifier",
     "FineTuning",
     "FullTestResult",
@@ -61,6 +69,7 @@ __all__ = [
     "cluster_usage",
     "curve_events",
     "evaluate_task",
+    "evaluates_in_bf16",
     "feature_std",
     "fine_tune",
     "forgetting",

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from avalanche_ssl.data import class_labels
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.evaluation.class_logits import ClassLogits
-from avalanche_ssl.evaluation.feature_extractor import FeatureExtractor, FeatureFunction
+from avalanche_ssl.evaluation.feature_extractor import EvalPrecision, FeatureExtractor, FeatureFunction
+from avalanche_ssl.evaluation.feature_pass import FeaturePass
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.probing_data import FullTestSet, probing_data, thinned
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
@@ -84,14 +85,15 @@ class Evaluator:
         benchmark: its test_stream is as long as its train_stream, or has one experience: one test set for all.
         probes: names as `avalanche_ssl.probes.get_protocol` knows them; the first is the headline.
         scopes: which of "all", "seen", "task"; with one test set there is no "task".
-        batch_size: images per batch when extracting features.
+        batch_size: images per batch when extracting features, see `FeatureExtractor`.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         extract_features: for models that have no method `extract_features`.
         classes: "shared" or "per-task", where task labels differ: see `avalanche_ssl.streams.class_index`.
+        precision: of the features, see `evaluates_in_bf16`.
 
     Raises:
-        UsageError: the streams do not fit together or have no label, a scope or probe is not known, or whether tasks
-            share classes is not.
+        UsageError: the streams do not fit together or have no label, a scope, probe or precision is not known, or
+            whether tasks share classes is not.
     """
 
     def __init__(
@@ -100,10 +102,11 @@ class Evaluator:
         probes: Sequence[str | ProbeProtocol],
         scopes: Sequence[str] = SCOPES,
         *,
-        batch_size: int = 512,
+        batch_size: int | None = None,
         seed: int = 0,
         extract_features: FeatureFunction | None = None,
         classes: str | None = None,
+        precision: EvalPrecision = "auto",
     ) -> None:
         for scope in scopes:
             if scope not in SCOPES:
@@ -128,7 +131,10 @@ class Evaluator:
                     f"{', '.join(alone)}: fitted on the tested experience alone, but all experiences share one test "
                     "set; take another probe or scope"
                 )
-        self.features = FeatureExtractor([self.train, self.test], batch_size, extract_features)
+        self.features = FeatureExtractor([self.train, self.test], batch_size, extract_features, precision)
+        self.latest_pass: FeaturePass | None = None
+        """The training features of the latest evaluation; the owner lets go of them."""
+        self._sources = data.sources
         labels = [torch.from_numpy(class_labels(d)) for d in self.train]
         self.online = {
             p.name: OnlineProbe(self.train, p.select_labels(labels, seed), self.n_classes, p.online == "leaky", seed)
@@ -172,6 +178,7 @@ class Evaluator:
         """
         with eval_mode(self.features.model(strategy)):
             train = self.features(strategy, self.train)
+            self.latest_pass = FeaturePass.by(strategy.model, self._sources, train)
             fitted = self._fit(strategy, train, seen, self.probes)
             classifier = self._headline(train, fitted)
             test = self.features(strategy, self.test)

@@ -22,6 +22,7 @@ def probe_events(
     one_test_set: bool,
     images_trained: int,
     seconds: float,
+    precision: str = "fp32",
 ) -> list[ProbeEvent]:
     """The entries that were measured of a row of the accuracy matrix.
 
@@ -30,7 +31,7 @@ def probe_events(
         probes: their protocols.
         order: the experiences trained on so far, by their position in the benchmark, in the order of training.
         one_test_set: whether all experiences share one test set.
-        images_trained, seconds: as in the event.
+        images_trained, seconds, precision: as in the event.
     """
 
     def tested(j: int) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def probe_events(
             accuracy=float(accuracy),
             images_trained=images_trained,
             seconds=seconds,
+            precision=precision,
             caveat=probe.caveat or None,
         )
         for probe in probes
@@ -64,6 +66,7 @@ def curve_events(
     images_trained: int,
     experiences_trained: int,
     seconds: float,
+    precision: str = "fp32",
 ) -> list[CurveEvent]:
     """A point of the accuracy curve for each probe and scope with any accuracy; the other fields as in the event."""
     return [
@@ -75,6 +78,7 @@ def curve_events(
             probe=probe.name,
             scope=scope,
             accuracy=float(np.nanmean(row)),
+            precision=precision,
             caveat=probe.caveat or None,
         )
         for probe in probes
@@ -105,7 +109,12 @@ def task_events(
 
 
 def full_test_events(
-    result: FullTestResult, probes: Iterable[ProbeProtocol], *, experiences_trained: int, images_trained: int
+    result: FullTestResult,
+    probes: Iterable[ProbeProtocol],
+    *,
+    experiences_trained: int,
+    images_trained: int,
+    precision: str = "fp32",
 ) -> list[FullTestEvent]:
     """One event for each probe that was tested on all test images; the fields as in the event."""
     return [
@@ -116,6 +125,7 @@ def full_test_events(
             scope="all",
             accuracy=result.accuracies[probe.name],
             images_tested=result.images,
+            precision=precision,
             caveat=probe.caveat or None,
         )
         for probe in probes

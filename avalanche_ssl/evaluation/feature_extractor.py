@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.data import RawDataLoader, check_same_transforms, class_labels, distinct_images_if_cheaper
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import channels_of
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, extract_features
 from avalanche_ssl.transforms import RandomView
@@ -21,6 +21,20 @@ PROBE_CROPS = RandomView(scale=(0.08, 1.0), jitter_prob=0.0, gray_prob=0.0)
 FeatureFunction = Callable[[Any, Tensor], Tensor]
 """Features (B, D) of a model and images (B, C, H, W)."""
 
+EvalPrecision = Literal["auto", "fp32", "bf16"]
+"""Precision of evaluation: that in which the strategy trains, or the one that is named."""
+
+
+def evaluates_in_bf16(strategy: Any, precision: EvalPrecision) -> bool:
+    """Whether the encoder of a strategy is evaluated under autocast to bf16: "auto" is as it is trained.
+
+    Raises:
+        UsageError: the precision is not known.
+    """
+    if precision not in get_args(EvalPrecision):
+        raise unknown_name("precision of evaluation", precision, get_args(EvalPrecision))
+    return (getattr(strategy, "precision", "fp32") if precision == "auto" else precision) == "bf16"
+
 
 class FeatureExtractor:
     """Features and labels of datasets by the current encoder of a strategy.
@@ -28,33 +42,44 @@ class FeatureExtractor:
     Args:
         parts: lists of datasets that are extracted again and again: images that datasets of a list share are encoded
             once.
-        batch_size: images per batch.
+        batch_size: images per batch; None: 128 on a CPU, whose caches then hold the maps of an encoder, else 512.
         extract_features: for models that have no method `extract_features`.
+        precision: see `evaluates_in_bf16`; features are float32 in any case.
+
+    Raises:
+        UsageError: the precision is not known.
     """
 
     def __init__(
-        self, parts: Iterable[Sequence[Any]], batch_size: int, extract_features: FeatureFunction | None = None
+        self,
+        parts: Iterable[Sequence[Any]],
+        batch_size: int | None = None,
+        extract_features: FeatureFunction | None = None,
+        precision: EvalPrecision = "auto",
     ) -> None:
+        evaluates_in_bf16(None, precision)
         self.batch_size = batch_size
         self.extract_features = extract_features
-        self._shared = {id(part): distinct_images_if_cheaper(part, batch_size) for part in parts}
+        self.precision = precision
+        self._shared = {id(part): distinct_images_if_cheaper(part, batch_size or 512) for part in parts}
         self._uncompared = set(self._shared)  # whose datasets may differ in transforms
 
     def model(self, strategy: Any) -> FeatureModel:
-        """The strategy's model, as one that has `extract_features`.
+        """The strategy's model, as one that has `extract_features`, in the precision of evaluation.
 
         Raises:
             UsageError: it has no such method, and no function was given.
         """
+        bf16 = evaluates_in_bf16(strategy, self.precision)
         if self.extract_features is not None:
-            return _WithFeatures(strategy.model, self.extract_features)
+            return _WithFeatures(strategy.model, self.extract_features, bf16)
         if not hasattr(strategy.model, "extract_features"):
             raise UsageError(
                 f"{type(strategy.model).__name__} has no method extract_features(x): give "
                 "ProbePlugin(..., extract_features=lambda model, x: features)"
             )
         model: FeatureModel = strategy.model
-        return model
+        return _WithFeatures(strategy.model, _extract_features, bf16) if bf16 else model
 
     def __call__(
         self, strategy: Any, datasets: Sequence[Any], crops: torch.Generator | None = None
@@ -71,10 +96,12 @@ class FeatureExtractor:
             check_same_transforms(datasets, "eval")
             self._uncompared.discard(id(datasets))
 
+        size = self.batch_size or (128 if strategy.device.type == "cpu" else 512)
+
         def batches(dataset: Any) -> Iterable[Sequence[Tensor]]:
             loader = RawDataLoader(
                 [_for_evaluation(dataset)],
-                [self.batch_size],
+                [size],
                 shuffle=False,
                 drop_last=False,
                 use_dataset_transforms=use_dataset_transforms,
@@ -93,19 +120,26 @@ class FeatureExtractor:
 
 @dataclass(frozen=True)
 class _WithFeatures:
-    """A model with a function of it as `extract_features`."""
+    """A model with a function of it as `extract_features`, under autocast to bf16 or as it is."""
 
     model: nn.Module
     function: FeatureFunction
+    bf16: bool
 
     def extract_features(self, x: Tensor) -> Tensor:
-        return self.function(self.model, x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.function(self.model, x).float()
 
     def eval(self) -> object:
         return self.model.eval()
 
     def modules(self) -> Iterator[nn.Module]:
         return self.model.modules()
+
+
+def _extract_features(model: Any, x: Tensor) -> Tensor:
+    features: Tensor = model.extract_features(x)
+    return features
 
 
 def _cropped(loader: RawDataLoader, generator: torch.Generator, device: torch.device) -> Iterator[Sequence[Tensor]]:

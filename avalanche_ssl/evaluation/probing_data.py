@@ -38,6 +38,7 @@ class ProbingData:
         classes: of these datasets, whose labels are their numbers.
         tasks: the benchmark's probing tasks.
         full_test_set: None if every probe uses all test images.
+        sources: the benchmark's own training datasets, where `train` has the same images in the same order.
     """
 
     train: Sequence[Any]
@@ -45,6 +46,7 @@ class ProbingData:
     classes: ClassIndex
     tasks: Sequence[ProbingTask]
     full_test_set: FullTestSet | None
+    sources: Sequence[Any] = ()
 
     @property
     def one_test_set(self) -> bool:
@@ -58,6 +60,7 @@ class ProbingData:
             self,
             train=[d.subset(range(0, len(d), n)) for d in self.train],
             test=[d.subset(range(0, len(d), n)) for d in self.test],
+            sources=(),
             tasks=[task.every_nth(n) for task in self.tasks],
             full_test_set=full
             and dataclasses.replace(full, tasks=[task.every_nth(n, test=False) for task in full.tasks]),
@@ -99,9 +102,11 @@ def probing_data(
     if not all(any((class_labels(d) >= 0).any() for d in part) for part in (train, test)):
         raise UsageError("the stream has no labels to fit and score a probe on: run it without ProbePlugin")
     classes = class_index(benchmark, train + test, identity, scopes)
+    sources = train
     train, test = ([classes.renumbered(d) for d in part] for part in (train, test))
     tasks = list(getattr(benchmark, "probing_tasks", ()))
-    return ProbingData(train, test, classes, tasks, _full_test_set(test, tasks, sparse) if sparse else None)
+    full = _full_test_set(test, tasks, sparse) if sparse else None
+    return ProbingData(train, test, classes, tasks, full, sources)
 
 
 def thinned(data: ProbingData, probes: Sequence[ProbeProtocol]) -> tuple[ProbingData, list[ProbeProtocol]]:

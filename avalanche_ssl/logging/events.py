@@ -20,6 +20,7 @@ EXPERIENCES_TRAINED = "different experiences trained on so far; 0: the untrained
 IMAGES_TRAINED = "images trained on so far, each pass and each replayed image counted"
 PROBE = "name of the probe protocol"
 SCOPE = "which labels the probe was fitted on: all, seen or task"
+FEATURE_PRECISION = "precision in which the encoder gave the features: fp32 or bf16; left out by older versions: fp32"
 CAVEAT = "what to know about the protocol before its numbers are compared"
 
 
@@ -82,6 +83,7 @@ class ProbeEvent(Event):
     accuracy: float = _share("share of the test images that the probe classifies correctly")
     images_trained: int | None = _count(IMAGES_TRAINED, None)
     seconds: float | None = _seconds("seconds of training so far", None)
+    precision: str | None = _field(FEATURE_PRECISION, None)
     caveat: str | None = _field(CAVEAT, None)
 
 
@@ -99,6 +101,7 @@ class CurveEvent(Event):
     probe: str = _field(PROBE)
     scope: str = _field(SCOPE)
     accuracy: float = _share("mean accuracy over the test data of all experiences that the probe can classify")
+    precision: str | None = _field(FEATURE_PRECISION, None)
     caveat: str | None = _field(CAVEAT, None)
 
 
@@ -115,6 +118,7 @@ class FullTestEvent(Event):
     scope: str = _field(SCOPE)
     accuracy: float = _share("share of all test images that the probe classifies correctly")
     images_tested: int = _count("how many test images, each counted once")
+    precision: str | None = _field(FEATURE_PRECISION, None)
     caveat: str | None = _field(CAVEAT, None)
 
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
-from avalanche_ssl.data import RawDataLoader, concat_datasets
+from avalanche_ssl.data import RawDataLoader
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation import (
+    EvalPrecision,
+    FeatureExtractor,
     alignment,
     cluster_usage,
+    evaluates_in_bf16,
     feature_std,
     infonce_bound,
     linear_cka,
@@ -31,9 +32,11 @@ from avalanche_ssl.evaluation import (
 from avalanche_ssl.logging import Log, RepresentationEvent
 from avalanche_ssl.memory import MemoryBank, Queue
 from avalanche_ssl.methods import ClusterAssignment, ContrastiveScores, Method, Outputs, channels_of, trial_mode
-from avalanche_ssl.models import check_magnitude, extract_features
+from avalanche_ssl.models import LabeledFeatures, check_magnitude
 from avalanche_ssl.plugins.boundaries import BoundaryPlugin
+from avalanche_ssl.plugins.image_samples import ImageSample, filled_up
 from avalanche_ssl.plugins.plugin_vitals import plugin_vitals
+from avalanche_ssl.plugins.probe import ProbePlugin
 from avalanche_ssl.plugins.representation_metrics import representation_metrics
 
 COLLAPSED = 0.2
@@ -66,6 +69,9 @@ class RepresentationMonitor(BoundaryPlugin):
     Avalanche's loggers get them, too, as ``Representation_rankme/train_phase/train_stream`` and so on. A collapse of
     the features is a warning. Works with online sub-experiences as `ProbePlugin` does.
 
+    After a `ProbePlugin` of the same benchmark in the strategy's plugins it reads the features that were extracted for
+    the probes, and encodes no image again.
+
     Args:
         benchmark: its train_stream is trained on, in any order.
         log: called with each event.
@@ -73,6 +79,10 @@ class RepresentationMonitor(BoundaryPlugin):
         pairs: how many of these are embedded in two views, too.
         seed: of sample and views.
         every_experiences: measure after the first, each n-th and the last experience only.
+        precision: of features and embeddings: "auto" is that in which the strategy trains, "fp32" or "bf16".
+
+    Raises:
+        UsageError: the precision is not known.
     """
 
     def __init__(
@@ -84,11 +94,13 @@ class RepresentationMonitor(BoundaryPlugin):
         pairs: int = 512,
         seed: int = 0,
         every_experiences: int = 1,
+        precision: EvalPrecision = "auto",
     ) -> None:
         super().__init__(benchmark.train_stream)
         require_positive(every_experiences=every_experiences)
         self.every_experiences = every_experiences
         self.datasets = [e.dataset for e in benchmark.train_stream]
+        self.extractor = FeatureExtractor((), precision=precision)
         self.log, self.images, self.pairs, self.seed = log, images, pairs, seed
         self.events: list[RepresentationEvent] = []
         """All events so far."""
@@ -125,7 +137,7 @@ class RepresentationMonitor(BoundaryPlugin):
         super().before_training(strategy, **kwargs)
         if self.untrained_norm is None and not strategy.clock.train_iterations:
             self.untrained_norm = _weight_norm(strategy.model)
-            features = self._features(strategy, _sample(self.datasets[0], UNTRAINED_IMAGES, self.seed))
+            features = self._features(strategy, ImageSample.draw(self.datasets, [0], UNTRAINED_IMAGES, self.seed))
             self.untrained_std = feature_std(features) if len(features) > 1 else None
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -173,11 +185,11 @@ class RepresentationMonitor(BoundaryPlugin):
             _warn_of_collapse(event, type(model).__name__)
         return event
 
-    def _sample_of_latest(self) -> Any:
+    def _sample_of_latest(self) -> ImageSample:
         """Of an experience that mixes several, the sample is of all of them."""
         latest, seen = self.boundaries.latest, self.boundaries.seen
         if len(latest) > 1:
-            return _sample(concat_datasets([self.datasets[j] for j in latest]), self.images, self.seed)
+            return ImageSample.draw(self.datasets, latest, self.images, self.seed)
         return self._sample(seen.index(latest[0]) if latest else 0)
 
     def collapsed(self, share: float = COLLAPSED) -> bool:
@@ -195,29 +207,34 @@ class RepresentationMonitor(BoundaryPlugin):
         """Norm of the weights as a multiple of that before training; 0 where that was not measured."""
         return _weight_norm(model) / (self.untrained_norm or math.inf)
 
-    def _sample(self, t: int) -> Any:
+    def _sample(self, t: int) -> ImageSample:
         """Of the t-th experience in the order of training; those not trained on come last."""
         order = self.boundaries.seen
         order += [j for j in range(len(self.datasets)) if j not in order]
-        return _sample(_with_past([self.datasets[j] for j in order], t), self.images, self.seed)
+        return ImageSample.draw(self.datasets, filled_up(self.datasets, order, t, MIN_IMAGES), self.images, self.seed)
 
-    def _features(self, strategy: Any, sample: Any) -> Tensor:
-        batches = RawDataLoader(
-            [sample],
-            [512],
-            shuffle=False,
-            drop_last=False,
-            use_dataset_transforms=strategy.use_dataset_transforms,
-            in_channels=channels_of(strategy.model),
-        )
-        return extract_features(strategy.model, batches, strategy.device)[0]
+    def _features(self, strategy: Any, sample: ImageSample) -> Tensor:
+        """Features (N, D) of a sample: those that the probes have just read, or of a pass over it."""
+        known = self._known_features(strategy)
+        if known is not None:
+            return sample.features(known)
+        return self.extractor(strategy, [sample.dataset(self.datasets)])[0][0]
 
-    def _agreement(self, strategy: Any, sample: Any) -> dict[str, Any]:
+    def _known_features(self, strategy: Any) -> list[LabeledFeatures] | None:
+        """Those of all training images that a `ProbePlugin` has just read as this plugin would; None if none has."""
+        for plugin in strategy.plugins:
+            if isinstance(plugin, ProbePlugin) and (latest := plugin.evaluator.latest_pass) is not None:
+                theirs = plugin.evaluator.features
+                if (theirs.precision, theirs.extract_features) == (self.extractor.precision, None):
+                    return latest.of(strategy.model, self.datasets)
+        return None
+
+    def _agreement(self, strategy: Any, sample: ImageSample) -> dict[str, Any]:
         """Fields about what two views of an image have in common."""
         model: Method = strategy.model
-        sample = sample.subset(list(range(min(self.pairs, len(sample)))))
+        bf16 = evaluates_in_bf16(strategy, self.extractor.precision)
         batches = RawDataLoader(
-            [sample],
+            [sample.first(self.pairs).dataset(self.datasets)],
             [strategy.train_mb_size],
             shuffle=False,
             use_dataset_transforms=strategy.use_dataset_transforms,
@@ -228,7 +245,9 @@ class RepresentationMonitor(BoundaryPlugin):
         assigned: list[ClusterAssignment] = []
         with trial_mode(model, strategy.device, self.seed):
             for x, *_ in batches if len(batches) else ():
-                outputs: Outputs = model(x.to(strategy.device))
+                with torch.autocast(strategy.device.type, torch.bfloat16, enabled=bf16):
+                    embedded: Outputs = model(x.to(strategy.device))
+                outputs = {name: z.float() if z.dtype == torch.bfloat16 else z for name, z in embedded.items()}
                 check_magnitude(*outputs.values())
                 scores.append(model.contrastive_scores(outputs))
                 if (assignment := model.cluster_assignments(outputs)) is not None:
@@ -253,20 +272,6 @@ class RepresentationMonitor(BoundaryPlugin):
 def _weight_norm(model: nn.Module) -> float:
     """Euclidean norm of all trained weights together."""
     return math.sqrt(sum(float(p.detach().norm()) ** 2 for p in model.parameters() if p.requires_grad))
-
-
-def _with_past(datasets: Sequence[Any], t: int) -> Any:
-    """The images of experience t, and of those just before it until there are `MIN_IMAGES`."""
-    start, count = t, len(datasets[t])
-    while count < MIN_IMAGES and start > 0:
-        start -= 1
-        count += len(datasets[start])
-    return datasets[t] if start == t else concat_datasets(datasets[start : t + 1])
-
-
-def _sample(dataset: Any, images: int, seed: int) -> Any:
-    order = np.random.default_rng(seed).permutation(len(dataset))[:images]
-    return dataset.subset(sorted(order.tolist()) if len(order) == len(dataset) else order.tolist())
 
 
 def _memories(model: Method) -> list[tuple[str, Queue | MemoryBank]]:

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from avalanche_ssl.errors import require_positive
 from avalanche_ssl.evaluation import (
     Accuracies,
+    EvalPrecision,
     Evaluation,
     Evaluator,
     FeatureFunction,
     History,
     ProbeSchedule,
     curve_events,
+    evaluates_in_bf16,
     full_test_events,
     probe_events,
     task_events,
@@ -56,13 +58,14 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         scopes: which of "all", "seen", "task".
         schedule: numbers of images seen at which to probe between boundaries, too; logged as `curve` events.
         log: called with each event: `probe`, `curve`, `task`, `full_test`, `consolidation`.
-        batch_size: images per batch when extracting features.
+        batch_size: images per batch when extracting features; None: 128 on a CPU, else 512.
         seed: of held-out parts, few labels, initial weights and batches of the probes.
         every_experiences: probe after each n-th experience only, and after the last; the others are not measured.
         extract_features: features (B, D) of a model and images (B, C, H, W), for a strategy whose model has no method
             `extract_features`. Images then come through the transforms of the benchmark.
         classes: where a label comes in several tasks (task labels), "shared" if it is the same class, "per-task" if it
             is another one in each; None where the benchmark says which, see `avalanche_ssl.streams.class_index`.
+        precision: of the features: "auto" is that in which the strategy trains, "fp32" or "bf16". Each event says it.
 
     Raises:
         UsageError: the streams do not fit together or have no label, a scope or probe is not known, or whether tasks
@@ -77,11 +80,12 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         scopes: Sequence[str] = SCOPES,
         schedule: ProbeSchedule | None = None,
         log: Log | None = None,
-        batch_size: int = 512,
+        batch_size: int | None = None,
         seed: int = 0,
         every_experiences: int = 1,
         extract_features: FeatureFunction | None = None,
         classes: str | None = None,
+        precision: EvalPrecision = "auto",
     ) -> None:
         require_positive(every_experiences=every_experiences)
         self.evaluator = Evaluator(
@@ -92,6 +96,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
             seed=seed,
             extract_features=extract_features,
             classes=classes,
+            precision=precision,
         )
         self.probes, self.scopes = self.evaluator.probes, self.evaluator.scopes
         self.train, self.test, self.classes = self.evaluator.train, self.evaluator.test, self.evaluator.classes
@@ -140,6 +145,10 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         """Start the clock."""
         self._since = time.perf_counter()
 
+    def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        """Let go of the features that were measured last: now the weights change."""
+        self.evaluator.latest_pass = None
+
     def after_backward(self, strategy: Any, **kwargs: Any) -> None:
         """Let the probes that are trained while the encoder is take a step."""
         self.evaluator.step_online(strategy)
@@ -160,7 +169,12 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         super().after_training_exp(strategy, **kwargs)
         just_measured = self.measured and not self.boundaries.under_way
         if self.schedule and not just_measured and self.schedule.passed(before, self.images_seen):
-            self._add_to_curve(self.accuracies(strategy, seen=self.boundaries.seen))
+            self._add_to_curve(strategy, self.accuracies(strategy, seen=self.boundaries.seen))
+
+    def after_training(self, strategy: Any, **kwargs: Any) -> None:
+        """End the experience under way with the stream, and let go of the features that were measured last."""
+        super().after_training(strategy, **kwargs)
+        self.evaluator.latest_pass = None
 
     def experience_complete(self, strategy: Any) -> None:
         """Add a row, measured or not."""
@@ -184,7 +198,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
             self.boundaries.complete()
         accuracies = self.accuracies(strategy, seen=self.boundaries.order)
         self.history.add_row(accuracies, self.boundaries.order)
-        self._add_to_curve(accuracies)
+        self._add_to_curve(strategy, accuracies)
         self._publish(strategy, accuracies)
         if self.boundaries.all_complete and not np.isnan(self.consolidation):
             t, accuracy = self.trained, self.consolidation
@@ -200,7 +214,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         last = at_boundary and self.boundaries.all_complete
         found = self.evaluator.evaluate(strategy, seen, at_boundary=at_boundary, full_test=last, per_image=last)
         self._install(strategy, found.classifier)
-        self._keep(found, len(seen))
+        self._keep(found, len(seen), self._precision(strategy))
         self.eval_seconds += time.perf_counter() - start
         return found.accuracies
 
@@ -208,9 +222,14 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         """Make a classifier that of the strategy's `eval`."""
         on_cpu = strategy.device.type == "cpu"  # else a copy, because the features of probes stay on the CPU
         strategy.probe = classifier if on_cpu else copy.deepcopy(classifier).to(strategy.device)
+        strategy.eval_precision = self._precision(strategy)
         self._fitted_at = strategy.clock.train_iterations
 
-    def _keep(self, found: Evaluation, trained: int) -> None:
+    def _precision(self, strategy: Any) -> str:
+        """Precision of the features: "fp32" or "bf16"."""
+        return "bf16" if evaluates_in_bf16(strategy, self.evaluator.features.precision) else "fp32"
+
+    def _keep(self, found: Evaluation, trained: int, precision: str) -> None:
         """Keep and log what was measured apart from the accuracies."""
         self.latest, self.correct = found.test, found.correct
         task_probe = self.evaluator.task_probe.name
@@ -222,10 +241,10 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
             self._write(task_events(found.task_results, task_probe, **counts))
         if (full := found.full_test) is not None:
             self.history.full_test_accuracies, self.history.full_test_results = full.accuracies, full.task_results
-            self._write(full_test_events(full, self.probes, **counts))
+            self._write(full_test_events(full, self.probes, **counts, precision=precision))
             self._write(task_events(full.task_results, task_probe, **counts, full_test_set=True))
 
-    def _add_to_curve(self, accuracies: Accuracies) -> None:
+    def _add_to_curve(self, strategy: Any, accuracies: Accuracies) -> None:
         """Add and log a point of the accuracy curve for each probe and scope, if there is a schedule."""
         if self.schedule is None:
             return
@@ -236,6 +255,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
             images_trained=self.images_trained,
             experiences_trained=self.trained,
             seconds=round(self.train_seconds, 3),
+            precision=self._precision(strategy),
         )
         self.curve.extend(events)
         self._write(events)
@@ -249,6 +269,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
             one_test_set=self.evaluator.one_test_set,
             images_trained=self.images_trained,
             seconds=round(self.train_seconds, 3),
+            precision=self._precision(strategy),
         )
         for event in events:
             name = f"Probe_{event.probe}_{event.scope}/eval_phase/test_stream/Exp{(event.experience or 1) - 1:03d}"

@@ -161,7 +161,8 @@ class Subject:
         """ProtocolAccuracies of the run's probes on the features of a strategy."""
         from avalanche_ssl.evaluation import Evaluator
 
-        evaluator = Evaluator(self.benchmark, self.probes, seed=self.config.seed_of_stream)
+        config = self.config
+        evaluator = Evaluator(self.benchmark, self.probes, seed=config.seed_of_stream, precision=config.eval_precision)
         everything = range(len(evaluator.train))
         found = evaluator.evaluate(strategy, seen=everything, at_boundary=False).accuracies
         return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}
@@ -226,7 +227,7 @@ class Untrained(Job):
 
     def __init__(self, subject: Subject, seed: int) -> None:
         settings = {name: value for name, value in subject.config.settings.items() if name not in TRAINING}
-        key = subject.key("precision", "strategy") | {"settings": settings, "seed": seed}
+        key = subject.key("precision", "eval_precision", "strategy") | {"settings": settings, "seed": seed}
         super().__init__(subject, f"{subject.label}: untrained", key)
         self.seed = seed
 
@@ -241,7 +242,8 @@ class IID(Job):
     kind = "iid"
 
     def __init__(self, subject: Subject) -> None:
-        key = subject.key("precision", "strategy", "seed", "settings") | {"images": subject.images}
+        options = ("precision", "eval_precision", "strategy", "seed", "settings")
+        key = subject.key(*options) | {"images": subject.images}
         super().__init__(subject, f"{subject.label}: iid", key)
 
     def strategy(self) -> Any:
@@ -258,7 +260,8 @@ class SupervisedIID(Job):
         given = subject.config.settings
         self.settings = {name: given[name] for name in SHARED if given.get(name) is not None} | JOINT
         self.images = subject.views or subject.images  # a step sees one view of an image
-        key = subject.key("precision", "seed") | {"images": self.images, "settings": self.settings}
+        options = ("precision", "eval_precision", "seed")
+        key = subject.key(*options) | {"images": self.images, "settings": self.settings}
         super().__init__(subject, f"{subject.label}: supervised, iid", key)
 
     def strategy(self) -> Any:

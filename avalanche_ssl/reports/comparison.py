@@ -145,6 +145,11 @@ def _regime(run: Run) -> str | None:
     return regime if isinstance(regime, str) else None
 
 
+def _features(run: Run) -> str:
+    """The precision of the features that a run was probed on; empty if it is not known."""
+    return str(run.config.get("eval_precision", ""))
+
+
 def _hashable(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
@@ -190,7 +195,9 @@ def _groups(runs: list[Run]) -> list[Group]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         begun = [bool(run.config.get("continue_from")), run.config.get("init_sha256")]
-        key = _hashable([run.strategy, _regime(run), begun, run.settings, _plugins(run), run.experiences_trained])
+        key = _hashable(
+            [run.strategy, _regime(run), begun, run.settings, _plugins(run), run.experiences_trained, _features(run)]
+        )
         groups.setdefault(key, []).append(run)
     found = [_group(part, runs) for part in groups.values()]
     for group in found:
@@ -235,10 +242,12 @@ def _plugin_words(run: Run, others: list[Run]) -> str:
 
 def _method(run: Run, others: list[Run]) -> str:
     mine = flatten(run.settings)
-    theirs = [flatten(other.settings) for other in others if other.strategy == run.strategy]
+    same = [other for other in others if other.strategy == run.strategy]
+    theirs = [flatten(other.settings) for other in same]
     differing = [name for name in mine if any(settings.get(name) != mine[name] for settings in theirs)]
     begun = "continued" if run.config.get("continue_from") else "from given weights" if run.config.get("init") else None
     words = [run.strategy, *filter(None, [_regime(run), begun]), *(f"{name}={mine[name]}" for name in differing)]
+    words += [f"eval_precision={_features(run)}"] if any(_features(other) != _features(run) for other in same) else []
     return " ".join(words)
 
 

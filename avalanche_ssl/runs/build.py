@@ -40,7 +40,8 @@ def resolve(config: RunConfig) -> tuple[RunConfig, Recipe]:
         raise UsageError("--online-batch-size is 1: a step takes two images, give it 2 or more, or --plugin replay")
     if not (replays and config.online_batch_size):  # the memory is empty in the first full experience
         method.check_batch_size(recipe.batch_size)
-    return dataclasses.replace(config, device=device, precision=precision), recipe
+    evaluated = resolve_eval_precision(config.eval_precision, precision)
+    return dataclasses.replace(config, device=device, precision=precision, eval_precision=evaluated), recipe
 
 
 def _complete(config: RunConfig) -> tuple[RunConfig, Recipe]:
@@ -70,9 +71,10 @@ def differences(folder: Path, config: RunConfig) -> list[str]:
     values = read_config(path)
     saved = RunConfig.from_mapping(values, str(path), to_run=False)
     complete, _ = _complete(config)
-    chosen = {name: getattr(saved, name) for name in ("device", "precision") if getattr(config, name) == "auto"}
+    machine = ("device", "precision", "eval_precision")
+    chosen = {name: getattr(saved, name) for name in machine if getattr(config, name) == "auto"}
     old = flatten(saved.decisive | {"data": saved.data})
-    new = flatten(complete.decisive | {"data": complete.data} | chosen)
+    new = flatten(dataclasses.replace(complete, **chosen).decisive | {"data": complete.data})
     for name in DECIDED:
         if new.get(f"benchmark_options.{name}", "") in (None, "auto"):  # those of the benchmark
             new[f"benchmark_options.{name}"] = old.get(f"benchmark_options.{name}")
@@ -180,6 +182,17 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
     if precision not in ("auto", "fp32", "bf16"):
         raise unknown_name("precision", precision, ["auto", "fp32", "bf16"])
     return device, fastest_precision(chosen) if precision == "auto" else precision
+
+
+def resolve_eval_precision(precision: str, trained: str) -> str:
+    """The precision of evaluation: where it is "auto", that in which the encoder is trained.
+
+    Raises:
+        UsageError: it is not known.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise unknown_name("precision of evaluation", precision, ["auto", "fp32", "bf16"])
+    return trained if precision == "auto" else precision
 
 
 def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:

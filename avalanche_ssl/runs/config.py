@@ -17,7 +17,7 @@ from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import split_paths
 from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.recipes import EncoderSetting, file_of, recipe_names
-from avalanche_ssl.runs.config_file import today
+from avalanche_ssl.runs.config_file import FORMER_EVALUATION, today
 from avalanche_ssl.runs.misplaced import unknown_option
 from avalanche_ssl.runs.stream_options import TEST, decisive_stream, move_seed, validation_experiences
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
@@ -117,6 +117,7 @@ class RunConfig:
     )
     device: str = option("auto, cpu or cuda", "auto", "NAME")
     precision: str = option("auto, fp32 or bf16", "auto", "NAME", shown="auto: bf16 where it is faster here")
+    eval_precision: str = option("that of evaluation: auto, fp32 or bf16", "auto", "NAME", shown="auto: as --precision")
     compile: bool = option("compile the encoders with torch.compile, which pays off in long runs", False, shown="off")
     num_workers: int = option("processes that decode images not held in memory; changes no result", 0, "N")
     on_nan: Literal["raise", "skip"] = option("at a step whose loss is not finite", "raise")
@@ -276,7 +277,7 @@ class RunConfig:
         Weights that a run starts from count by their SHA-256.
         """
         indecisive = ("data", "num_workers", "logger", "init", "continue_from", "lineage", "stream_seed", "eval_on")
-        options = {name: value for name, value in self.as_dict().items() if name not in indecisive}
+        options = {k: v for k, v in self.as_dict().items() if k not in indecisive and (k, v) != FORMER_EVALUATION}
         noted = ("init_sha256", "continue_from_sha256")  # left out where there is none, as in older checkpoints
         options = {name: value for name, value in options.items() if value is not None or name not in noted}
         options["strategy"] = self.strategy_name

@@ -17,6 +17,9 @@ FORMER_OPTIONS = {
 }
 """Names of options in the logs of version 0.1.0 before they changed, with today's."""
 
+FORMER_EVALUATION = ("eval_precision", "fp32")
+"""How runs were evaluated before it was an option; checkpoints do not name it."""
+
 
 def today(values: Mapping[str, Any]) -> dict[str, Any]:
     """Options by today's names, of a mapping that may have former ones."""
@@ -35,10 +38,14 @@ def former(values: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run, by today's names, with what held before it could say so.
 
     The seed did not reach the stream, which was drawn by its own, 0 where the benchmark has none; digits were on
-    photographs.
+    photographs; features were fp32.
     """
     options = values.get("benchmark_options")
-    if "stream_seed" in values or not values.keys() >= COMPLETE or not isinstance(options, dict):
+    if not values.keys() >= COMPLETE or not isinstance(options, dict):
+        return values
+    name, precision = FORMER_EVALUATION
+    values = values if name in values else values | {name: precision}
+    if "stream_seed" in values:
         return values
     digits = {"ground": "photographs"} if values["benchmark"] in ("split-digits", "digits-domain") else {}
     others = {name: value for name, value in options.items() if name != "seed"}

@@ -178,15 +178,12 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
     """Strategy, plugins and checkpointer."""
     recipe, config, shapes = for_images_of(benchmark, recipe, config)
     logs = live_logs(config, out, has_labels(benchmark))
-    log, (often, schedule) = logs.events, probing_times(config, benchmark)
-    probes, seed = config.probes.split(","), config.seed_of_stream
-    probe = (
-        ProbePlugin(benchmark, probes=probes, schedule=schedule, log=log, every_experiences=often, seed=seed)
-        if has_labels(benchmark)
-        else None
-    )
+    often, schedule = probing_times(config, benchmark)
+    options: dict[str, Any] = {"log": logs.events, "every_experiences": often, "precision": config.eval_precision}
+    probing = {"probes": config.probes.split(","), "schedule": schedule, "seed": config.seed_of_stream} | options
+    probe = ProbePlugin(benchmark, **probing) if has_labels(benchmark) else None
     progress = planned_progress(config, benchmark, recipe.epochs)
-    monitor = RepresentationMonitor(benchmark, log=log, every_experiences=often)
+    monitor = RepresentationMonitor(benchmark, **options)  # after the probe, whose features it reads
     strategy = recipe.build(
         seed=config.seed,
         device=config.device,
@@ -194,7 +191,7 @@ def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, ever
         compile=config.compile,
         on_nan=config.on_nan,
         init=origin.weights,
-        plugins=[progress, *build_plugins(config.plugins), monitor, *([probe] if probe else [])],
+        plugins=[progress, *build_plugins(config.plugins), *([probe] if probe else []), monitor],
         evaluator=logs.evaluator,
     )
     strategy.try_shapes(shapes)

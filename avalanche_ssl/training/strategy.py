@@ -131,6 +131,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         self.probe: Callable[..., Tensor] | None = None
         """Logits (B, classes) of features (B, D), for `eval`, by label; set by `ProbePlugin`. One with the attribute
         `reads_task_labels` gets the task labels (B,), too."""
+        self.eval_precision: Precision = "fp32"
+        """Precision of the features that `probe` reads; set by `ProbePlugin`."""
         model.generator = self.view_generator
         model.to(self.device)
         if self.device.type == "cpu":
@@ -197,7 +199,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         if not self.is_training:
             if self.probe is None:
                 raise UsageError("eval() needs a fitted probe: add ProbePlugin(benchmark) to the strategy's plugins")
-            features = self.model.extract_features(self.mb_x)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.eval_precision == "bf16"):
+                features = self.model.extract_features(self.mb_x).float()
             if getattr(self.probe, "reads_task_labels", False):
                 return self.probe(features, self.mb_task_id)
             return self.probe(features)

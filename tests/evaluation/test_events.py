@@ -22,12 +22,13 @@ COUNTS = {"experiences_trained": 2, "images_trained": 40}
 
 def entries(row: Sequence[float], order: Sequence[int], one_test_set: bool = False) -> list[ProbeEvent]:
     accuracies = {"ridge": {"all": np.array(row)}}
-    given = {"order": order, "one_test_set": one_test_set, "images_trained": 40, "seconds": 1.5}
+    given = {"order": order, "one_test_set": one_test_set, "images_trained": 40, "seconds": 1.5, "precision": "bf16"}
     return probe_events(accuracies, [PROTOCOLS["ridge"]], **given)  # type: ignore[arg-type]
 
 
 def test_the_entries_of_a_row_that_were_measured() -> None:
     fields = {"experiences_trained": 2, "probe": "ridge", "scope": "all", "images_trained": 40, "seconds": 1.5}
+    fields |= {"precision": "bf16"}
     expected = [{"experience": 1, "accuracy": 0.5, **fields}, {"experience": 3, "accuracy": 0.25, **fields}]
     assert [event.fields() for event in entries([0.5, math.nan, 0.25], [0, 1])] == expected
 
@@ -44,8 +45,10 @@ def test_entries_of_one_test_set_name_no_experience() -> None:
 
 def test_a_point_of_the_curve_is_the_mean_of_what_is_known() -> None:
     rows = {"all": np.array([0.25, 0.75]), "seen": np.array([0.5, math.nan]), "task": np.full(2, math.nan)}
-    found = curve_events({"ridge": rows}, [PROTOCOLS["ridge"]], images_seen=20, seconds=1.5, **COUNTS)
+    given = {"images_seen": 20, "seconds": 1.5, "precision": "bf16"} | COUNTS
+    found = curve_events({"ridge": rows}, [PROTOCOLS["ridge"]], **given)  # type: ignore[arg-type]
     assert [(e.probe, e.scope, e.accuracy) for e in found] == [("ridge", "all", 0.5), ("ridge", "seen", 0.5)]
+    assert {e.precision for e in found} == {"bf16"}
     assert {(e.images_seen, e.images_trained, e.experiences_trained, e.seconds) for e in found} == {(20, 40, 2, 1.5)}
     assert all("caveat" not in e.fields() for e in found)
 
@@ -58,6 +61,6 @@ def test_results_of_tasks() -> None:
 
 def test_the_full_test_has_an_event_for_each_probe_that_took_it() -> None:
     result = FullTestResult({"core50": 0.5}, 300, [RESULT])
-    (found,) = full_test_events(result, [PROTOCOLS["ridge"], PROTOCOLS["core50"]], **COUNTS)
-    fields = {"probe": "core50", "scope": "all", "accuracy": 0.5, "images_tested": 300}
+    (found,) = full_test_events(result, [PROTOCOLS["ridge"], PROTOCOLS["core50"]], **COUNTS, precision="bf16")
+    fields = {"probe": "core50", "scope": "all", "accuracy": 0.5, "images_tested": 300, "precision": "bf16"}
     assert found == FullTestEvent(caveat=PROTOCOLS["core50"].caveat, **COUNTS, **fields)

@@ -92,3 +92,67 @@ def test_networks_of_other_strategies_get_what_the_transforms_of_the_dataset_giv
     ours = SimpleNamespace(model=corner().model, device=device, use_dataset_transforms=True)
     with pytest.raises(UsageError, match=r"image 0 of PictureDataset holds float values from .*: remove Normalize"):
         FeatureExtractor([], 4)(ours, [dataset])
+
+
+# -- precision and batches -------------------------------------------------------------------------------------------
+
+
+def conv_features(strategy: Any, datasets: Any, **options: Any) -> torch.Tensor:
+    ((x, _),) = FeatureExtractor([], **options)(strategy, datasets)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("trained", "precision", "bf16"),
+    [("bf16", "auto", True), ("fp32", "auto", False), ("bf16", "fp32", False), ("fp32", "bf16", True)],
+)
+def test_features_are_of_the_precision_of_training_or_the_one_that_is_named(
+    few: Any, trained: str, precision: Any, bf16: bool
+) -> None:
+    dataset, strategy = few.train_stream[0].dataset, moco(precision=trained)
+    x = conv_features(strategy, [dataset], precision=precision)
+    images = torch.stack([image for image, *_ in dataset])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        expected = strategy.model.eval().extract_features(images).float()
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x, expected, rtol=1e-6, atol=1e-6)
+    exact = conv_features(strategy, [dataset], precision="fp32")
+    assert torch.equal(x, exact) != bf16
+    torch.testing.assert_close(x, exact, rtol=0.03, atol=0.03)
+
+
+def test_a_function_of_the_model_is_computed_in_that_precision_too(few: Any) -> None:
+    strategy, dtypes = moco(precision="bf16"), []
+
+    def features(model: Any, x: torch.Tensor) -> torch.Tensor:
+        dtypes.append((z := model.encoder.stages[0](x.float() / 255).mean((2, 3))).dtype)
+        return z
+
+    ((x, _),) = FeatureExtractor([], 8, features)(strategy, [few.test_stream[0].dataset])
+    assert set(dtypes) == {torch.bfloat16} and x.dtype == torch.float32
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(UsageError, match="no precision of evaluation 'fp16': did you mean"):
+        FeatureExtractor([], precision="fp16")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("trained", ["fp32", "bf16"])
+def test_features_of_an_image_do_not_depend_on_its_batch(few: Any, trained: str) -> None:
+    """But for rounding: a batch of other size may be summed in another order."""
+    dataset, strategy = few.train_stream[0].dataset, moco(precision=trained)
+    whole, small, single = (conv_features(strategy, [dataset], batch_size=size) for size in (None, 7, 1))
+    torch.testing.assert_close(small, whole, rtol=1e-2 if trained == "bf16" else 1e-5, atol=1e-5)
+    torch.testing.assert_close(single, whole, rtol=1e-2 if trained == "bf16" else 1e-5, atol=1e-5)
+
+
+def test_batches_fit_the_caches_of_a_processor(few: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    strategy, dataset = corner(), few.train_stream[0].dataset
+    extract_features = strategy.model.extract_features
+    strategy.model.extract_features = lambda x: sizes.append(len(x)) or extract_features(x)
+    many = dataset.concat(dataset).concat(dataset).concat(dataset)
+    many = many.concat(many)
+    FeatureExtractor([])(strategy, [many])
+    FeatureExtractor([], 100)(strategy, [many])
+    assert sizes == [128, 32, 100, 60]

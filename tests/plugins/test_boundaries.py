@@ -393,7 +393,7 @@ def test_the_monitor_samples_the_experience_that_was_trained_on(three: Any, monk
         sizes.append(measured.events[-1].images_measured)
     assert sizes == [54, 52, 50, 52, 156]
     assert [event.experiences_trained for event in measured.events] == [1, 2, 3, 3, 3]
-    assert len(measured._sample(0)) == 54, "drift is that of the first experience trained on"
+    assert len(measured._sample(0).rows) == 54, "drift is that of the first experience trained on"
 
 
 def test_a_row_is_measured_while_a_method_of_avalanche_trains(few: Any) -> None:

@@ -1,5 +1,6 @@
 """The representation monitor: what its events hold, and that it changes nothing."""
 
+import dataclasses
 import json
 import math
 import warnings
@@ -7,6 +8,7 @@ import warnings
 import pytest
 import torch
 from avalanche.benchmarks import benchmark_from_datasets
+from avalanche.core import SupervisedPlugin
 from helpers.domains import frozen_images, turned
 from helpers.encoders import tiny
 from torch.optim import SGD
@@ -31,8 +33,9 @@ from avalanche_ssl.methods import (
     SwAV,
     VICReg,
 )
-from avalanche_ssl.plugins import monitor
+from avalanche_ssl.plugins import ProbePlugin, monitor
 from avalanche_ssl.plugins.monitor import RepresentationMonitor
+from avalanche_ssl.probes import PROTOCOLS
 from avalanche_ssl.streams import online_stream
 
 METHODS = {
@@ -257,7 +260,8 @@ def test_drift_compares_the_features_of_the_first_experience_then_and_now(digits
     measured = RepresentationMonitor(digits, images=64, pairs=64)
     strategy = train("barlow_twins", digits, experiences=0)
     measured.measure(strategy)
-    then = strategy.model.eval().extract_features(first := torch.stack([x for x, *_ in measured._sample(0)])).detach()
+    images = measured._sample(0).dataset(measured.datasets)
+    then = strategy.model.eval().extract_features(first := torch.stack([x for x, *_ in images])).detach()
     torch.manual_seed(1)
     strategy.model = METHODS["barlow_twins"]()
     now = strategy.model.eval().extract_features(first).detach()
@@ -271,8 +275,8 @@ def test_the_sample_of_a_small_experience_is_filled_up_from_those_before(digits,
     measured = RepresentationMonitor(digits, images=10_000)
     for few, sampled in [(1, sizes[2]), (sizes[2] + 1, sum(sizes[1:3])), (sum(sizes[:3]) + 1, sum(sizes[:3]))]:
         monkeypatch.setattr(monitor, "MIN_IMAGES", few)
-        assert len(measured._sample(2)) == sampled
-    assert len(measured._sample(0)) == sizes[0]
+        assert len(measured._sample(2).rows) == sampled
+    assert len(measured._sample(0).rows) == sizes[0]
 
 
 def test_a_long_stream_is_measured_after_the_first_some_and_the_last_experience(short):
@@ -295,7 +299,116 @@ def test_samples_are_read_through_frozen_transforms() -> None:
     model.extract_features = lambda x: seen.append(x) or extract_features(x)
     probe = RepresentationMonitor(benchmark)
     for t in range(2):
-        sample = frozen_images(probe._sample(t))
+        sample = frozen_images(probe._sample(t).dataset(probe.datasets))
         probe._features(strategy, probe._sample(t))
         torch.testing.assert_close(seen[-1].float() / 255, sample)
         assert len(sample) == 40 * (t + 1), "of the first experience, too, because both are small"
+
+
+# -- one feature pass ------------------------------------------------------------------------------------------------
+
+
+def watched(benchmark, plugins, precision="fp32", experiences=2):
+    """A MoCo trained with these plugins, and the sizes of all batches that its encoder gave features of."""
+    torch.manual_seed(0)
+    model, sizes = METHODS["moco"](), []
+    extract_features = model.extract_features
+    model.extract_features = lambda x: sizes.append(len(x)) or extract_features(x)
+    optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9)
+    strategy = SelfSupervised(
+        model=model, optimizer=optimizer, train_mb_size=64, plugins=list(plugins), precision=precision
+    )
+    sizes.clear()
+    for experience in list(benchmark.train_stream)[:experiences]:
+        strategy.train(experience, eval_streams=[])
+    return strategy, sizes
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_after_a_probe_no_image_is_encoded_again(few, precision):
+    """And what is measured is what the monitor measures by itself."""
+    alone, beside, probe = RepresentationMonitor(few), RepresentationMonitor(few), ProbePlugin(few)
+    _, own = watched(few, [alone], precision)
+    _, sizes = watched(few, [probe, beside], precision)
+    images = sum(len(e.dataset) for stream in (few.train_stream, few.test_stream) for e in stream)
+    assert sum(sizes) == 2 + 3 * images, "a trial, then untrained and after each experience"
+    assert sum(own) == 2 + 20 + 20 + 40 + 20, (
+        "a trial, untrained, then the samples, and the first one again for the drift"
+    )
+    for one, other in zip(alone.events, beside.events, strict=True):
+        same_event(one, other)
+    assert probe.evaluator.latest_pass is None, "nothing is kept after training"
+
+
+def same_event(one, other):
+    mine, theirs = ({k: v for k, v in dataclasses.asdict(e).items() if k != "memory"} for e in (one, other))
+    assert mine.keys() == theirs.keys()
+    for name, value in mine.items():
+        if isinstance(value, float):
+            assert theirs[name] == pytest.approx(value, rel=1e-3), name
+        elif not isinstance(value, dict):
+            assert theirs[name] == value, name
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        lambda few: ProbePlugin(few, precision="bf16"),
+        lambda few: ProbePlugin(few, extract_features=lambda model, x: x.float().mean((2, 3))),
+        lambda few: ProbePlugin(
+            benchmark_from_datasets(train=datasets(few.train_stream), test=datasets(few.test_stream))
+        ),
+        lambda few: ProbePlugin(few, probes=[dataclasses.replace(PROTOCOLS["ridge"], every=2)]),
+    ],
+    ids=["other precision", "other features", "other datasets", "half of the images"],
+)
+def test_features_of_other_images_or_another_kind_are_not_taken(few, probe):
+    alone, beside = RepresentationMonitor(few, precision="fp32"), RepresentationMonitor(few, precision="fp32")
+    watched(few, [alone]), watched(few, [probe(few), beside])
+    for one, other in zip(alone.events, beside.events, strict=True):
+        same_event(one, other)
+
+
+def datasets(stream):
+    return [e.dataset.subset(range(len(e.dataset))) for e in stream]
+
+
+def test_features_of_other_weights_are_not_taken(few):
+    """As after a plugin that changes the weights between the two."""
+
+    class Changed(SupervisedPlugin):
+        def after_training_exp(self, strategy, **kwargs):
+            with torch.no_grad():
+                strategy.model.encoder.stages[0][0].weight.add_(0.02)
+
+    probe, beside = ProbePlugin(few), RepresentationMonitor(few)
+    strategy, sizes = watched(few, [probe, Changed(), beside], experiences=1)
+    assert sum(sizes) == 2 + 2 * (40 + 14) + 20, "the sample is encoded by the new weights"
+    (event,) = beside.events
+    assert event.feature_std == RepresentationMonitor(few).measure(strategy).feature_std
+
+
+def test_vitals_are_measured_in_the_precision_of_training(few):
+    """Features and embeddings, or in the one that is named."""
+    dtypes = []
+
+    def watch(strategy):
+        strategy.model.encoder.stages[0][0].register_forward_hook(lambda m, i, o: dtypes.append(o.dtype))
+        return strategy
+
+    def measured(trained, precision="auto"):
+        dtypes.clear()
+        event = RepresentationMonitor(few, precision=precision).measure(
+            watch(watched(few, [], trained, experiences=0)[0])
+        )
+        return event, set(dtypes)
+
+    exact, kind = measured("fp32")
+    assert kind == {torch.float32}
+    rounded, kind = measured("bf16")
+    assert kind == {torch.bfloat16}
+    named, kind = measured("bf16", "fp32")
+    assert kind == {torch.float32}
+    assert named == exact != rounded
+    for name in ("feature_std", "embedding_std", "alignment"):
+        assert getattr(rounded, name) == pytest.approx(getattr(exact, name), rel=0.1)

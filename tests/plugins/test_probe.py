@@ -349,6 +349,35 @@ def test_a_schedule_changes_nothing_else(few: Any) -> None:
     assert not without.curve and len(scheduled.curve) > 20
 
 
+# -- precision -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("auto", "bf16"), ("fp32", "fp32")])
+def test_events_say_the_precision_of_the_features(few: Any, precision: Any, expected: str) -> None:
+    """And the logits of `eval` are of the features that the probe was fitted on."""
+    events: list[Event] = []
+    probe = ProbePlugin(few, log=events.append, schedule=ProbeSchedule(every=20), precision=precision)
+    listener = Listener()
+    evaluator = EvaluationPlugin(accuracy_metrics(experience=True), loggers=[listener])
+    learner = moco(probe, precision="bf16", evaluator=evaluator)
+    found: list[torch.Tensor] = []
+    extract_features = learner.model.extract_features
+    learner.model.extract_features = lambda x: found.append(extract_features(x)) or found[-1]
+    learner.train(few.train_stream[0], eval_streams=[])
+    learner.eval(few.test_stream)
+    assert {e.precision for kind in (ProbeEvent, CurveEvent) for e in of(events, kind)} == {expected}
+    dtypes = {z.dtype for z in found[1:]}  # the first is the trial's
+    assert dtypes == {torch.bfloat16 if expected == "bf16" else torch.float32}
+    for j in range(2):
+        name = f"Top1_Acc_Exp/eval_phase/test_stream/Task000/Exp00{j}"
+        assert [v for (_, n), v in listener.values.items() if n == name] == [pytest.approx(probe.rows[-1]["all"][j])]
+
+
+def test_an_unknown_precision_is_refused(few: Any) -> None:
+    with pytest.raises(UsageError, match="no precision of evaluation 'half': choose one"):
+        ProbePlugin(few, precision="half")  # type: ignore[arg-type]
+
+
 # -- several probes ---------------------------------------------------------------------------------------------------
 
 SHORT = [

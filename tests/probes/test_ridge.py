@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.features import clusters, fitted_ridge
+from helpers.naive_probes import naive_l2
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -51,14 +52,28 @@ def test_a_single_class_is_always_predicted():
     assert (fitted_ridge([(x, y)], 4)(x).argmax(1) == 2).all()
 
 
-def test_chosen_l2_is_the_best_of_the_grid_on_held_out_data_and_the_largest_of_equals():
+def test_chosen_l2_is_the_mean_of_those_that_do_well_on_held_out_data():
     (x, y), (held_x, held_y) = clusters(60, range(5), spread=4), clusters(500, range(5), seed=1, spread=4)
     statistics = ClassStatistics.from_features(x, y, 5)
-    correct = {l2: int((solve_ridge(statistics, l2)(held_x).argmax(1) == held_y).sum()) for l2 in GRID}
-    assert len(set(correct.values())) > 3
-    best = max(correct.values())
-    assert select_l2(statistics, held_x, held_y) == max(l2 for l2 in GRID if correct[l2] == best)
-    assert select_l2(statistics, held_x[:0], held_y[:0], grid=[1.0, 100.0, 10.0]) == 100.0
+    right = [(solve_ridge(statistics, l2)(held_x).argmax(1) == held_y).tolist() for l2 in GRID]
+    assert len({sum(one) for one in right}) > 3
+    assert select_l2(statistics, held_x, held_y) == pytest.approx(naive_l2(right), rel=1e-6)
+    assert select_l2(statistics, held_x[:0], held_y[:0], grid=[1.0, 100.0, 10.0]) == pytest.approx(10)
+    assert select_l2(statistics, held_x, held_y, grid=[1e9, 10.0]) < 20, "one of them is far behind"
+
+
+def test_a_sample_more_or_less_moves_the_chosen_l2_little():
+    """Of two values that do equally well the better one would change with a single sample, by a factor of 1,000."""
+    (x, y), (held_x, held_y) = clusters(60, range(5), spread=4), clusters(2000, range(5), seed=1, spread=4)
+    statistics, grid = ClassStatistics.from_features(x, y, 5), [1.0, 1000.0]
+    weak, strong = (solve_ridge(statistics, l2)(held_x).argmax(1) == held_y for l2 in grid)
+    only_weak, only_strong = (weak & ~strong).nonzero().flatten(), (strong & ~weak).nonzero().flatten()
+    both = (weak & strong).nonzero().flatten()[:100]
+    chosen = []
+    for ahead in (0, 1):
+        rows = torch.cat([both, only_weak[: 10 + ahead], only_strong[: 11 - ahead]])
+        chosen.append(select_l2(statistics, held_x[rows], held_y[rows], grid))
+    assert chosen == [pytest.approx(33.0, rel=0.01), pytest.approx(1000 / 33.0, rel=0.01)]
 
 
 @pytest.mark.parametrize("n", [6, 12, 20])

@@ -111,6 +111,7 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache() -> None:
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
     assert differing(seed=5) == {"x: iid", "x: supervised, iid", "x: untrained", "raw pixels, 16x16"}, "another stream"
     assert differing(seed=5, stream_seed=0) == {"x: iid", "x: supervised, iid"}
+    assert differing(eval_precision="bf16") == {"x: iid", "x: untrained", "x: supervised, iid"}
     assert differing(probes="ridge") == {"raw pixels, 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
 
 

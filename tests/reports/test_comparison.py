@@ -41,6 +41,17 @@ def test_settings_that_differ_are_named_and_streams_kept_apart(tmp_path: Path) -
     assert [group.label for group in cifar.groups] == ["cmc"]
 
 
+def test_runs_evaluated_in_another_precision_are_groups_of_their_own(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / f"{name}", seed=seed)) for seed, name in enumerate("abc")]
+    for run, precision in zip(runs, ("fp32", "bf16", "fp32")):
+        run.config["eval_precision"] = precision
+    (stream,) = comparison.streams(runs)
+    assert [(group.label, len(group.runs)) for group in stream.groups] == [
+        ("cmc eval_precision=fp32", 2),
+        ("cmc eval_precision=bf16", 1),
+    ]
+
+
 def test_an_option_that_is_null_changes_no_stream(tmp_path: Path) -> None:
     """Such as one that came with a later version."""
     runs = [read_run(write_run(tmp_path / name)) for name in "ab"]

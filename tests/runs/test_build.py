@@ -15,6 +15,7 @@ from avalanche_ssl.runs.build import (
     build_benchmark,
     build_recipe,
     check_probes,
+    differences,
     online_settings,
     resolve,
     resolve_benchmark_options,
@@ -85,6 +86,7 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
         ),
         ({"settings": {"temperature": "inf"}}, "setting 'temperature' is inf: give a finite number above 0"),
         ({"precision": "fp16"}, "no precision 'fp16': did you mean"),
+        ({"eval_precision": "fp16"}, "no precision of evaluation 'fp16': did you mean"),
     ],
 )
 def test_mistakes_are_one_line(values: dict[str, Any], message: str) -> None:
@@ -118,6 +120,20 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_machine("cuda:1", "fp32") == ("cuda:1", "fp32")
     with pytest.raises(UsageError, match="device 'cuda:2': torch finds 2 CUDA devices"):
         resolve_machine("cuda:2", "fp32")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_evaluation_has_the_precision_of_training_or_its_own(precision: str) -> None:
+    assert resolve(small(precision=precision))[0].eval_precision == precision
+    assert resolve(small(precision=precision, eval_precision="fp32"))[0].eval_precision == "fp32"
+
+
+def test_a_run_as_it_is_named_differs_in_no_precision(tmp_path: Path) -> None:
+    config, _ = resolve(small(precision="bf16"))
+    write_config(tmp_path, config)
+    assert differences(tmp_path, RunConfig(strategy="simclr")) == []
+    (found,) = differences(tmp_path, RunConfig(strategy="simclr", eval_precision="fp32"))
+    assert found.startswith("eval_precision was bf16")
 
 
 def test_a_stream_of_mini_batches_brings_settings() -> None:

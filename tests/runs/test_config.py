@@ -112,8 +112,20 @@ def test_what_decides_a_result_is_not_where_files_lie() -> None:
     )
     assert here.decisive == there.decisive
     assert RunConfig(strategy="moco-v1").decisive == RunConfig(strategy="moco_v1").decisive
-    for name, value in (("strategy_sha256", "1"), ("strategy", "cmc"), ("seed", 2), ("stream_seed", 2), ("eval_on", "val")):
+    for name, value in (
+        ("strategy_sha256", "1"),
+        ("strategy", "cmc"),
+        ("seed", 2),
+        ("stream_seed", 2),
+        ("eval_on", "val"),
+    ):
         assert dataclasses.replace(here, **{name: value}).decisive != here.decisive, name
+
+
+def test_evaluation_in_fp32_is_that_of_older_checkpoints() -> None:
+    older = {name: v for name, v in RunConfig(strategy="cmc").decisive.items() if name != "eval_precision"}
+    assert RunConfig(strategy="cmc", eval_precision="fp32").decisive == older
+    assert RunConfig(strategy="cmc", eval_precision="bf16").decisive == older | {"eval_precision": "bf16"}
 
 
 def test_a_python_file_as_encoder_is_code_too() -> None:

@@ -67,7 +67,15 @@ def test_a_former_run_keeps_its_stream(
 def test_what_no_former_run_left_stays_as_it_is() -> None:
     """A file of one's own, a run of today, and damage."""
     mine = {"strategy": "cmc", "seed": 3}
-    today_s = OLD | {"benchmark_options": {}, "stream_seed": None}
+    today_s = OLD | {"benchmark_options": {}, "stream_seed": None, "eval_precision": "bf16"}
     for values in (mine, today_s, OLD | {"benchmark_options": "x"}, OLD):
         assert former(values) == values
     assert RunConfig.from_mapping(mine).seed_of_stream == 3
+
+
+def test_features_of_former_runs_were_fp32() -> None:
+    complete = OLD | {"benchmark_options": {}}
+    for values in (complete, complete | {"stream_seed": 1}):
+        assert former(values)["eval_precision"] == "fp32"
+    assert former(complete | {"eval_precision": "bf16"})["eval_precision"] == "bf16"
+    assert "eval_precision" not in former({"strategy": "simclr"}), "what a user gives is no run"
