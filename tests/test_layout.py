@@ -19,6 +19,7 @@ LEVELS = [
     {"detection", "plugins", "checkpointing", "strategies"},
     {"checks", "runs"},
     {"reports"},
+    {"reproductions"},
     {"cli"},
 ]
 """A module imports rooms of the levels above its own, never a neighbor in its level; its own room is free."""

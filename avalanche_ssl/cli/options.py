@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         elif get_origin(kind) is Literal:
             settings |= {"choices": get_args(kind)}
         else:
-            settings |= {"type": int if kind is int else str, "metavar": more["metavar"]}
+            settings |= {"type": int if kind in (int, int | None) else str, "metavar": more["metavar"]}
             settings |= {"nargs": "?", "const": more["const"]} if "const" in more else {}
             settings |= {"action": JoinPaths} if "joined" in more else {}
         parser.add_argument(flag(field), **settings)
