@@ -19,7 +19,8 @@ from avalanche_ssl.data.channels import stack_images
 from avalanche_ssl.data.dataset_transforms import FrozenItems
 from avalanche_ssl.data.datasets import Indices
 from avalanche_ssl.data.dict_items import dict_item_message
-from avalanche_ssl.data.file_datasets import UNREADABLE, DataError, item_name, unreadable, with_raw_loaders
+from avalanche_ssl.data.file_datasets import UNREADABLE, item_name, unreadable, with_raw_loaders
+from avalanche_ssl.data.file_datasets import DataError as DataError
 from avalanche_ssl.data.labels import item_label, labels_of_items
 from avalanche_ssl.data.memmap import residency
 from avalanche_ssl.data.pixels import PixelError, image_tensor, same_type

@@ -80,9 +80,9 @@ class ShardImages:
         return x[0], int(y[0])
 
     @cached_property
-    def targets(self) -> Sequence[int] | Indices:
-        """The label of each image, mapped from the index; without labels an empty list."""
-        return self.index.labels(self._start, self._end) if self.labeled else []
+    def targets(self) -> Indices:
+        """The label of each image, mapped from the index; none where they are not read."""
+        return self.index.labels(self._start, self._end) if self.labeled else np.empty(0, np.int64)
 
     @property
     def options(self) -> tuple[Any, ...]:

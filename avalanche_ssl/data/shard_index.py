@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +170,7 @@ def _samples(shard: Path, image: str | None, remedy: str) -> Iterator[tuple[int,
     try:
         with tarfile.open(shard, "r:") as tar:
             for member in tar:
-                tar.members.clear()  # Python keeps what it has read, for millions of images
+                cast(Any, tar).members.clear()  # Python keeps what it has read, for millions of images
                 match = _NAME.fullmatch(member.name)
                 if not member.isreg() or match is None or member.name.startswith("__"):
                     continue

@@ -41,7 +41,7 @@ def write_shards(
             raise UsageError(f"'{folder}' holds shards already: give another folder, or remove them")
     except OSError as error:
         raise UsageError(f"cannot write to '{folder}' ({error.strerror}): give another folder") from error
-    shards = []
+    shards: list[Path] = []
     with tqdm(total=len(paths), desc="write shards", unit="image", disable=None, leave=False) as bar:
         for first in range(0, len(paths), images_per_shard):
             shards.append(folder / f"{len(shards):06d}.tar")
