@@ -216,7 +216,7 @@ def test_config_yaml_is_resolved(photos: Path, desk: Path) -> None:
     assert Path(found["data"]).is_absolute()
     assert found["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert found["precision"] == precision.fastest_precision(torch.device(found["device"]))
-    stream = {"experiences": 2, "size": 16, "incremental": "class", "seed": 0, "class_order": None}
+    stream = {"experiences": 2, "size": 16, "incremental": "class", "class_order": None}
     stream |= {"labels": "auto", "test_fraction": 0.2, "damaged": "refuse", "value_range": None}
     assert found["benchmark_options"] == stream | {"imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert found["settings"]["temperature"] == load_recipe("simclr").settings["temperature"]
@@ -421,7 +421,7 @@ def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert run.main(["--strategy", "cmc", *small, "--set", "capacity=4096", "--set", "count=64"]) == 0
     assert "files in runs/cmc-split-digits-s0: " in capsys.readouterr().out
-    stream = {"experiences": 2, "seed": 0, "composites": 2, "class_order": None}
+    stream = {"experiences": 2, "ground": "photographs", "composites": 2, "class_order": None}
     kind = {"incremental": "class", "imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert config("runs/cmc-split-digits-s0")["benchmark_options"] == stream | kind
 
@@ -650,7 +650,7 @@ def test_no_permission_to_write(
     ("option", "texts"),
     [
         ("--help", ["--strategy NAME|PATH", "--overwrite", "avalanche-ssl run --strategy cmc"]),
-        ("--list", ["  cmc  ", "  moco  ", "  simclr  ", "  split-digits  ", "experiences, seed, composites"]),
+        ("--list", ["  cmc  ", "  moco  ", "  simclr  ", "  split-digits  ", "experiences, seed, ground, composites"]),
     ],
 )
 def test_help_and_list_need_nothing_heavy(option: str, texts: list[str]) -> None:

@@ -216,3 +216,32 @@ def test_plugins_of_replayed_images_need_a_replay(name: str) -> None:
     with pytest.raises(UsageError, match=f"^plugin '{name}' works on replayed images: give --plugin replay, too$"):
         resolve(small(plugins={name: {}}))
     resolve(small(plugins={name: {}, "replay": {}}))
+
+
+def digits(**more: Any) -> Any:
+    """Labels and one image of each experience of a small stream of digits, for training and testing."""
+    config = small(benchmark_options={"composites": 2, "experiences": 2}, **more)
+    benchmark = build_benchmark(dataclasses.replace(config, benchmark_options=resolve_benchmark_options(config)))
+    return [(list(e.dataset.targets), e.dataset[5][0].tolist()) for s in benchmark.streams.values() for e in s]
+
+
+def test_the_seed_draws_the_stream_and_seed_0_the_one_of_before() -> None:
+    from avalanche_ssl.streams import split_digits
+
+    plain = split_digits(2, composites=2)
+    before = [(list(e.dataset.targets), e.dataset[5][0].tolist()) for s in plain.streams.values() for e in s]
+    first, third = digits(), digits(seed=3)
+    assert first == before and third != before
+    assert digits(seed=3, stream_seed=0) == before and digits(stream_seed=3) == third
+
+
+def test_a_validation_part_takes_the_place_of_the_test_data() -> None:
+    config = small(benchmark_options={"composites": 2, "experiences": 2, "incremental": "data"})
+    whole, apart = (build_benchmark(c) for c in (config, dataclasses.replace(config, eval_on="val")))
+    for before, train, tested in zip(whole.train_stream, apart.train_stream, apart.test_stream, strict=True):
+        images = [{bytes(x.numpy()) for x, *_ in e.dataset} for e in (before, train, tested)]
+        assert images[1] | images[2] == images[0] and not images[1] & images[2]
+    first = build_benchmark(dataclasses.replace(config, eval_on="val:1"))
+    assert (len(first.train_stream), len(first.test_stream)) == (1, 1)
+    sizes = [len(stream[0].dataset) for stream in (whole.train_stream, first.train_stream, first.test_stream)]
+    assert sizes[0] == sizes[1] + sizes[2] and 0.2 < sizes[2] / sizes[0] < 0.55, "both images of some digits are in it"
