@@ -13,6 +13,10 @@ from avalanche_ssl.data import concat_datasets
 from avalanche_ssl.models import LabeledFeatures
 
 
+LISTED = 10_000_000
+"""Images of which a list in random order is made, to take its first ones."""
+
+
 class ImageSample(NamedTuple):
     """Some of the pooled images of several experiences."""
 
@@ -32,7 +36,10 @@ class ImageSample(NamedTuple):
             seed: of the order.
         """
         total = sum(len(datasets[j]) for j in experiences)
-        rows = np.random.default_rng(seed).permutation(total)[:images].tolist()
+        rng = np.random.default_rng(seed)
+        few = images < total and total > LISTED
+        drawn = rng.choice(total, images, replace=False) if few else rng.permutation(total)[:images]
+        rows = drawn.tolist()
         return cls(list(experiences), sorted(rows) if len(rows) == total else rows)
 
     def first(self, images: int) -> ImageSample:

@@ -71,7 +71,8 @@ class _Part:
 def shards_benchmark(data: Path, experiences: int | None, options: ShardOptions) -> CLScenario:
     """The stream of the shards below a folder; everything is checked before training.
 
-    Its attribute `decided` has the number of experiences, `probing_stream` the images that probes are fitted on.
+    Its attribute `decided` has the number of experiences, `probing_stream` the images that probes are fitted on,
+    where these are not all.
 
     Args:
         data: holds the index.
@@ -93,7 +94,8 @@ def shards_benchmark(data: Path, experiences: int | None, options: ShardOptions)
     benchmark.class_names = names if _labeled(sides[0]) and _labeled(sides[1]) else None
     benchmark.decided = {"experiences": len(train)}
     every = max(1, -(-sum(map(len, datasets[0])) // options.probe_images))
-    benchmark.probing_stream = [dataset.subset(range(0, len(dataset), every)) for dataset in datasets[0]]
+    if every > 1:
+        benchmark.probing_stream = [dataset.subset(range(0, len(dataset), every)) for dataset in datasets[0]]
     print(_summary(index, sides, every), file=sys.stderr)
     return benchmark
 

@@ -41,3 +41,12 @@ def test_dataset_and_features_are_of_the_same_images(datasets, experiences, imag
 )
 def test_a_small_experience_is_filled_up_from_those_before(datasets, t, least, expected):
     assert filled_up(datasets, [2, 0, 1], t, least) == expected
+
+
+def test_of_very_many_images_no_list_is_made():
+    """Ten billion numbers would need 80 GB."""
+    sample = ImageSample.draw([range(10**10)], [0], 2048, seed=3)
+    assert len(set(sample.rows)) == 2048 and 0 <= min(sample.rows) < 10**9 < 9 * 10**9 < max(sample.rows) < 10**10
+    assert ImageSample.draw([range(10**10)], [0], 2048, seed=3) == sample != ImageSample.draw(
+        [range(10**10)], [0], 2048, seed=4
+    )
