@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,7 @@ def run_jobs(jobs: Mapping[Path, Sequence[str]], *, overwrite: bool = False, pro
     """
     if processes < 1:
         raise UsageError(f"--jobs is {processes}: give 1 or more")
+    warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
     todo = {out: [*words, mode] for out, words in jobs.items() if (mode := _mode(out, words, overwrite))}
     print(f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already")
     with ThreadPoolExecutor(processes) as pool:
