@@ -121,7 +121,7 @@ def _entries(content: Mapping[str, Any], file: str) -> Iterable[Entry]:
         for name, row in group["entries"].items():
             _check(row, ROW, f"{file}, {group['name']}/{name}")
             own = {field: row[field] for field in ROW if field in row}
-            values = {"scope": "all", "gpu": False, "spread": None, "published": None} | shared | own
+            values: dict[str, Any] = {"scope": "all", "gpu": False, "spread": None, "published": None} | shared | own
             values["name"] = f"{group['name']}/{name}"
             values["options"] = _merged(group.get("options", {}), row.get("options", {}))
             values["deviations"] = (*group.get("deviations", ()), *row.get("deviations", ()))
