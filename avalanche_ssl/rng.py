@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from avalanche_ssl.distributed import present, whole_shape
+
 RandomStates = dict[str, Any]
 """States of the global generators of Python, NumPy and torch, as tensors and plain values."""
 
@@ -74,8 +76,26 @@ def uniform(
     high: float,
     generator: Generator | None = None,
     device: torch.device | str = "cpu",
+    images: int | None = 0,
 ) -> Tensor:
-    """Uniform float32 numbers in [low, high), drawn on the generator's device and then moved to `device`."""
+    """Uniform float32 numbers in [low, high), drawn on the generator's device and then moved to `device`.
+
+    Where images are the share of one of several processes, the numbers of the whole batch are drawn, and those of the
+    share kept: so each image gets the numbers that it would get in one process.
+
+    Args:
+        shape: of the result.
+        low, high: the range.
+        generator: torch's global one if None.
+        device: of the result.
+        images: the dimension that has the same number of entries for each image, those of an image side by side; None:
+            the numbers belong to no image.
+    """
     source = device if generator is None else generator.device
+    share = None if images is None else present()
+    if share is not None and images is not None:
+        shape = whole_shape(shape, images)
     numbers = torch.rand(shape, generator=generator, device=source, dtype=torch.float32)
+    if share is not None and images is not None:
+        numbers = share.keep(numbers, images)
     return numbers.mul_(high - low).add_(low).to(device, non_blocking=True)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "avalanche_ssl"
 LEVELS = [
     {"errors", "lazy"},
+    {"distributed"},
     {"functional", "rng", "files"},
     {"losses", "transforms", "models", "memory", "optim", "logging", "drawing"},
     {"methods", "data"},

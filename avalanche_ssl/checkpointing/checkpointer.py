@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from avalanche_ssl import distributed
 from avalanche_ssl.checkpointing import file_format
 from avalanche_ssl.checkpointing.data_fingerprint import check_same_stream, stream_fingerprint
 from avalanche_ssl.checkpointing.fingerprint import (
@@ -20,6 +21,7 @@ from avalanche_ssl.checkpointing.fingerprint import (
     warn_of_last_bits,
 )
 from avalanche_ssl.checkpointing.interval import MAX_SHARE, SaveInterval, SaveTimer
+from avalanche_ssl.checkpointing.processes import check_processes_agree
 from avalanche_ssl.checkpointing.serialization import StreamIndex
 from avalanche_ssl.checkpointing.signals import StopSignals
 from avalanche_ssl.checkpointing.strategy_state import capture_strategy, check_savable, restore_strategy
@@ -111,7 +113,7 @@ class Checkpointer:
             UsageError: it was written by another version, with other settings or another stream (which are named), or
                 cannot be used.
         """
-        state = file_format.latest(self.path)
+        state = distributed.on_main(lambda: file_format.latest(self.path))
         if state is None:
             return False
         try:
@@ -161,6 +163,7 @@ class Checkpointer:
             yield experience
             self.done += 1
             self.save()
+            self._agree_to_stop()
             self._signals.raise_if_received()
 
     def save(self, inside: bool = False) -> None:
@@ -174,6 +177,7 @@ class Checkpointer:
         """
         start = time.monotonic()
         self.strategy.nonfinite_guard.check(self.strategy)
+        check_processes_agree(self.strategy, self.images)
         state = {
             "strategy": capture_strategy(self.strategy, self.images),
             "loader": self.strategy.dataloader.position() if inside else None,
@@ -187,7 +191,7 @@ class Checkpointer:
             "versions": package_versions() | {OWN: version(OWN)},
             "threads": torch.get_num_threads(),
         }
-        file_format.write(self.path, state)
+        distributed.on_main(lambda: file_format.write(self.path, state))
         self.saved_at = self.strategy.clock.train_iterations
         self.timer.written(start)
 
@@ -199,14 +203,32 @@ class Checkpointer:
         return self._signals
 
     def _after_data_error(self) -> None:
-        """Save; loader processes may have died of the signal that came to the whole process group."""
-        self.save(inside=True)
+        """Save; loader processes may have died of the signal that came to the whole process group.
+
+        One of several processes cannot save: the others have read their images.
+        """
+        if distributed.size() == 1:
+            self.save(inside=True)
         self._signals.raise_if_received()
 
     def _after_step(self) -> None:
         if not isinstance(self.strategy.dataloader, RawDataLoader):  # set by a plugin; it does not know its position
             return
         since = self.strategy.clock.train_iterations - (self.saved_at or 0)
-        if self._signals.received or self.timer.is_due(since):
+        if self._agree_to_stop(self.timer.is_due(since)):
             self.save(inside=True)
         self._signals.raise_if_received()
+
+    def _agree_to_stop(self, due: bool = False) -> bool:
+        """Let a signal to one of several processes stop all of them.
+
+        Args:
+            due: whether a checkpoint is, of which process 0 decides.
+
+        Returns:
+            Whether to write one.
+        """
+        due = due and distributed.is_main()
+        agreed = distributed.agreed(2 * self._signals.received + due)
+        self._signals.received = agreed // 2
+        return agreed > 0

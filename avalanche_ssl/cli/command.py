@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NoReturn, Protocol
 
+from avalanche_ssl.distributed import is_first_to_fail
 from avalanche_ssl.errors import UsageError, unknown_name
 
 COMMANDS = {
@@ -68,7 +69,8 @@ def command(name: str) -> Callable[[Callable[[list[str] | None], int]], Main]:
                 with _brief_warnings(name):
                     return body(arguments)
             except UsageError as error:
-                print(f"{name}:", *str(error).splitlines(), file=sys.stderr)
+                if is_first_to_fail(str(error)):
+                    print(f"{name}:", *str(error).splitlines(), file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
                 print(f"{name}: interrupted", file=sys.stderr)

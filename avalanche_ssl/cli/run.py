@@ -17,15 +17,18 @@ import shlex
 import sys
 import time
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.options import add_options, misplaced, read_options
+from avalanche_ssl.distributed import is_main, launched, on_main
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.plugins import PLUGINS, plugin_line, plugin_settings
 from avalanche_ssl.recipes.encoder_setting import file_of
 from avalanche_ssl.recipes.installed import recipe_files
+from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
@@ -79,6 +82,45 @@ def _run(options: argparse.Namespace) -> int:
 
     began = time.perf_counter()  # all that is heavy is imported from here on
     warnings.filterwarnings("ignore", module="qpsolvers")  # Avalanche imports it, and it misses solvers
+    with _joined(options):
+        chosen = on_main(lambda: _chosen(options))
+        if chosen is None:
+            return 0
+        config, out = chosen
+        with status("importing torch and Avalanche"):
+            from avalanche_ssl.training.avalanche_import import import_avalanche
+
+            import_avalanche()
+            from avalanche_ssl.checkpointing import RunInterruptedError
+            from avalanche_ssl.runs.runner import run
+        try:
+            run(
+                config,
+                out,
+                overwrite=options.overwrite,
+                resume=options.resume,
+                checkpoint_every=options.checkpoint_every,
+                keep_checkpoints=options.keep_checkpoints,
+                started=began,
+            )
+        except RunInterruptedError as stop:
+            if is_main():
+                print(f"avalanche-ssl run: {stop}, everything is saved; {_continuation(config, out)}", file=sys.stderr)
+            return 128 + stop.signal
+    return 0
+
+
+def _joined(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """A block in which the processes that a launcher has started learn as one."""
+    if launched() == 1:
+        return nullcontext()
+    from avalanche_ssl.runs.processes import joined  # imports Avalanche, which has to come before they join
+
+    return joined(options.device or "auto")
+
+
+def _chosen(options: argparse.Namespace) -> tuple[RunConfig, Path] | None:
+    """What is run, and where; None where it is finished."""
     if options.resume and not options.config:
         resumed = options.out or default_out(read_options(options))
         check_out(resumed, overwrite=True)  # before anything in it is read
@@ -94,31 +136,17 @@ def _run(options: argparse.Namespace) -> int:
     check_out(out, options.overwrite or options.resume)
     if options.resume and is_finished(out):
         print(f"{out} is finished: nothing is left to train")
-        return 0
-    with status("importing torch and Avalanche"):
-        from avalanche_ssl.training.avalanche_import import import_avalanche
+        return None
+    return config, out
 
-        import_avalanche()
-        from avalanche_ssl.checkpointing import RunInterruptedError
-        from avalanche_ssl.runs.runner import run
-    try:
-        run(
-            config,
-            out,
-            overwrite=options.overwrite,
-            resume=options.resume,
-            checkpoint_every=options.checkpoint_every,
-            keep_checkpoints=options.keep_checkpoints,
-            started=began,
-        )
-    except RunInterruptedError as stop:
-        own = ["--strategy", config.strategy] if config.is_file else []
-        encoder = config.settings.get("encoder")
-        own += ["--encoder", str(encoder)] if file_of(encoder) else []
-        again = shlex.join(["avalanche-ssl", "run", "--resume", "--out", str(out), *own])
-        print(f"avalanche-ssl run: {stop}, everything is saved; continue with: {again}", file=sys.stderr)
-        return 128 + stop.signal
-    return 0
+
+def _continuation(config: RunConfig, out: Path) -> str:
+    """What to do after an interruption."""
+    own = ["--strategy", config.strategy] if config.is_file else []
+    encoder = config.settings.get("encoder")
+    own += ["--encoder", str(encoder)] if file_of(encoder) else []
+    again = shlex.join(["avalanche-ssl", "run", "--resume", "--out", str(out), *own])
+    return f"continue with: {again}"
 
 
 def _print_list() -> None:

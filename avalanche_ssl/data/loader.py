@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -15,9 +13,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
+from avalanche_ssl import distributed
 from avalanche_ssl.data.channels import as_rgb
 from avalanche_ssl.data.epoch_plan import BatchPlan, Epoch, Plan, plan_epoch
 from avalanche_ssl.data.pixels import same_type
+from avalanche_ssl.data.loader_processes import (
+    dead_worker_message,
+    is_dead_worker,
+    leave_signals_to_parent,
+    signals_blocked,
+)
 from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, make_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import seeded
@@ -40,6 +45,9 @@ class RawDataLoader:
     the model's `in_channels` are three, gray images become RGB, with a warning. `raw=False`, for networks that are no
     method of ours, lets tensors pass whatever their values.
 
+    With `shared=True` each of several processes gets its `share` of a batch, or all of one that has fewer images than
+    there are processes.
+
     The last batch: `drop_last=True`, for training, drops it when incomplete, unless it is the only one. One image alone
     is skipped with a warning, unless `is_filled()` says that others join it. `drop_last=False` keeps all.
     """
@@ -57,6 +65,7 @@ class RawDataLoader:
         in_channels: int | None = None,
         raw: bool = True,
         is_filled: Callable[[], bool] = lambda: False,
+        shared: bool = False,
     ) -> None:
         if len(datasets) != len(batch_sizes) or not datasets or min(batch_sizes) < 1:
             raise UsageError(f"{len(datasets)} datasets need as many batch sizes above 0, not {list(batch_sizes)}")
@@ -72,6 +81,10 @@ class RawDataLoader:
         self.num_workers = num_workers
         self.is_fast = self.batches.is_fast
         self._is_filled = is_filled
+        self.shared = shared and distributed.size() > 1
+        self.share: distributed.Share | None = None
+        """What this process has of the present batch; None: all of it."""
+        self._shares: deque[distributed.Share | None] = deque()  # of the batches that are read already
         self._epoch = Epoch()
         self._start: Tensor | None = None  # state of the generator when the epoch was drawn
         self._taken = self._skip = 0
@@ -91,12 +104,14 @@ class RawDataLoader:
             warnings.warn(f"an experience of {size} is skipped: training takes two", stacklevel=2)
             return
         self._start = self._random_state()
+        self._shares.clear()
         self._epoch.begin(self._plan(), self._skip)
         self._taken, self._skip = self._skip, 0
         for batch in self._batches():
             if isinstance(batch, UsageError):
                 raise batch
             self._taken += 1
+            self.share = self._shares.popleft() if self.shared else None
             yield batch
 
     def _batches(self) -> Iterator[Batch | UsageError]:
@@ -105,7 +120,7 @@ class RawDataLoader:
             yield from map(self.batches.batch, self._epoch)
             return
         try:
-            with _signals_blocked():
+            with signals_blocked():
                 batches = iter(self._processes())
             for batch, warned in batches:
                 for message, category in warned:
@@ -151,7 +166,7 @@ class RawDataLoader:
 
     def _plan(self) -> Plan:
         """The batches of an epoch, whose order is drawn now."""
-        return plan_epoch(
+        plan = plan_epoch(
             self.batches.readers,
             self.batch_sizes,
             len(self),
@@ -159,6 +174,16 @@ class RawDataLoader:
             drop_last=self.drop_last,
             generator=self.generator,
         )
+        return (lambda first: map(self._cut, plan(first))) if self.shared else plan
+
+    def _cut(self, plan: BatchPlan) -> BatchPlan:
+        """What this process reads of a batch."""
+        share = distributed.share_of(*map(len, plan.positions))
+        self._shares.append(share)
+        if share is None:
+            return plan
+        own = [positions[share.part(i).rows] for i, positions in enumerate(plan.positions)]
+        return BatchPlan(own, plan.seed + int(share.rows[0]))
 
     def _processes(self) -> DataLoader[Work]:
         """The worker processes, which serve all epochs: they read `_epoch`, in which each epoch begins."""
@@ -170,7 +195,7 @@ class RawDataLoader:
                 collate_fn=_unchanged,
                 generator=torch.Generator(),
                 persistent_workers=True,
-                worker_init_fn=_leave_signals_to_parent,
+                worker_init_fn=leave_signals_to_parent,
             )
         return self._workers
 
@@ -209,48 +234,9 @@ class JointReader(torch.utils.data.Dataset[Work]):
         return batch, [(str(warning.message), warning.category) for warning in caught]
 
 
-def is_dead_worker(error: Exception) -> bool:
-    """Whether torch reports by this error that a process of a DataLoader was killed or ended by itself."""
-    return "DataLoader worker (pid" in str(error)
-
-
-def dead_worker_message(error: Exception) -> str:
-    """The message to the user about such an error."""
-    reason = " ".join(str(error).split()).partition(" It is possible")[0].rstrip(".")
-    return f"a loader process died ({reason}): if memory is short, give fewer --num-workers, which changes no result"
-
-
 def _unchanged(batch: Any) -> Any:
     """The collate function: the batch is complete."""
     return batch
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A block whose new processes begin with signals blocked: one could come before `_leave_signals_to_parent`."""
-    if not hasattr(signal, "sigwaitinfo"):  # macOS, Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _leave_signals_to_parent(worker: int) -> None:
-    """In a worker process: outlive signals to the whole process group, as Ctrl-C sends, until the parent has saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent sends SIGTERM, and ignore the SIGTERM of others."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
 
 
 def from_replay(
@@ -260,6 +246,7 @@ def from_replay(
     generator: torch.Generator | None = None,
     use_dataset_transforms: bool = False,
     in_channels: int | None = None,
+    shared: bool = False,
 ) -> RawDataLoader | None:
     """The batches that Avalanche's `ReplayDataLoader` would load, raw: data first, then memory, by task if balanced.
 
@@ -277,4 +264,5 @@ def from_replay(
         num_workers=loader.loader_kwargs.get("num_workers", 0),
         use_dataset_transforms=use_dataset_transforms,
         in_channels=in_channels,
+        shared=shared,
     )

@@ -58,6 +58,7 @@ class RunEvent(Event):
         "commit of the package's code, with `-dirty` where files were changed; left out where it is in no checkout",
         None,
     )
+    processes: int = _count("processes that trained as one, each on its share of every batch", 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,9 @@ def spherical_kmeans(
             members = F.one_hot(nearest_centroid(part, centroids), count).to(rows.dtype)
             sums += members.T @ part
             sizes += members.sum(0)
-        restarts = (uniform((count,), 0, 1, generator, rows.device) * len(rows)).long().clamp(max=len(rows) - 1)
+        restarts = (
+            (uniform((count,), 0, 1, generator, rows.device, images=None) * len(rows)).long().clamp(max=len(rows) - 1)
+        )
         centroids = torch.where(sizes[:, None] > 0, l2_normalize(sums), rows[restarts])
     return centroids, torch.cat([nearest_centroid(part, centroids) for part in torch.split(rows, CHUNK)])
 
@@ -129,7 +131,7 @@ class Clusters(nn.Module):
             data = rows[:, head % rows.shape[1]]
             start = self.centroids[head, :used]
             if not self.fitted:
-                order = uniform((len(data),), 0, 1, generator, data.device).argsort()
+                order = uniform((len(data),), 0, 1, generator, data.device, images=None).argsort()
                 start = data[order[torch.arange(used) % len(data)]]
             self.centroids[head, :used], labels = spherical_kmeans(data, start, iterations, generator)
             self.sizes[head] = labels.bincount(minlength=count)
@@ -158,7 +160,7 @@ class Clusters(nn.Module):
         small = (sizes <= mean / 10) & (torch.arange(len(sizes), device=sizes.device) < self.active)
         rank = small.cumsum(0) - 1
         small = small & (rank < len(rows))
-        order = uniform((len(rows),), 0, 1, generator, rows.device).argsort()
+        order = uniform((len(rows),), 0, 1, generator, rows.device, images=None).argsort()
         seeds = rows[order[rank.clamp(0, len(rows) - 1)]]
         centroids.copy_(torch.where(small[:, None], seeds, centroids))
         sizes.copy_(torch.where(small, mean.clamp(min=1), sizes))

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.distributed import divided
 from avalanche_ssl.errors import require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import cluster_prediction
@@ -136,7 +137,7 @@ class DeepCluster(Method):
         ids, rows = [], []
         with eval_mode(self):
             for x in batches:
-                z = self.projection_head(self.extract_features(x))
+                z = divided(lambda images: self.projection_head(self.extract_features(images)), x)
                 ids.append(content_hash(x))
                 rows.append(l2_normalize(z)[:, None].expand(-1, len(self.names), -1))  # the same row for each crop
         if not rows:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avalanche_ssl.distributed import Share, present, shared_batch_norm
 from avalanche_ssl.errors import UsageError, unknown_name
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -89,9 +90,13 @@ class SplitBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalized maps (B, C, H, W)."""
-        groups = min(self.groups, len(x) // 8)
+        share = present()
+        count = len(x) if share is None else len(x) // len(share.rows) * share.total
+        groups = min(self.groups, count // 8)
         if not self.training or groups < 2:
             return super().forward(x)
+        if share is not None:
+            return self._normalized_by_all(x, share, groups)
         sizes = [len(part) for part in torch.arange(len(x)).tensor_split(groups)]
         if not self.interleaved:
             # The gradient of tensor_split would pad each part to the full batch.
@@ -108,12 +113,34 @@ class SplitBatchNorm(nn.BatchNorm2d):
             F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
             for part, mean, variance in zip(parts, means, variances, strict=True)
         ]
-        with torch.no_grad():
-            self.running_mean.copy_(means.mean(0))
-            self.running_var.copy_(variances.mean(0))
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked += 1
+        self._follow(means.mean(0), variances.mean(0))
         return torch.cat(normalized)
+
+    def _normalized_by_all(self, x: Tensor, share: Share, groups: int) -> Tensor:
+        """Rows of one of several processes, one view of its images under the other, in groups of the whole batch."""
+        views = len(x) // len(share.rows)
+        rows = (torch.arange(views)[:, None] * share.total + share.rows).flatten()
+        if self.interleaved:
+            group = rows % groups
+        else:
+            ends = torch.tensor([int(part[-1]) for part in torch.arange(views * share.total).tensor_split(groups)])
+            group = torch.searchsorted(ends, rows)
+        members = [(group == i).nonzero()[:, 0].to(x.device) for i in range(groups)]
+        y, means, variances = shared_batch_norm(x, members, self.weight, self.bias, self.eps)
+        momentum = self.momentum or 0.0
+        self._follow(
+            self.running_mean.lerp(means.mean(0).to(self.running_mean.dtype), momentum),
+            self.running_var.lerp(variances.mean(0).to(self.running_var.dtype), momentum),
+        )
+        return y
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        """Set the running statistics."""
+        self.running_mean.copy_(mean)
+        self.running_var.copy_(variance)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
 
 
 def _reordered(x: Tensor, order: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ class Anchor(ContinualPlugin):
             self.collected += self._gradient.square() if self.importance == "fisher" else -self._gradient * moved
             self._before = self._gradient = None
         elif self.importance == "mas" and self._is_stream(strategy):
-            self.collected += self._sensitivity(strategy, strategy.mb_x)
+            self.collected += self._sensitivity(strategy, strategy.whole(strategy.mb_x))
         self.steps += 1
 
     @torch.no_grad()
@@ -169,14 +169,15 @@ class Anchor(ContinualPlugin):
     @contextmanager
     def _aside(self, strategy: Any) -> Iterator[None]:
         """A block after which training goes on as if it had not been."""
-        method, views = strategy.model, strategy.mb_views
+        method, views, share = strategy.model, strategy.mb_views, strategy.share
         own = method.generator
         method.generator = torch.Generator(strategy.device).manual_seed(int(self.seed + self.boundaries))
+        strategy.share = None
         try:
             with isolated(), frozen_buffers(method):
                 yield
         finally:
-            method.generator, strategy.mb_views = own, views
+            method.generator, strategy.mb_views, strategy.share = own, views, share
 
 
 def _trained(strategy: Any) -> list[nn.Parameter]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.distributed import average
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods import Method
 from avalanche_ssl.plugins.encoder_calls import encoders
@@ -165,5 +166,7 @@ def gradient_norm(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
     if not loss.requires_grad:
         return loss.new_zeros(())
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    norms = [gradient.norm() for gradient in gradients if gradient is not None]
+    found = [gradient for gradient in gradients if gradient is not None]
+    average(found)
+    norms = [gradient.norm() for gradient in found]
     return torch.stack(norms).norm() if norms else loss.new_zeros(())

@@ -125,7 +125,7 @@ class CaSSLe(ContinualPlugin):
     def term(self, strategy: Any) -> Tensor | None:
         """The loss of the predictions, mean over spaces; None without a copy, or without replayed rows."""
         first = strategy.n_new if self.rows == "replayed" else 0
-        if not self.teacher.taken or first >= len(strategy.mb_x):
+        if not self.teacher.taken or first >= strategy.n_images:
             return None
         outputs = {name: z[first:] for name, z in strategy.mb_output.items()}
         past = [[z[first:] for z in space] for space in self.teacher.embeddings(strategy)]

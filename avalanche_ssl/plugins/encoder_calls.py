@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.distributed import Share, gathered_calls, present
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import Encoder
 
@@ -26,7 +28,7 @@ class Watch:
     def __init__(self, networks: Sequence[nn.Module] = ()) -> None:
         self._networks = networks
         self._handles: list[Any] = []
-        self._calls: list[tuple[int, Tensor]] = []
+        self._calls: list[tuple[int, Tensor, Share | None]] = []
 
     def __enter__(self) -> Watch:
         self.start(self._networks)
@@ -52,12 +54,15 @@ class Watch:
         self._handles = []
 
     def take(self) -> list[tuple[int, Tensor]]:
-        """For each call so far the number of the network and its features (N, D), which are forgotten here."""
+        """For each call so far the number of the network and its features (N, D), which are forgotten here.
+
+        They are those of all processes, one view of the images of the batch under the other.
+        """
         calls, self._calls = self._calls, []
-        return calls
+        return [(number, gathered_calls(features, share)) for number, features, share in calls]
 
     def _keep(self, number: int) -> Any:
         def keep(module: nn.Module, inputs: tuple[Any, ...], features: Tensor) -> None:
-            self._calls.append((number, features.float()))
+            self._calls.append((number, features.float() if features.dtype == torch.bfloat16 else features, present()))
 
         return keep

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl.distributed import gathered, images_are
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.memory import ImageBuffer, MemoryBank
 from avalanche_ssl.methods import Views
@@ -96,11 +97,14 @@ class LUMP(ContinualPlugin):
         self.lam = self._draw()
         if self.lam == 1:
             return
-        old = memory.images(self._slots(memory, new)).to(strategy.device)
-        views: Views = strategy.model.random_views(old)
-        self._unmixed, self._old_ids = strategy.mb_views, views.get("ids")
+        old = memory.images(self._slots(memory, new))
+        share, own = strategy.part(slice(0, new))
+        with images_are(share):
+            views: Views = strategy.model.random_views((old if share is None else share.keep(old)).to(strategy.device))
+        ids, first = views.get("ids"), own.stop
+        self._unmixed, self._old_ids = strategy.mb_views, None if ids is None else gathered(ids, share)
         strategy.mb_views = {
-            name: torch.cat([self.lam * rows[:new] + (1 - self.lam) * views[name], rows[new:]])
+            name: torch.cat([self.lam * rows[:first] + (1 - self.lam) * views[name], rows[first:]])
             if rows.is_floating_point()
             else rows
             for name, rows in strategy.mb_views.items()
@@ -136,7 +140,7 @@ class LUMP(ContinualPlugin):
     def after_step(self, strategy: Any) -> None:
         """Keep the new images after their last step."""
         if self.memory is not None and strategy.clock.train_exp_epochs == strategy.train_epochs - 1:
-            images = strategy.mb_x[: strategy.n_new]
+            images, _ = strategy.new_images()
             self.memory.insert(images, torch.zeros(len(images), 0))
 
     def get_extra_state(self) -> Tensor:

@@ -100,7 +100,7 @@ class Osiris(ContinualPlugin):
     def objective(self, strategy: Any) -> Tensor | None:
         """L(new), 0-d; None without remembered images in the batch."""
         new = strategy.n_new
-        if not 0 < new < len(strategy.mb_x):
+        if not 0 < new < strategy.n_images:
             return None
         loss: Tensor = strategy.model.loss({name: rows[:new] for name, rows in strategy.mb_output.items()})
         return loss
@@ -108,7 +108,7 @@ class Osiris(ContinualPlugin):
     def term(self, strategy: Any) -> Tensor | None:
         """(L_cross + L_past) / 2, 0-d; None without remembered images in the batch."""
         calls = self._watch.take()
-        new, batch = strategy.n_new, len(strategy.mb_x)
+        new, batch = strategy.n_new, strategy.n_images
         if not 0 < new < batch:
             return None
         spaces = []

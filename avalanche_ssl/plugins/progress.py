@@ -10,6 +10,7 @@ import torch
 from avalanche.core import SupervisedPlugin
 from tqdm import tqdm
 
+from avalanche_ssl import distributed
 from avalanche_ssl.evaluation import ProbeSchedule
 from avalanche_ssl.logging import ExperienceEvent
 
@@ -103,7 +104,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
             unit_scale=True,
             leave=False,
             mininterval=0.5,
-            disable=None,  # where the output is no terminal
+            disable=None if distributed.is_main() else True,  # None: where the output is no terminal
         )
         try:
             with bar as self._bar:
@@ -138,7 +139,7 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         self._steps += 1
         if self.example is None:
             self.example = strategy.mb_x[:2].clone()  # not a view, with which a checkpoint would keep the whole batch
-        images = len(strategy.mb_x)
+        images = strategy.n_images
         new = min(images, getattr(strategy.dataloader, "batch_sizes", [images])[0])  # replayed ones come after them
         self._here += images
         self._new += new

@@ -151,20 +151,21 @@ class Replay(ContinualPlugin):
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         """Append remembered images to the batch, or with `only` put them in its place."""
-        x, y, n_new = strategy.mb_x, strategy.mb_y, len(strategy.mb_x)
+        x, y, n_new = strategy.mb_x, strategy.mb_y, strategy.n_images
         self.buffer.reserve(x.shape[1:], x.dtype)
         if self.only and strategy.clock.train_exp_epochs == 0:
+            x, y = strategy.whole(x), strategy.whole(y)
             self._enter(x, self._embedded(strategy, x), y)
         self.slots, self.unmixed = NONE, None
         if self.will_fill(strategy, n_new):
             self.slots = self.buffer.sample(self._batch_size(strategy, n_new))
         if self.only:
-            strategy.mbatch = [rows[:0] for rows in strategy.mbatch]
             self._sort_first_met(strategy)
-        slots = torch.cat([self._first_met, self.slots])
-        remembered = (self.buffer.images(slots), self.buffer.labels[slots], torch.zeros_like(slots))
-        pairs = zip(strategy.mbatch, remembered, strict=True)
-        strategy.mbatch = [torch.cat([rows, more.to(rows.device)]) for rows, more in pairs]
+        remembered = [
+            (self.buffer.images(slots), self.buffer.labels[slots], torch.zeros_like(slots))
+            for slots in (self._first_met, self.slots)
+        ]
+        strategy.extend_batch(*remembered, keep=not self.only)
 
     def after_step(self, strategy: Any) -> None:
         """Let features follow, and new images enter that do not come again."""
@@ -175,7 +176,8 @@ class Replay(ContinualPlugin):
         if self.refresh:
             self.buffer.follow(slots, features[len(features) - len(slots) :])
         if not self.only and last_pass:
-            self._enter(strategy.mb_x[: strategy.n_new], features[: strategy.n_new], strategy.mb_y[: strategy.n_new])
+            x, y = strategy.new_images()
+            self._enter(x, features[: strategy.n_new], y)
         if self.only and (last_pass or len(strategy.dataloader) > 1):  # a step whose new rows `Method.update` counts
             self.met[self._first_met] = True
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from avalanche_ssl.distributed import whole_shape
 from avalanche_ssl.errors import unknown_name
 from avalanche_ssl.memory import MemoryBank, MomentumEncoder, Queue
-from avalanche_ssl.methods import Method, Outputs, Views
+from avalanche_ssl.methods import Method
 from avalanche_ssl.models import frozen_buffers
 from avalanche_ssl.plugins.encoder_calls import encoders
 from avalanche_ssl.plugins.host_counters import HostCounters
@@ -87,16 +88,13 @@ class Teacher(HostCounters):
         encoders take is counted in `strategy.teacher_views`.
         """
 
-        def network(views: Views) -> Outputs:
-            return self.method.embed({name: view[rows] for name, view in views.items()})
-
         def count(encoder: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            strategy.teacher_views += len(inputs[0])
+            strategy.teacher_views += whole_shape(inputs[0].shape, 0)[0]
 
         hooks = [encoder.register_forward_pre_hook(count) for encoder in encoders(self.method)]
         try:
             with frozen_buffers(self.method):
-                outputs = strategy.embed(network)
+                outputs = strategy.embed(self.method.embed, rows)
         finally:
             for hook in hooks:
                 hook.remove()

@@ -105,7 +105,8 @@ class OnlineProbe:
         its forward pass.
         """
         channels = channels_of(strategy.model)
-        x, y, *_ = next(iter(self._batches(getattr(strategy, "n_images", len(strategy.mb_x)), use_dataset_transforms, channels)))
+        images = getattr(strategy, "n_images", len(strategy.mb_x))
+        x, y, *_ = next(iter(self._batches(images, use_dataset_transforms, channels)))
         views = torch.Generator(strategy.device).manual_seed(int(torch.randint(2**62, (), generator=self.order)))
         augment: RandomView = getattr(strategy.model, "augment", RandomView())
         with eval_mode(model), self._statistics(model, update=True):

@@ -171,6 +171,7 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
     """
     import torch
 
+    from avalanche_ssl import distributed
     from avalanche_ssl.training.device import get_device, no_device
     from avalanche_ssl.training.precision import fastest_precision
 
@@ -181,7 +182,9 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
         raise no_device(device)
     if precision not in ("auto", "fp32", "bf16"):
         raise unknown_name("precision", precision, ["auto", "fp32", "bf16"])
-    return device, fastest_precision(chosen) if precision == "auto" else precision
+    if precision == "auto":  # measured, so that processes may find different ones
+        precision = distributed.told(fastest_precision(chosen))
+    return device, precision
 
 
 def resolve_eval_precision(precision: str, trained: str) -> str:

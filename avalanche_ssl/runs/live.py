@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from avalanche_ssl import distributed
 from avalanche_ssl.logging import JSONLinesLogger, RunEvent
 from avalanche_ssl.plugins import ProbePlugin, RunTensorBoard
 from avalanche_ssl.recipes import flatten
 from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.processes import NoLog
 from avalanche_ssl.runs.provenance import commit, versions
 from avalanche_ssl.runs.summary import summary
 from avalanche_ssl.streams import REGIMES, experience_sizes
@@ -27,7 +29,7 @@ class LiveLogs:
         evaluator: of the strategy; None without a logger of Avalanche.
     """
 
-    events: JSONLinesLogger
+    events: JSONLinesLogger | NoLog
     board: RunTensorBoard | None
     evaluator: Any
 
@@ -58,6 +60,7 @@ class LiveLogs:
                 images=sum(experience_sizes(benchmark, REGIMES[0])),
                 stream=stream,
                 commit=commit(),
+                processes=distributed.size(),
             )
         )
 
@@ -72,6 +75,8 @@ class LiveLogs:
 
 
 def live_logs(config: RunConfig, out: Path, probed: bool) -> LiveLogs:
-    """The logs of a run in a folder, whose strategy has a `ProbePlugin` or not."""
+    """The logs of a run in a folder, whose strategy has a `ProbePlugin` or not; of several processes one has any."""
+    if not distributed.is_main():
+        return LiveLogs(NoLog(), None, None)
     board = RunTensorBoard(out) if config.logger == "tensorboard" else None
     return LiveLogs(JSONLinesLogger(out / "log.jsonl"), board, board and board.evaluator(probed))

@@ -5,29 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.checkpointing import Checkpointer, SaveInterval, write_encoder
+from avalanche_ssl import distributed
+from avalanche_ssl.checkpointing import SaveInterval, write_encoder
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import training_cost
 from avalanche_ssl.files import locked
 from avalanche_ssl.logging import CostEvent, EndEvent
-from avalanche_ssl.plugins import ProbePlugin, Progress, RepresentationMonitor, build_plugins
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs.artifacts import write_artifacts
+from avalanche_ssl.runs.assembly import RunParts, assemble
 from avalanche_ssl.runs.build import build_benchmark, resolve, with_decided_options
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.console import experience_head, experience_line, print_end, print_report, status
 from avalanche_ssl.runs.correctness import write_correctness
 from avalanche_ssl.runs.diagnosis import check_alive, check_trained, where
-from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import (
-    CHECKPOINT,
     check_out,
     claim,
     contents,
@@ -37,35 +35,10 @@ from avalanche_ssl.runs.folder import (
     start_folder,
     write_config,
 )
-from avalanche_ssl.runs.live import LiveLogs, live_logs
 from avalanche_ssl.runs.origin import Origin, begin_from, starting_point
-from avalanche_ssl.runs.planning import planned_progress, probing_times
-from avalanche_ssl.runs.stream_images import for_images_of, say_images
+from avalanche_ssl.runs.stream_images import say_images
 from avalanche_ssl.runs.summary import percent
 from avalanche_ssl.streams import has_labels, online_stream, training_stream
-
-
-@dataclass
-class _Run:
-    """What belongs to a run while it lasts."""
-
-    config: RunConfig
-    recipe: Recipe
-    benchmark: Any
-    out: Path
-    logs: LiveLogs
-    progress: Progress
-    monitor: RepresentationMonitor
-    probe: ProbePlugin | None
-    snapshots: EmbeddingSnapshots | None
-    strategy: Any
-    checkpointer: Checkpointer
-    origin: Origin
-
-    @property
-    def shuffle(self) -> bool:
-        """Whether the images of an experience come in random order."""
-        return not getattr(self.benchmark, "ordered", False)
 
 
 def run(
@@ -98,8 +71,8 @@ def run(
     """
     began = time.perf_counter() if started is None else started
     folder = default_out(config) if out is None else Path(out)
-    check_out(folder, overwrite or resume)
-    if resume and is_finished(folder):
+    distributed.on_main(lambda: check_out(folder, overwrite or resume))
+    if resume and distributed.on_main(lambda: is_finished(folder)):
         print(f"{folder} is finished: nothing is left to train")
         return folder
     SaveInterval.parse(checkpoint_every)
@@ -154,69 +127,38 @@ def train(
     Raises:
         UsageError, RunInterruptedError: as `run`.
     """
-    try:
+    lock = ExitStack()
+
+    def begin() -> None:
         claim(out)
-        lock = ExitStack()
         lock.enter_context(locked(out))
+
+    try:
+        distributed.on_main(begin)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error.strerror}; give another --out") from error
     with lock:
         try:
-            running = _assemble(recipe, benchmark, config, out, every, origin)
+            running = assemble(recipe, benchmark, config, out, every, origin)
             _begin(running, resume)
             _train_stream(running)
             _finish(running, before)
-            if not keep_checkpoints:
+            if not keep_checkpoints and distributed.is_main():
                 remove_checkpoints(out)
-            print(f"files in {out}: {', '.join(contents(out))}")
+            print(f"files in {out}: {', '.join(distributed.on_main(lambda: contents(out)))}")
             check_trained(running.strategy, running.recipe.build_method(config.seed), running.monitor, running.probe)
         except OSError as error:
             raise UsageError(f"cannot write to {out}: {error.strerror}; make room, then --resume") from error
 
 
-def _assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every: str, origin: Origin) -> _Run:
-    """Strategy, plugins and checkpointer."""
-    recipe, config, shapes = for_images_of(benchmark, recipe, config)
-    logs = live_logs(config, out, has_labels(benchmark))
-    often, schedule = probing_times(config, benchmark)
-    options: dict[str, Any] = {"log": logs.events, "every_experiences": often, "precision": config.eval_precision}
-    probing = {"probes": config.probes.split(","), "schedule": schedule, "seed": config.seed_of_stream} | options
-    probe = ProbePlugin(benchmark, **probing) if has_labels(benchmark) else None
-    progress = planned_progress(config, benchmark, recipe.epochs)
-    monitor = RepresentationMonitor(benchmark, **options)  # after the probe, whose features it reads
-    strategy = recipe.build(
-        seed=config.seed,
-        device=config.device,
-        precision=config.precision,
-        compile=config.compile,
-        on_nan=config.on_nan,
-        init=origin.weights,
-        plugins=[progress, *build_plugins(config.plugins), *([probe] if probe else []), monitor],
-        evaluator=logs.evaluator,
-    )
-    strategy.try_shapes(shapes)
-    checkpointer = Checkpointer(
-        out / CHECKPOINT,
-        strategy,
-        benchmark.train_stream,
-        test_stream=benchmark.test_stream,
-        class_names=benchmark.class_names,
-        every=every,
-        config=config.decisive,
-        log=logs,
-    )
-    images = EmbeddingSnapshots(probe.test, out, classes=probe.classes, names=benchmark.class_names) if probe else None
-    return _Run(config, recipe, benchmark, out, logs, progress, monitor, probe, images, strategy, checkpointer, origin)
-
-
-def _begin(run: _Run, resume: bool) -> None:
+def _begin(run: RunParts, resume: bool) -> None:
     """Resume the run, or start its folder and probe the untrained encoder."""
     config = run.config
     resumed = resume and run.checkpointer.resume()
     if resumed:
-        write_config(run.out, config)  # the data may lie elsewhere now
+        distributed.on_main(lambda: write_config(run.out, config))  # the data may lie elsewhere now
     else:
-        start_folder(run.out, config)
+        distributed.on_main(lambda: start_folder(run.out, config))
         run.logs.begin(config, run.benchmark, run.probe, run.checkpointer.stream_hash)
         seed_all(config.seed)  # of what Avalanche draws from the global random states, e.g. the images it remembers
     how = f"{config.device}, {config.precision}, {run.recipe.encoder}{', compiled' * config.compile}"
@@ -227,18 +169,19 @@ def _begin(run: _Run, resume: bool) -> None:
         print(
             f"resumed after {run.strategy.clock.train_iterations} steps, {run.checkpointer.done} experiences complete"
         )
-    elif run.probe and run.snapshots:
+    elif run.probe:
         with status(f"probing the {run.origin.encoder}"):
             run.probe.measure(run.strategy)
             run.logs.flush_metrics(run.strategy)
             run.progress.probe_seconds, run.progress.probed = run.probe.eval_seconds, 1  # until there are others
-            run.snapshots.save(0, run.probe.latest)
+            if run.snapshots:
+                run.snapshots.save(0, run.probe.latest)
         print(f"{run.origin.encoder}: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
     if not run.probe:
         print("the stream has no labels: nothing to probe, watch the loss")
 
 
-def _train_stream(run: _Run) -> None:
+def _train_stream(run: RunParts) -> None:
     """Train on every experience that is not complete yet; log, print and save after each."""
     config, progress = run.config, run.progress
     try:
@@ -257,14 +200,15 @@ def _train_stream(run: _Run) -> None:
                 if run.probe and run.snapshots and run.probe.measured:
                     run.snapshots.save(progress.trained, run.probe.latest)
                     write_correctness(run.out, run.probe.probes[0].name, run.probe.correct)
-                write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
+                if distributed.is_main():
+                    write_encoder(run.out / "encoder.pt", run.strategy.model.encoder.state_dict())
                 print(experience_line(progress, run.probe), flush=True)
                 check_alive(run.monitor, run.strategy)
     except UsageError as error:
         raise UsageError(f"{error}; {where(run.strategy, run.monitor, run.checkpointer)}") from error
 
 
-def _cut(run: _Run, experience: Any) -> Any:
+def _cut(run: RunParts, experience: Any) -> Any:
     """The experience, or its mini-batches, in which the order does not matter."""
     size = run.config.online_batch_size
     if not size:
@@ -273,7 +217,7 @@ def _cut(run: _Run, experience: Any) -> Any:
     return online_stream(experience, size, seed=run.config.seed, access_task_boundaries=boundaries, shuffle=run.shuffle)
 
 
-def _finish(run: _Run, before: Mapping[str, float]) -> None:
+def _finish(run: RunParts, before: Mapping[str, float]) -> None:
     """Log what the run has cost, print the report, and write tables and figure."""
     progress, probe = run.progress, run.probe
     clocks = {

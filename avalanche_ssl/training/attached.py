@@ -63,5 +63,6 @@ def objective(strategy: Any) -> Tensor:
         loss: Tensor | None = plugin.objective(strategy) if hasattr(plugin, "objective") else None
         if loss is not None:
             return loss
-    own: Tensor = strategy._loss(strategy.mb_output, strategy.mb_y)
+    labels = strategy.whole(strategy.mb_y) if strategy.model.num_classes_read else strategy.mb_y
+    own: Tensor = strategy._loss(strategy.mb_output, labels)
     return own

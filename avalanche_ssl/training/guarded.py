@@ -62,10 +62,13 @@ class GuardedTemplate(ResumableTemplate):
         self.nonfinite_guard.check_skipped(self)
         return results
 
+    n_images: int
+    """Images of the batch, in all processes."""
+
     def _before_training_iteration(self, **kwargs: Any) -> None:
         super()._before_training_iteration(**kwargs)
         if self.clock.train_exp_iterations == 0:
-            self.model.check_batch_size(len(self.mb_x))  # a replay memory that is empty yet adds nothing
+            self.model.check_batch_size(self.n_images)  # a replay memory that is empty yet adds nothing
             check_images_differ(self)
         self.nonfinite_guard.begin(self)
 

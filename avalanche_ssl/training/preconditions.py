@@ -52,7 +52,7 @@ def check_images_differ(strategy: Any) -> None:
     Raises:
         UsageError: names the experience.
     """
-    batch: Tensor = strategy.mb_x[: strategy.n_new or None]  # without remembered ones
+    batch: Tensor = strategy.new_images()[0] if strategy.n_new else strategy.whole(strategy.mb_x)
     first = batch[:1]
     if bool((batch != first).any()):
         return

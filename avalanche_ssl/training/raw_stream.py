@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from avalanche.benchmarks.scenarios.generic_scenario import SizedCLStream
 from torch import Tensor
 
+from avalanche_ssl import distributed
 from avalanche_ssl.data import (
     Chain,
     RawDataLoader,
@@ -34,6 +35,8 @@ class RawStreamTemplate(ResumableTemplate):
     """Draws the order of images."""
     n_new: int
     """Images at the start of the batch that are new; those behind them come from a replay memory."""
+    share: distributed.Share | None = None
+    """What this process has of the batch, as `mb_x`, `mb_y` and `mb_views`; None: all of it."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -54,6 +57,7 @@ class RawStreamTemplate(ResumableTemplate):
             drop_last=True,
             num_workers=num_workers,
             is_filled=self._gets_remembered_images,
+            shared=True,
         )
 
     def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
@@ -64,6 +68,54 @@ class RawStreamTemplate(ResumableTemplate):
         """Batches of the raw images of a dataset, in order; None: of the experience that is trained on."""
         for x, *_ in self._raw_batches(self.train_mb_size, dataset, shuffle=False, drop_last=False):
             yield x.to(self.device)
+
+    @property
+    def n_images(self) -> int:
+        """Images of the batch, in all processes."""
+        return len(self.mb_x) if self.share is None else self.share.total
+
+    def whole(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, for rows of the images of this process's batch."""
+        return distributed.gathered(rows, self.share)
+
+    def new_images(self) -> tuple[Tensor, Tensor]:
+        """The new images (n, C, H, W) of the batch and their labels (n,), in all processes."""
+        share, own = self.part(slice(0, self.n_new))
+        x, y = (distributed.gathered(rows[own], share) for rows in (self.mb_x, self.mb_y))
+        return x, y
+
+    def part(self, rows: slice) -> tuple[distributed.Share | None, slice]:
+        """The share of some rows of the batch alone, and where these are among the rows of this process.
+
+        Args:
+            rows: of the whole batch: all, the new ones, or the others.
+        """
+        if self.share is None:
+            return None, rows
+        start, stop, _ = rows.indices(self.share.total)
+        own = self.share.rows
+        return self.share.within(start, stop), slice(int((own < start).sum()), int((own < stop).sum()))
+
+    def extend_batch(self, *parts: Sequence[Tensor], keep: bool = True) -> None:
+        """Put images behind those of the batch.
+
+        Args:
+            parts: images (n, C, H, W), labels (n,) and task labels (n,), which all processes have.
+            keep: False puts them in the place of the batch.
+        """
+        share, batch = self.share, self.mbatch
+        if not keep:
+            share, batch = None, [rows[:0] for rows in batch]
+        added = [[rows.to(self.device) for rows in part] for part in parts if len(part[0])]
+        before = share.parts if share else (() if not keep else (len(batch[0]),))
+        joint = distributed.share_of(*before, *(len(part[0]) for part in added)) if share or not keep else None
+        if joint is None:  # too few for a share of each: all processes take all
+            batch = [distributed.gathered(rows, share) for rows in batch]
+        else:
+            numbered = enumerate(added, len(before))
+            added = [[joint.part(i).keep(rows) for rows in part] for i, part in numbered]
+        self.share = joint
+        self.mbatch = [torch.cat(rows) for rows in zip(batch, *added, strict=True)]
 
     def _gets_remembered_images(self) -> bool:
         """Whether a plugin adds images to a batch of one."""
@@ -88,6 +140,7 @@ class RawStreamTemplate(ResumableTemplate):
             generator=self.order_generator,
             use_dataset_transforms=self.use_dataset_transforms,
             in_channels=channels_of(self.model),
+            shared=True,
         )
         if replay is not None:  # a replay plugin has set a loader of its own: same batches, raw and fast
             self.dataloader = replay
@@ -95,7 +148,8 @@ class RawStreamTemplate(ResumableTemplate):
     def _before_training_iteration(self, **kwargs: Any) -> None:
         loader = self.dataloader
         several = isinstance(loader, RawDataLoader) and len(loader.batch_sizes) > 1
-        self.n_new = loader.batch_sizes[0] if several else len(self.mb_x)
+        self.share = loader.share if isinstance(loader, RawDataLoader) else None
+        self.n_new = loader.batch_sizes[0] if several else self.n_images
         super()._before_training_iteration(**kwargs)
 
     def _check_transforms(self, experience: Any) -> None:

@@ -11,6 +11,7 @@ from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avalanche_ssl import distributed
 from avalanche_ssl.data import RawDataLoader
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import Method, Outputs, Views
@@ -32,6 +33,7 @@ from avalanche_ssl.training.malloc import keep_freed_memory
 from avalanche_ssl.training.nonfinite import OnNan
 from avalanche_ssl.training.precision import PRECISIONS, Precision
 from avalanche_ssl.training.raw_experience import trigger_plugins
+from avalanche_ssl.training.several_processes import check_loader, check_processes
 from avalanche_ssl.training.trial import TrialTemplate
 
 
@@ -137,6 +139,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         model.to(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
+        check_processes(self)
         with attached_plugins(self):  # before the encoders are compiled: copies of them are not
             if compile:
                 compile_encoders(model, self.device)
@@ -189,6 +192,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         super()._before_training_exp(**kwargs)
         check_labels(self.model, self.adapted_dataset, self.experience.logging())
         check_boundaries(self.model, self.experience)
+        check_loader(self)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._fix_plugins()
 
@@ -204,15 +208,27 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
             if getattr(self.probe, "reads_task_labels", False):
                 return self.probe(features, self.mb_task_id)
             return self.probe(features)
-        self.mb_views = self.model.random_views(self.mb_x)
+        with distributed.images_are(self.share):
+            self.mb_views = self.model.random_views(self.mb_x)
         trigger_plugins(self, "after_views")
         return self.embed(partial(self.model, self.mb_x))
 
-    def embed(self, network: Callable[[Views], Outputs]) -> Outputs:
-        """What a network makes of the present views in the precision of training, in float32."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            outputs = network(self.mb_views)
-        return {name: t.float() if t.is_floating_point() else t for name, t in outputs.items()}
+    def embed(self, network: Callable[[Views], Outputs], rows: slice = slice(None)) -> Outputs:
+        """What a network makes of the present views in the precision of training, in float32, for all processes.
+
+        Args:
+            network: embeds views.
+            rows: of the batch: all, the new ones, or the others.
+        """
+        share, own = self.part(rows)
+        views = self.mb_views if rows == slice(None) else {name: view[own] for name, view in self.mb_views.items()}
+        with (
+            distributed.sharing(share),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            outputs = network(views)
+        full = {name: t.float() if t.dtype == torch.bfloat16 else t for name, t in outputs.items()}
+        return {name: distributed.gathered(t, share) for name, t in full.items()}
 
     def criterion(self) -> Tensor:
         """Loss of the method in training, cross-entropy of the logits of the probe in evaluation."""
@@ -229,6 +245,11 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         """
         loss: Tensor = self.model.loss(outputs | {"labels": labels} if self.model.num_classes_read else outputs)
         return loss
+
+    def backward(self) -> None:
+        """Compute the gradient of the loss, which is the mean over processes."""
+        super().backward()
+        distributed.average_gradients(p for module in trained_modules(self) for p in module.parameters())
 
     def _before_training_epoch(self, **kwargs: Any) -> None:
         super()._before_training_epoch(**kwargs)
@@ -275,4 +296,4 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
             return None
         if len(loader) == 1 and self.clock.train_exp_epochs + 1 < self.train_epochs:
             return 0
-        return self.n_new if self.n_new < len(self.mb_x) else None
+        return self.n_new if self.n_new < self.n_images else None

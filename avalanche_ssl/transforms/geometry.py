@@ -83,9 +83,9 @@ def random_boxes(
     The share of the area is uniform in `scale`, the logarithm of width/height in `ratio`. The first of
     `TRIES` boxes that fits into the image is taken; if none fits, the largest central box that keeps `ratio`.
     """
-    area = uniform((TRIES, batch), *scale, generator, device).mul_(height * width)
-    aspect = uniform((TRIES, batch), log(ratio[0]), log(ratio[1]), generator, device).exp_()
-    place = uniform((2, batch), 0, 1, generator, device)
+    area = uniform((TRIES, batch), *scale, generator, device, images=1).mul_(height * width)
+    aspect = uniform((TRIES, batch), log(ratio[0]), log(ratio[1]), generator, device, images=1).exp_()
+    place = uniform((2, batch), 0, 1, generator, device, images=1)
     heights, widths = (area / aspect).sqrt_().round_(), (area * aspect).sqrt_().round_()
     fits = (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
     fitting, first = fits.to(torch.uint8).max(dim=0, keepdim=True)  # of equal maxima, the first

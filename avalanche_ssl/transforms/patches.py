@@ -52,7 +52,7 @@ def jigsaw(x: Tensor, cells: int, patch: int, generator: Generator | None = None
         found = f"{cells}x{cells} cells with patches of {patch} pixels do not fit images of {height}x{width}"
         raise ValueError(f"{found}: give a multiple of {cells}, at least {cells * patch}")
     shuffled = uniform((batch, cells**2), 0, 1, generator, x.device).argsort(1)
-    down, across = uniform((2, batch, cells**2), 0, 1, generator, x.device)
+    down, across = uniform((2, batch, cells**2), 0, 1, generator, x.device, images=1)
     pixel = torch.arange(patch, device=x.device)
     top = shuffled.div(cells, rounding_mode="floor") * high + _integer(down, high - patch)
     left = shuffled % cells * wide + _integer(across, wide - patch)
@@ -85,7 +85,7 @@ def drop_colors(x: Tensor, probability: float, generator: Generator | None = Non
         generator: source of randomness.
     """
     channels = x.shape[1]
-    chosen, color = uniform((2, len(x)), 0, 1, generator, x.device).unbind()
+    chosen, color = uniform((2, len(x)), 0, 1, generator, x.device, images=1).unbind()
     kept = torch.arange(channels, device=x.device) == _integer(color, channels - 1).unsqueeze(1)
     kept = kept | (chosen >= probability).unsqueeze(1)
     return x * kept.view(len(x), channels, 1, 1)

@@ -1,0 +1,189 @@
+"""Batch norm over the images of all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from avalanche_ssl.distributed.share import Share, images_are
+
+
+@contextmanager
+def sharing(share: Share | None) -> Iterator[None]:
+    """A block in which images are the rows of a share, and batch norm in training takes all processes' statistics.
+
+    Whatever calls `torch.nn.functional.batch_norm` is meant, in whichever class: layers need not be replaced.
+    """
+    with images_are(share):
+        if share is None:
+            yield
+            return
+        with _SharedStatistics():
+            yield
+
+
+class _SharedStatistics(TorchFunctionMode):
+    """Calls `shared_batch_norm` in the place of `batch_norm`."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is not F.batch_norm:
+            return func(*args, **(kwargs or {}))
+        return _batch_norm(*args, **(kwargs or {}))
+
+
+def _batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """As `torch.nn.functional.batch_norm`."""
+    if not training:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    rows = [torch.arange(len(x), device=x.device)]
+    y, means, variances = shared_batch_norm(x, rows, weight, bias, eps)
+    with torch.no_grad():
+        if running_mean is not None:
+            running_mean.lerp_(means[0].to(running_mean.dtype), momentum)
+        if running_var is not None:
+            running_var.lerp_(variances[0].to(running_var.dtype), momentum)
+    return y
+
+
+def shared_batch_norm(
+    x: Tensor, groups: Sequence[Tensor], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch norm with statistics of all processes, separately for each of G groups of rows.
+
+    Args:
+        x: (n, C, ...) rows of this process.
+        groups: for each group, which of these rows belong to it; none may be this process's.
+        weight, bias: (C,), or None.
+        eps: added to the variance.
+
+    Returns:
+        The normalized rows, means (G, C), and variances (G, C) without bias.
+    """
+    n_channels = x.shape[1]
+    ones = torch.ones(n_channels, dtype=torch.float32 if x.dtype == torch.bfloat16 else x.dtype, device=x.device)
+    weight = ones if weight is None else weight
+    bias = torch.zeros_like(ones) if bias is None else bias
+    y, means, variances = _SharedBatchNorm.apply(x, groups, weight, bias, eps)  # type: ignore[no-untyped-call]
+    return y, means, variances
+
+
+class _SharedBatchNorm(torch.autograd.Function):
+    """See `shared_batch_norm`; what is computed for each value, torch's fused kernels compute.
+
+    Means and scatters of processes are combined as by Chan, Golub & LeVeque (1979).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, groups: Sequence[Tensor], weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The normalized rows, means and unbiased variances."""
+        local = torch.stack([_statistics(part, weight.dtype) for part in _parts(x, groups)])  # (G, 3, C)
+        count, mean, variance, unbiased = _combined(_of_all(local))
+        ctx.save_for_backward(x, weight, mean, variance, count)
+        ctx.groups, ctx.eps = groups, eps
+        y = torch.empty_like(x)
+        for group, part, m, v in zip(groups, _parts(x, groups), mean, variance, strict=True):
+            _put(y, group, F.batch_norm(part, m, v, weight, bias, False, 0.0, eps))
+        ctx.mark_non_differentiable(mean, unbiased)
+        return y, mean, unbiased
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor, None, Tensor, Tensor, None]:
+        """With the mean gradient, and that along the normalized values, of all processes taken off."""
+        x, weight, mean, variance, count = ctx.saved_tensors
+        groups, eps = ctx.groups, ctx.eps
+        dy = dy.contiguous(memory_format=_layout(x))
+        dx, sums = torch.empty_like(x), []
+        for group, part, grad, m, v in zip(groups, _parts(x, groups), _parts(dy, groups), mean, variance, strict=True):
+            if not len(part):
+                sums.append(torch.zeros(2, len(weight), dtype=weight.dtype, device=x.device))
+                continue
+            each, along, plain = torch.ops.aten.native_batch_norm_backward(
+                grad, part, weight, m, v, None, None, False, eps, [True, True, True]
+            )
+            _put(dx, group, each)
+            sums.append(torch.stack([along, plain]))
+        own = torch.stack(sums)  # (G, 2, C): sums of dy * normalized x, and of dy
+        along, plain = _summed(own.clone()).unbind(1)
+        inverse = (variance + eps).rsqrt()
+        slope = -weight * inverse**2 * along / count[:, None]
+        shift = -weight * inverse * plain / count[:, None] - slope * mean
+        for group, part, a, b in zip(groups, _parts(x, groups), slope, shift, strict=True):
+            _put(dx, group, _affine(part, a, b), add=True)
+        return dx, None, own[:, 0].sum(0), own[:, 1].sum(0), None
+
+
+def _statistics(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Number of values, mean and scatter of each channel; (3, C)."""
+    channels = x.shape[1]
+    if not len(x):
+        return torch.zeros(3, channels, dtype=dtype, device=x.device)
+    mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
+    count = x.numel() // channels
+    return torch.stack([torch.full_like(mean, count), mean, variance * count]).to(dtype)
+
+
+def _combined(local: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """From (N, G, 3, C) of all processes: counts (G,), and means, variances with and without bias (G, C)."""
+    counts, means, scatters = local.unbind(2)
+    count = counts.sum(0)
+    mean = (counts * means).sum(0) / count
+    scatter = (scatters + counts * (means - mean) ** 2).sum(0)
+    return count[:, 0], mean, scatter / count, scatter / (count - 1)
+
+
+def _of_all(local: Tensor) -> Tensor:
+    import torch.distributed as dist
+
+    each = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+    dist.all_gather(each, local)
+    return torch.stack(each)
+
+
+def _summed(local: Tensor) -> Tensor:
+    import torch.distributed as dist
+
+    dist.all_reduce(local)
+    return local
+
+
+def _parts(x: Tensor, groups: Sequence[Tensor]) -> list[Tensor]:
+    return [x] if len(groups) == 1 else [x[group] for group in groups]
+
+
+def _put(whole: Tensor, group: Tensor, rows: Tensor, add: bool = False) -> None:
+    """Write rows of a group, or add them to what is there."""
+    if len(rows) == len(whole):
+        _ = whole.add_(rows) if add else whole.copy_(rows)
+    elif len(rows):
+        whole.index_put_((group,), rows, accumulate=add)
+
+
+def _affine(x: Tensor, slope: Tensor, shift: Tensor) -> Tensor:
+    """``slope * x + shift`` of each channel."""
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    return torch.addcmul(shift.view(shape).to(x.dtype), x, slope.view(shape).to(x.dtype))
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    nhwc = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if nhwc else torch.contiguous_format

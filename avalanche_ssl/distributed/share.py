@@ -1,0 +1,125 @@
+"""`Share`: the rows of a batch that this process embeds, and the context in which images are such rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from avalanche_ssl.distributed.processes import rank, size
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes has of a batch: of each part consecutive rows, as many as the others, or one more.
+
+    New and replayed images are parts of a batch, so that every process has some of both.
+
+    Args:
+        parts: rows of each part in the whole batch, in their order; each has as many rows as there are processes.
+        rank: which process, from 0.
+        count: how many processes.
+    """
+
+    parts: tuple[int, ...]
+    rank: int
+    count: int
+
+    @property
+    def total(self) -> int:
+        """Rows of the whole batch."""
+        return sum(self.parts)
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """This process's rows of the whole batch, ascending; (n,) long."""
+        return self.rows_of(self.rank)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """How many rows each process has."""
+        return [len(self.rows_of(rank)) for rank in range(self.count)]
+
+    @cached_property
+    def order(self) -> Tensor:
+        """Where each row of the whole batch is among the rows of all processes, one after the other; (total,) long."""
+        return torch.cat([self.rows_of(rank) for rank in range(self.count)]).argsort()
+
+    def rows_of(self, rank: int) -> Tensor:
+        """The rows of a process."""
+        starts = [sum(self.parts[:i]) for i in range(len(self.parts))]
+        pairs = zip(starts, self.parts, strict=True)
+        return torch.cat([torch.arange(start, start + n).tensor_split(self.count)[rank] for start, n in pairs])
+
+    def part(self, number: int) -> Share:
+        """The share of one part."""
+        return Share(self.parts[number : number + 1], self.rank, self.count)
+
+    def of_parts(self, *parts: int) -> Share:
+        """The share of another batch."""
+        return Share(parts, self.rank, self.count)
+
+    def within(self, start: int, stop: int) -> Share | None:
+        """The share of the rows from `start` to `stop` alone, which are whole parts; None if these are none."""
+        ends = [sum(self.parts[: i + 1]) for i in range(len(self.parts))]
+        inside = tuple(n for end, n in zip(ends, self.parts, strict=True) if start <= end - n and end <= stop)
+        if sum(inside) != max(0, stop - start):
+            raise ValueError(f"rows {start} to {stop} are no whole parts of a batch of parts {self.parts}")
+        return Share(inside, self.rank, self.count) if inside else None
+
+    def keep(self, whole: Tensor, dim: int = 0) -> Tensor:
+        """This process's rows of a tensor of the whole batch, whose dimension `dim` has k entries for each image."""
+        each = whole.shape[dim] // self.total
+        rows = self.rows if each == 1 else (self.rows[:, None] * each + torch.arange(each)).flatten()
+        return whole.index_select(dim, rows.to(whole.device))
+
+
+def share_of(*parts: int) -> Share | None:
+    """This process's share of a batch; None, all of it, in one process, and where a part is smaller than their number.
+
+    Args:
+        parts: rows of each part of the whole batch.
+    """
+    fits = size() > 1 and bool(parts) and min(parts) >= size()
+    return Share(parts, rank(), size()) if fits else None
+
+
+_present: Share | None = None
+
+
+def present() -> Share | None:
+    """The share that images are now; None: they are a whole batch."""
+    return _present
+
+
+@contextmanager
+def images_are(share: Share | None) -> Iterator[None]:
+    """A block in which images are the rows of a share; None: a whole batch."""
+    global _present
+    before, _present = _present, share
+    try:
+        yield
+    finally:
+        _present = before
+
+
+def whole_shape(shape: Sequence[int], dim: int) -> Sequence[int]:
+    """The shape of a draw for the whole batch, where `shape` is that for the present images.
+
+    Raises:
+        ValueError: dimension `dim` has no whole number of entries for each image.
+    """
+    if _present is None:
+        return shape
+    own = len(_present.rows)
+    each, rest = divmod(shape[dim], own)
+    if rest:
+        raise ValueError(
+            f"a draw of shape {tuple(shape)} for {own} images: dimension {dim} has no whole number of entries for "
+            "each; say in which dimension the images are, uniform(..., images=1), or that it is for none, images=None"
+        )
+    return (*shape[:dim], each * _present.total, *shape[dim + 1 :])
