@@ -45,10 +45,9 @@ class StreamChoice:
             return run
         options = {**run.benchmark_options, **self.options} if self.is_own else dict(self.options)
         benchmark, data = (run.benchmark, run.data) if self.is_own else (self.benchmark or "", self.data)
-        seed, eval_on = (run.stream_seed, run.eval_on) if self.is_own else (0, "test")
-        seed = None if "seed" in options else seed
-        stream = {"benchmark": benchmark, "data": data, "benchmark_options": options}
-        found = replace(run, **stream, stream_seed=seed, eval_on=eval_on)
+        found = replace(run, benchmark=benchmark, data=data, benchmark_options=options)
+        if not self.is_own:
+            found = replace(found, stream_seed=found.stream_seed if "seed" in options else 0, eval_on="test")
         return replace(found, benchmark_options=resolve_benchmark_options(found)).with_absolute_paths()
 
 

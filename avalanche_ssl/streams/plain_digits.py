@@ -56,7 +56,8 @@ def draw(masks: Floats, rng: np.random.Generator, turns: Doubles | None = None) 
     elementary arithmetic.
     """
     n = len(masks)
-    scale = _portable(np.exp(rng.uniform(*np.log(SIZES), n))) / DIGIT
+    smallest, largest = np.log(SIZES).tolist()
+    scale = _portable(np.exp(rng.uniform(smallest, largest, n))) / DIGIT
     degrees = rng.uniform(-SLANT, SLANT, n) + (0 if turns is None else np.resize(turns, n))
     place = rng.random((2, n))
     ground, ink = random_colors(n, rng)
@@ -94,7 +95,7 @@ def placed(masks: Floats, scale: Doubles, degrees: Doubles, place: Doubles) -> D
     y, x = ((at + DIGIT / 2 + 0.5).clip(0, DIGIT + 1) for at in (y, x))
     top, left = y.astype(np.int64), x.astype(np.int64)
     y, x = y - top, x - left
-    row = each(np.arange(len(masks)))
+    row = np.arange(len(masks))[:, None, None]
     above = padded[row, top, left] * (1 - x) + padded[row, top, left + 1] * x
     below = padded[row, top + 1, left] * (1 - x) + padded[row, top + 1, left + 1] * x
     found: Doubles = above * (1 - y) + below * y
@@ -112,7 +113,7 @@ def random_colors(n: int, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
     while len(missing):
         hue, value = rng.random((2, 2, len(missing)))
         drawn = colors_of(hue, rng.uniform(*SATURATION, (2, len(missing))), value)
-        luma = sum(weight * drawn[..., i] for i, weight in enumerate(LUMA))
+        luma = LUMA[0] * drawn[..., 0] + LUMA[1] * drawn[..., 1] + LUMA[2] * drawn[..., 2]
         chroma = drawn - luma[..., None]
         apart = np.sqrt(((chroma[0] - chroma[1]) ** 2).sum(-1))
         fits = (np.abs(luma[0] - luma[1]) >= LEAST_LUMA) & (apart >= LEAST_CHROMA)

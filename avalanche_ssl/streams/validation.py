@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets, with_classes_timeline, with_task_labels
+from numpy.typing import NDArray
 
 from avalanche_ssl.data import Indices, class_labels, concat_datasets, distinct_images
 from avalanche_ssl.errors import UsageError
@@ -21,6 +22,9 @@ SHARE = 0.25
 
 VALIDATION = 5
 """Second word of the seed, beside those of `partitions`."""
+
+Rows = NDArray[np.bool_]
+"""Whether each image of an experience is meant."""
 
 KEPT = ("ordered", "class_identity", "class_ids_from_zero_in_each_exp", "decided")
 """Attributes of a benchmark that hold for its parts, too; probing tasks are about test images and do not."""
@@ -96,8 +100,8 @@ def _held_out(labels: Indices, objects: Indices, names: Sequence[str] | None, se
 
 
 def _scored(
-    test: Sequence[Any], labels: Sequence[Indices], apart: Sequence[Indices], left: Sequence[int]
-) -> list[list[Indices]]:
+    test: Sequence[Any], labels: Sequence[Indices], apart: Sequence[Rows], left: Sequence[int]
+) -> list[list[Rows]]:
     """For each experience that is left, which images of each training experience it is tested on."""
     if len(test) == 1 < len(labels):  # one test set for all
         return [list(apart)]
@@ -106,7 +110,7 @@ def _scored(
     overlap = sum(map(len, classes)) > len(np.unique(np.concatenate(classes)))
     repeated = shared is None or len(shared.dataset) < sum(map(len, test))
 
-    def rows(number: int, of: Callable[[int], bool]) -> list[Indices]:
+    def rows(number: int, of: Callable[[int], bool]) -> list[Rows]:
         return [
             held & np.isin(y, classes[number]) & of(i) for i, (y, held) in enumerate(zip(labels, apart, strict=True))
         ]
@@ -119,7 +123,7 @@ def _scored(
     return found
 
 
-def _merged(train: Sequence[Any], labels: Sequence[Indices], rows: Sequence[Indices]) -> Any:
+def _merged(train: Sequence[Any], labels: Sequence[Indices], rows: Sequence[Rows]) -> Any:
     """The labeled images of several experiences as one dataset."""
     chosen = [np.flatnonzero(part & (y >= 0)) for part, y in zip(rows, labels, strict=True)]
     parts = [d.subset(positions.tolist()) for d, positions in zip(train, chosen, strict=True) if len(positions)]

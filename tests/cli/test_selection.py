@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.encoders import tiny
+from helpers.jobs import in_this_process
 
 from avalanche_ssl.cli import jobs, sweep
+from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.runs import read_run
 
 STAND_IN = """
 import json, pathlib, sys
@@ -32,6 +36,7 @@ with (out / "log.jsonl").open("w") as log: log.writelines(json.dumps(event) + "\
 (out / ".avalanche-ssl-run").touch()
 """
 """Instead of the command of a run: its accuracy depends on its first setting, and lr=9 fails."""
+MODE = jobs._mode
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +135,25 @@ def test_options_of_a_selection_need_one(capsys: pytest.CaptureFixture[str]) -> 
     for option in (["--trials", "2"], ["--skip-failed"]):
         assert sweep.main(["--strategy", "simclr", *option]) == 2
         assert "are about a selection: give --select val, too" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_selection_of_real_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials are scored on validation images, the chosen settings train on all data and are scored on test images."""
+    monkeypatch.setattr(jobs, "_mode", MODE)
+    monkeypatch.setitem(ENCODERS, "tiny", tiny)
+    in_this_process(monkeypatch)
+    given = ["--strategy", "simclr", "--grid", "lr=0.01,0.0001", "--select", "val", "--seeds", "1", "--out", "out"]
+    given += ["--", "--experiences", "2", "--epochs", "1", "--set", "encoder=tiny", "--precision", "fp32"]
+    given += ["--benchmark-option", "composites=2", "--benchmark-option", "ground=color", "--set", "augment.size=16"]
+    assert sweep.main(given) == 0
+    folders = [Path("out/trials", f"simclr-lr={lr}-s999") for lr in ("0.01", "0.0001")]
+    scores = [float(read_run(folder).matrix("ridge", "all")[-1].mean()) for folder in folders]
+    rows = list(csv.DictReader(Path("out/selection.csv").read_text().splitlines()))
+    assert [float(row["accuracy"]) for row in rows] == scores
+    chosen = ("0.01", "0.0001")[scores.index(max(scores))]
+    trial, reported = read_run(folders[0]), read_run("out/simclr-s1")
+    assert (trial.config["eval_on"], reported.config["eval_on"]) == ("val", "test")
+    assert reported.settings["lr"] == float(chosen)
+    assert trial.images is not None and reported.images is not None
+    assert reported.images == 2 * 1198 and 0.7 * reported.images < trial.images < 0.8 * reported.images

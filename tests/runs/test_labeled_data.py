@@ -92,3 +92,13 @@ def test_images_of_other_channels_are_refused_and_gray_ones_are_not() -> None:
         with pytest.raises(UsageError, match=message):
             labeled_data(array_stream(4), method, CONFIG)
         assert labeled_data(array_stream(1), method, CONFIG).n_classes
+
+
+def test_another_stream_is_the_same_for_every_run() -> None:
+    """Whatever the seed of the run, and whatever the run was scored on; its own stream keeps both."""
+    run = RunConfig(strategy="simclr", seed=3, eval_on="val")
+    other = StreamChoice("digits-domain").config(run)
+    assert (other.seed_of_stream, other.eval_on) == (0, "test")
+    assert StreamChoice("digits-domain", options={"seed": 5}).config(run).seed_of_stream == 5
+    own = StreamChoice(options={"composites": 2}).config(run)
+    assert (own.seed_of_stream, own.eval_on) == (3, "val")
