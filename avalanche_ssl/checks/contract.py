@@ -35,6 +35,7 @@ from avalanche_ssl.checks.views import (
     inputs_are_left_alone,
     views_are_random,
     views_belong_to_their_images,
+    views_do_not_depend_on_the_number_of_processes,
 )
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
@@ -82,6 +83,7 @@ CHECKS: tuple[Check, ...] = (
     inputs_are_left_alone,
     views_are_random,
     views_belong_to_their_images,
+    views_do_not_depend_on_the_number_of_processes,
     embeddings_belong_to_their_images,
     loss_is_a_finite_scalar,
     gradient_reaches_the_encoder,

@@ -3,6 +3,7 @@
 from functools import partial
 from itertools import combinations
 
+import torch
 from torch import Tensor
 
 from avalanche_ssl.checks.harness import (
@@ -19,6 +20,7 @@ from avalanche_ssl.checks.harness import (
     without_dropout,
 )
 from avalanche_ssl.checks.snapshot import equal, tensors
+from avalanche_ssl.distributed import Share, images_are
 from avalanche_ssl.methods import Method
 
 
@@ -73,6 +75,21 @@ def views_belong_to_their_images(method: Method, images: Tensor) -> None:
     for name, view in views.items():
         constant = view.is_floating_point() and name not in names
         require(not constant, f"view '{name}' does not change with the images")
+
+
+def views_do_not_depend_on_the_number_of_processes(method: Method, images: Tensor) -> None:
+    """Views that three processes make of their shares are those of the whole batch, and all draw as often."""
+    whole = seeded(method).views(images)
+    state = method.generator.get_state()
+    parts = []
+    remedy = "draw by avalanche_ssl.rng.uniform, and say in which dimension of the draw the images are, images=..."
+    for share in (Share((len(images),), rank, 3) for rank in range(3)):
+        with images_are(share):
+            parts.append(seeded(method).views(share.keep(images)))
+        require(equal(method.generator.get_state(), state), f"views draws less for a share of the images: {remedy}")
+    for name, view in whole.items():
+        joined = torch.cat([part[name] for part in parts])
+        require(close(joined, view), f"view '{name}' of a share of the images is another one: {remedy}")
 
 
 def embeddings_belong_to_their_images(method: Method, images: Tensor) -> None:

@@ -9,7 +9,8 @@ from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
 from avalanche_ssl.data.image_cache import CachedImages, cached_images
 from avalanche_ssl.data.image_decoding import check_memory, decode_files, decode_image
 from avalanche_ssl.data.labels import class_labels, has_label, task_labels, with_labels
-from avalanche_ssl.data.loader import RawDataLoader, dead_worker_message, from_replay, is_dead_worker
+from avalanche_ssl.data.loader import RawDataLoader, from_replay
+from avalanche_ssl.data.loader_processes import dead_worker_message, is_dead_worker
 from avalanche_ssl.data.pixels import ValueRange, check_value_range, to_uint8
 from avalanche_ssl.data.readers import ArrayReader, array_reader, make_reader
 from avalanche_ssl.data.shapes import Shape, common_channels, image_shape, stream_shapes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.distributed.gathering import divided as divided
     from avalanche_ssl.distributed.gathering import gathered as gathered
     from avalanche_ssl.distributed.gathering import gathered_calls as gathered_calls
+    from avalanche_ssl.distributed.gathering import of_all as of_all
     from avalanche_ssl.distributed.launcher import launched as launched
     from avalanche_ssl.distributed.launcher import launched_rank as launched_rank
     from avalanche_ssl.distributed.processes import agreed as agreed
@@ -52,6 +53,7 @@ __all__ = [
     "launched",
     "launched_rank",
     "leave",
+    "of_all",
     "on_main",
     "present",
     "rank",
@@ -83,6 +85,7 @@ __getattr__, __dir__ = lazy_names(
         "launched": "launcher",
         "launched_rank": "launcher",
         "leave": "processes",
+        "of_all": "gathering",
         "on_main": "processes",
         "present": "share",
         "rank": "processes",

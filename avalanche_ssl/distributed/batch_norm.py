@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from avalanche_ssl.distributed.gathering import of_all
 from avalanche_ssl.distributed.share import Share, images_are
 
 
@@ -80,7 +81,7 @@ def shared_batch_norm(
     ones = torch.ones(n_channels, dtype=torch.float32 if x.dtype == torch.bfloat16 else x.dtype, device=x.device)
     weight = ones if weight is None else weight
     bias = torch.zeros_like(ones) if bias is None else bias
-    y, means, variances = _SharedBatchNorm.apply(x, groups, weight, bias, eps)  # type: ignore[no-untyped-call]
+    y, means, variances = _SharedBatchNorm.apply(x, groups, weight, bias, eps)
     return y, means, variances
 
 
@@ -96,7 +97,7 @@ class _SharedBatchNorm(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The normalized rows, means and unbiased variances."""
         local = torch.stack([_statistics(part, weight.dtype) for part in _parts(x, groups)])  # (G, 3, C)
-        count, mean, variance, unbiased = _combined(_of_all(local))
+        count, mean, variance, unbiased = _combined(of_all(local))
         ctx.save_for_backward(x, weight, mean, variance, count)
         ctx.groups, ctx.eps = groups, eps
         y = torch.empty_like(x)
@@ -149,14 +150,6 @@ def _combined(local: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     mean = (counts * means).sum(0) / count
     scatter = (scatters + counts * (means - mean) ** 2).sum(0)
     return count[:, 0], mean, scatter / count, scatter / (count - 1)
-
-
-def _of_all(local: Tensor) -> Tensor:
-    import torch.distributed as dist
-
-    each = [torch.empty_like(local) for _ in range(dist.get_world_size())]
-    dist.all_gather(each, local)
-    return torch.stack(each)
 
 
 def _summed(local: Tensor) -> Tensor:

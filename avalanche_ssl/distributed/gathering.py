@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avalanche_ssl.distributed.processes import size
+from avalanche_ssl.distributed.processes import group_of, size
 from avalanche_ssl.distributed.share import Share, share_of
 
 BUCKET = 25 * 2**20
@@ -28,7 +28,7 @@ def gathered(x: Tensor, share: Share | None) -> Tensor:
     """
     if share is None:
         return x
-    whole: Tensor = _Gather.apply(x, share)  # type: ignore[no-untyped-call]
+    whole: Tensor = _Gather.apply(x, share)
     return whole
 
 
@@ -36,8 +36,19 @@ def gathered_calls(x: Tensor, share: Share | None) -> Tensor:
     """`gathered`, of rows (k * n, ...) that a network made of k views of n images, one view under the other."""
     if share is None:
         return x
-    views = x.unflatten(0, (-1, len(share.rows)))
+    views = x.view(-1, len(share.rows), *x.shape[1:])
     return gathered(views.transpose(0, 1), share).transpose(0, 1).flatten(0, 1)
+
+
+def of_all(x: Tensor) -> Tensor:
+    """A tensor of each process, of one shape and dtype in all of them; (N, ...), without gradient."""
+    if size() == 1:
+        return x[None]
+    import torch.distributed as dist
+
+    each = [torch.empty_like(x) for _ in range(size())]
+    dist.all_gather(each, x.contiguous(), group=group_of(x.device))
+    return torch.stack(each)
 
 
 def divided(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -61,10 +72,10 @@ def average(tensors: Sequence[Tensor]) -> None:
     travelling = []
     for bucket in _buckets(tensors):
         joined = torch.cat([tensor.detach().reshape(-1) for tensor in bucket])
-        travelling.append((bucket, joined, dist.all_reduce(joined, async_op=True)))
+        travelling.append((bucket, joined, dist.all_reduce(joined, group=group_of(joined.device), async_op=True)))
     for bucket, joined, work in travelling:
         work.wait()
-        parts = joined.div_(size()).split([tensor.numel() for tensor in bucket])
+        parts = torch.split(joined.div_(size()), [tensor.numel() for tensor in bucket])
         for tensor, part in zip(bucket, parts, strict=True):
             tensor.detach().copy_(part.view_as(tensor))
 
@@ -95,7 +106,7 @@ class _Gather(torch.autograd.Function):
         padded = sent.new_zeros(max(share.sizes), *x.shape[1:])
         padded[: len(x)] = sent
         rows = [torch.empty_like(padded) for _ in range(share.count)]
-        dist.all_gather(rows, padded)
+        dist.all_gather(rows, padded, group=group_of(x.device))
         joined = torch.cat([part[:n] for part, n in zip(rows, share.sizes, strict=True)])
         return joined.index_select(0, share.order.to(x.device)).to(x.dtype)
 
@@ -106,5 +117,5 @@ class _Gather(torch.autograd.Function):
         import torch.distributed as dist
 
         total = gradient.contiguous(memory_format=torch.contiguous_format).clone()
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=group_of(total.device))
         return ctx.share.keep(total), None

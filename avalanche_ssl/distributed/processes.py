@@ -72,15 +72,17 @@ def start(device: str | torch.device = "cpu") -> torch.device:
         UsageError: a machine has more processes than GPUs, or the processes cannot be joined.
     """
     import torch
-    import torch.distributed as dist
 
     own = _own(torch.device(device))
     if launched() == 1 or size() > 1:
         return own
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     try:
-        store, number, count = next(dist.rendezvous("env://", timeout=PATIENCE))
+        store, number, count = next(rendezvous("env://", timeout=PATIENCE))
         # The store of torchrun outlives processes that are restarted, and with it the addresses of dead ones.
-        store = dist.PrefixStore(f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        store = PrefixStore(f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
         join(store, number, count, own)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -110,6 +112,11 @@ def leave() -> None:
         with suppress(RuntimeError):
             dist.destroy_process_group()
     _Group.size, _Group.rank, _Group.control, _Group.store = 1, 0, None, None
+
+
+def group_of(device: torch.device) -> Any:
+    """The group that tensors on a device travel in: on the CPU one of gloo, which NCCL has none for."""
+    return _Group.control if device.type == "cpu" else None
 
 
 def agreed(number: int) -> int:

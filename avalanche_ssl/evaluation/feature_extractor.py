@@ -107,6 +107,7 @@ class FeatureExtractor:
                 use_dataset_transforms=use_dataset_transforms,
                 in_channels=channels_of(strategy.model),
                 raw=hasattr(strategy, "use_dataset_transforms") or crops is not None,
+                shared=crops is None,  # crops are drawn for whole batches
             )
             return loader if crops is None else _cropped(loader, crops, device)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from avalanche_ssl import distributed
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import isolated
 
@@ -54,6 +55,8 @@ def extract_features(
 ) -> LabeledFeatures:
     """Features (N, D) float32 and labels (N,) on the CPU, of batches (x, y, ...); the model is not changed.
 
+    Of batches with a `share`, each of several processes computes its own rows, and all get all.
+
     Raises:
         ValueError: there is no batch.
         UsageError: features are not finite, or too large to compute with.
@@ -61,8 +64,11 @@ def extract_features(
     rows, labels = [], []
     with eval_mode(model):
         for x, y, *_ in batches:
-            rows.append(model.extract_features(x.to(device)).float().cpu())
-            labels.append(y.cpu())
+            share = getattr(batches, "share", None)
+            with distributed.sharing(share):
+                own = model.extract_features(x.to(device)).float()
+            rows.append(distributed.gathered(own, share).cpu())
+            labels.append(distributed.gathered(y, share).cpu())
     if not rows:
         raise ValueError("no features: there is no batch to extract them from")
     features = torch.cat(rows)

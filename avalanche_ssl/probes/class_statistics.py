@@ -9,6 +9,7 @@ from operator import add
 import torch
 from torch import Tensor
 
+from avalanche_ssl import distributed
 from avalanche_ssl.models import LabeledFeatures
 
 
@@ -26,10 +27,20 @@ class ClassStatistics:
 
     @classmethod
     def from_features(cls, features: Tensor, labels: Tensor, n_classes: int, chunk: int = 16384) -> ClassStatistics:
-        """Statistics of features (N, D) with labels (N,); samples with a negative label are ignored."""
+        """Statistics of features (N, D) with labels (N,); samples with a negative label are ignored.
+
+        Several processes, which all have the features, sum up a share each.
+        """
         features, labels = labeled_rows(features, labels, n_classes)
+        share = distributed.share_of(len(labels))
+        if share is not None:
+            features, labels = share.keep(features), share.keep(labels)
         parts = zip(torch.split(features, chunk), torch.split(labels, chunk), strict=True)
-        return reduce(add, (cls._from_chunk(x.double(), y, n_classes) for x, y in parts))
+        own = reduce(add, (cls._from_chunk(x.double(), y, n_classes) for x, y in parts))
+        if share is None:
+            return own
+        every = zip(*(distributed.of_all(sums) for sums in (own.counts, own.sums, own.scatter)), strict=True)
+        return reduce(add, (cls(*sums) for sums in every))
 
     @classmethod
     def _from_chunk(cls, x: Tensor, y: Tensor, n_classes: int) -> ClassStatistics:

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
+from avalanche_ssl import distributed
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -20,8 +22,9 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> l
     a global random state nor change the filters of warnings.
     """
     threads = torch.get_num_threads()
+    workers = threads if distributed.size() == 1 else 1  # several processes have to sum up in one order
     # Every thread sets it for itself: torch passes the number to MKL only for the calling thread.
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         with threadpool_limits(1, user_api="blas"), pool:
             return list(pool.map(function, items))

@@ -35,6 +35,8 @@ class RawStreamTemplate(ResumableTemplate):
     """Draws the order of images."""
     n_new: int
     """Images at the start of the batch that are new; those behind them come from a replay memory."""
+    mbatch: Any
+    """Images, labels and task labels of the batch, of this process's share."""
     share: distributed.Share | None = None
     """What this process has of the batch, as `mb_x`, `mb_y` and `mb_views`; None: all of it."""
 

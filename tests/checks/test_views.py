@@ -11,6 +11,7 @@ from avalanche_ssl.methods import (
     MoCo,
     SimCLR,
 )
+from avalanche_ssl.rng import uniform
 
 BROKEN = Broken()
 breaks = BROKEN.breaks
@@ -73,6 +74,20 @@ class JoinedViews(SimCLR):
     def views(self, x):
         views = super().views(x)
         return views | {"both": torch.cat([views["first"], views["second"]])}
+
+
+@breaks("views_do_not_depend_on_the_number_of_processes", "draws less for a share of the images: draw by")
+class OwnDraws(SimCLR):
+    def views(self, x):
+        noise = torch.rand(len(x), 1, 1, 1, generator=self.generator)
+        return {name: view + noise for name, view in super().views(x).items()}
+
+
+@breaks("views_do_not_depend_on_the_number_of_processes", "view 'first' of a share of the images is another one")
+class DrawsOfOtherImages(SimCLR):
+    def views(self, x):
+        noise = uniform((len(x), 2), 0, 1, self.generator).T.reshape(len(x), 2)[:, 0]
+        return {name: view + noise.view(-1, 1, 1, 1) for name, view in super().views(x).items()}
 
 
 @breaks("embeddings_belong_to_their_images", "output 'key'")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.several import cases, differences, spawned, traces
 from helpers.several_sabotage import sabotaged
-from helpers.several_work import ONLINE, online_traces
+from helpers.several_work import ONLINE, online_traces, probed
 
 from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.recipes.installed import recipe_names
@@ -82,3 +82,15 @@ def test_sabotage_is_noticed(tmp_path, one):
         found = first[fault, name]
         assert isinstance(found, str) or differences(found, one[name], 1e-5), f"{fault} was not noticed by {name}"
     assert set(first) == set(second)
+
+
+@pytest.mark.slow
+def test_probes_are_those_of_one_process_from_one_pass_shared_by_all(tmp_path):
+    one, several = probed(), spawned(probed, 2, tmp_path)
+    for found in several:
+        assert found["accuracies"] == one["accuracies"]
+        assert torch.equal(found["labels"], one["labels"])
+        torch.testing.assert_close(found["features"], one["features"], rtol=1e-5, atol=1e-6)
+        for mine, sums in zip(found["sums"], one["sums"], strict=True):
+            torch.testing.assert_close(mine, sums, rtol=1e-12, atol=1e-12)
+    assert sum(found["encoded"] for found in several) == one["encoded"]

@@ -11,7 +11,9 @@ from avalanche_ssl.checkpointing.processes import check_processes_agree
 from avalanche_ssl.checkpointing.serialization import StreamIndex
 from avalanche_ssl.distributed import Share, divided, gathered, gathered_calls, sharing
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.evaluation import Evaluator
 from avalanche_ssl.models import SplitBatchNorm
+from avalanche_ssl.probes.class_statistics import ClassStatistics
 from helpers.several import cases, strategy_of, stream, trace
 
 PARTS = [(6,), (7, 4)]
@@ -189,3 +191,21 @@ def drift():
         next(strategy.model.parameters()).data.view(-1)[0] += 1e-12
     found["weights"] = said(strategy, index)
     return found
+
+
+def probed():
+    """Accuracies of probes of an untrained encoder, and the statistics of its features."""
+    strategy, benchmark = strategy_of("simclr"), stream(41)
+    evaluator = Evaluator(benchmark, ["ridge", "knn-20", "ncm"])
+    passes = []
+    strategy.model.encoder.register_forward_hook(lambda module, inputs, output: passes.append(len(output)))
+    found = evaluator.evaluate(strategy, seen=[0])
+    x = torch.randn(501, 6, generator=torch.Generator().manual_seed(0))
+    sums = ClassStatistics.from_features(x, torch.arange(501) % 4 - 1, 3, chunk=100)
+    return {
+        "accuracies": str(found.accuracies),
+        "features": torch.cat([x for x, _ in found.test]),
+        "labels": torch.cat([y for _, y in found.test]),
+        "encoded": sum(passes),
+        "sums": [sums.counts, sums.sums, sums.scatter],
+    }
