@@ -103,6 +103,22 @@ def test_joint_and_cumulative_runs_are_compared_with_others_on_their_stream(tmp_
     assert stream.title == "digits (experiences 3)"
 
 
+def test_streams_of_other_seeds_and_validation_parts_are_kept_apart(tmp_path: Path) -> None:
+    """A stream that follows the seed is one for all seeds; one of its own seed, or a validation part, is another."""
+    given = [{"seed": 1}, {"seed": 2}, {"stream_seed": 3}, {"eval_on": "val:2"}]
+    runs = [read_run(write_run(tmp_path / str(i))) for i in range(len(given))]
+    for run, options in zip(runs, given, strict=True):
+        run.config |= {"stream_seed": None, "eval_on": "test"} | options
+    found = comparison.streams(runs)
+    titles = [
+        "digits (experiences 3)",
+        "digits (experiences 3, stream seed 3)",
+        "digits (experiences 3, scored on val:2)",
+    ]
+    assert [stream.title for stream in found] == titles
+    assert [len(stream.groups[0].runs) for stream in found] == [2, 1, 1]
+
+
 def test_references_are_known_beside_what_they_are_to_compare_with(tmp_path: Path) -> None:
     def kinds(*given: tuple[str, str | None]) -> list[str]:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
