@@ -16,8 +16,13 @@ def fused(kind: Callable[..., torch.optim.Optimizer], params: Params, **settings
     """An optimizer of torch whose step is one kernel: a tenth of Adam's time on a CPU, equal up to rounding.
 
     A parameter with gaps in its memory, which these kernels cannot read, gets the ordinary step for all.
+
+    Args:
+        kind: its class.
+        params: tensors, or groups whose `params` are lists of them.
+        settings: other arguments of the class.
     """
-    given = list(params)
+    given: list[Any] = list(params)
     tensors = [p for entry in given for p in (entry["params"] if isinstance(entry, dict) else [entry])]
     return kind(given, fused=all(_is_dense(p) for p in tensors), **settings)
 

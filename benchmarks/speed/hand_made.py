@@ -116,7 +116,7 @@ def evaluate(
 ) -> dict[str, float | None]:
     """Mean accuracy over experiences: of all classes, of the classes seen so far, and within each experience."""
     train, test = (features(encoder, part, options) for part in data)
-    seen = np.concatenate(groups[:trained]) if trained else []
+    seen: Any = np.concatenate(groups[:trained]) if trained else []
     return {
         "all": accuracy(train, test),
         "seen": accuracy(of(train, seen), of(test, seen)) if trained else None,
