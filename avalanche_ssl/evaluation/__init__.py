@@ -1,7 +1,7 @@
 """Results of a stream: probes of an encoder, accuracy matrix and its metrics, representation, cost, fine-tuning."""
 
 from avalanche_ssl.evaluation.cost import PluginCost, training_cost, views_per_image
-from avalanche_ssl.evaluation.evaluator import Accuracies, Evaluation, Evaluator, FullTestResult
+from avalanche_ssl.evaluation.evaluator import Evaluator
 from avalanche_ssl.evaluation.events import curve_events, full_test_events, probe_events, task_events
 from avalanche_ssl.evaluation.feature_extractor import (
     EvalPrecision,
@@ -40,6 +40,7 @@ from avalanche_ssl.evaluation.representation import (
     rankme,
     uniformity,
 )
+from avalanche_ssl.evaluation.results import Accuracies, Evaluation, FullTestResult
 from avalanche_ssl.evaluation.schedule import ProbeSchedule
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 

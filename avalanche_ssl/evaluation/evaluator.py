@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from avalanche_ssl.evaluation.feature_extractor import EvalPrecision, FeatureExt
 from avalanche_ssl.evaluation.feature_pass import FeaturePass
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.probing_data import FullTestSet, probing_data, thinned
+from avalanche_ssl.evaluation.results import Evaluation, FullTestResult
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
 from avalanche_ssl.models import LabeledFeatures, eval_mode
 from avalanche_ssl.probes import (
@@ -32,48 +32,6 @@ from avalanche_ssl.probes import (
     probe_accuracies,
 )
 from avalanche_ssl.streams import ProbingTask
-
-Accuracies = dict[str, dict[str, Matrix]]
-"""Accuracies (T,) on the test data of each experience, or (1,) on the one test set, by probe and scope."""
-
-
-@dataclass(frozen=True)
-class FullTestResult:
-    """Results on all test images, each once.
-
-    Args:
-        accuracies: by name of the probe, in the scope "all".
-        images: how many there are.
-        task_results: of the probing tasks.
-    """
-
-    accuracies: dict[str, float]
-    images: int
-    task_results: list[TaskResult]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Results of one encoder.
-
-    Args:
-        accuracies: by probe and scope.
-        classifier: of the first probe in the scope "all", or of ridge if that probe has none; its logits are by label.
-        test: features and labels of each experience's test data, or of the one test set.
-        task_results: of the benchmark's probing tasks.
-        consolidation: see `avalanche_ssl.probes.consolidation`; None if it was not measured.
-        full_test: None if it was not asked for, or every probe uses all test images anyway.
-        correct: of the first probe in the scope "all", for each test set which of its labeled images are classified
-            correctly, (F, n) of bool for F fits on several draws of the labels; None if it was not asked for.
-    """
-
-    accuracies: Accuracies
-    classifier: nn.Module
-    test: list[LabeledFeatures]
-    task_results: list[TaskResult]
-    consolidation: float | None
-    full_test: FullTestResult | None
-    correct: list[Tensor] | None = None
 
 
 class Evaluator:
@@ -115,6 +73,8 @@ class Evaluator:
         protocols = [get_protocol(name) for name in probes]
         if len({p.name for p in protocols}) < max(1, len(protocols)):
             raise UsageError(f"probes {', '.join(p.name for p in protocols) or 'none'}: name at least one, each once")
+        if protocols[0].readout:
+            raise UsageError(f"probe '{protocols[0].name}' has a readout: put another first, whose logits eval() gives")
         sparse = [p.name for p in protocols if p.every > 1 and "all" in self.scopes_of(p)]
         used = [scope for scope in self.scopes if any(scope in p.scopes for p in protocols)]
         data, self.probes = thinned(probing_data(benchmark, sparse, classes, used), protocols)
@@ -131,6 +91,7 @@ class Evaluator:
                     f"{', '.join(alone)}: fitted on the tested experience alone, but all experiences share one test "
                     "set; take another probe or scope"
                 )
+        self.readouts = list(dict.fromkeys(["", *(p.readout for p in self.probes)]))
         self.features = FeatureExtractor([self.train, self.test], batch_size, extract_features, precision)
         self.latest_pass: FeaturePass | None = None
         """The training features of the latest evaluation; the owner lets go of them."""
@@ -177,11 +138,13 @@ class Evaluator:
             per_image: find which test images are classified correctly, too.
         """
         with eval_mode(self.features.model(strategy)):
-            train = self.features(strategy, self.train)
+            all_train = self.features.read_out(strategy, self.train, self.readouts)
+            train = all_train[""]
             self.latest_pass = FeaturePass.by(strategy.model, self._sources, train)
-            fitted = self._fit(strategy, train, seen, self.probes)
+            fitted = self._fit(strategy, all_train, seen, self.probes)
             classifier = self._headline(train, fitted)
-            test = self.features(strategy, self.test)
+            all_test = self.features.read_out(strategy, self.test, self.readouts)
+            test = all_test[""]
             full_test_set = self.full_test_set if full_test else None
             consolidates = at_boundary and len(seen) == len(train) > 1 and not self.one_test_set
             return Evaluation(
@@ -190,7 +153,9 @@ class Evaluator:
                 consolidation=consolidation(train, test) if consolidates else None,
                 task_results=self._evaluate_tasks(self.tasks if at_boundary else (), train, test, seen, fitted),
                 full_test=self._evaluate_full_test(strategy, full_test_set, train, fitted) if full_test_set else None,
-                accuracies={p.name: self._score(strategy, p, fitted.get(p.name), test) for p in self.probes},
+                accuracies={
+                    p.name: self._score(strategy, p, fitted.get(p.name), all_test[p.readout]) for p in self.probes
+                },
                 correct=self._correct(strategy, fitted, test) if per_image else None,
             )
 
@@ -198,20 +163,25 @@ class Evaluator:
         """The classifier of the first probe in the scope "all" for the current encoder, see `Evaluation`."""
         with eval_mode(self.features.model(strategy)):
             train = self.features(strategy, self.train)
-            return self._headline(train, self._fit(strategy, train, seen, self.probes[:1]))
+            return self._headline(train, self._fit(strategy, {"": train}, seen, self.probes[:1]))
 
     def _fit(
-        self, strategy: Any, train: Sequence[LabeledFeatures], seen: Collection[int], probes: Sequence[ProbeProtocol]
+        self,
+        strategy: Any,
+        train: dict[str, list[LabeledFeatures]],
+        seen: Collection[int],
+        probes: Sequence[ProbeProtocol],
     ) -> dict[str, list[Probes]]:
-        """Fit every probe but those that are trained online, once for each draw of its labels."""
-
-        def augmented(epoch: int) -> list[Tensor]:
-            generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
-            return [x for x, _ in self.features(strategy, self.train, generator)]
+        """Fit every probe but those that are trained online, once for each draw of its labels, on its readout."""
 
         def fit(probe: ProbeProtocol, draw: int) -> Probes:
-            scopes = self.scopes_of(probe)
-            return probe.fit(train, self.n_classes, seen, self.seed + draw, augmented, scopes, self.one_test_set)
+            def augmented(epoch: int) -> list[Tensor]:
+                generator = torch.Generator(strategy.device).manual_seed(self.seed + epoch)
+                views = self.features.read_out(strategy, self.train, [probe.readout], generator)
+                return [x for x, _ in views[probe.readout]]
+
+            given, scopes = train[probe.readout], self.scopes_of(probe)
+            return probe.fit(given, self.n_classes, seen, self.seed + draw, augmented, scopes, self.one_test_set)
 
         return {p.name: [fit(p, draw) for draw in range(p.draws)] for p in probes if not p.online}
 
@@ -231,11 +201,11 @@ class Evaluator:
         train: Sequence[LabeledFeatures],
         fitted: dict[str, list[Probes]],
     ) -> FullTestResult:
-        test = self.features(strategy, [full_test_set.images])
-        accuracies = {}
+        all_test = self.features.read_out(strategy, [full_test_set.images], self.readouts)
+        readouts, test, accuracies = {p.name: p.readout for p in self.probes}, all_test[""], {}
         for name in full_test_set.probes:
-            classifiers = [fits["all"][0] for fits in fitted[name]]
-            accuracies[name] = float(np.mean([accuracy(c, *test[0]) for c in classifiers if c is not None]))
+            tested, classifiers = all_test[readouts[name]][0], [fits["all"][0] for fits in fitted[name]]
+            accuracies[name] = float(np.mean([accuracy(c, *tested) for c in classifiers if c is not None]))
         task_results = self._evaluate_tasks(full_test_set.tasks, train, test, range(len(train)), fitted)
         return FullTestResult(accuracies, len(test[0][1]), task_results)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.evaluation.evaluator import Accuracies, FullTestResult
+from avalanche_ssl.evaluation.results import Accuracies, FullTestResult
 from avalanche_ssl.evaluation.tasks import TaskResult
 from avalanche_ssl.logging import CurveEvent, FullTestEvent, ProbeEvent, TaskEvent
 from avalanche_ssl.probes import ProbeProtocol

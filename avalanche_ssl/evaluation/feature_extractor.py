@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from avalanche_ssl.data import RawDataLoader, check_same_transforms, class_labels, distinct_images_if_cheaper
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import channels_of
-from avalanche_ssl.models import FeatureModel, LabeledFeatures, extract_features
+from avalanche_ssl.models import FeatureModel, LabeledFeatures, read_out
 from avalanche_ssl.transforms import RandomView
 
 PROBE_CROPS = RandomView(scale=(0.08, 1.0), jitter_prob=0.0, gray_prob=0.0)
@@ -87,7 +87,18 @@ class FeatureExtractor:
         """Features of each dataset; with a generator, of randomly cropped and flipped images.
 
         Raises:
-            UsageError: raw images are asked for, and datasets of a part differ in the transforms these do not pass.
+            UsageError: as of `read_out`.
+        """
+        return self.read_out(strategy, datasets, [""], crops)[""]
+
+    def read_out(
+        self, strategy: Any, datasets: Sequence[Any], names: Sequence[str], crops: torch.Generator | None = None
+    ) -> dict[str, list[LabeledFeatures]]:
+        """Features of each dataset by several readouts, from one pass; "" is that of `extract_features`.
+
+        Raises:
+            UsageError: raw images are needed, and datasets of a part differ in the transforms these do not pass; or
+                the model has no such readout.
         """
         # networks of strategies other than ours expect the transforms of the benchmark
         use_dataset_transforms = getattr(strategy, "use_dataset_transforms", True)
@@ -113,10 +124,13 @@ class FeatureExtractor:
 
         model, device = self.model(strategy), strategy.device
         if shared is None:
-            return [extract_features(model, batches(dataset), device) for dataset in datasets]
-        x, _ = extract_features(model, batches(shared.dataset), device)
+            each = [read_out(model, batches(dataset), device, names) for dataset in datasets]
+            return {name: [found[name] for found in each] for name in names}
+        found = read_out(model, batches(shared.dataset), device, names)
         labels = [torch.from_numpy(class_labels(dataset)) for dataset in datasets]
-        return [(x[rows], y) for rows, y in zip(shared.rows, labels, strict=True)]
+        return {
+            name: [(found[name][0][rows], y) for rows, y in zip(shared.rows, labels, strict=True)] for name in names
+        }
 
 
 @dataclass(frozen=True)
@@ -130,6 +144,14 @@ class _WithFeatures:
     def extract_features(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             return self.function(self.model, x).float()
+
+    def read_out(self, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """As `Method.read_out`."""
+        if self.function is not _extract_features or not hasattr(self.model, "read_out"):
+            raise UsageError(f"readouts ({', '.join(filter(None, names))}) are those of a Method: leave them out")
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            found: dict[str, Tensor] = self.model.read_out(x, names)
+        return {name: features.float() for name, features in found.items()}
 
     def eval(self) -> object:
         return self.model.eval()

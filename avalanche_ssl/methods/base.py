@@ -10,14 +10,14 @@ Three rules make "state persists across experiences" true by construction:
 `avalanche_ssl.checks.check_method` checks them for any method, of this package or your own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.models import FEATURE_LAYERS, at_encoder_size, read_features
+from avalanche_ssl.models import FEATURE_LAYERS, READOUTS, StageMaps, at_encoder_size, read_features
 from avalanche_ssl.transforms import RandomView
 
 Views = dict[str, Tensor]
@@ -114,6 +114,9 @@ class Method(nn.Module):
     feature_layers: tuple[str, ...] = FEATURE_LAYERS
     """Layers that `extract_features` knows. A class with an `extract_features` of its own declares those it gives."""
 
+    readouts: tuple[str, ...] = READOUTS
+    """What `read_out` gives beside the features; declared as `feature_layers` are."""
+
     def __init__(self, encoder: nn.Module, augment: RandomView) -> None:
         super().__init__()
         self.encoder = encoder
@@ -137,16 +140,20 @@ class Method(nn.Module):
         Raises:
             UsageError: the method's `extract_features` does not give it.
         """
-        known: tuple[str, ...] = ()
-        for kind in type(self).__mro__:
-            if "feature_layers" in vars(kind):
-                known = vars(kind)["feature_layers"]
-                break
-            if "extract_features" in vars(kind):  # written without a choice of layers
-                break
+        known = self._declared("feature_layers")
         if layer is not None and layer not in known:
             raise unknown_name(f"feature layer of {type(self).__name__}", layer, [*known, "null"])
         self.feature_layer = layer
+
+    def _declared(self, attribute: str) -> tuple[str, ...]:
+        """Names that the class declares; none where its `extract_features` was written without a choice of them."""
+        for kind in type(self).__mro__:
+            if attribute in vars(kind):
+                names: tuple[str, ...] = vars(kind)[attribute]
+                return names
+            if "extract_features" in vars(kind):
+                break
+        return ()
 
     def extract_features(self, x: Tensor) -> Tensor:
         """Features (B, D) of raw images (B, C, H, W), for probes; no random views, nothing remembered.
@@ -155,6 +162,37 @@ class Method(nn.Module):
         """
         images = at_encoder_size(self.encoder, self.augment.normalize_only(x))
         return read_features(self.encoder, images, self.feature_layer)
+
+    def read_out(self, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """Features (B, D) by readout of raw images (B, C, H, W), from one pass; "" is that of `extract_features`.
+
+        Raises:
+            UsageError: the method or its encoder has no such readout.
+        """
+        known = self._declared("readouts")
+        for name in filter(None, names):
+            if name not in known:
+                raise unknown_name(f"readout of {type(self).__name__}", name, known or ["none: leave it out"])
+        encoders = self.encoder.values() if isinstance(self.encoder, nn.ModuleDict) else [self.encoder]
+        with StageMaps(encoders) as maps:
+            features = self.extract_features(x)
+        found = {"": features}
+        for name in filter(None, names):
+            found[name] = self.project(features) if name == "projection" else maps.read_out(name)
+        return {name: found[name] for name in names}
+
+    def project(self, features: Tensor) -> Tensor:
+        """What the projection head makes of features (B, D) of `extract_features`, before it is normalized.
+
+        Raises:
+            UsageError: there is no head, or the features are of another layer than it takes.
+        """
+        head: nn.Module | None = getattr(self, "projection_head", None)
+        if head is None or self.feature_layer is not None:
+            reason = "no projection_head" if head is None else f"feature_layer '{self.feature_layer}'"
+            raise UsageError(f"readout 'projection': {type(self).__name__} has {reason}, leave it out")
+        projected: Tensor = head(features)
+        return projected
 
     def encoder_inputs(self, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
         """Each encoder that features come from, with what it gets of raw images (B, C, H, W) at their size.

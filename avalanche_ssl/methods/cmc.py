@@ -8,12 +8,20 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.errors import require_positive, require_range
+from avalanche_ssl.errors import UsageError, require_positive, require_range
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.losses import info_nce, nce, pair_info_nce, similarity_scores, similarity_scores_in_batch
 from avalanche_ssl.memory import MemoryBank, NCENormalizer, content_hash
 from avalanche_ssl.methods.base import ContrastiveScores, Method, Outputs, Views
-from avalanche_ssl.models import FEATURE_LAYERS, EncoderFactory, at_encoder_size, build_encoder, mlp, read_features
+from avalanche_ssl.models import (
+    FEATURE_LAYERS,
+    READOUTS,
+    EncoderFactory,
+    at_encoder_size,
+    build_encoder,
+    mlp,
+    read_features,
+)
 from avalanche_ssl.transforms import RandomView, check_range, lab_views, sobel, to_float
 
 CHANNELS = {"l": 1, "ab": 2, "edges": 2}
@@ -47,6 +55,7 @@ class CMC(Method):
     encoder: nn.ModuleDict
     needs_color = True
     feature_layers = FEATURE_LAYERS
+    readouts = READOUTS
 
     def __init__(
         self,
@@ -97,6 +106,13 @@ class CMC(Method):
             for encoder, images in self.encoder_inputs(x)
         )
         return torch.cat(list(features), dim=1)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Projections (B, V output_dim) of the views' features by their own heads, side by side."""
+        if self.feature_layer is not None:
+            raise UsageError(f"readout 'projection': CMC has feature_layer '{self.feature_layer}', leave it out")
+        parts = features.split([self.encoder[v].out_features for v in self.names], dim=1)
+        return torch.cat([self.heads[v](part) for v, part in zip(self.names, parts, strict=True)], dim=1)
 
     def encoder_inputs(self, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
         """The encoder of each view with the view, of images (B, 3, H, W) at their size."""

@@ -7,10 +7,18 @@ from avalanche_ssl.models.encoders import ENCODERS, get_encoder
 from avalanche_ssl.models.exchange import to_onnx, to_torchscript
 from avalanche_ssl.models.features import FEATURE_LAYERS, pool2x2, read_features
 from avalanche_ssl.models.heads import mlp
-from avalanche_ssl.models.inference import FeatureModel, LabeledFeatures, check_magnitude, eval_mode, extract_features
+from avalanche_ssl.models.inference import (
+    FeatureModel,
+    LabeledFeatures,
+    check_magnitude,
+    eval_mode,
+    extract_features,
+    read_out,
+)
 from avalanche_ssl.models.norms import NORMS, STATISTICS, SplitBatchNorm, frozen_buffers
 from avalanche_ssl.models.pixel_cnn import PixelCNN
 from avalanche_ssl.models.pretrained import MIN_SHARE, initialized, load_weights
+from avalanche_ssl.models.readouts import READOUTS, StageMaps
 from avalanche_ssl.models.resnet import resnet9, resnet18, resnet34, resnet50
 from avalanche_ssl.models.small_maps import linear_on_small_maps
 from avalanche_ssl.models.smallconv import smallconv
@@ -22,6 +30,7 @@ __all__ = [
     "FEATURE_LAYERS",
     "MIN_SHARE",
     "NORMS",
+    "READOUTS",
     "STATISTICS",
     "Counterpart",
     "Encoder",
@@ -31,6 +40,7 @@ __all__ = [
     "Match",
     "PixelCNN",
     "SplitBatchNorm",
+    "StageMaps",
     "Weights",
     "at_encoder_size",
     "build_encoder",
@@ -49,6 +59,7 @@ __all__ = [
     "package_of",
     "pool2x2",
     "read_features",
+    "read_out",
     "read_weights",
     "replace_batch_norm",
     "resnet9",

@@ -50,15 +50,17 @@ def read_features(encoder: nn.Module, x: Tensor, layer: str | None = None) -> Te
     return pooled(last.map) if layer == "global_pool" else pool2x2(last.map)
 
 
-def pool2x2(maps: Tensor) -> Tensor:
+def pool2x2(
+    maps: Tensor, named: str = "feature_layer is 'pool2x2'", remedy: str = "give global_pool, or null"
+) -> Tensor:
     """Maps (B, D, h, w) averaged to 2x2, as rows (B, 4 D).
 
     Raises:
-        UsageError: they are smaller.
+        UsageError: they are smaller; `named` says what reads them, `remedy` what to do.
     """
     if min(maps.shape[2:]) < 2:
         height, width = maps.shape[2:]
-        raise UsageError(f"feature_layer is 'pool2x2', and the last map is {height}x{width}: give global_pool, or null")
+        raise UsageError(f"{named}, and the last map is {height}x{width}: {remedy}")
     return F.adaptive_avg_pool2d(maps, 2).flatten(1)
 
 

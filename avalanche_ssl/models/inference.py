@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -61,19 +61,37 @@ def extract_features(
         ValueError: there is no batch.
         UsageError: features are not finite, or too large to compute with.
     """
-    rows, labels = [], []
+    return read_out(model, batches, device, [""])[""]
+
+
+def read_out(
+    model: FeatureModel, batches: Iterable[Sequence[Tensor]], device: torch.device | str, names: Sequence[str]
+) -> dict[str, LabeledFeatures]:
+    """As `extract_features`, for each of several readouts from the same pass; "" is that of `extract_features`.
+
+    Raises:
+        ValueError, UsageError: as there; the model has no method `read_out`, or no such readout.
+    """
+    rows: dict[str, list[Tensor]] = {name: [] for name in names}
+    labels = []
+    reader: Any = model
+    if list(names) != [""] and not hasattr(reader, "read_out"):
+        raise UsageError(f"readouts ({', '.join(filter(None, names))}) are those of a Method: leave them out")
     with eval_mode(model):
         for x, y, *_ in batches:
             share = getattr(batches, "share", None)
             with distributed.sharing(share):
-                own = model.extract_features(x.to(device)).float()
-            rows.append(distributed.gathered(own, share).cpu())
+                images = x.to(device)
+                found = {"": model.extract_features(images)} if list(names) == [""] else reader.read_out(images, names)
+            for name, features in found.items():
+                rows[name].append(distributed.gathered(features.float(), share).cpu())
             labels.append(distributed.gathered(y, share).cpu())
-    if not rows:
+    if not labels:
         raise ValueError("no features: there is no batch to extract them from")
-    features = torch.cat(rows)
-    check_magnitude(features)
-    return features, torch.cat(labels)
+    read = {name: torch.cat(each) for name, each in rows.items()}
+    check_magnitude(*read.values())
+    pooled_labels = torch.cat(labels)
+    return {name: (features, pooled_labels) for name, features in read.items()}
 
 
 def check_magnitude(*features: Tensor) -> None:

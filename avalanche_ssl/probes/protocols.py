@@ -14,7 +14,7 @@ from typing import Literal
 from torch import Tensor
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.models import LabeledFeatures
+from avalanche_ssl.models import READOUTS, LabeledFeatures
 from avalanche_ssl.probes.classifier import AugmentedFeatures, Classifier
 from avalanche_ssl.probes.knn import KNN
 from avalanche_ssl.probes.label_subsets import check_amount, keep_labels
@@ -40,6 +40,7 @@ class ProbeProtocol:
         draws: number of label choices to fit on; the mean of their accuracies is reported.
         online: "clean" or "leaky" is trained along with the encoder, see `avalanche_ssl.probes.online`; "" afterwards.
         caveat: what to know before comparing with published numbers; reported with every number.
+        readout: what of the encoder is read, of `avalanche_ssl.models.READOUTS`; "" is its features.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ProbeProtocol:
     draws: int = 1
     online: Literal["", "clean", "leaky"] = ""
     caveat: str = ""
+    readout: str = ""
 
     def fit(
         self,
@@ -193,21 +195,31 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
 
 
 def get_protocol(name: str | ProbeProtocol) -> ProbeProtocol:
-    """The protocol of a name, with `@` and the amount of labels if not all: `ridge@10%`, `knn-20@5` (5 per class).
+    """The protocol of a name, such as `ridge`, `ridge:2x2`, `ridge@10%`, `knn-20@5` (5 per class), `ridge:2x2@10%`.
 
-    Where labels are few, three choices of them are drawn, and the mean of the three accuracies is reported.
+    `:` comes before the readout, if it is not the features; `@` before the amount of labels, if these are not all. Where
+    labels are few, three choices of them are drawn, and the mean of the three accuracies is reported.
 
     Raises:
-        UsageError: no such probe (the nearest is proposed), or no such amount of labels.
+        UsageError: no such probe (the nearest is proposed), readout or amount of labels; a probe that is trained with
+            the encoder has no readouts.
     """
     if isinstance(name, ProbeProtocol):
         return name
-    base, at, amount = name.partition("@")
+    read, at, amount = name.partition("@")
+    base, colon, readout = read.partition(":")
     if base not in PROTOCOLS:
         raise unknown_name("probe", base, PROTOCOLS)
+    protocol = PROTOCOLS[base]
+    if colon:
+        if readout not in READOUTS:
+            raise unknown_name(f"readout of probe '{name}'", readout, READOUTS)
+        if protocol.online:
+            raise UsageError(f"probe '{name}' is trained along with the encoder, on its features: give '{base}'")
+        protocol = dataclasses.replace(protocol, name=name, readout=readout)
     if not at:
-        return PROTOCOLS[base]
-    return dataclasses.replace(PROTOCOLS[base], name=name, labels=_amount(name, amount), draws=DRAWS)
+        return protocol
+    return dataclasses.replace(protocol, name=name, labels=_amount(name, amount), draws=DRAWS)
 
 
 def _amount(name: str, text: str) -> float | int:

@@ -160,9 +160,11 @@ class Subject:
     def measure(self, strategy: Any) -> ProtocolAccuracies:
         """ProtocolAccuracies of the run's probes on the features of a strategy."""
         from avalanche_ssl.evaluation import Evaluator
+        from avalanche_ssl.probes import get_protocol
 
-        config = self.config
-        evaluator = Evaluator(self.benchmark, self.probes, seed=config.seed_of_stream, precision=config.eval_precision)
+        config, has_readouts = self.config, hasattr(strategy.model, "read_out")  # pixels have none
+        names = [name for name in self.probes if has_readouts or not get_protocol(name).readout]
+        evaluator = Evaluator(self.benchmark, names, seed=config.seed_of_stream, precision=config.eval_precision)
         everything = range(len(evaluator.train))
         found = evaluator.evaluate(strategy, seen=everything, at_boundary=False).accuracies
         return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}

@@ -74,7 +74,7 @@ class RunConfig:
         shown="none",
     )
     probes: str = option(
-        "probe protocols, comma-separated, e.g. ridge,ridge@10%,knn-20; the first is the headline",
+        "probe protocols, comma-separated, e.g. ridge,ridge:2x2,ridge@10%; the first is the headline",
         "",
         "NAMES",
         shown="ridge; of CORe50 core50",

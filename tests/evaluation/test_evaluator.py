@@ -125,3 +125,53 @@ def test_the_full_test_by_hand(core50_root: Any) -> None:
     sessions = {"s3": correct[:100], "s7": correct[100:200], "s10": correct[200:]}
     assert result.by_group["session"] == {k: pytest.approx(float(v.double().mean())) for k, v in sessions.items()}
     assert found.task_results[0].accuracy != found.full_test.accuracies["core50"]
+
+
+# -- readouts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_readouts_are_probed_from_the_same_pass(few: Any, precision: Any) -> None:
+    names = ["2x2", "stages", "projection"]
+    strategy, sizes = moco(precision=precision), []
+    extract_features = strategy.model.extract_features
+    strategy.model.extract_features = lambda x: sizes.append(len(x)) or extract_features(x)
+    evaluator = Evaluator(few, ["ridge", *(f"ridge:{name}" for name in names), "ncm:2x2@2"])
+    found = evaluator.evaluate(strategy, seen=[0])
+    assert sum(sizes) == 40 + 14, "each image once"
+    plain = Evaluator(few, ["ridge"]).evaluate(strategy, seen=[0])
+    assert_same_rows(found.accuracies["ridge"], plain.accuracies["ridge"])
+
+    def read(part: Any, name: str) -> Any:
+        rows = []
+        for dataset in part:
+            ((x, y, *_),) = RawDataLoader([dataset], [40], shuffle=False, drop_last=False)
+            strategy.model.eval()
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                rows.append((strategy.model.read_out(x, [name])[name].float(), y))
+        return rows
+
+    for name in names:
+        fitted = get_protocol("ridge").fit(read(evaluator.train, name), 4, [0])
+        expected = probe_accuracies(fitted, read(evaluator.test, name))
+        assert_same_rows(found.accuracies[f"ridge:{name}"], expected)
+    each = [get_protocol("ncm@2").fit(read(evaluator.train, "2x2"), 4, [0], seed) for seed in range(3)]
+    mean = np.mean([probe_accuracies(fit, read(evaluator.test, "2x2"))["all"] for fit in each], axis=0)
+    np.testing.assert_allclose(found.accuracies["ncm:2x2@2"]["all"], mean)
+
+
+def assert_same_rows(one: Any, other: Any) -> None:
+    assert one.keys() == other.keys()
+    for scope, row in one.items():
+        np.testing.assert_allclose(row, other[scope])
+
+
+def test_readouts_that_are_not_there_are_refused_by_name(few: Any) -> None:
+    with pytest.raises(UsageError, match="probe 'ridge:2x2' has a readout: put another first"):
+        Evaluator(few, ["ridge:2x2"])
+    evaluator = Evaluator(few, ["ridge", "ridge:2x2"])
+    with pytest.raises(UsageError, match=r"no readout of Corner '2x2'"):
+        evaluator.evaluate(corner(), seen=[])
+    given = Evaluator(few, ["ridge", "ridge:2x2"], extract_features=lambda model, x: x.float().mean((2, 3)))
+    with pytest.raises(UsageError, match=r"readouts \(2x2\) are those of a Method: leave them out"):
+        given.evaluate(moco(), seen=[])

@@ -13,6 +13,7 @@ from avalanche_ssl.checks.harness import textured
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import l2_normalize
 from avalanche_ssl.methods import BYOL, CMC, BarlowTwins, MoCo, MoCoV3, SimCLR, SimSiam, Supervised, VICReg
+from avalanche_ssl.models import pool2x2
 
 METHODS = {
     "byol": (BYOL, {}),
@@ -230,3 +231,53 @@ def test_random_views_are_made_without_gradient_and_in_full_precision():
         method(textured(4))
     assert noted == [(False, False)] * 2
     assert all(view.dtype == torch.float32 and not view.requires_grad for view in views.values())
+
+
+READ = ["", "2x2", "stages", "projection"]
+
+
+@pytest.mark.parametrize("name", ["simsiam", "byol", "moco v3", "supervised"])
+def test_readouts_come_from_the_pass_of_the_features(name):
+    method, images = named(name).eval(), textured(4)
+    with torch.no_grad():
+        found, features = method.read_out(images, READ), method.extract_features(images)
+    assert list(found) == READ and torch.equal(found[""], features)
+    assert torch.equal(found["projection"], method.projection_head(features))
+    maps = method.encoder.stages(method.augment.normalize_only(images))
+    torch.testing.assert_close(found["2x2"], pool2x2(maps))
+    torch.testing.assert_close(found["stages"][:, -features.shape[1] :], features)
+    assert list(method.read_out(images, ["stages"])) == ["stages"]
+
+
+def test_readouts_of_several_encoders_lie_side_by_side():
+    method, images = make(CMC).eval(), textured(4)
+    with torch.no_grad():
+        found, features = method.read_out(images, READ), method.extract_features(images)
+    widths = [encoder.out_features for encoder in method.encoder.values()]
+    parts = zip(method.heads.values(), features.split(widths, 1))
+    assert torch.equal(found["projection"], torch.cat([head(part) for head, part in parts], 1))
+    assert found["2x2"].shape == (4, 4 * sum(widths))
+
+
+def test_readouts_that_a_method_does_not_have_are_refused():
+    class Own(SimCLR):
+        def extract_features(self, x):
+            return super().extract_features(x)[:, :2]
+
+    class Declared(Own):
+        readouts = ("stages",)
+
+    images = textured(4)
+    with pytest.raises(UsageError, match="no readout of Own '2x2': choose one"):
+        Own(narrow, output_dim=8).read_out(images, ["", "2x2"])
+    assert Declared(narrow, output_dim=8).eval().read_out(images, ["stages"])["stages"].ndim == 2
+    with pytest.raises(UsageError, match="no readout of Declared '2x2'"):
+        Declared(narrow, output_dim=8).read_out(images, ["2x2"])
+    for method in (make(SimCLR), make(CMC)):
+        method.choose_features("global_pool")
+        with pytest.raises(UsageError, match=r"'projection': \w+ has feature_layer 'global_pool', leave it out"):
+            method.read_out(images, ["projection"])
+    method = make(SimCLR)
+    del method.projection_head
+    with pytest.raises(UsageError, match="'projection': SimCLR has no projection_head, leave it out"):
+        method.read_out(images, ["projection"])

@@ -23,6 +23,16 @@ def test_names_are_parsed():
         get_protocol("rigde")
 
 
+def test_names_of_readouts_are_parsed():
+    assert (get_protocol("ridge").readout, get_protocol("knn-20:stages").readout) == ("", "stages")
+    few = get_protocol("ridge:2x2@10%")
+    assert (few.name, few.readout, few.labels, few.draws) == ("ridge:2x2@10%", "2x2", 0.1, 3)
+    with pytest.raises(UsageError, match="no readout of probe 'ridge:2x3' '2x3': did you mean '2x2'"):
+        get_protocol("ridge:2x3")
+    with pytest.raises(UsageError, match="'cassle-online:2x2' is trained along with the encoder"):
+        get_protocol("cassle-online:2x2")
+
+
 def test_a_protocol_with_few_labels_is_its_classifier_on_them():
     kept = keep_labels([TRAIN[1]], 0.1)
     expected = fit_probes([(TRAIN[0], kept[0])], 5, [0])

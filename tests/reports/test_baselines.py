@@ -111,7 +111,8 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache() -> None:
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
     assert differing(seed=5) == {"x: iid", "x: supervised, iid", "x: untrained", "raw pixels, 16x16"}, "another stream"
     assert differing(seed=5, stream_seed=0) == {"x: iid", "x: supervised, iid"}
-    assert differing(eval_precision="bf16") == {"x: iid", "x: untrained", "x: supervised, iid"}
+    other = {"fp32": "bf16", "bf16": "fp32"}[read_run(Path("a")).config["eval_precision"]]
+    assert differing(eval_precision=other) == {"x: iid", "x: untrained", "x: supervised, iid"}
     assert differing(probes="ridge") == {"raw pixels, 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
 
 
@@ -191,3 +192,11 @@ def test_a_strategy_that_is_gone_is_a_usage_error(tmp_path: Path) -> None:
     found.config = found.config | {"strategy": "/nowhere/mine.py"}
     with pytest.raises(UsageError, match="nowhere"):
         of(found, str(tmp_path / "cache"))
+
+
+def test_pixels_are_read_without_readouts_and_encoders_with_them() -> None:
+    run = read_run(Path("a"))
+    run.config["probes"] = "ridge,ridge:stages"
+    pixels, untrained, *_ = baselines.jobs("x", run)
+    for job, names in ((pixels, {"ridge"}), (untrained, {"ridge", "ridge:stages"})):
+        assert {probe for probe, _ in job.subject.measure(job.strategy())} == names
