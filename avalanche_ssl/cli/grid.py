@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from avalanche_ssl.plugins import PLUGINS
 
 NONE = "none"
 """The set of no plugins."""
+
+LONGEST = 180
+"""Characters of a folder's name before seeds; file systems take 255 bytes, with `.txt` and suffixes."""
 
 Settings = tuple[str, ...]
 """KEY=VALUE each."""
@@ -175,6 +179,8 @@ def whole_numbers(text: str, option: str) -> list[str]:
 
 
 def run_name(subject: Subject, settings: Settings, seed: str, stream_seed: str = "") -> str:
-    """The folder of a run."""
-    stream = [f"stream{stream_seed}"] if stream_seed else []
-    return "-".join([subject.name, *(s.replace("/", "_") for s in settings), f"s{seed}", *stream])
+    """The folder of a run; names of very many settings end with a hash of them."""
+    head = "-".join([subject.name, *(s.replace("/", "_") for s in settings)])
+    if len(head) > LONGEST:
+        head = f"{head[:LONGEST]}-{hashlib.sha256(head.encode()).hexdigest()[:8]}"
+    return "-".join([head, f"s{seed}", *([f"stream{stream_seed}"] if stream_seed else [])])

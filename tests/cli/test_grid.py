@@ -71,6 +71,8 @@ def test_the_options_and_folder_of_a_run() -> None:
     assert SIMCLR.words((), "3") == ["--strategy", "simclr", "--seed", "3"]
     assert run_name(REPLAY, ("init=a/b",), "3", "1") == "simclr+replay-init=a_b-s3-stream1"
     assert run_name(Subject("x/mine.py", ()), (), "0") == "mine-s0"
+    long = [run_name(SIMCLR, (*(f"setting{i}=0.{i}" for i in range(30)), f"last={last}"), "3") for last in "ab"]
+    assert len({*long}) == 2 and all(len(name) < 200 and name.endswith("-s3") for name in long)
 
 
 def test_shared_options_keep_what_a_run_can_have() -> None:
