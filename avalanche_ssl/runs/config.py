@@ -16,9 +16,10 @@ from typing import Any, Literal, get_type_hints
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.files import split_paths
 from avalanche_ssl.plugins import PLUGINS
-from avalanche_ssl.recipes import EncoderSetting, file_of, recipe_names
+from avalanche_ssl.recipes import EncoderSetting, file_of
 from avalanche_ssl.runs.config_file import FORMER_EVALUATION, today
 from avalanche_ssl.runs.misplaced import unknown_option
+from avalanche_ssl.runs.named_code import check_encoder, check_strategy
 from avalanche_ssl.runs.stream_options import TEST, decisive_stream, move_seed, validation_experiences
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
@@ -202,38 +203,10 @@ class RunConfig:
             settings = {name: value for name, value in config.settings.items() if name != "encoder_sha256"}
             config = dataclasses.replace(config, settings=settings | {"encoder": encoder})
         elif to_run:
-            config._check_encoder(source, trust_strategy)
+            check_encoder(config, source, trust_strategy)
         if strategy is None and to_run:
-            config._check_source(source, trust_strategy)
+            check_strategy(config, source, trust_strategy)
         return config
-
-    def _check_source(self, source: str, trust_strategy: bool) -> None:
-        """Refuse a strategy that a mapping may not name."""
-        if not self.is_file:
-            if self.strategy_name not in recipe_names():
-                raise unknown_name(f"strategy in {source}", self.strategy, recipe_names())
-            return
-        names = f"{source} names the Python file '{self.strategy}'"
-        if not trust_strategy:
-            raise UsageError(
-                f"{names}: give --trust-strategy to run it if it is unchanged since that run, or --strategy PATH"
-            )
-        if not self.strategy_sha256:
-            raise UsageError(f"{names} without its strategy_sha256, so it cannot be trusted: give --strategy PATH")
-
-    def _check_encoder(self, source: str, trust_strategy: bool) -> None:
-        """Refuse an encoder that a mapping may not name."""
-        path = file_of(self.settings.get("encoder"))
-        if path is None:
-            return
-        names = f"{source} names the Python file '{path}' as its encoder"
-        if not trust_strategy:
-            raise UsageError(
-                f"{names}: give --trust-strategy to run it if it is unchanged since that run, or with `run` "
-                "--encoder PATH:NAME"
-            )
-        if not self.settings.get("encoder_sha256"):
-            raise UsageError(f"{names} without its encoder_sha256, so it cannot be trusted: give --encoder PATH:NAME")
 
     @property
     def is_file(self) -> bool:
