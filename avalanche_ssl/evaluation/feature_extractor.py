@@ -147,10 +147,11 @@ class _WithFeatures:
 
     def read_out(self, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """As `Method.read_out`."""
-        if self.function is not _extract_features or not hasattr(self.model, "read_out"):
+        reader: Any = self.model
+        if self.function is not _extract_features or not hasattr(reader, "read_out"):
             raise UsageError(f"readouts ({', '.join(filter(None, names))}) are those of a Method: leave them out")
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            found: dict[str, Tensor] = self.model.read_out(x, names)
+            found: dict[str, Tensor] = reader.read_out(x, names)
         return {name: features.float() for name, features in found.items()}
 
     def eval(self) -> object:

@@ -164,7 +164,8 @@ class Subject:
 
         config, has_readouts = self.config, hasattr(strategy.model, "read_out")  # pixels have none
         names = [name for name in self.probes if has_readouts or not get_protocol(name).readout]
-        evaluator = Evaluator(self.benchmark, names, seed=config.seed_of_stream, precision=config.eval_precision)
+        options: dict[str, Any] = {"seed": config.seed_of_stream, "precision": config.eval_precision}
+        evaluator = Evaluator(self.benchmark, names, **options)
         everything = range(len(evaluator.train))
         found = evaluator.evaluate(strategy, seen=everything, at_boundary=False).accuracies
         return {(name, scope): row for name, scopes in found.items() for scope, row in scopes.items()}
