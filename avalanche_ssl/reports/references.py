@@ -46,18 +46,21 @@ def reference_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
 
 
 def unequal_notes(stream: Stream) -> list[str]:
-    """A note for each group and reference whose views differ by more than 5 %, with both numbers."""
+    """A note for each kind of reference from which groups differ by more than 5 % in views, with the numbers."""
     notes = []
-    for group in stream.groups:
-        for kind in KINDS:
-            reference = None if group.reference else reference_of(stream, group, kind)
-            mine, theirs = _views(group), reference and _views(reference)
-            if reference and mine and theirs and max(mine, theirs) > (1 + TOLERANCE) * min(mine, theirs):
-                command = f"avalanche-ssl sweep --reference {kind.replace(' ', '-')}"
-                notes.append(
-                    f"not at equal cost: {group.label} has seen {mine:,.0f} views, {reference.label} {theirs:,.0f}: "
-                    f"`{command}` trains one with as many, in whole epochs"
-                )
+    for kind in KINDS:
+        pairs = [(group, reference_of(stream, group, kind)) for group in stream.groups if not group.reference]
+        views = [(group.label, _views(group), _views(reference)) for group, reference in pairs if reference]
+        unequal = [
+            f"{label} ({mine:,} views against {theirs:,})"
+            for label, mine, theirs in views
+            if mine and theirs and max(mine, theirs) > (1 + TOLERANCE) * min(mine, theirs)
+        ]
+        if unequal:
+            remedy = (
+                f"`avalanche-ssl sweep --reference {kind.replace(' ', '-')}` trains it with as many, in whole epochs"
+            )
+            notes.append(f"not at equal cost to {kind}: {', '.join(unequal)}; {remedy}")
     return notes
 
 

@@ -16,7 +16,7 @@ SOURCES = {
     "read": "",
     "quoted": "quoted by others",
     "memory": "from memory, to be checked",
-    "none": "its number is not known to us",
+    "none": "not known to us",
 }
 """What is said of a published number, by its evidence."""
 
@@ -38,7 +38,7 @@ def results_text(found: Sequence[tuple[Entry, Sequence[Run]]], width: int | None
         for entry in entries:
             own = [text for text in entry.deviations if text not in shared]
             lines += [wrapped(f"deviation of {entry.name}: {text}", 2, width) for text in own]
-            if SOURCES[entry.evidence]:
+            if SOURCES[entry.evidence] and entry.table != "none":
                 lines.append(wrapped(f"published number of {entry.name}: {SOURCES[entry.evidence]}", 2, width))
     commits = list(dict.fromkeys(run.commit or run.version for _, runs in found for run in runs))
     return "\n".join([*lines, *(["", f"code: {', '.join(commits)}"] if commits else [])])

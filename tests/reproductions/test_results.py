@@ -54,7 +54,7 @@ def test_what_is_said_below(tmp_path: Path) -> None:
         "deviation: both",
         "deviation of a/b: mine",
         "deviation of a/c: its",
-        "published number of a/c: its number is not known to us",
+        "published number of a/c: not known to us",
         "published number of a/d: from memory, to be checked",
         "",
         "code: abc",
