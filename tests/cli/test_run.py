@@ -18,6 +18,7 @@ from helpers.encoders import tiny
 from PIL import Image
 
 from avalanche_ssl.cli import run
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.plugins import progress
 from avalanche_ssl.probes.protocols import PROTOCOLS
@@ -691,3 +692,14 @@ def test_the_process_ends_with_status_2_and_one_line(name: str, photos: Path, de
     err = done.stderr.decode()
     assert err.count("\n") == 1
     assert err.split("\r")[-1].startswith(f"avalanche-ssl run: {message}")
+
+
+def test_avalanche_is_imported_without_what_no_run_uses(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def noted() -> None:
+        raise UsageError("imported here")
+
+    monkeypatch.setattr("avalanche_ssl.training.avalanche_import.import_avalanche", noted)
+    assert run.main(["--strategy", "simclr"]) == 2
+    assert capsys.readouterr().err == "avalanche-ssl run: imported here\n"
