@@ -18,6 +18,7 @@ from helpers.shards import pack, picture, png
 from PIL import Image
 
 from avalanche_ssl.data import DataError, RawDataLoader, concat_datasets, index_shards, make_reader, shard_images
+from avalanche_ssl.data.epoch_plan import plan_epoch
 from avalanche_ssl.data.image_decoding import decode_image
 from avalanche_ssl.data.readers import ItemReader
 from avalanche_ssl.data.shard_images import OPEN, ShardImages, ShardReader
@@ -230,3 +231,19 @@ def test_transparent_pixels_become_white_and_it_is_said_once(tmp_path: Path) -> 
     with pytest.warns(UserWarning, match="images of '.*' have transparent pixels: they are laid on white") as caught:
         x, _ = images.read(np.array([0, 1]))
     assert len(caught) == 1 and x.unique().tolist() == [255]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_have_shares_of_one_order(images: ShardImages, count: int) -> None:
+    """Each reads its rows of every batch, from a generator in the same state: joined, the batches of one process."""
+
+    def batches(rows: Any) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(5)
+        reader = ShardReader(images)
+        plan = plan_epoch([reader], [6], 3, shuffle=True, drop_last=True, generator=generator)
+        return [numbers(reader.batch(rows(batch.positions[0]))[0]) for batch in plan(0)]
+
+    shares = [batches(lambda positions, rank=rank: positions.tensor_split(count)[rank]) for rank in range(count)]
+    joined = [[number for part in parts for number in part] for parts in zip(*shares)]
+    assert joined == batches(lambda positions: positions)
+    assert sorted(number for batch in joined for number in batch) == list(range(5, 23))
