@@ -100,9 +100,11 @@ class _SharedBatchNorm(torch.autograd.Function):
         count, mean, variance, unbiased = _combined(of_all(local))
         ctx.save_for_backward(x, weight, mean, variance, count)
         ctx.groups, ctx.eps = groups, eps
-        y = torch.empty_like(x)
-        for group, part, m, v in zip(groups, _parts(x, groups), mean, variance, strict=True):
-            _put(y, group, F.batch_norm(part, m, v, weight, bias, False, 0.0, eps))
+        normalized = [
+            F.batch_norm(part, m, v, weight, bias, False, 0.0, eps)
+            for part, m, v in zip(_parts(x, groups), mean, variance, strict=True)
+        ]
+        y = _joined(normalized, groups, x)
         ctx.mark_non_differentiable(mean, unbiased)
         return y, mean, unbiased
 
@@ -113,24 +115,21 @@ class _SharedBatchNorm(torch.autograd.Function):
         x, weight, mean, variance, count = ctx.saved_tensors
         groups, eps = ctx.groups, ctx.eps
         dy = dy.contiguous(memory_format=_layout(x))
-        dx, sums = torch.empty_like(x), []
-        for group, part, grad, m, v in zip(groups, _parts(x, groups), _parts(dy, groups), mean, variance, strict=True):
-            if not len(part):
-                sums.append(torch.zeros(2, len(weight), dtype=weight.dtype, device=x.device))
-                continue
-            each, along, plain = torch.ops.aten.native_batch_norm_backward(
-                grad, part, weight, m, v, None, None, False, eps, [True, True, True]
-            )
-            _put(dx, group, each)
-            sums.append(torch.stack([along, plain]))
+        parts, gradients = _parts(x, groups), _parts(dy, groups)
+        sums = [
+            _gradient_sums(grad, part, weight, m, v, eps)
+            for part, grad, m, v in zip(parts, gradients, mean, variance, strict=True)
+        ]
         own = torch.stack(sums)  # (G, 2, C): sums of dy * normalized x, and of dy
         along, plain = _summed(own.clone()).unbind(1)
         inverse = (variance + eps).rsqrt()
         slope = -weight * inverse**2 * along / count[:, None]
         shift = -weight * inverse * plain / count[:, None] - slope * mean
-        for group, part, a, b in zip(groups, _parts(x, groups), slope, shift, strict=True):
-            _put(dx, group, _affine(part, a, b), add=True)
-        return dx, None, own[:, 0].sum(0), own[:, 1].sum(0), None
+        dx = [
+            _affine(part, a, b).addcmul_(grad, _channels(weight * c, grad)).to(x.dtype)
+            for part, grad, a, b, c in zip(parts, gradients, slope, shift, inverse, strict=True)
+        ]
+        return _joined(dx, groups, x), None, own[:, 0].sum(0), own[:, 1].sum(0), None
 
 
 def _statistics(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -141,6 +140,16 @@ def _statistics(x: Tensor, dtype: torch.dtype) -> Tensor:
     mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
     count = x.numel() // channels
     return torch.stack([torch.full_like(mean, count), mean, variance * count]).to(dtype)
+
+
+def _gradient_sums(dy: Tensor, x: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """For each channel the sums of dy * normalized x, and of dy; (2, C)."""
+    if not len(x):
+        return torch.zeros(2, len(weight), dtype=weight.dtype, device=x.device)
+    _, along, plain = torch.ops.aten.native_batch_norm_backward(
+        dy, x, weight, mean, variance, None, None, False, eps, [False, True, True]
+    )
+    return torch.stack([along, plain])
 
 
 def _combined(local: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -163,18 +172,24 @@ def _parts(x: Tensor, groups: Sequence[Tensor]) -> list[Tensor]:
     return [x] if len(groups) == 1 else [x[group] for group in groups]
 
 
-def _put(whole: Tensor, group: Tensor, rows: Tensor, add: bool = False) -> None:
-    """Write rows of a group, or add them to what is there."""
-    if len(rows) == len(whole):
-        _ = whole.add_(rows) if add else whole.copy_(rows)
-    elif len(rows):
-        whole.index_put_((group,), rows, accumulate=add)
+def _joined(parts: Sequence[Tensor], groups: Sequence[Tensor], like: Tensor) -> Tensor:
+    """The rows of all groups, each in its place."""
+    if len(groups) == 1:
+        return parts[0]
+    whole = torch.empty_like(like)
+    for group, part in zip(groups, parts, strict=True):
+        whole[group] = part
+    return whole
 
 
 def _affine(x: Tensor, slope: Tensor, shift: Tensor) -> Tensor:
-    """``slope * x + shift`` of each channel."""
-    shape = (1, -1, *[1] * (x.ndim - 2))
-    return torch.addcmul(shift.view(shape).to(x.dtype), x, slope.view(shape).to(x.dtype))
+    """``slope * x + shift`` of each channel, in their precision."""
+    return torch.addcmul(_channels(shift, x), x, _channels(slope, x))
+
+
+def _channels(values: Tensor, x: Tensor) -> Tensor:
+    """A value for each channel of x."""
+    return values.view(1, -1, *[1] * (x.ndim - 2))
 
 
 def _layout(x: Tensor) -> torch.memory_format:
