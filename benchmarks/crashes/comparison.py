@@ -17,8 +17,7 @@ def differences(one: Path, other: Path) -> list[str]:
     """Names of what differs between two finished runs, given their folders."""
     first, second = (file_format.read(path / "checkpoint") for path in (one, other))
     found = compare(first["strategy"], second["strategy"])
-    if (one / "accuracy.csv").read_bytes() != (other / "accuracy.csv").read_bytes():
-        found.append("accuracy.csv")
+    found += [n for n in ("accuracy.csv", "correct.json") if (one / n).read_bytes() != (other / n).read_bytes()]
     if log_of(one) != log_of(other):
         found.append("log.jsonl")
     return found
@@ -36,6 +35,6 @@ def compare(a: Any, b: Any, name: str = "") -> list[str]:
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
-    """Lines of the log without their times."""
+    """Lines of the log without their times, and without the commit, which may be made meanwhile."""
     events = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{name: value for name, value in event.items() if name not in TIMES} for event in events]
+    return [{name: value for name, value in event.items() if name not in (*TIMES, "commit")} for event in events]

@@ -28,6 +28,7 @@ def test_bits_and_types_count():
 
 
 def test_the_log_without_its_times(tmp_path):
-    events = [{"event": "end", "seconds": 3.5, "train_seconds": 2.0, "images_trained": 7}]
+    events = [{"event": "run", "commit": "abc"}]
+    events += [{"event": "end", "seconds": 3.5, "train_seconds": 2.0, "images_trained": 7}]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    assert log_of(tmp_path) == [{"event": "end", "images_trained": 7}]
+    assert log_of(tmp_path) == [{"event": "run"}, {"event": "end", "images_trained": 7}]
