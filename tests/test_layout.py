@@ -30,6 +30,7 @@ AVALANCHE = {"data", "streams", "training", "plugins", "checkpointing"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 INTEGRATION = {
     "data/test_entrances.py",
+    "distributed/test_equality.py",
     "losses/test_softmax_nce.py",
     "recipes/test_persistence.py",
     "recipes/test_strategies.py",
