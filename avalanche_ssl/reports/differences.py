@@ -43,7 +43,7 @@ def best_group(groups: Sequence[Group], metric: str, probe: str, scope: str, sig
 
 
 def apart_notes(stream: Stream, probe: str, scope: str) -> list[str]:
-    """Which groups are not told apart from the best one by average accuracy, and which could not be tested.
+    """Which groups are not distinguished from the best one by average accuracy, and which could not be tested.
 
     References do not count. The p-values are corrected for the number of groups (Holm).
     """
@@ -59,14 +59,14 @@ def apart_notes(stream: Stream, probe: str, scope: str) -> list[str]:
     untested = [group.label for group, p in zip(others, p_values, strict=True) if math.isnan(p)]
     notes = []
     if alike:
-        notes.append(f"not told apart from {best.label}, the best: {', '.join(alike)} (p of {ALPHA} or more)")
+        notes.append(f"not distinguished from {best.label}, the best: {', '.join(alike)} (p of {ALPHA} or more)")
     if untested:
         notes.append(
             f"not tested against {best.label}, the best: {', '.join(untested)} (no two seeds in common that "
             "differ, nor one whose test images are known)"
         )
     if any(each.images and each.seeds == 1 for each in found):
-        notes.append("one seed in common: what is told apart are these encoders, not their methods")
+        notes.append("one seed in common: what is distinguished are these encoders, not their methods")
     return notes
 
 

@@ -130,7 +130,7 @@ def _document(
         for title, names, more, remarks in (
             ("", (), [], apart_notes(stream, probe, scope)),
             (
-                "Beside their references.",
+                "Against their references.",
                 REFERENCE_COLUMNS,
                 reference_rows(stream, probe, scope),
                 unequal_notes(stream),

@@ -56,7 +56,7 @@ def _stream_lines(stream: Stream, width: int | None, bold: bool) -> list[str]:
     lines += [wrapped(note, 2, width) for note in apart_notes(stream, probe, scope)]
     if references := reference_rows(stream, probe, scope):
         rows = [(row.label, [str(row.seeds), *map(str, row.cells)]) for row in references]
-        lines += ["", wrapped("beside their references; percent, differences in percentage points", width=width)]
+        lines += ["", wrapped("against their references; percent, differences in percentage points", width=width)]
         lines += table_lines("strategy", ["seeds", *REFERENCE_COLUMNS], rows, width=width)
         lines += [wrapped(note, 2, width) for note in unequal_notes(stream)]
     if differences := paired_rows(stream, probe, scope):

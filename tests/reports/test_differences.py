@@ -1,4 +1,4 @@
-"""Differences of groups by seed and by test image, and which are not told apart."""
+"""Differences of groups by seed and by test image, and which are not distinguished."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def test_one_seed_is_compared_by_its_test_images(tmp_path: Path, one_stream: Any
     assert 0.01 < found.low < 0.12 < found.high < 0.23
     assert difference(*stream.groups, "gain", "ridge", "all").images == 0, "of a difference of two encoders"
     assert apart_notes(stream, "ridge", "all") == [
-        "one seed in common: what is told apart are these encoders, not their methods"
+        "one seed in common: what is distinguished are these encoders, not their methods"
     ]
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_contradicts_the_log_counts_as_none(tmp_path: Path, one_stre
     assert difference(*one_stream(*folders).groups, *METRIC).images == 0
 
 
-def test_groups_that_are_not_told_apart_are_named(tmp_path: Path, one_stream: Any) -> None:
+def test_groups_that_are_not_distinguished_are_named(tmp_path: Path, one_stream: Any) -> None:
     shifts = {"cmc": (0.0, 0.01, 0.02), "moco": (0.10, 0.13, 0.14), "simclr": (0.12, 0.11, 0.13)}
     folders = [write_run(tmp_path / f"{m}{s}", m, s, x) for m, each in shifts.items() for s, x in enumerate(each)]
     folders += [
@@ -75,7 +75,7 @@ def test_groups_that_are_not_told_apart_are_named(tmp_path: Path, one_stream: An
         write_run(tmp_path / "pirl", "pirl", 0, 0.3, trained=2, end=False),
     ]
     assert apart_notes(one_stream(*folders), "ridge", "all") == [
-        "not told apart from moco, the best: simclr (p of 0.05 or more)",
+        "not distinguished from moco, the best: simclr (p of 0.05 or more)",
         "not tested against moco, the best: byol (no two seeds in common that differ, nor one whose test images are "
         "known)",
     ]

@@ -89,7 +89,7 @@ def test_a_reference_is_of_the_same_settings(stream: Any) -> None:
 
 def test_they_stand_in_text_and_page(stream: Any) -> None:
     text = tables.table([stream], [], width=120)
-    part = text.partition("beside their references")[2]
+    part = text.partition("against their references")[2]
     assert "-11.0 ± 2.5" in part and "not at equal cost to supervised: cmc (200 views" in text
     page = html.page([stream], [])
     assert 'id="s1-references"' in page and "not at equal cost to supervised: cmc" in page

@@ -48,7 +48,7 @@ def test_of_one_seed_it_is_the_paired_bootstrap_over_images() -> None:
     assert found.low == pytest.approx(mean - 1.96 * error, abs=0.1 * error)
     assert found.high == pytest.approx(mean + 1.96 * error, abs=0.1 * error)
     less = paired_difference([0.0], [s - mean for s in sets])
-    assert less.p == pytest.approx(1, abs=0.1) and found.p == 1 / 2000, "the least that is told apart"
+    assert less.p == pytest.approx(1, abs=0.1) and found.p == 1 / 2000, "the least that is distinguished"
     two = paired_difference([1.5 * error], [s - s.mean() + 1.5 * error for s in sets])
     assert two.p == pytest.approx(2 * norm.sf(1.5), abs=0.02)
 
@@ -69,8 +69,8 @@ def test_it_is_the_same_each_time() -> None:
     assert paired_difference([0.1, 0.2], images) == paired_difference([0.1, 0.2], images)
 
 
-def test_nothing_is_told_apart_too_often_where_seeds_decide() -> None:
-    """Of 400 comparisons of three seeds without a difference, 5 % are told apart; drawing seeds tells a quarter."""
+def test_nothing_is_distinguished_too_often_where_seeds_decide() -> None:
+    """Of 400 comparisons of three seeds without a difference, 5 % are distinguished; drawing seeds makes 20."""
     rng = np.random.default_rng(0)
     wrong, drawn = 0, 0
     for _ in range(400):
