@@ -70,7 +70,7 @@ def test_it_is_the_same_each_time() -> None:
 
 
 def test_nothing_is_distinguished_too_often_where_seeds_decide() -> None:
-    """Of 400 comparisons of three seeds without a difference, 5 % are distinguished; drawing seeds makes 20."""
+    """Of 400 comparisons of three seeds without a difference, 5 % are distinguished; drawing seeds makes 25."""
     rng = np.random.default_rng(0)
     wrong, drawn = 0, 0
     for _ in range(400):
