@@ -171,8 +171,10 @@ class Method(nn.Module):
         """
         known = self._declared("readouts")
         for name in filter(None, names):
+            if not known:
+                raise UsageError(f"readout '{name}': {type(self).__name__} has none but its features, leave it out")
             if name not in known:
-                raise unknown_name(f"readout of {type(self).__name__}", name, known or ["none: leave it out"])
+                raise unknown_name(f"readout of {type(self).__name__}", name, known)
         encoders = self.encoder.values() if isinstance(self.encoder, nn.ModuleDict) else [self.encoder]
         with StageMaps(encoders) as maps:
             features = self.extract_features(x)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +111,8 @@ class CMC(Method):
         """Projections (B, V output_dim) of the views' features by their own heads, side by side."""
         if self.feature_layer is not None:
             raise UsageError(f"readout 'projection': CMC has feature_layer '{self.feature_layer}', leave it out")
-        parts = torch.split(features, [self.encoder[v].out_features for v in self.names], dim=1)
+        encoders: list[Any] = [self.encoder[v] for v in self.names]
+        parts = torch.split(features, [encoder.out_features for encoder in encoders], dim=1)
         return torch.cat([self.heads[v](part) for v, part in zip(self.names, parts, strict=True)], dim=1)
 
     def encoder_inputs(self, x: Tensor) -> list[tuple[nn.Module, Tensor]]:

@@ -170,7 +170,7 @@ def test_readouts_that_are_not_there_are_refused_by_name(few: Any) -> None:
     with pytest.raises(UsageError, match="probe 'ridge:2x2' has a readout: put another first"):
         Evaluator(few, ["ridge:2x2"])
     evaluator = Evaluator(few, ["ridge", "ridge:2x2"])
-    with pytest.raises(UsageError, match=r"no readout of Corner '2x2'"):
+    with pytest.raises(UsageError, match="readout '2x2': Corner has none but its features"):
         evaluator.evaluate(corner(), seen=[])
     given = Evaluator(few, ["ridge", "ridge:2x2"], extract_features=lambda model, x: x.float().mean((2, 3)))
     with pytest.raises(UsageError, match=r"readouts \(2x2\) are those of a Method: leave them out"):

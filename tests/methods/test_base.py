@@ -268,7 +268,7 @@ def test_readouts_that_a_method_does_not_have_are_refused():
         readouts = ("stages",)
 
     images = textured(4)
-    with pytest.raises(UsageError, match="no readout of Own '2x2': choose one"):
+    with pytest.raises(UsageError, match="readout '2x2': Own has none but its features, leave it out"):
         Own(narrow, output_dim=8).read_out(images, ["", "2x2"])
     assert Declared(narrow, output_dim=8).eval().read_out(images, ["stages"])["stages"].ndim == 2
     with pytest.raises(UsageError, match="no readout of Declared '2x2'"):
