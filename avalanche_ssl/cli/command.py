@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -67,11 +69,16 @@ def command(name: str) -> Callable[[Callable[[list[str] | None], int]], Main]:
         def framed(arguments: list[str] | None = None) -> int:
             try:
                 with _brief_warnings(name):
-                    return body(arguments)
+                    status = body(arguments)
+                    sys.stdout.flush()
+                    return status
             except UsageError as error:
                 if is_first_to_fail(str(error)):
                     print(f"{name}:", *str(error).splitlines(), file=sys.stderr)
                 return 2
+            except BrokenPipeError:  # who read the output has gone, as `head` does
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 128 + signal.SIGPIPE
             except KeyboardInterrupt:
                 print(f"{name}: interrupted", file=sys.stderr)
                 return 130

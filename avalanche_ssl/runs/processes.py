@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,12 @@ def joined(device: str) -> Iterator[None]:
     if distributed.is_main():
         yield
     else:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), warnings.catch_warnings():
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),  # errors are said after the block, by the first process that has one
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     distributed.leave()

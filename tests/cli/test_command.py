@@ -61,6 +61,15 @@ def test_ctrl_c_is_one_line_and_status_130(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "x: interrupted\n"
 
 
+def test_a_reader_that_has_gone_ends_the_command_without_a_word() -> None:
+    code = "from avalanche_ssl.cli.run import main; import sys; sys.exit(main(['--list']))"
+    listing = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert listing.stdout and listing.stderr
+    listing.stdout.close()
+    assert listing.stderr.read() == b""
+    assert listing.wait(300) == 141
+
+
 def test_warnings_are_brief_inside_and_as_before_after() -> None:
     seen: list[str] = []
 
