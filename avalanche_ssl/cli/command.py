@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -78,7 +77,7 @@ def command(name: str) -> Callable[[Callable[[list[str] | None], int]], Main]:
                 return 2
             except BrokenPipeError:  # who read the output has gone, as `head` does
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                return 128 + signal.SIGPIPE
+                return 141  # as of one that ends by SIGPIPE
             except KeyboardInterrupt:
                 print(f"{name}: interrupted", file=sys.stderr)
                 return 130
