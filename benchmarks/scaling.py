@@ -116,7 +116,7 @@ def _print(taken: dict[int, list[dict[str, Any]]], batches: dict[int, int], cloc
     for n, rounds in taken.items():
 
         def median(name: str, rounds: list[dict[str, Any]] = rounds) -> float:
-            return statistics.median(found[name] for found in rounds)
+            return float(statistics.median(found[name] for found in rounds))
 
         each = [
             batches[n] / batches[1] * one[clock] / (n * found[clock])

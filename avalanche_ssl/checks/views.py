@@ -80,8 +80,8 @@ def views_belong_to_their_images(method: Method, images: Tensor) -> None:
 def views_do_not_depend_on_the_number_of_processes(method: Method, images: Tensor) -> None:
     """Views that three processes make of their shares are those of the whole batch, and all draw as often."""
     whole = seeded(method).views(images)
-    state = method.generator.get_state()
-    parts = []
+    assert method.generator is not None
+    state, parts = method.generator.get_state(), []
     remedy = "draw by avalanche_ssl.rng.uniform, and say in which dimension of the draw the images are, images=..."
     for share in (Share((len(images),), rank, 3) for rank in range(3)):
         with images_are(share):

@@ -30,7 +30,7 @@ def numbers() -> list[Any]:
 def test_fields_that_are_none_are_not_written() -> None:
     assert ProbeEvent(**PROBE).fields() == PROBE
     assert ProbeEvent(**PROBE, seconds=0.0, caveat="").fields() == PROBE | {"seconds": 0.0, "caveat": ""}
-    assert RunEvent(**RUN).fields() == RUN
+    assert RunEvent(**RUN).fields() == RUN | {"processes": 1}
     sizes = {"experiences_trained": 1, "images_measured": 8, "feature_dim": 16}
     assert RepresentationEvent(**sizes, rankme=5.0, memory={}).fields() == sizes | {"rankme": 5.0, "memory": {}}
 
