@@ -23,7 +23,7 @@ from avalanche_ssl.checkpointing.fingerprint import (
 from avalanche_ssl.checkpointing.interval import MAX_SHARE, SaveInterval, SaveTimer
 from avalanche_ssl.checkpointing.processes import check_processes_agree
 from avalanche_ssl.checkpointing.serialization import StreamIndex
-from avalanche_ssl.checkpointing.signals import StopSignals
+from avalanche_ssl.checkpointing.signals import RunInterruptedError, StopSignals
 from avalanche_ssl.checkpointing.strategy_state import capture_strategy, check_savable, restore_strategy
 from avalanche_ssl.data import RawDataLoader
 from avalanche_ssl.errors import UsageError
@@ -86,6 +86,7 @@ class Checkpointer:
         self.saved_at: int | None = None
         """Iterations trained when the last checkpoint was written or read."""
         self._signals = StopSignals()
+        self._stop = 0  # the signal that all processes have agreed to stop at
         self._start = time.monotonic()
         self._elapsed = 0.0
         strategy.after_step = self._after_step
@@ -164,7 +165,7 @@ class Checkpointer:
             self.done += 1
             self.save()
             self._agree_to_stop()
-            self._signals.raise_if_received()
+            self._stop_if_agreed()
 
     def save(self, inside: bool = False) -> None:
         """Write a checkpoint now.
@@ -217,10 +218,12 @@ class Checkpointer:
         since = self.strategy.clock.train_iterations - (self.saved_at or 0)
         if self._agree_to_stop(self.timer.is_due(since)):
             self.save(inside=True)
-        self._signals.raise_if_received()
+        self._stop_if_agreed()
 
     def _agree_to_stop(self, due: bool = False) -> bool:
         """Let a signal to one of several processes stop all of them.
+
+        A signal that comes meanwhile is for the next time: the others do not know of it yet.
 
         Args:
             due: whether a checkpoint is, of which process 0 decides.
@@ -230,5 +233,9 @@ class Checkpointer:
         """
         due = due and distributed.is_main()
         agreed = distributed.agreed(2 * self._signals.received + due)
-        self._signals.received = agreed // 2
+        self._stop = agreed // 2
         return agreed > 0
+
+    def _stop_if_agreed(self) -> None:
+        if self._stop:
+            raise RunInterruptedError(self._stop)

@@ -9,6 +9,7 @@ import pytest
 from crashes.small_run import few_digits
 from helpers.resuming import make
 
+from avalanche_ssl import distributed
 from avalanche_ssl.checkpointing import Checkpointer, RunInterruptedError, file_format
 from avalanche_ssl.checkpointing.signals import StopSignals, interrupts_deferred
 
@@ -48,6 +49,22 @@ def test_the_step_is_finished_and_saved_first() -> None:
     with pytest.raises(RunInterruptedError), checkpointer.signals():
         strategy.train(benchmark.train_stream[0], eval_streams=[])
     assert strategy.clock.train_iterations == checkpointer.saved_at == 1
+
+
+def test_a_signal_while_processes_agree_is_for_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmark = few_digits()
+    strategy = make(benchmark)
+    checkpointer = Checkpointer("checkpoint", strategy, benchmark.train_stream, every="never")
+
+    def agreed(number: int) -> int:
+        if strategy.clock.train_iterations == 1:
+            os.kill(os.getpid(), signal.SIGTERM)  # when this process has said that it has none
+        return number
+
+    monkeypatch.setattr(distributed, "agreed", agreed)
+    with pytest.raises(RunInterruptedError, match="stopped by SIGTERM"), checkpointer.signals():
+        strategy.train(benchmark.train_stream[0], eval_streams=[])
+    assert strategy.clock.train_iterations == checkpointer.saved_at == 2, "all processes stop there, with a checkpoint"
 
 
 def test_interrupts_wait_for_the_end_of_a_write() -> None:
