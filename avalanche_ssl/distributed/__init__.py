@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.distributed.launcher import launched as launched
     from avalanche_ssl.distributed.launcher import launched_rank as launched_rank
     from avalanche_ssl.distributed.processes import agreed as agreed
+    from avalanche_ssl.distributed.processes import another_has_ended as another_has_ended
     from avalanche_ssl.distributed.processes import check_same as check_same
     from avalanche_ssl.distributed.processes import check_started as check_started
     from avalanche_ssl.distributed.processes import is_first_to_fail as is_first_to_fail
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Share",
     "agreed",
+    "another_has_ended",
     "average",
     "average_gradients",
     "check_same",
@@ -71,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "Share": "share",
         "agreed": "processes",
+        "another_has_ended": "processes",
         "average": "gathering",
         "average_gradients": "gathering",
         "check_same": "processes",

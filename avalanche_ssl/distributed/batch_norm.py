@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from avalanche_ssl.distributed.gathering import of_all
+from avalanche_ssl.distributed.processes import group_of
 from avalanche_ssl.distributed.share import Share, images_are
 
 
@@ -164,7 +165,7 @@ def _combined(local: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _summed(local: Tensor) -> Tensor:
     import torch.distributed as dist
 
-    dist.all_reduce(local)
+    dist.all_reduce(local, group=group_of(local.device))
     return local
 
 

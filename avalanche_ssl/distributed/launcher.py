@@ -19,5 +19,5 @@ def launched_rank() -> int:
 
 
 def place_on_machine() -> int:
-    """Which of the processes on this machine this is, from 0."""
-    return int(os.environ.get("LOCAL_RANK", 0))
+    """Which of the processes on this machine this is, from 0; without LOCAL_RANK, all are taken to be on one."""
+    return int(os.environ.get("LOCAL_RANK", launched_rank()))

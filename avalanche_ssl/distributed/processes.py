@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from avalanche_ssl.distributed.launcher import launched, launched_rank, place_on_machine
+from avalanche_ssl.distributed.launcher import launched, place_on_machine
 from avalanche_ssl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -187,15 +187,25 @@ def check_same(digest: str, what: str) -> None:
         )
 
 
+def another_has_ended(error: BaseException) -> str | None:
+    """One line for an error of a collective whose reason is that another process is gone; None for any other."""
+    signs = ("Connection closed by peer", "Connection reset by peer", "remote process", "Broken pipe", "NCCL")
+    if size() == 1 or not isinstance(error, RuntimeError) or not any(sign in str(error) for sign in signs):
+        return None
+    return "another process has ended: torchrun --max-restarts N with --resume would start all of them again"
+
+
 def is_first_to_fail(message: str, wait: float = 5.0) -> bool:
     """Whether this process is the one that says why all end: process 0, or one whose error process 0 does not have.
+
+    Before the processes have joined, it is the first of each machine.
 
     Args:
         message: the error.
         wait: seconds in which process 0 may say it.
     """
     if size() == 1:
-        return launched_rank() == 0
+        return launched() == 1 or place_on_machine() == 0
     store = _Group.store
     with suppress(RuntimeError):  # the store may be gone with its process
         if not is_main():
@@ -212,9 +222,12 @@ def _own(device: torch.device) -> torch.device:
     if device.type != "cuda" or launched() == 1:
         return device
     number, found = place_on_machine(), torch.cuda.device_count()
-    if number >= found:
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", number + 1))
+    if here > found:  # all processes of the machine say so, and not only those that have no GPU
         raise UsageError(
-            f"{os.environ.get('LOCAL_WORLD_SIZE', number + 1)} processes on a machine with {found} GPUs: give "
-            f"--nproc-per-node {found}" + (", or --device cpu" if not found else "")
+            f"{here} processes on a machine with {found} GPUs: give --nproc-per-node {found}"
+            + (", or --device cpu" if not found else "")
         )
+    if device.index not in (None, number):
+        raise UsageError(f"device {device} is one GPU, and each of {launched()} processes takes one: give device cuda")
     return torch.device("cuda", number)

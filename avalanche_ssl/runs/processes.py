@@ -8,12 +8,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from avalanche_ssl import distributed
 from avalanche_ssl.checkpointing import Checkpointer
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.logging import Event
 from avalanche_ssl.runs.config import RunConfig
 
@@ -42,7 +43,7 @@ def joined(device: str) -> Iterator[None]:
         device: of the run, or "auto".
 
     Raises:
-        UsageError: they cannot be joined.
+        UsageError: they cannot be joined, or another one has ended.
     """
     if distributed.launched() == 1:
         yield
@@ -52,17 +53,20 @@ def joined(device: str) -> Iterator[None]:
     if device == "auto":
         device = "cuda" if torch.cuda.device_count() else "cpu"
     distributed.start(device)
-    if distributed.is_main():
-        yield
-    else:
-        with (
-            open(os.devnull, "w", encoding="utf-8") as nowhere,
-            redirect_stdout(nowhere),
-            redirect_stderr(nowhere),  # errors are said after the block, by the first process that has one
-            warnings.catch_warnings(),
-        ):
+    with ExitStack() as output:
+        if not distributed.is_main():
+            nowhere = output.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            output.enter_context(redirect_stdout(nowhere))
+            output.enter_context(redirect_stderr(nowhere))  # errors are said later, by the first process that has one
+            output.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
+        try:
             yield
+        except RuntimeError as error:
+            line = distributed.another_has_ended(error)
+            if line is None:
+                raise
+            raise UsageError(line) from error
     distributed.leave()
 
 

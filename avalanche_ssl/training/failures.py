@@ -14,20 +14,14 @@ def explain(error: BaseException, batch_size: int) -> str | None:
     if isinstance(error, np.linalg.LinAlgError | torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         reason = " ".join(str(error).split())[:100]
         return f"training has diverged, its features cannot be computed with ({reason}): lower lr, or clip the gradient"
-    if isinstance(error, RuntimeError) and distributed.size() > 1 and _is_broken_connection(error):
-        return "another process has ended: torchrun --max-restarts N with --resume would start all of them again"
+    if line := distributed.another_has_ended(error):
+        return line
     if out_of_memory(error):
         return (
             f"out of memory with batches of {batch_size} images: try --set batch_size={max(2, batch_size // 2)}, a "
             "smaller encoder or smaller images"
         )
     return None
-
-
-def _is_broken_connection(error: RuntimeError) -> bool:
-    """Whether a collective of gloo or NCCL says that another process is gone."""
-    signs = ("Connection closed by peer", "Connection reset by peer", "remote process", "Broken pipe", "NCCL")
-    return any(sign in str(error) for sign in signs)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -15,3 +15,5 @@ def test_a_launcher_says_how_many_and_which(monkeypatch):
     for name, value in zip((*LAUNCHED, "LOCAL_RANK"), ("5", "8", "localhost", "29500", "1"), strict=True):
         monkeypatch.setenv(name, value)
     assert (launched(), launched_rank(), place_on_machine()) == (8, 5, 1)
+    monkeypatch.delenv("LOCAL_RANK")
+    assert place_on_machine() == 5, "as if all were on one machine"

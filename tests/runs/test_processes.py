@@ -15,6 +15,8 @@ from torch.testing import assert_close
 from avalanche_ssl import distributed
 from avalanche_ssl.checkpointing import file_format
 from avalanche_ssl.cli import run
+from avalanche_ssl.distributed.processes import _Group
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs import processes
 from avalanche_ssl.runs.processes import NoLog, joined
 
@@ -28,6 +30,17 @@ def test_without_a_launcher_nothing_happens(capsys: pytest.CaptureFixture[str]) 
     assert distributed.size() == 1
     log = NoLog()
     log.rewind(log.position())
+
+
+def test_the_end_of_another_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also outside of training, where a process may fail alone, such as one whose data are not there."""
+    monkeypatch.setattr(distributed, "launched", lambda: 2)
+    monkeypatch.setattr(distributed, "start", lambda device: device)
+    monkeypatch.setattr(_Group, "size", 2)
+    with pytest.raises(UsageError, match=r"^another process has ended: torchrun"), joined("cpu"):
+        raise RuntimeError("[pair.cc:534] Connection closed by peer [127.0.0.1]:1234")
+    with pytest.raises(RuntimeError, match=r"^shapes$"), joined("cpu"):
+        raise RuntimeError("shapes")
 
 
 def test_the_digest_of_the_code_is_that_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
