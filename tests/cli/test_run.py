@@ -31,7 +31,7 @@ from avalanche_ssl.training import precision
 
 RUN = [sys.executable, "-m", "avalanche_ssl", "run"]
 KEPT = {MARKER, "lock", "encoder.pt"}
-FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "embeddings"} | KEPT
+FILES = {"config.yaml", "log.jsonl", "accuracy.csv", "accuracy.png", "correct.json", "embeddings"} | KEPT
 SMALL = ["--experiences", "2", "--epochs", "1", "--benchmark-option", "size=16", "--set", "augment.size=16"]
 SMALL += ["--set", "batch_size=16", "--set", "output_dim=8", "--device", "cpu"]
 
@@ -123,6 +123,7 @@ def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
     assert first.keys() - {"commit"} == {"event", "title", "config", "device", "precision", "versions", "classes"} | {
         "images",
         "stream",
+        "processes",
     }
     assert first["config"] == settings
     assert first["versions"].keys() >= {"avalanche-ssl", "python", "torch", "avalanche-lib"}
@@ -138,6 +139,7 @@ def test_the_log_has_the_fields_that_readme_promises(photos: Path) -> None:
             "accuracy",
             "images_trained",
             "seconds",
+            "precision",
         }
         for e in probes
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.several import cases, differences, spawned, traces
 from helpers.several_sabotage import sabotaged
-from helpers.several_work import ONLINE, online_traces, probed
+from helpers.several_work import ONLINE, decoded, online_traces, probed
 
 from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.recipes.installed import recipe_names
@@ -94,3 +94,11 @@ def test_probes_are_those_of_one_process_from_one_pass_shared_by_all(tmp_path):
         for mine, sums in zip(found["sums"], one["sums"], strict=True):
             torch.testing.assert_close(mine, sums, rtol=1e-12, atol=1e-12)
     assert sum(found["encoded"] for found in several) == one["encoded"]
+
+
+@pytest.mark.slow
+def test_loader_processes_decode_the_share_of_their_process(tmp_path):
+    one = decoded(0)
+    assert len(one) == 10
+    for found in spawned(decoded, 2, tmp_path, 2):
+        assert found == pytest.approx(one, rel=1e-11)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import traceback
 import warnings
@@ -182,6 +183,7 @@ def spawned(function: Callable[..., Any], count: int, folder: Path, *arguments: 
 
 
 def _joined(rank: int, count: int, folder: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    multiprocessing.set_start_method(None, force=True)  # loader processes start as usual, not as this one did
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     distributed.join(torch.distributed.FileStore(f"{folder}/store", count), rank, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from crashes.small_run import few_digits
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from avalanche_ssl.evaluation import Evaluator
 from avalanche_ssl.models import SplitBatchNorm
 from avalanche_ssl.probes.class_statistics import ClassStatistics
 from helpers.several import cases, strategy_of, stream, trace
+from helpers.strategies import Spy
 
 PARTS = [(6,), (7, 4)]
 ONLINE = ["moco", "replay on simclr", "cla-e on simclr", "deepcluster, online"]
@@ -209,3 +211,13 @@ def probed():
         "encoded": sum(passes),
         "sums": [sums.counts, sums.sums, sums.scatter],
     }
+
+
+def decoded(workers):
+    """The losses of an epoch whose images are decoded one by one, by so many processes of a loader."""
+    torch.manual_seed(0)
+    strategy, losses = strategy_of("simclr", {"epochs": 2}), []
+    strategy.plugins.append(Spy(before_update=lambda s: losses.append(float(s.loss.detach()))))
+    experience = few_digits(decode=True).train_stream[0]
+    strategy.train(experience, eval_streams=[], num_workers=workers)
+    return losses

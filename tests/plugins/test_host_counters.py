@@ -46,4 +46,4 @@ def test_what_plugins_read_in_every_step_is_on_the_cpu(plugin):
 
 
 def test_teachers_and_balances_are_such_modules():
-    assert Teacher.on_host == ("taken",) and GradientBalance.on_host == ("steps",)
+    assert Teacher.on_host == ("taken",) and GradientBalance.on_host == ("steps", "age", "settled")
