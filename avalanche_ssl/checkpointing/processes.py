@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import torch
+from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
 from avalanche_ssl import distributed
@@ -16,7 +17,8 @@ from avalanche_ssl.checkpointing.strategy_state import capture_strategy
 def check_processes_agree(strategy: Any, stream: StreamIndex) -> None:
     """Refuse to go on where the state of one of several processes is not that of process 0.
 
-    What plugins measure, such as seconds, does not count; what they train and remember does.
+    What plugins measure, such as seconds, does not count, nor what an evaluator does, which only process 0 may have
+    loggers for; what plugins train and remember does.
 
     Raises:
         UsageError: names the part of the state, and the processes.
@@ -25,9 +27,15 @@ def check_processes_agree(strategy: Any, stream: StreamIndex) -> None:
         return
     state = capture_strategy(strategy, stream)
     pairs = zip(strategy.plugins, state.pop("plugins"), strict=True)
-    plugins = [saved for plugin, saved in pairs if isinstance(plugin, nn.Module) or not hasattr(plugin, "state_dict")]
+    plugins = [saved for plugin, saved in pairs if not _measures(plugin)]
     for name, part in (state | {"plugins": plugins}).items():
         distributed.check_same(state_hash(part), f"after step {strategy.clock.train_iterations} the state ({name})")
+
+
+def _measures(plugin: Any) -> bool:
+    """Whether the state of a plugin is only what it has measured."""
+    with_state = hasattr(plugin, "state_dict") and not isinstance(plugin, nn.Module)
+    return with_state or isinstance(plugin, EvaluationPlugin)
 
 
 def state_hash(state: Any) -> str:

@@ -138,10 +138,11 @@ class Progress(SupervisedPlugin):  # type: ignore[misc]
         self._loss = self._loss + strategy.loss.detach().squeeze()
         self._steps += 1
         if self.example is None:
-            self.example = strategy.mb_x[:2].clone()  # not a view, with which a checkpoint would keep the whole batch
-        images = strategy.n_images
-        new = min(images, getattr(strategy.dataloader, "batch_sizes", [images])[0])  # replayed ones come after them
-        self._here += images
+            images = strategy.whole(strategy.mb_x)[:2]
+            self.example = images.clone()  # not a view, with which a checkpoint would keep the whole batch
+        n = strategy.n_images
+        new = min(n, getattr(strategy.dataloader, "batch_sizes", [n])[0])  # replayed ones come after them
+        self._here += n
         self._new += new
         if self._bar.update(new):
             self._bar.set_description(self._title(), refresh=False)

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avalanche_ssl import distributed
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import file_sha256
 from avalanche_ssl.runs.config import RunConfig
@@ -40,9 +41,9 @@ def starting_point(config: RunConfig, recipe: Recipe, out: Path, resume: bool) -
     Raises:
         UsageError: it is not there, does not fit, or is not what was noted in the configuration.
     """
-    if not (config.init or config.continue_from) or (
-        resume and any((out / n).exists() for n in (CHECKPOINT, PREVIOUS))
-    ):
+    if not (config.init or config.continue_from):
+        return Origin()
+    if resume and distributed.on_main(lambda: any((out / name).exists() for name in (CHECKPOINT, PREVIOUS))):
         return Origin()
     if config.continue_from and Path(config.continue_from).expanduser().resolve() == out.resolve():
         raise UsageError(f"{out} would continue from itself: give another --out")

@@ -235,5 +235,5 @@ def _finish(run: RunParts, before: Mapping[str, float]) -> None:
         chance = 1 / len(run.benchmark.class_names or probe.classes)
         print_report(probe, chance)
         with status("drawing"):
-            write_artifacts(run.out, run.config.title, probe, chance)
+            distributed.on_main(lambda: write_artifacts(run.out, run.config.title, probe, chance))
     print_end(progress, run.monitor.events[-1] if run.monitor.events else None, clocks)

@@ -2,10 +2,15 @@
 
 import pytest
 import torch
+from avalanche.logging import InteractiveLogger
+from avalanche.training.plugins import EvaluationPlugin
 from helpers.several import spawned
 from helpers.several_work import drift
+from helpers.strategies import make
 
-from avalanche_ssl.checkpointing.processes import state_hash
+from avalanche_ssl import distributed
+from avalanche_ssl.checkpointing.processes import check_processes_agree, state_hash
+from avalanche_ssl.checkpointing.serialization import StreamIndex
 
 
 def test_every_value_counts():
@@ -21,6 +26,16 @@ def test_every_value_counts():
         state | {"nested": [{"name": "a"}, [1, None]]},
     ]
     assert len({state_hash(other) for other in (state, *others)}) == 7
+
+
+def test_an_evaluator_of_process_0_alone_is_no_drift(monkeypatch):
+    digests = []
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    monkeypatch.setattr(distributed, "check_same", lambda digest, what: digests.append(digest))
+    for evaluator in (EvaluationPlugin(loggers=[InteractiveLogger()]), None):
+        check_processes_agree(make(evaluator=evaluator), StreamIndex([]))
+    half = len(digests) // 2
+    assert half and digests[:half] == digests[half:]
 
 
 @pytest.mark.slow

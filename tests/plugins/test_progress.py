@@ -62,7 +62,9 @@ def steps(plugin: Progress, clock: Clock, number: int, *, seconds: float, images
         clock.now += seconds
         loader = SimpleNamespace(batch_sizes=[new, images - new])
         batch = torch.zeros(images, 1)
-        strategy = SimpleNamespace(loss=torch.ones(()), mb_x=batch, dataloader=loader, train_mb_size=new)
+        strategy = SimpleNamespace(
+            loss=torch.ones(()), mb_x=batch, n_images=images, whole=lambda x: x, dataloader=loader, train_mb_size=new
+        )
         plugin.after_training_iteration(strategy)
 
 
@@ -114,6 +116,17 @@ def test_mini_batches_with_probes_between_them(clock: Clock) -> None:
             plugin.after_training_exp(strategy)
             clock.now += 2 * (number != 1)
     assert (plugin.probe_seconds, plugin.probed, plugin.seconds) == (6, 3, 4)
+
+
+def test_the_example_is_of_all_processes() -> None:
+    """A share may be a single image, which batch norm refuses."""
+    plugin = Progress([4], [1])
+    batch, images = torch.zeros(1, 3, 2, 2), torch.rand(4, 3, 2, 2)
+    with plugin.watch(0):
+        plugin.after_training_iteration(
+            SimpleNamespace(loss=torch.ones(()), mb_x=batch, n_images=4, whole=lambda x: images, dataloader=None)
+        )
+    assert plugin.example is not None and torch.equal(plugin.example, images[:2])
 
 
 def test_how_often_experiences_are_probed() -> None:

@@ -13,6 +13,7 @@ from crashes.comparison import compare
 from crashes.small_run import few_digits, run_options
 from helpers.encoders import tiny
 
+from avalanche_ssl import distributed
 from avalanche_ssl.checkpointing import read_encoder
 from avalanche_ssl.cli import run
 from avalanche_ssl.cli.options import read_options
@@ -128,6 +129,12 @@ def test_nothing_is_read_where_nothing_is_given_or_a_checkpoint_is_there() -> No
     assert starting_point(config(init="gone.pt"), None, Path("a"), True) == Origin()  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a would continue from itself"):
         starting_point(config(continue_from="a"), None, Path("a"), False)  # type: ignore[arg-type]
+
+
+def test_nothing_is_read_where_process_0_has_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the run is on its machine only."""
+    monkeypatch.setattr(distributed, "on_main", lambda function: True)
+    assert starting_point(config(init="gone.pt"), None, Path("a"), True) == Origin()  # type: ignore[arg-type]
 
 
 def of(folder: str) -> dict[str, Any]:
