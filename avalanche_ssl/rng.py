@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from avalanche_ssl.distributed import present, whole_shape
+from avalanche_ssl.distributed import present, size, whole_shape
 
 RandomStates = dict[str, Any]
 """States of the global generators of Python, NumPy and torch, as tensors and plain values."""
@@ -25,7 +25,7 @@ def capture(cuda: bool = True) -> RandomStates:
         "python": random.getstate(),
         "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if cuda and torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+        "cuda": _on_gpus() if cuda and torch.cuda.is_initialized() else [],
     }
 
 
@@ -36,7 +36,16 @@ def restore(states: RandomStates) -> None:
     np.random.set_state(states["numpy"] | {"state": {"key": words, "pos": states["numpy"]["state"]["pos"]}})
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+        if size() > 1:
+            torch.cuda.set_rng_state(states["cuda"][0])
+        else:
+            torch.cuda.set_rng_state_all(states["cuda"][: torch.cuda.device_count()])
+
+
+def _on_gpus() -> list[Tensor]:
+    """The states of all GPUs; of several processes, each of which has one, that of its own."""
+    every: list[Tensor] = torch.cuda.get_rng_state_all() if size() == 1 else [torch.cuda.get_rng_state()]  # type: ignore[no-untyped-call]
+    return every
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """How the time of a step falls when several processes share its batch, and what travels between them.
 
 python benchmarks/scaling.py --processes 1,2 --threads 1
-python benchmarks/scaling.py --processes 1,2,4,8 --device cuda --clock wall --encoder resnet50 --size 224 --batch-size 256
+python benchmarks/scaling.py --processes 1,2,4,8 --device cuda --clock wall --encoder resnet50 --size 224
 
 Starts itself under torchrun for each number of processes, in turn. "strong" keeps the batch of all processes, "weak"
 that of each. The efficiency is the step of one process divided by the processor time that all processes take together
@@ -26,7 +26,7 @@ from avalanche_ssl.errors import UsageError
 COLUMNS = ("views", "forward", "loss", "backward", "optimizer", "memory", "rest")
 
 
-@command("scaling.py")
+@command("scaling.py", several=True)
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print, as a command; exit status 2 for a mistake."""
     parser = Parser(description=__doc__)

@@ -210,7 +210,7 @@ class Checkpointer:
         """
         if distributed.size() == 1:
             self.save(inside=True)
-        self._signals.raise_if_received()
+            self._signals.raise_if_received()
 
     def _after_step(self) -> None:
         if not isinstance(self.strategy.dataloader, RawDataLoader):  # set by a plugin; it does not know its position

@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NoReturn, Protocol
 
-from avalanche_ssl.distributed import is_first_to_fail
+from avalanche_ssl.distributed import is_first_to_fail, launched, launched_rank
 from avalanche_ssl.errors import UsageError, unknown_name
 
 COMMANDS = {
@@ -54,19 +54,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 2
 
 
-def command(name: str) -> Callable[[Callable[[list[str] | None], int]], Main]:
+def command(name: str, several: bool = False) -> Callable[[Callable[[list[str] | None], int]], Main]:
     """Decorate the `main` of a command, which returns its exit status.
 
     An expected mistake prints one line and gives exit status 2, Ctrl-C 130; a warning is one line, too.
 
     Args:
         name: what these lines begin with.
+        several: whether several processes of a launcher may run it; others are refused.
     """
 
     def decorate(body: Callable[[list[str] | None], int]) -> Main:
         @functools.wraps(body)
         def framed(arguments: list[str] | None = None) -> int:
             try:
+                if launched() > 1 and not several:
+                    raise UsageError("works in one process: start it without torchrun")
                 with _brief_warnings(name):
                     status = body(arguments)
                     sys.stdout.flush()
@@ -79,7 +82,8 @@ def command(name: str) -> Callable[[Callable[[list[str] | None], int]], Main]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 return 141  # as of one that ends by SIGPIPE
             except KeyboardInterrupt:
-                print(f"{name}: interrupted", file=sys.stderr)
+                if launched_rank() == 0:
+                    print(f"{name}: interrupted", file=sys.stderr)
                 return 130
 
         return framed

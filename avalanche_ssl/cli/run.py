@@ -33,7 +33,7 @@ from avalanche_ssl.runs.folder import check_out, default_out, is_finished
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 
-@command("avalanche-ssl run")
+@command("avalanche-ssl run", several=True)
 def main(arguments: list[str] | None = None) -> int:
     """Run as a command; SIGINT gives exit status 130, SIGTERM 143."""
     options = parser().parse_args(arguments)

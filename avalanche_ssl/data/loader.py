@@ -16,13 +16,13 @@ from torch.utils.data._utils import signal_handling
 from avalanche_ssl import distributed
 from avalanche_ssl.data.channels import as_rgb
 from avalanche_ssl.data.epoch_plan import BatchPlan, Epoch, Plan, plan_epoch
-from avalanche_ssl.data.pixels import same_type
 from avalanche_ssl.data.loader_processes import (
     dead_worker_message,
     is_dead_worker,
     leave_signals_to_parent,
     signals_blocked,
 )
+from avalanche_ssl.data.pixels import same_type
 from avalanche_ssl.data.readers import ArrayReader, Batch, DataError, make_reader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.rng import seeded

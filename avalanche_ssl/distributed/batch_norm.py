@@ -20,14 +20,30 @@ from avalanche_ssl.distributed.share import Share, images_are
 def sharing(share: Share | None) -> Iterator[None]:
     """A block in which images are the rows of a share, and batch norm in training takes all processes' statistics.
 
-    Whatever calls `torch.nn.functional.batch_norm` is meant, in whichever class: layers need not be replaced.
+    Whatever calls `torch.nn.functional.batch_norm` is meant, in whichever class: layers need not be replaced. What a
+    network draws from torch's global random states, as dropout does, leaves these alike in all processes, however many
+    rows each has.
     """
     with images_are(share):
         if share is None:
             yield
             return
-        with _SharedStatistics():
+        with _SharedStatistics(), _drawing_alike():
             yield
+
+
+@contextmanager
+def _drawing_alike() -> Iterator[None]:
+    """A block after which the global random states have moved by one draw, if they have moved at all."""
+    on_gpu = torch.cuda.is_initialized()
+    before = torch.get_rng_state(), torch.cuda.get_rng_state() if on_gpu else torch.empty(0)
+    yield
+    if not torch.equal(torch.get_rng_state(), before[0]):
+        torch.set_rng_state(before[0])
+        torch.rand(())
+    if on_gpu and not torch.equal(torch.cuda.get_rng_state(), before[1]):
+        torch.cuda.set_rng_state(before[1])
+        torch.rand((), device="cuda")
 
 
 class _SharedStatistics(TorchFunctionMode):

@@ -189,7 +189,13 @@ def check_same(digest: str, what: str) -> None:
 
 def another_has_ended(error: BaseException) -> str | None:
     """One line for an error of a collective whose reason is that another process is gone; None for any other."""
-    signs = ("Connection closed by peer", "Connection reset by peer", "remote process", "Broken pipe", "NCCL")
+    signs = (
+        "Connection closed by peer",
+        "Connection reset by peer",
+        "remote process",
+        "Broken pipe",
+        "ncclRemoteError",
+    )
     if size() == 1 or not isinstance(error, RuntimeError) or not any(sign in str(error) for sign in signs):
         return None
     return "another process has ended: torchrun --max-restarts N with --resume would start all of them again"

@@ -12,7 +12,6 @@ from torch import Tensor
 from avalanche_ssl.data import concat_datasets
 from avalanche_ssl.models import LabeledFeatures
 
-
 LISTED = 10_000_000
 """Images of which a list in random order is made, to take its first ones."""
 

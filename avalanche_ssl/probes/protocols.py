@@ -197,7 +197,7 @@ PROTOCOLS: dict[str, ProbeProtocol] = {
 def get_protocol(name: str | ProbeProtocol) -> ProbeProtocol:
     """The protocol of a name, such as `ridge`, `ridge:2x2`, `ridge@10%`, `knn-20@5` (5 per class), `ridge:2x2@10%`.
 
-    `:` comes before the readout, if it is not the features; `@` before the amount of labels, if these are not all. Where
+    `:` comes before the readout, if it is not the features; `@` before the amount of labels, if not all are used. Where
     labels are few, three choices of them are drawn, and the mean of the three accuracies is reported.
 
     Raises:

@@ -11,6 +11,7 @@ from torchvision import datasets
 from torchvision.transforms import PILToTensor
 
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.files import locked_when_free
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.splits import IncrementalSplit
 
@@ -35,7 +36,9 @@ def _load(name: Name, root: Path, train: bool) -> datasets.CIFAR10:
     except RuntimeError:  # torchvision: not found or corrupted
         pass
     try:
-        return kind(str(root), train, PILToTensor(), download=True)
+        root.mkdir(parents=True, exist_ok=True)
+        with locked_when_free(root):  # of several processes one downloads, and the others find it there
+            return kind(str(root), train, PILToTensor(), download=True)
     except (OSError, RuntimeError, EOFError) as error:
         raise UsageError(
             f"no {name} in '{root}' and no download ({' '.join(str(error).split())}): "

@@ -29,6 +29,11 @@ def check_processes(strategy: Any) -> None:
         )
     if strategy.compile:
         raise UsageError(f"compiled encoders do not work in {count} processes: leave --compile out")
+    if any(getattr(module, "grad_checkpointing", False) for module in strategy.model.modules()):
+        raise UsageError(
+            f"activation checkpointing computes batch norm again, with the statistics of one process and not of {count}: "
+            "leave grad_checkpointing out"
+        )
     if strategy.use_dataset_transforms:
         raise UsageError(
             f"use_dataset_transforms=True draws the same transforms in each of {count} processes: leave it out, or "

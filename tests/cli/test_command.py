@@ -52,6 +52,16 @@ def test_a_mistake_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "x: two lines\n"
 
 
+def test_commands_of_one_process_are_refused_under_torchrun(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "29500")):
+        monkeypatch.setenv(name, value)
+    assert command("x")(lambda arguments: 0)([]) == 2
+    assert capsys.readouterr().err == "x: works in one process: start it without torchrun\n"
+    assert command("x", several=True)(lambda arguments: 0)([]) == 0
+
+
 def test_ctrl_c_is_one_line_and_status_130(capsys: pytest.CaptureFixture[str]) -> None:
     @command("x")
     def body(arguments: list[str] | None = None) -> int:

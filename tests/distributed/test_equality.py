@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.several import cases, differences, spawned, traces
 from helpers.several_sabotage import sabotaged
-from helpers.several_work import ONLINE, decoded, online_traces, probed
+from helpers.several_work import ONLINE, decoded, online_traces, probed, with_dropout
 
 from avalanche_ssl.plugins import PLUGINS
 from avalanche_ssl.recipes.installed import recipe_names
@@ -102,3 +102,9 @@ def test_loader_processes_decode_the_share_of_their_process(tmp_path):
     assert len(one) == 10
     for found in spawned(decoded, 2, tmp_path, 2):
         assert found == pytest.approx(one, rel=1e-11)
+
+
+@pytest.mark.slow
+def test_dropout_leaves_processes_in_one_state(tmp_path):
+    first, second = spawned(with_dropout, 2, tmp_path)
+    assert all(torch.equal(first[key], second[key]) for key in first)

@@ -3,7 +3,7 @@
 import pytest
 from avalanche.training.plugins import AGEMPlugin
 from helpers.several import stream
-from helpers.strategies import Spy, make
+from helpers.strategies import Spy, make, moco
 from torch.utils.data import DataLoader
 
 from avalanche_ssl.distributed.processes import _Group
@@ -28,6 +28,13 @@ def four_processes(monkeypatch):
 def test_settings_are_refused_when_the_strategy_is_made(four_processes, settings, found):
     with pytest.raises(UsageError, match=found):
         make(**settings)
+
+
+def test_activation_checkpointing_is_refused(four_processes):
+    model = moco()
+    model.encoder.grad_checkpointing = True  # as timm's networks have it
+    with pytest.raises(UsageError, match=r"activation checkpointing .* leave grad_checkpointing out"):
+        make(model)
 
 
 def test_a_loader_that_knows_no_shares_is_refused(four_processes):
