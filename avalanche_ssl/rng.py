@@ -25,7 +25,7 @@ def capture(cuda: bool = True) -> RandomStates:
         "python": random.getstate(),
         "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
         "torch": torch.get_rng_state(),
-        "cuda": _on_gpus() if cuda and torch.cuda.is_initialized() else [],
+        "cuda": _on_gpus() if cuda and torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
     }
 
 
@@ -44,7 +44,7 @@ def restore(states: RandomStates) -> None:
 
 def _on_gpus() -> list[Tensor]:
     """The states of all GPUs; of several processes, each of which has one, that of its own."""
-    every: list[Tensor] = torch.cuda.get_rng_state_all() if size() == 1 else [torch.cuda.get_rng_state()]  # type: ignore[no-untyped-call]
+    every: list[Tensor] = torch.cuda.get_rng_state_all() if size() == 1 else [torch.cuda.get_rng_state()]
     return every
 
 

@@ -35,7 +35,7 @@ def sharing(share: Share | None) -> Iterator[None]:
 @contextmanager
 def _drawing_alike() -> Iterator[None]:
     """A block after which the global random states have moved by one draw, if they have moved at all."""
-    on_gpu = torch.cuda.is_initialized()
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     before = torch.get_rng_state(), torch.cuda.get_rng_state() if on_gpu else torch.empty(0)
     yield
     if not torch.equal(torch.get_rng_state(), before[0]):

@@ -31,7 +31,7 @@ def check_processes(strategy: Any) -> None:
         raise UsageError(f"compiled encoders do not work in {count} processes: leave --compile out")
     if any(getattr(module, "grad_checkpointing", False) for module in strategy.model.modules()):
         raise UsageError(
-            f"activation checkpointing computes batch norm again, with the statistics of one process and not of {count}: "
+            f"activation checkpointing computes batch norm again, with the statistics of one process of {count}: "
             "leave grad_checkpointing out"
         )
     if strategy.use_dataset_transforms:

@@ -47,6 +47,8 @@ def test_of_very_many_images_no_list_is_made():
     """Ten billion numbers would need 80 GB."""
     sample = ImageSample.draw([range(10**10)], [0], 2048, seed=3)
     assert len(set(sample.rows)) == 2048 and 0 <= min(sample.rows) < 10**9 < 9 * 10**9 < max(sample.rows) < 10**10
-    assert ImageSample.draw([range(10**10)], [0], 2048, seed=3) == sample != ImageSample.draw(
-        [range(10**10)], [0], 2048, seed=4
+    assert (
+        ImageSample.draw([range(10**10)], [0], 2048, seed=3)
+        == sample
+        != ImageSample.draw([range(10**10)], [0], 2048, seed=4)
     )
