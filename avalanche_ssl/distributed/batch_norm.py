@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from avalanche_ssl.distributed.gathering import of_all
-from avalanche_ssl.distributed.processes import group_of
+from avalanche_ssl.distributed.gathering import of_all, summed
 from avalanche_ssl.distributed.share import Share, images_are
 
 
@@ -138,7 +137,7 @@ class _SharedBatchNorm(torch.autograd.Function):
             for part, grad, m, v in zip(parts, gradients, mean, variance, strict=True)
         ]
         own = torch.stack(sums)  # (G, 2, C): sums of dy * normalized x, and of dy
-        along, plain = _summed(own.clone()).unbind(1)
+        along, plain = summed(own).unbind(1)
         inverse = (variance + eps).rsqrt()
         slope = -weight * inverse**2 * along / count[:, None]
         shift = -weight * inverse * plain / count[:, None] - slope * mean
@@ -176,13 +175,6 @@ def _combined(local: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     mean = (counts * means).sum(0) / count
     scatter = (scatters + counts * (means - mean) ** 2).sum(0)
     return count[:, 0], mean, scatter / count, scatter / (count - 1)
-
-
-def _summed(local: Tensor) -> Tensor:
-    import torch.distributed as dist
-
-    dist.all_reduce(local, group=group_of(local.device))
-    return local
 
 
 def _parts(x: Tensor, groups: Sequence[Tensor]) -> list[Tensor]:

@@ -28,7 +28,7 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert finetune.main([*several, "--seeds", "0", "1", "--batch-size", "16"]) == 0
     out = capsys.readouterr().out
     assert "8 of 16 trainings are complete already in a/finetune\n" in out and "seed 0: epoch" not in out
-    assert "mean ± standard deviation over seeds 0, 1\n" in out.replace("\ndeviation", " deviation")
+    assert "mean ± 95 % interval (of three or more) over seeds 0, 1 " in " ".join(out.split())
     assert "scratch, mlp" in out and out.endswith("-> a/finetune/finetune.csv\n-> a/finetune/finetune.md\n")
     rows = list(csv.DictReader(Path("a/finetune/finetune.csv").read_text().splitlines()))
     assert len(rows) == 8 and {row["seeds"] for row in rows} == {"2"}
