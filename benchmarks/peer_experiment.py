@@ -31,23 +31,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
+from speed.peers import COMMON
+
 from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.errors import UsageError
 
 HERE = Path(__file__).resolve().parent
-SETTINGS = {
-    "temperature": 0.5,
-    "batch_size": 64,
-    "lr": 0.003,
-    "augment.scale": [0.2, 1.0],
-    "augment.brightness": 0.4,
-    "augment.contrast": 0.4,
-    "augment.saturation": 0.4,
-    "augment.hue": 0.1,
-    "augment.jitter_prob": 0.8,
-    "augment.gray_prob": 0.2,
-    "augment.blur_prob": 0.0,
-}
+SETTINGS = COMMON | {"temperature": 0.5, "batch_size": 64, "lr": 0.003}
 """Settings of our recipe with which it computes what the peer does."""
 PICTURES = {"train": 10_000, "test": 2_500}
 """Image files that are drawn."""

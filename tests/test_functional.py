@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.lcg import lcg
 
-from avalanche_ssl.functional import l2_normalize, log_mean_exp, off_diagonal
+from avalanche_ssl.functional import l2_normalize, log_mean_exp, off_diagonal, state_sha256
 
 
 def test_off_diagonal_entries_are_squared_and_summed():
@@ -29,3 +29,18 @@ def test_log_mean_exp_leaves_out_what_is_not_finite():
     assert float(log_mean_exp(scores, 0.1)) == pytest.approx(naive)
     masked = torch.cat([scores, torch.full((3, 1), -torch.inf).double()], dim=1)
     assert float(log_mean_exp(masked, 0.1)) == pytest.approx(naive)
+
+
+def test_every_value_counts():
+    state = {"rows": torch.arange(3.0), "count": 2, "nested": [{"name": "a"}, (1, None)]}
+    same = {"rows": torch.arange(3.0), "count": 2, "nested": [{"name": "a"}, (1, None)]}
+    assert state_sha256(state) == state_sha256(same)
+    others = [
+        state | {"rows": torch.tensor([0.0, 1.0, 2.0000002])},
+        state | {"rows": torch.arange(3.0).double()},
+        state | {"rows": torch.arange(3.0)[None]},
+        state | {"count": 3},
+        state | {"nested": [{"name": "b"}, (1, None)]},
+        state | {"nested": [{"name": "a"}, [1, None]]},
+    ]
+    assert len({state_sha256(other) for other in (state, *others)}) == 7

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.distributed.launcher import launched_rank as launched_rank
     from avalanche_ssl.distributed.processes import agreed as agreed
     from avalanche_ssl.distributed.processes import another_has_ended as another_has_ended
+    from avalanche_ssl.distributed.processes import broadcast as broadcast
     from avalanche_ssl.distributed.processes import check_same as check_same
     from avalanche_ssl.distributed.processes import check_started as check_started
     from avalanche_ssl.distributed.processes import is_first_to_fail as is_first_to_fail
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from avalanche_ssl.distributed.processes import rank as rank
     from avalanche_ssl.distributed.processes import size as size
     from avalanche_ssl.distributed.processes import start as start
-    from avalanche_ssl.distributed.processes import told as told
     from avalanche_ssl.distributed.share import Share as Share
     from avalanche_ssl.distributed.share import images_are as images_are
     from avalanche_ssl.distributed.share import present as present
@@ -43,6 +43,7 @@ __all__ = [
     "another_has_ended",
     "average",
     "average_gradients",
+    "broadcast",
     "check_same",
     "check_started",
     "divided",
@@ -64,7 +65,6 @@ __all__ = [
     "sharing",
     "size",
     "start",
-    "told",
     "whole_shape",
 ]
 
@@ -97,7 +97,7 @@ __getattr__, __dir__ = lazy_names(
         "sharing": "batch_norm",
         "size": "processes",
         "start": "processes",
-        "told": "processes",
+        "broadcast": "processes",
         "whole_shape": "share",
     },
 )

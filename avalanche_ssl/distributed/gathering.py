@@ -121,8 +121,7 @@ class _Gather(torch.autograd.Function):
         padded[: len(x)] = sent
         rows = [torch.empty_like(padded) for _ in range(share.count)]
         dist.all_gather(rows, padded, group=group_of(x.device))
-        joined = torch.cat([part[:n] for part, n in zip(rows, share.sizes, strict=True)])
-        return joined.index_select(0, share.order.to(x.device)).to(x.dtype)
+        return share.joined([part[:n] for part, n in zip(rows, share.sizes, strict=True)]).to(x.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -131,7 +131,7 @@ def agreed(number: int) -> int:
     return int(torch.stack(numbers).max())
 
 
-def told(value: Value) -> Value:
+def broadcast(value: Value) -> Value:
     """What process 0 has; the values of the others do not count. Tensors come on the CPU."""
     if size() == 1:
         return value
@@ -155,9 +155,9 @@ def on_main(function: Callable[[], Value]) -> Value:
         try:
             result = function()
         except (UsageError, OSError) as error:
-            told(error)
+            broadcast(error)
             raise
-    result = told(result)
+    result = broadcast(result)
     if isinstance(result, (UsageError, OSError)):
         raise result
     return result  # type: ignore[no-any-return]

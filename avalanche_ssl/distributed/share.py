@@ -36,24 +36,28 @@ class Share:
 
     @cached_property
     def rows(self) -> Tensor:
-        """This process's rows of the whole batch, ascending; (n,) long."""
-        return self.rows_of(self.rank)
+        """This process's rows of the whole batch, ascending; (n,) long, on the CPU."""
+        return torch.cat([torch.arange(start, stop) for start, stop in self.bounds])
+
+    @cached_property
+    def bounds(self) -> list[tuple[int, int]]:
+        """For each part the first of this process's rows in the whole batch, and the one after the last."""
+        starts = [sum(self.parts[:i]) for i in range(len(self.parts))]
+        firsts = [start + self._before(self.rank, n) for start, n in zip(starts, self.parts, strict=True)]
+        return [(first, first + self._size(self.rank, n)) for first, n in zip(firsts, self.parts, strict=True)]
 
     @cached_property
     def sizes(self) -> list[int]:
         """How many rows each process has."""
-        return [len(self.rows_of(rank)) for rank in range(self.count)]
+        return [sum(self._sizes_of(rank)) for rank in range(self.count)]
 
-    @cached_property
-    def order(self) -> Tensor:
-        """Where each row of the whole batch is among the rows of all processes, one after the other; (total,) long."""
-        return torch.cat([self.rows_of(rank) for rank in range(self.count)]).argsort()
+    def _before(self, rank: int, rows: int) -> int:
+        """How many of a part's rows the processes before one have."""
+        return rank * (rows // self.count) + min(rank, rows % self.count)
 
-    def rows_of(self, rank: int) -> Tensor:
-        """The rows of a process."""
-        starts = [sum(self.parts[:i]) for i in range(len(self.parts))]
-        pairs = zip(starts, self.parts, strict=True)
-        return torch.cat([torch.arange(start, start + n).tensor_split(self.count)[rank] for start, n in pairs])
+    def _size(self, rank: int, rows: int) -> int:
+        """How many of a part's rows a process has."""
+        return rows // self.count + (rank < rows % self.count)
 
     def part(self, number: int) -> Share:
         """The share of one part."""
@@ -74,8 +78,17 @@ class Share:
     def keep(self, whole: Tensor, dim: int = 0) -> Tensor:
         """This process's rows of a tensor of the whole batch, whose dimension `dim` has k entries for each image."""
         each = whole.shape[dim] // self.total
-        rows = self.rows if each == 1 else (self.rows[:, None] * each + torch.arange(each)).flatten()
-        return whole.index_select(dim, rows.to(whole.device))
+        kept = [whole.narrow(dim, start * each, (stop - start) * each) for start, stop in self.bounds]
+        return kept[0] if len(kept) == 1 else torch.cat(kept, dim)
+
+    def joined(self, rows: Sequence[Tensor]) -> Tensor:
+        """The whole batch, of what each process has of it."""
+        left = [list(torch.split(own, self._sizes_of(rank))) for rank, own in enumerate(rows)]
+        return torch.cat([own[number] for number in range(len(self.parts)) for own in left])
+
+    def _sizes_of(self, rank: int) -> list[int]:
+        """How many rows of each part a process has."""
+        return [self._size(rank, n) for n in self.parts]
 
 
 def share_of(*parts: int) -> Share | None:

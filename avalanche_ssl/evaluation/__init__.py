@@ -31,6 +31,7 @@ from avalanche_ssl.evaluation.metrics import (
     forward_transfer,
     knowledge_gain,
 )
+from avalanche_ssl.evaluation.raw_pixels import RawPixels
 from avalanche_ssl.evaluation.representation import (
     alignment,
     cluster_usage,
@@ -60,6 +61,7 @@ __all__ = [
     "Matrix",
     "PluginCost",
     "ProbeSchedule",
+    "RawPixels",
     "TaskResult",
     "accuracy_curve",
     "alignment",

@@ -25,9 +25,6 @@ from avalanche_ssl.runs import JOINT, SHARED, Run, RunConfig
 
 INITIALIZATIONS = 5
 
-SIDE = 16
-"""Pixels of an image side at most: ridge regression on all of 32x32 takes minutes for each fit."""
-
 TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule", "max_grad_norm")
 """Settings that do not matter to an untrained encoder."""
 
@@ -207,20 +204,18 @@ class RawPixels(Job):
     kind = "pixels"
 
     def __init__(self, subject: Subject) -> None:
-        super().__init__(subject, f"raw pixels, {SIDE}x{SIDE}", subject.key() | {"side": SIDE})
+        from avalanche_ssl.evaluation import RawPixels
+
+        self.model = RawPixels()
+        side = self.model.side
+        super().__init__(subject, f"raw pixels, {side}x{side}", subject.key() | {"side": side})
 
     def strategy(self) -> Any:
-        """What the probes need of a strategy, with images (B, C, H, W) as features (B, C H W)."""
+        """What the probes need of a strategy."""
         import torch
-        from torch.nn import functional as F
-
-        class Pixels(torch.nn.Module):
-            def extract_features(self, x: torch.Tensor) -> torch.Tensor:
-                height, width = x.shape[-2:]
-                return F.adaptive_avg_pool2d(x.float() / 255, (min(height, SIDE), min(width, SIDE))).flatten(1)
 
         clock = SimpleNamespace(train_iterations=0)
-        return SimpleNamespace(model=Pixels(), device=torch.device("cpu"), use_dataset_transforms=False, clock=clock)
+        return SimpleNamespace(model=self.model, device=torch.device("cpu"), use_dataset_transforms=False, clock=clock)
 
 
 class Untrained(Job):

@@ -183,7 +183,7 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
     if precision not in ("auto", "fp32", "bf16"):
         raise unknown_name("precision", precision, ["auto", "fp32", "bf16"])
     if precision == "auto":  # measured, so that processes may find different ones
-        precision = distributed.told(fastest_precision(chosen))
+        precision = distributed.broadcast(fastest_precision(chosen))
     return device, precision
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from avalanche_ssl.data import distinct_images
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.evaluation import Evaluator
+from avalanche_ssl.evaluation import Evaluator, RawPixels
 from avalanche_ssl.files import file_sha256, locked
 from avalanche_ssl.logging import TransferAccuracyEvent, TransferEndEvent, TransferEvent
 from avalanche_ssl.probes import get_protocol
@@ -30,10 +29,7 @@ from avalanche_ssl.runs.grid_log import GridLog, make_folder
 from avalanche_ssl.runs.labeled_data import StreamChoice, check_image_channels
 from avalanche_ssl.runs.stream_options import decisive_stream
 
-SIDE = 16
-"""Pixels of an image side at most, where pixels are the features."""
-
-RUN, UNTRAINED, PIXELS = "run", "untrained", f"raw pixels {SIDE}x{SIDE}"
+RUN, UNTRAINED, PIXELS = "run", "untrained", RawPixels.name
 """Encoders that are probed."""
 
 
@@ -142,15 +138,7 @@ def _file_name(settings: dict[str, Any]) -> str:
 def _models(method: nn.Module, recipe: Recipe, seed: int) -> Iterator[tuple[str, nn.Module]]:
     yield RUN, method
     yield UNTRAINED, recipe.build_method(seed)
-    yield PIXELS, _Pixels()
-
-
-class _Pixels(nn.Module):
-    """Images (B, C, H, W) as features (B, C H W), sides above 16 pixels averaged down to 16."""
-
-    def extract_features(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        return F.adaptive_avg_pool2d(x.float() / 255, (min(height, SIDE), min(width, SIDE))).flatten(1)
+    yield PIXELS, RawPixels()
 
 
 def _accuracies(evaluator: Evaluator, model: nn.Module, device: str) -> dict[str, float]:
@@ -161,7 +149,7 @@ def _accuracies(evaluator: Evaluator, model: nn.Module, device: str) -> dict[str
 
 
 def _count(datasets: Sequence[Any]) -> int:
-    """Images of several datasets, each counted once where they can be told apart."""
+    """Images of several datasets, each counted once where they can be distinguished."""
     distinct = distinct_images(datasets)
     return sum(map(len, datasets)) if distinct is None else len(distinct.dataset)
 

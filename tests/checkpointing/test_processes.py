@@ -1,7 +1,6 @@
-"""The hash of a state, and processes that have drifted apart."""
+"""Processes that have drifted apart."""
 
 import pytest
-import torch
 from avalanche.logging import InteractiveLogger
 from avalanche.training.plugins import EvaluationPlugin
 from helpers.several import spawned
@@ -9,23 +8,8 @@ from helpers.several_work import drift
 from helpers.strategies import make
 
 from avalanche_ssl import distributed
-from avalanche_ssl.checkpointing.processes import check_processes_agree, state_hash
+from avalanche_ssl.checkpointing.processes import check_processes_agree
 from avalanche_ssl.checkpointing.serialization import StreamIndex
-
-
-def test_every_value_counts():
-    state = {"rows": torch.arange(3.0), "count": 2, "nested": [{"name": "a"}, (1, None)]}
-    same = {"rows": torch.arange(3.0), "count": 2, "nested": [{"name": "a"}, (1, None)]}
-    assert state_hash(state) == state_hash(same)
-    others = [
-        state | {"rows": torch.tensor([0.0, 1.0, 2.0000002])},
-        state | {"rows": torch.arange(3.0).double()},
-        state | {"rows": torch.arange(3.0)[None]},
-        state | {"count": 3},
-        state | {"nested": [{"name": "b"}, (1, None)]},
-        state | {"nested": [{"name": "a"}, [1, None]]},
-    ]
-    assert len({state_hash(other) for other in (state, *others)}) == 7
 
 
 def test_an_evaluator_of_process_0_alone_is_no_drift(monkeypatch):

@@ -15,7 +15,7 @@ def test_one_process_agrees_with_itself():
     value = object()
     assert (distributed.size(), distributed.rank(), distributed.is_main()) == (1, 0, True)
     assert distributed.agreed(3) == 3
-    assert distributed.told(value) is value
+    assert distributed.broadcast(value) is value
     assert distributed.on_main(lambda: value) is value
     assert distributed.is_first_to_fail("it failed")
     distributed.check_same("a", "the data")
@@ -100,8 +100,8 @@ def test_three_processes_agree(tmp_path):
     assert [first["place"], second["place"], third["place"]] == [(0, 3, True), (1, 3, False), (2, 3, False)]
     for found in (first, second, third):
         assert found["agreed"] == 21
-        assert found["told"]["rank"] == 0
-        assert found["told"]["rows"].tolist() == [0.0, 0.0]
+        assert found["broadcast"]["rank"] == 0
+        assert found["broadcast"]["rows"].tolist() == [0.0, 0.0]
         assert found["on main"] == "done by 0"
         assert found["usage"] == "UsageError: refused by 0"
         assert "No space left on device" in found["disk"]

@@ -16,7 +16,8 @@ def test_processes_have_every_row_once(parts, count):
     for share in shares:
         assert share.sizes == [len(other.rows) for other in shares]
         assert max(share.sizes) - min(share.sizes) <= len(parts)
-        assert torch.equal(rows[share.order], torch.arange(sum(parts)))
+        assert torch.equal(share.joined([other.rows for other in shares]), torch.arange(sum(parts)))
+        assert torch.equal(share.keep(torch.arange(sum(parts))), share.rows)
         for number, part in enumerate(parts):
             assert len(share.part(number).rows) in (part // count, part // count + 1)
 

@@ -75,7 +75,7 @@ def draws_of_the_share(patch):
 @sabotage("simclr", "moco", "pirl, bank")
 def rows_in_the_order_of_processes(patch):
     """Positives and negatives that are not where the loss looks for them (Spijkervet/SimCLR #30, #37)."""
-    patch.setattr(share.Share, "order", property(lambda self: torch.arange(self.total).flip(0)))
+    patch.setattr(share.Share, "joined", lambda self, rows: torch.cat(list(rows)).flip(0))
 
 
 @sabotage("moco", "swav, unfrozen, queue", "cmc_bank")
