@@ -63,10 +63,6 @@ class Share:
         """The share of one part."""
         return Share(self.parts[number : number + 1], self.rank, self.count)
 
-    def of_parts(self, *parts: int) -> Share:
-        """The share of another batch."""
-        return Share(parts, self.rank, self.count)
-
     def within(self, start: int, stop: int) -> Share | None:
         """The share of the rows from `start` to `stop` alone, which are whole parts; None if these are none."""
         ends = [sum(self.parts[: i + 1]) for i in range(len(self.parts))]

@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_encoder_has_its_row(folder: Path) -> None:
-    """Zeros are worth chance, the corners are told by pixels; untrained features are those of the run's seed."""
+    """Zeros are worth chance, the corners are recognized by pixels; untrained features are those of the run's seed."""
     found = probe_run(folder, StreamChoice("halves"), "ridge,knn-20")
     assert list(found.accuracies) == [RUN, UNTRAINED, PIXELS] and PIXELS == "raw pixels 16x16"
     assert all(list(each) == ["ridge", "knn-20"] for each in found.accuracies.values())
