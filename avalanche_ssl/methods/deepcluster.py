@@ -24,7 +24,7 @@ class DeepCluster(Method):
     view, re-initializes it at each clustering, and gives all clusters the same weight.
 
     Remembers a bank of embeddings by image content, and the centroids. With ``clustering="epoch"`` the experience
-    is clustered before each of its epochs: all its images are embedded, and k-means starts from the last centroids,
+    is clustered before each of its epochs: its images are embedded, and k-means starts from the last centroids,
     also across experiences. The cluster of an image is that of its row in the bank, written by the clustering or by
     the last step with the image (a replayed image is not part of the clustering); an image without a row is in the
     cluster nearest to its views. With ``clustering="online"``, for streams of mini-batches, the centroids follow every
@@ -44,6 +44,9 @@ class DeepCluster(Method):
         temperature: temperature of the softmax over centroids (version 2); online also the weight of cluster sizes.
         iterations: iterations of k-means.
         capacity: images in the bank; should be at least the size of an experience.
+        reembed: whether all images of the experience are embedded without augmentation before each of its epochs;
+            otherwise only those without a row in the bank are, and the others keep that of the last step with them,
+            which is version 2's way and cheaper.
         redraw: whether version 1 re-initializes its classifier at each clustering, as in the paper. The optimizer's
             state is kept.
         augment: random view.
@@ -63,6 +66,7 @@ class DeepCluster(Method):
         temperature: float = 0.1,
         iterations: int = 10,
         capacity: int = 65536,
+        reembed: bool = True,
         redraw: bool = True,
         augment: RandomView = RandomView(),
     ) -> None:
@@ -78,6 +82,7 @@ class DeepCluster(Method):
         self.family = "knowledge" if version == 2 else "predictive"
         self.online = clustering == "online"
         self.requires_full_experience = not self.online
+        self.reembed = reembed
         self.redraw = redraw and version == 1
         self.temperature, self.iterations = temperature, iterations
         features = network.out_features
@@ -131,15 +136,14 @@ class DeepCluster(Method):
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Tensor]) -> None:
-        """Embed the images of the experience without augmentation, and cluster them."""
+        """Embed the images of the experience, all or those without a row, without augmentation, and cluster them."""
         if self.online:
             return
         ids, rows = [], []
         with eval_mode(self):
             for x in batches:
-                z = divided(lambda images: self.projection_head(self.extract_features(images)), x)
                 ids.append(content_hash(x))
-                rows.append(l2_normalize(z)[:, None].expand(-1, len(self.names), -1))  # the same row for each crop
+                rows.append(self._prepared(x, ids[-1]))
         if not rows:
             return
         for batch, row in zip(ids, rows, strict=True):
@@ -150,6 +154,15 @@ class DeepCluster(Method):
             source = self.generator.device if self.generator else weight.device
             weight.copy_(0.01 * torch.randn(weight.shape, generator=self.generator, device=source))
             self.classifier.bias.zero_()
+
+    def _prepared(self, x: Tensor, ids: Tensor) -> Tensor:
+        """The rows (B, V, D) by which images are clustered; embedded here, an image has one for all views."""
+        slots, known = self.bank.find(ids)
+        if not self.reembed and known.all():
+            return self.bank.rows[slots]
+        z = divided(lambda images: self.projection_head(self.extract_features(images)), x)
+        rows = l2_normalize(z)[:, None].expand(-1, len(self.names), -1)
+        return rows if self.reembed else self.bank.read(ids, rows)
 
     def _rows(self, outputs: Outputs) -> Tensor:
         """Unit embeddings (B, V, D), without gradient."""

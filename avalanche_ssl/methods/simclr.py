@@ -14,6 +14,8 @@ from avalanche_ssl.transforms import RandomView
 class SimCLR(Method):
     """A simple framework for contrastive learning; remembers nothing but its weights.
 
+    As in the official code, batch norm ends the projection head, with a scale and no shift.
+
     Args:
         encoder: builds the encoder.
         output_dim: length of an embedding.
@@ -39,7 +41,7 @@ class SimCLR(Method):
         super().__init__(network, augment)
         self.temperature = temperature
         features = network.out_features
-        self.projection_head = mlp(features, hidden_dim or features, output_dim, last_norm=True)
+        self.projection_head = mlp(features, hidden_dim or features, output_dim, last_norm=True, last_shift=False)
 
     def views(self, x: Tensor) -> Views:
         """Two random views."""

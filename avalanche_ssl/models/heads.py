@@ -15,11 +15,13 @@ def mlp(
     norm: bool = True,
     last_norm: bool = False,
     last_affine: bool = True,
+    last_shift: bool = True,
 ) -> nn.Sequential:
     """A projection or prediction head: (B, in_features) -> (B, out_features).
 
     `layers` linear layers, with BatchNorm (if `norm`) and ReLU between them. The last one is followed by BatchNorm if
-    `last_norm`, with scale and shift if `last_affine`. A linear layer has a bias only where no BatchNorm follows.
+    `last_norm`, with a scale if `last_affine`, and a shift if `last_shift`, too. A linear layer has a bias only where
+    no BatchNorm follows.
 
     Raises:
         UsageError: there are no layers.
@@ -33,5 +35,9 @@ def mlp(
         head += [nn.ReLU(inplace=True)]
         in_features = hidden_dim
     head += [nn.Linear(in_features, out_features, bias=not last_norm)]
-    head += [nn.BatchNorm1d(out_features, affine=last_affine)] if last_norm else []
+    if last_norm:
+        norm = nn.BatchNorm1d(out_features, affine=last_affine)
+        if not last_shift:
+            norm.register_parameter("bias", None)
+        head.append(norm)
     return nn.Sequential(*head)

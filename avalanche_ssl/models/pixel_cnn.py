@@ -7,6 +7,8 @@ from torch.nn import functional as F
 class PixelCNN(nn.Module):
     """Context of each position of a grid, from all columns of the rows at or above it (CPC v2, appendix).
 
+    Residual blocks, whose sum a ReLU follows once, at the end.
+
     Args:
         channels: of the grid, and of the context.
         hidden_dim: channels inside a block.
@@ -31,5 +33,5 @@ class PixelCNN(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Contexts (B, C, H, W) of embeddings (B, C, H, W)."""
         for block in self.blocks:
-            z = F.relu(z + block(z))
-        return z
+            z = z + block(z)
+        return F.relu(z)

@@ -16,7 +16,7 @@ swav = partial(make, SwAV)
 
 @pytest.mark.parametrize("optimizer", [sgd, partial(sgd, weight_decay=0.1), "adam"])
 def test_frozen_prototypes_stay_bit_for_bit_then_move(optimizer):
-    """Neither momentum nor weight decay moves them, also not momentum from before."""
+    """No gradient, so that neither momentum nor weight decay nor Adam's moments see the frozen steps."""
     method = swav(freeze=3)
     make = partial(torch.optim.Adam, lr=0.01, weight_decay=0.1) if optimizer == "adam" else None
     opt = make(method.parameters()) if make else optimizer(method)
@@ -24,7 +24,7 @@ def test_frozen_prototypes_stay_bit_for_bit_then_move(optimizer):
     for _ in range(3):
         step(method, textured(8), opt)
         assert torch.equal(method.prototypes.weight, before)
-        assert method.prototypes.weight.grad.count_nonzero() == 0
+        assert method.prototypes.weight.grad is None and method.prototypes.weight not in opt.state
     step(method, textured(8), opt)
     assert not torch.equal(method.prototypes.weight, before)
     assert method.prototypes.weight.grad.count_nonzero() > 0
@@ -47,6 +47,33 @@ def test_prototypes_compare_by_cosine_whatever_their_length():
     with torch.no_grad():
         prototypes.weight.mul_(7)
     assert torch.allclose(prototypes(z), scores, atol=1e-6)
+
+
+def test_gradient_of_a_prototype_has_its_radial_part():
+    """As in the official code: that of z @ W.T for a free W of unit rows, here z itself."""
+    prototypes, z = Prototypes(5, 4), unit_rows(3, 1, 4).float()
+    prototypes(z).sum().backward()
+    assert torch.allclose(prototypes.weight.grad, z.expand(5, 4), atol=1e-6)
+
+
+def test_a_penalty_on_all_weights_leaves_frozen_prototypes_alone():
+    prototypes = Prototypes(5, 4, freeze=2)
+    before = prototypes.weight.detach().clone()
+    for step_number in range(3):
+        with torch.no_grad():
+            prototypes.weight.mul_(1.5).add_(0.1)
+        prototypes.normalize()
+        assert torch.equal(prototypes.weight, before) == (step_number < 2)
+
+
+def test_frozen_steps_are_those_of_the_loaded_state():
+    begun, fresh = Prototypes(5, 4, freeze=2), Prototypes(5, 4, freeze=2)
+    assert fresh.frozen
+    for _ in range(2):
+        assert begun.frozen
+        begun.normalize()
+    fresh.load_state_dict(begun.state_dict())
+    assert not begun.frozen and not fresh.frozen
 
 
 def test_frozen_prototypes_still_train_the_encoder():

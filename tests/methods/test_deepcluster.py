@@ -22,6 +22,7 @@ from avalanche_ssl.recipes.loading import load_recipe
 VARIANTS = {
     "v2": {},
     "online": {"clustering": "online"},
+    "v2, rows of the last epoch": {"reembed": False},
     "v1": {"version": 1},
     "v1 kept": {"version": 1, "redraw": False},
     "v1 with hidden layers": {"version": 1, "hidden_dim": 32},
@@ -169,6 +170,24 @@ def test_deepcluster_bank_follows_the_steps():
     outputs, _ = step(method, images, sgd(method))
     rows = method.bank.read(outputs["ids"], torch.zeros(16, 2, 16))
     assert torch.allclose(rows, l2_normalize(torch.stack([outputs["first"], outputs["second"]], 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("reembed", [True, False])
+def test_deepcluster_clusters_by_the_rows_of_the_last_epoch_where_wanted(reembed):
+    """What k-means is given: fresh embeddings, or the rows of the last step, and embeddings of new images alone."""
+    method, images = deepcluster(reembed=reembed), textured(40)
+    method.prepare(images[:32].split(16))
+    step(method, images[:32], sgd(method))
+    ids = content_hash(images)
+    rows = method.bank.read(ids, torch.zeros(40, 2, 16)).clone()
+    given, embedded = [], []
+    method.clusters.fit = lambda z, *_: given.append(z)
+    method.encoder.register_forward_hook(lambda module, inputs, features: embedded.append(len(features)))
+    method.prepare(images.split(16))
+    same = (given[0][:32] - rows[:32]).abs().amax((1, 2)) < 1e-6
+    assert (same.all() if not reembed else not same.any()) and given[0].shape == (40, 2, 16)
+    assert sum(embedded) == (40 if reembed else 8)
+    assert torch.equal(given[0][32:, 0], given[0][32:, 1]), "a new image has one row for both crops"
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -22,6 +22,11 @@ def test_simclr_embeds_both_views_in_one_forward():
     assert batches == [16]
 
 
+def test_simclr_head_ends_in_batch_norm_without_a_shift():
+    norm = make(SimCLR).projection_head[-1]
+    assert isinstance(norm, torch.nn.BatchNorm1d) and norm.bias is None and norm.weight is not None
+
+
 def test_simclr_remembers_nothing():
     norms = ("running_mean", "running_var", "num_batches_tracked")
     assert all(name.endswith(norms) for name, _ in make(SimCLR).named_buffers())
