@@ -4,11 +4,11 @@ python benchmarks/crash_test.py --kills 3               # every recipe, fp32 and
 python benchmarks/crash_test.py --strategy moco --num-workers 0 2 --plugin none replay+cla-e --online-batch-size 0 10
 python benchmarks/crash_test.py --interrupt --num-workers 2
 
-A run is a process of its own that works as run.py does, on a small part of split-digits, with a narrow encoder and
-small memories. One kill of a run comes while a probe is fitted, one while a checkpoint is written, and the others at
-any time. With `--interrupt` SIGINT or SIGTERM goes to the whole process group instead, as a terminal and a batch system
-send it, sometimes once more a moment later; the exit status must be 130 or 143 then. Compared are all parameters and
-memories, the state of the optimizer, every random state, the accuracy matrix, and log.jsonl apart from its times.
+A run is a process of its own that works as run.py does, on a small part of digits-on-photographs, with a narrow encoder
+and small memories. One kill of a run comes while a probe is fitted, one while a checkpoint is written, and the others
+at any time. With `--interrupt` SIGINT or SIGTERM goes to the whole process group instead, as a terminal and a batch
+system send it, sometimes once more a moment later; the exit status must be 130 or 143 then. Compared are all parameters
+and memories, the state of the optimizer, every random state, the accuracy matrix, and log.jsonl apart from its times.
 Prints one line per run; exit status 1 if any run was lost.
 """
 

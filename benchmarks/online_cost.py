@@ -4,9 +4,9 @@ python benchmarks/online_cost.py              # time of an online experience, ou
 python benchmarks/online_cost.py --memory     # instead: resident memory over 1,000 online experiences
 
 Ours is SimCLR as `run.py --strategy simclr --online-batch-size 10` trains it, Avalanche's a plain `Naive` strategy with
-the same encoder, both on mini-batches of 10 images of split-digits. A bare step is their step on a ready batch, without
-a strategy; the rest of the time of an experience is overhead. All are measured in turn, in CPU time of this process
-(one thread), which other processes disturb little; printed are medians and ranges.
+the same encoder, both on mini-batches of 10 images of digits-on-photographs. A bare step is their step on a ready
+batch, without a strategy; the rest of the time of an experience is overhead. All are measured in turn, in CPU time of
+this process (one thread), which other processes disturb little; printed are medians and ranges.
 """
 
 import gc
@@ -32,7 +32,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import ENCODERS, smallconv
 from avalanche_ssl.plugins import ProbePlugin, RepresentationMonitor
 from avalanche_ssl.recipes import load_recipe
-from avalanche_ssl.streams import online_stream, split_digits
+from avalanche_ssl.streams import digits_on_photographs, online_stream
 from avalanche_ssl.training import AvalancheReplay
 
 IMAGES, REPLAYED, MEMORY = 10, 20, 2000
@@ -79,7 +79,7 @@ def print_times(repeat: int, count: int) -> None:
 
 def _cases() -> dict[str, tuple[Work, Work]]:
     """Bare steps and online experiences by name."""
-    benchmark = split_digits(1, composites=16)
+    benchmark = digits_on_photographs(1, composites=16)
     x, y = _first_images(benchmark, IMAGES + REPLAYED)
     return {
         "Avalanche: Naive": (naive_steps(x[:IMAGES], y[:IMAGES]), naive_experiences(benchmark)),
@@ -202,7 +202,7 @@ def naive_experiences(benchmark: Any, *plugins: Any) -> Work:
 
 def print_memory(experiences: int) -> None:
     """Print resident memory ten times along a stream: ours with all plugins of a run, then Avalanche's."""
-    benchmark = split_digits(1, composites=16)
+    benchmark = digits_on_photographs(1, composites=16)
     print("resident memory, MiB, after so many online experiences; growth over the last four fifths")
     counts = [experiences * k // 10 for k in range(1, 11)]
     print(" " * 20 + "".join(f"{count:>8}" for count in counts) + "growth".rjust(10))

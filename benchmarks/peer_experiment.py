@@ -120,9 +120,9 @@ def draw_pictures(folder: Path, counts: Mapping[str, int], composites: int = 12)
     """
     from PIL import Image
 
-    from avalanche_ssl.streams import split_digits
+    from avalanche_ssl.streams import digits_on_photographs
 
-    benchmark = split_digits(1, composites=composites)
+    benchmark = digits_on_photographs(1, composites=composites)
     for part, stream in (("train", benchmark.train_stream), ("test", benchmark.test_stream)):
         dataset = stream[0].dataset
         if counts[part] > len(dataset):

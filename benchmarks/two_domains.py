@@ -4,9 +4,9 @@ python benchmarks/two_domains.py --photographs cifar100 --strategy cmc pirl --pl
 
 A rich domain followed by a narrow one is where forgetting shows on a small budget: the digits teach nothing of what
 tells photographs apart. The first experience holds `--images` training images of each class of the folder (CLASS
-folders in `train` and `test`), the second all of `split-digits`. After each a ridge probe is fitted on either domain,
-on its own training images, and scored on its own test images. A plugin is to be judged on both columns: what is kept of
-the photographs, and what is learned of the digits.
+folders in `train` and `test`), the second all of `digits-on-photographs`. After each a ridge probe is fitted on either
+domain, on its own training images, and scored on its own test images. A plugin is to be judged on both columns: what is
+kept of the photographs, and what is learned of the digits.
 
 Sets of plugins are joined by `+`, settings given by `--set`; `none@6` trains the second experience for 6 passes without
 a plugin, to compare replay at equal views. Rows are appended to a CSV file as they come, and those that are there are
@@ -70,7 +70,7 @@ def load_domains(options: argparse.Namespace) -> list[Any]:
     from avalanche.benchmarks import benchmark_from_datasets
 
     from avalanche_ssl.data import class_labels
-    from avalanche_ssl.streams import folder, split_digits
+    from avalanche_ssl.streams import digits_on_photographs, folder
 
     photographs = folder(str(options.photographs), experiences=1)
     parts = {}
@@ -81,7 +81,7 @@ def load_domains(options: argparse.Namespace) -> list[Any]:
         labels = class_labels(stream[0].dataset)
         rows = [i for label in sorted(set(labels.tolist())) for i in (labels == label).nonzero()[0][:count].tolist()]
         parts[name] = [stream[0].dataset.subset(rows)]
-    return [benchmark_from_datasets(**parts), split_digits(1, composites=options.composites)]
+    return [benchmark_from_datasets(**parts), digits_on_photographs(1, composites=options.composites)]
 
 
 def build(options: argparse.Namespace, strategy: str, plugins: str, seed: int) -> Any:

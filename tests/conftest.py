@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from avalanche_ssl.streams import split_digits
+from avalanche_ssl.streams import digits_on_photographs
 
 os.environ["AVALANCHE_SSL_CACHE"] = "off"  # tests leave nothing in the user's folders
 os.environ["COLUMNS"] = "100"  # else the width depends on whether tests run in parallel
@@ -20,4 +20,4 @@ settings.load_profile("the same everywhere")
 @pytest.fixture(scope="session")
 def digits():
     """Three experiences of some 800 small pictures each."""
-    return split_digits(experiences=3, composites=2)
+    return digits_on_photographs(experiences=3, composites=2)

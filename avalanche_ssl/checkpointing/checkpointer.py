@@ -1,7 +1,7 @@
 """`Checkpointer`: writes the checkpoints of a run, and resumes a run from one."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ class Checkpointer:
         class_names: names of the classes that it must share.
         every: as `SaveInterval.parse` reads it: iterations, time, or "never" for boundaries only.
         config: settings that a resumed run must share; those of the strategy are added.
+        config_of_today: makes the `config` of a checkpoint, which may be of a former version, comparable with it.
         log: rewound on resume to where the checkpoint left it.
         share: largest share of the time that writing may take inside an experience.
 
@@ -69,6 +70,7 @@ class Checkpointer:
         class_names: Sequence[str] | None = None,
         every: str = "10min",
         config: Mapping[str, Any] | None = None,
+        config_of_today: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
         log: Rewindable | None = None,
         share: float = MAX_SHARE,
     ) -> None:
@@ -80,6 +82,7 @@ class Checkpointer:
         self.images = StreamIndex(datasets)
         self.fingerprint = stream_fingerprint(experiences, test_stream, class_names)
         own = strategy_settings(strategy, [len(d) for d in datasets])
+        self._config_of_today = config_of_today
         self.config = dict(config or {}) | {"strategy_settings": own}
         self.done = 0
         """Experiences of `stream` that are complete."""
@@ -132,7 +135,7 @@ class Checkpointer:
                 f"the checkpoint {self.path} contradicts itself: its settings are not those it was made of"
             )
         check_own_version(state["versions"])
-        check_same(state["config"], self.config)
+        check_same(self._config_of_today(state["config"]), self.config)
         check_same_stream(state["stream"], self.fingerprint)
         warn_of_last_bits(state["versions"], state["threads"])
         restore_strategy(self.strategy, state["strategy"], self.images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from avalanche_ssl.checkpointing import Checkpointer
 from avalanche_ssl.plugins import ProbePlugin, Progress, RepresentationMonitor, build_plugins
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.config_file import checkpoint_of_today
 from avalanche_ssl.runs.embeddings import EmbeddingSnapshots
 from avalanche_ssl.runs.folder import CHECKPOINT
 from avalanche_ssl.runs.live import LiveLogs, live_logs
@@ -73,6 +75,7 @@ def assemble(recipe: Recipe, benchmark: Any, config: RunConfig, out: Path, every
         class_names=benchmark.class_names,
         every=every,
         config=config.decisive,
+        config_of_today=partial(checkpoint_of_today, benchmark=config.benchmark),
         log=logs,
     )
     check_same_everywhere(config, checkpointer)

@@ -13,14 +13,20 @@ from avalanche_ssl.recipes.settings import arguments, convert, to_plain
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.config_file import read_config
 from avalanche_ssl.runs.origin import noted
-from avalanche_ssl.runs.stream_options import TEST, follows_seed, stream_options, validation_experiences
+from avalanche_ssl.runs.stream_options import (
+    TEST,
+    follows_seed,
+    stream_options,
+    unknown_benchmark_option,
+    validation_experiences,
+)
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 if TYPE_CHECKING:
     from avalanche_ssl.recipes import Recipe
 
 
-DECIDED = ("experiences", "incremental", "composites")
+DECIDED = ("experiences", "incremental")
 """Options that are None or "auto" where the benchmark decides them."""
 
 
@@ -219,7 +225,7 @@ def resolve_benchmark_options(config: RunConfig) -> dict[str, Any]:
             options |= {} if value == REGIMES[0] else {option: value}
             continue
         if option not in typed:
-            raise unknown_name(f"option of {name}", option, [*typed, "regime"])
+            raise unknown_benchmark_option(name, option, [*typed, "regime"])
         options[option] = to_plain(convert(value, typed[option][0], option))
     return options
 

@@ -20,7 +20,13 @@ from avalanche_ssl.recipes import EncoderSetting, file_of
 from avalanche_ssl.runs.config_file import FORMER_EVALUATION, today
 from avalanche_ssl.runs.misplaced import unknown_option
 from avalanche_ssl.runs.named_code import check_encoder, check_strategy
-from avalanche_ssl.runs.stream_options import TEST, decisive_stream, move_seed, validation_experiences
+from avalanche_ssl.runs.stream_options import (
+    TEST,
+    decisive_stream,
+    move_seed,
+    unknown_benchmark,
+    validation_experiences,
+)
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
 HEADLINE_PROBES = {name: "core50" for name in BENCHMARKS if name.startswith("core50-")}
@@ -150,7 +156,7 @@ class RunConfig:
             raise UsageError("no strategy: give --strategy NAME (see --list) or --strategy PATH")
         object.__setattr__(self, "benchmark", self.benchmark or ("folder" if self.data else "split-digits"))
         if self.benchmark not in BENCHMARKS:
-            raise unknown_name("benchmark", self.benchmark, BENCHMARKS)
+            raise unknown_benchmark(self.benchmark)
         move_seed(self)
         validation_experiences(self.eval_on)
         for name in self.plugins:

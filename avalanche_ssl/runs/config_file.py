@@ -30,26 +30,63 @@ def today(values: Mapping[str, Any]) -> dict[str, Any]:
     return known | ({"on_nan": "raise"} if known.get("on_nan") == "stop" else {})
 
 
-COMPLETE = {"strategy", "benchmark", "benchmark_options", "probes", "seed", "settings"}
-"""What the configuration of a run has at least, as the run leaves it."""
+COMPLETE = {
+    *("strategy", "benchmark", "data", "benchmark_options", "probes", "seed", "device", "precision", "settings"),
+}
+"""What the configuration of a run has at least, as the run leaves it; a file written by hand names some of them."""
+
+FORMER_DIGITS = {
+    ("split-digits", "photographs"): ("digits-on-photographs", {"experiences": 5, "composites": 8}),
+    ("split-digits", "color"): ("split-digits", {"experiences": 5, "composites": 6}),
+    ("digits-domain", "color"): ("rotated-digits", {"experiences": 2, "composites": 6}),
+}
+"""Today's name of a stream of digits, by its former one and the former option `ground`, with the defaults of then."""
 
 
 def former(values: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run, by today's names, with what held before it could say so.
 
     The seed did not reach the stream, which was drawn by its own, 0 where the benchmark has none; digits were on
-    photographs; features were fp32.
+    photographs; features were fp32. `split-digits` without a `ground` is today's stream, in a file of one's own and in
+    a run that notes `stream_seed`, as all have since there was a choice of grounds.
     """
     options = values.get("benchmark_options")
-    if not values.keys() >= COMPLETE or not isinstance(options, dict):
+    if not isinstance(options, dict):
         return values
-    name, precision = FORMER_EVALUATION
-    values = values if name in values else values | {name: precision}
-    if "stream_seed" in values:
+    if values.keys() >= COMPLETE:
+        name, precision = FORMER_EVALUATION
+        values = values if name in values else values | {name: precision}
+        if "stream_seed" not in values:
+            digits = {"ground": "photographs"} if values["benchmark"] in ("split-digits", "digits-domain") else {}
+            seed, others = options.get("seed", 0), {name: given for name, given in options.items() if name != "seed"}
+            values = values | {"stream_seed": seed, "eval_on": "test", "benchmark_options": digits | others}
+    return _with_digits(values)
+
+
+def _with_digits(values: dict[str, Any]) -> dict[str, Any]:
+    """The options with today's name of a stream of digits, where they have the former `ground`."""
+    options, benchmark = values["benchmark_options"], values.get("benchmark") or "split-digits"
+    today_s = FORMER_DIGITS.get((str(benchmark), str(options.get("ground"))))
+    if today_s is None:  # also photographs of `digits-domain`, which is gone
         return values
-    digits = {"ground": "photographs"} if values["benchmark"] in ("split-digits", "digits-domain") else {}
-    others = {name: value for name, value in options.items() if name != "seed"}
-    return values | {"stream_seed": options.get("seed", 0), "eval_on": "test", "benchmark_options": digits | others}
+    name, defaults = today_s
+    given = {key: value for key, value in options.items() if key != "ground" and (key, value) != ("composites", None)}
+    return values | {"benchmark": name, "benchmark_options": defaults | given}
+
+
+def checkpoint_of_today(saved: Mapping[str, Any], benchmark: str) -> dict[str, Any]:
+    """Decisive settings in a checkpoint, by today's names.
+
+    Args:
+        saved: as `RunConfig.decisive` was; photographs were not named.
+        benchmark: that of the run, by today's name.
+    """
+    values, options = dict(saved), saved.get("benchmark_options")
+    if not isinstance(options, dict):
+        return values
+    unnamed = {"ground": "photographs"} if benchmark == "digits-on-photographs" else {}
+    found = _with_digits(values | {"benchmark_options": unnamed | options})
+    return found if found.get("benchmark") == benchmark else values
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ among its official orders. Neither is among the options of a configuration that 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from avalanche_ssl.errors import UsageError
+from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.streams import BENCHMARKS
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ CORE50_RUNS = 10
 
 TEST, VALIDATION = "test", "val"
 
-LATER = {"ground": "photographs"}
-"""Options of benchmarks that came after others, with what held before: checkpoints without them are of these."""
+DIGITS = ("split-digits", "rotated-digits", "digits-on-photographs")
+"""The embedded streams, which were two with an option `ground`."""
 
 
 def follows_seed(benchmark: str) -> str | None:
@@ -51,12 +52,32 @@ def stream_options(config: RunConfig) -> dict[str, Any]:
 
 def decisive_stream(config: RunConfig) -> dict[str, Any]:
     """The entries of `RunConfig.decisive` that are about the stream: those of a run that had no such option stay."""
-    options = {n: v for n, v in stream_options(config).items() if n != "cache" and (n, v) not in LATER.items()}
+    options = {n: v for n, v in stream_options(config).items() if n != "cache"}
     options |= {name: config.benchmark_options[name] for name in ("regime",) if name in config.benchmark_options}
     found: dict[str, Any] = {"benchmark_options": options}
     if follows_seed(config.benchmark) != "seed" and config.seed_of_stream:
         found["stream_seed"] = config.seed_of_stream  # of the labels that probes keep
     return found if config.eval_on == TEST else found | {"eval_on": config.eval_on}
+
+
+def unknown_benchmark(name: str) -> UsageError:
+    """The error for a benchmark that is not there."""
+    if name != "digits-domain":
+        return unknown_name("benchmark", name, BENCHMARKS)
+    return UsageError(
+        "the benchmark 'digits-domain' is gone: give rotated-digits, what it was with ground=color; digits on "
+        "photographs are digits-on-photographs, by class"
+    )
+
+
+def unknown_benchmark_option(benchmark: str, option: object, known: Iterable[str]) -> UsageError:
+    """The error for an option that a benchmark does not have."""
+    if option != "ground" or benchmark not in DIGITS:
+        return unknown_name(f"option of {benchmark}", option, known)
+    return UsageError(
+        f"no option of {benchmark} 'ground', each is a stream of its own: give --benchmark split-digits for color, "
+        "rotated-digits for color and all classes at once, or digits-on-photographs"
+    )
 
 
 def validation_experiences(eval_on: str) -> int | None:

@@ -15,38 +15,48 @@ if TYPE_CHECKING:
 
 
 @with_split_options
-def split_digits(
-    experiences: int = 5, *, ground: str = "photographs", composites: int | None = None, **split: Unpack[SplitOptions]
-) -> CLScenario:
-    """Handwritten digits in color on photographs or plain ground, 10 classes, 32x32; nothing to download.
+def split_digits(experiences: int = 10, *, composites: int = 6, **split: Unpack[SplitOptions]) -> CLScenario:
+    """Handwritten digits in two random colors, of any size and place, 10 classes, 32x32; nothing to download.
 
     scikit-learn's 1,797 digits, each drawn several times; a third of the digits, the same for every seed, is for
-    testing. `seed` draws the composites and the order of the classes.
+    testing. Digit and ground have one random color each, either of which may be the lighter, so that pixels tell
+    little. `seed` draws the images and the order of the classes.
 
     Args:
         experiences: 1 to 10.
-        ground: "photographs": bright digits over scikit-learn's two, in the spirit of MNIST-M (Ganin & Lempitsky
-            2015, arXiv:1409.7495); "color": one random color for each of digit and ground, either of which may be
-            the lighter, any size, place and slant, noise.
-        composites: images of a training digit, half as many of a test digit; None: 8 on photographs, 6 on color.
+        composites: images of a training digit, half as many of a test digit.
     """
-    from avalanche_ssl.streams.digits import digits_by_class
+    from avalanche_ssl.streams.digits import plain_by_class
 
-    return digits_by_class(ground, composites, IncrementalSplit(experiences, **split))
+    return plain_by_class(composites, IncrementalSplit(experiences, **split))
 
 
-def digits_domain(
-    experiences: int = 2, *, seed: int = 0, ground: str = "photographs", composites: int | None = None
-) -> CLScenario:
-    """The same digits, all classes at once; experiences differ by photograph, or by how far digits are turned.
+def rotated_digits(experiences: int = 5, *, seed: int = 0, composites: int = 6) -> CLScenario:
+    """The digits of `split-digits`, all classes at once; each experience turns them further, up to 90 degrees.
 
-    On photographs there are two experiences, which draw the same digits. With `ground` "color" there are 2 to 10, whose
-    digits are turned clockwise in equal steps from upright to 90 degrees, in the spirit of Rotated MNIST (Lopez-Paz &
-    Ranzato 2017, arXiv:1706.08840).
+    They are turned clockwise in equal steps from upright, in the spirit of Rotated MNIST (Lopez-Paz & Ranzato 2017,
+    arXiv:1706.08840); 2 to 10 experiences.
     """
-    from avalanche_ssl.streams.digits import digits_by_domain
+    from avalanche_ssl.streams.digits import plain_by_angle
 
-    return digits_by_domain(ground, experiences, seed, composites)
+    return plain_by_angle(experiences, composites, seed)
+
+
+@with_split_options
+def digits_on_photographs(experiences: int = 5, *, composites: int = 8, **split: Unpack[SplitOptions]) -> CLScenario:
+    """Handwritten digits in bright colors on photographs, 10 classes, 32x32; nothing to download.
+
+    scikit-learn's digits over patches of its two photographs, in the spirit of MNIST-M (Ganin & Lempitsky 2015,
+    arXiv:1409.7495); another third of the digits than in `split-digits` is for testing. Pixels tell two thirds of
+    them. `seed` draws the images and the order of the classes.
+
+    Args:
+        experiences: 1 to 10.
+        composites: images of a training digit, half as many of a test digit; half of them on either photograph.
+    """
+    from avalanche_ssl.streams.digits import photographs_by_class
+
+    return photographs_by_class(composites, IncrementalSplit(experiences, **split))
 
 
 @with_split_options
@@ -222,7 +232,8 @@ def online_stream(
 
 BENCHMARKS: dict[str, Callable[..., CLScenario]] = {
     "split-digits": split_digits,
-    "digits-domain": digits_domain,
+    "rotated-digits": rotated_digits,
+    "digits-on-photographs": digits_on_photographs,
     "split-cifar10": split_cifar10,
     "split-cifar100": split_cifar100,
     "tiny-imagenet": split_tiny_imagenet,

@@ -20,7 +20,6 @@ SATURATION = (0.1, 0.5)
 LUMA = (0.299, 0.587, 0.114)
 LEAST_LUMA, LEAST_CHROMA = 0.3, 0.15  # differences between digit and ground
 NOISE = 0.03  # standard deviation
-COMPOSITES = 6  # of a digit for training, and half as many of one for testing
 TEST_THIRD = 1  # other digits than those for testing on photographs
 CHUNK = 1024  # images drawn at once, which bounds the memory for floats
 

@@ -1,4 +1,4 @@
-"""Small runs for crash tests: a part of split-digits, a narrow encoder, and memories that are soon full."""
+"""Small runs for crash tests: a part of digits-on-photographs, a narrow encoder, and memories that are soon full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from avalanche_ssl.models import ENCODERS, smallconv
 from avalanche_ssl.plugins import complete_plugins
 from avalanche_ssl.recipes import load_recipe
 from avalanche_ssl.recipes.settings import arguments
-from avalanche_ssl.streams import BENCHMARKS, split_digits
+from avalanche_ssl.streams import BENCHMARKS, digits_on_photographs
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 
 IMAGES = 72
@@ -50,13 +50,13 @@ class DecodedImages:
 
 
 def few_digits(experiences: int = 2, *, decode: bool = False) -> Any:
-    """A few composites of split-digits; with `decode` the data loader takes its general path."""
+    """A few composites of digits-on-photographs; with `decode` the data loader takes its general path."""
     return _few_digits(experiences, decode)
 
 
 @cache
 def _few_digits(experiences: int, decode: bool) -> Any:
-    benchmark = split_digits(experiences, composites=2)
+    benchmark = digits_on_photographs(experiences, composites=2)
     rng = np.random.default_rng(0)
     sets, parts = [], []
     for stream, images in ((benchmark.train_stream, IMAGES), (benchmark.test_stream, 40)):

@@ -17,7 +17,7 @@ def textures(monkeypatch):
     images = textured(240).permute(0, 2, 3, 1).numpy()
     data = ArrayDataset(images, np.arange(240) % 4)
     benchmark = benchmark_from_parts(data, [np.arange(240)], data, [np.arange(240)], list("abcd"))
-    monkeypatch.setattr(online_cost, "split_digits", lambda *_, **__: benchmark)
+    monkeypatch.setattr(online_cost, "digits_on_photographs", lambda *_, **__: benchmark)
     monkeypatch.setattr(online_cost, "MEMORY", 20)
     monkeypatch.setitem(online_cost.ENCODERS, "narrow", None)  # the command sets it
 

@@ -40,13 +40,13 @@ def test_the_command_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     mean = sum(json.loads(log.splitlines()[-1])["accuracy"] for log in logs) / 2
     assert float(rows[0]["mean"]) == pytest.approx(mean, abs=1e-6)
 
-    elsewhere = ["--benchmark", "digits-domain", "--benchmark-option", "composites=2", "--labels", "0.05"]
+    elsewhere = ["--benchmark", "rotated-digits", "--benchmark-option", "composites=2", "--labels", "0.05"]
     assert finetune.main(["a", *elsewhere, "--epochs", "1", "--seed", "3", "--device", "cpu", "--out", "b/c"]) == 0
-    assert "a on digits-domain: linear head; accuracy in percent on" in capsys.readouterr().out
+    assert "a on rotated-digits: linear head; accuracy in percent on" in capsys.readouterr().out
     first, *_ = [json.loads(line) for line in Path("b/c/finetune-frozen-linear-0.05-s3.jsonl").read_text().splitlines()]
     settings = first["settings"]
     assert (settings["benchmark"], settings["device"], first["run"], settings["epochs"]) == (
-        "digits-domain",
+        "rotated-digits",
         "cpu",
         "a",
         1,

@@ -424,7 +424,7 @@ def test_the_default_stream(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert run.main(["--strategy", "cmc", *small, "--set", "capacity=4096", "--set", "count=64"]) == 0
     assert "files in runs/cmc-split-digits-s0: " in capsys.readouterr().out
-    stream = {"experiences": 2, "ground": "photographs", "composites": 2, "class_order": None}
+    stream = {"experiences": 2, "composites": 2, "class_order": None}
     kind = {"incremental": "class", "imbalance": 1.0, "leak": 0.1, "repeats": 2}
     assert config("runs/cmc-split-digits-s0")["benchmark_options"] == stream | kind
 
@@ -653,7 +653,7 @@ def test_no_permission_to_write(
     ("option", "texts"),
     [
         ("--help", ["--strategy NAME|PATH", "--overwrite", "avalanche-ssl run --strategy cmc"]),
-        ("--list", ["  cmc  ", "  moco  ", "  simclr  ", "  split-digits  ", "experiences, seed, ground, composites"]),
+        ("--list", ["  cmc  ", "  moco  ", "  simclr  ", "  split-digits  ", "experiences, seed, composites"]),
     ],
 )
 def test_help_and_list_need_nothing_heavy(option: str, texts: list[str]) -> None:

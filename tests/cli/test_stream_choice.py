@@ -18,6 +18,6 @@ def chosen(*words: str) -> StreamChoice:
 def test_the_stream_is_that_of_the_run_or_another() -> None:
     assert chosen() == StreamChoice() and chosen().is_own
     assert chosen("--benchmark-option", "seed=3") == StreamChoice(None, None, {"seed": 3})
-    assert chosen("--benchmark", "digits-domain") == StreamChoice("digits-domain", None, {})
+    assert chosen("--benchmark", "rotated-digits") == StreamChoice("rotated-digits", None, {})
     assert chosen("--data", "a", "--data", "b") == StreamChoice(None, f"a{os.pathsep}b", {})
     assert chosen("--benchmark-option", "data=a") == StreamChoice(None, "a", {})

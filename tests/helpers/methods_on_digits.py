@@ -5,7 +5,7 @@ from helpers.methods import sgd
 
 
 def train(model, digits, experiences=2, **settings):
-    """The strategy after some experiences of split-digits."""
+    """The strategy after some experiences of digits-on-photographs."""
     strategy = SelfSupervised(model=model, optimizer=sgd(model), **{"train_mb_size": 32} | settings)
     for experience in list(digits.train_stream)[:experiences]:
         strategy.train(experience, eval_streams=[])

@@ -1,4 +1,4 @@
-"""Strategies on split-digits, and comparisons of what they have become."""
+"""Strategies on digits-on-photographs, and comparisons of what they have become."""
 
 import torch
 from avalanche.training import plugins as av

@@ -32,14 +32,14 @@ from avalanche_ssl.logging import (
     TaskEvent,
 )
 from avalanche_ssl.probes import PROTOCOLS, SGDClassifier
-from avalanche_ssl.streams import online_stream, split_digits
+from avalanche_ssl.streams import digits_on_photographs, online_stream
 from avalanche_ssl.training import AvalancheReplay
 
 
 @pytest.fixture(scope="module")
 def pair() -> Any:
     """Two experiences of some 1,200 digits."""
-    return split_digits(experiences=2, composites=2)
+    return digits_on_photographs(experiences=2, composites=2)
 
 
 def of(events: list[Event], kind: type) -> list[Any]:

@@ -140,8 +140,8 @@ def test_titles_leave_out_options_at_their_defaults(tmp_path: Path) -> None:
         run.config["benchmark_options"] = options
         return comparison.streams([run])[0].title
 
-    assert title(experiences=5, composites=None, leak=0.1, class_order=None) == "split-digits"
-    assert title(experiences=10, seed=3) == "split-digits (experiences 10, seed 3)"
+    assert title(experiences=10, composites=None, leak=0.1, class_order=None) == "split-digits"
+    assert title(experiences=5, seed=3) == "split-digits (experiences 5, seed 3)"
 
 
 def test_streams_that_differ_in_their_images_are_named_by_them(tmp_path: Path) -> None:

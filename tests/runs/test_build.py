@@ -63,6 +63,7 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
             {"benchmark_options": {"experience": 2}},
             "no option of split-digits 'experience': did you mean 'experiences'",
         ),
+        ({"benchmark_options": {"ground": "color"}}, "no option of split-digits 'ground', each is a stream of its own"),
         ({"benchmark_options": {"experiences": "two"}}, "'experiences' is 'two': give a whole number"),
         ({"benchmark": "split-digits", "data": "images"}, "benchmark 'split-digits' needs no --data: leave it out"),
         ({"benchmark": "folder"}, "benchmark 'folder' needs --data PATH"),
@@ -203,7 +204,7 @@ def test_every_benchmark_has_a_regime_that_is_noted_where_it_is_given() -> None:
         assert small(benchmark_options=resolved[name]).regime == name
     assert small().regime == "sequential"
     assert (
-        len(build_benchmark(small(benchmark="digits-domain", benchmark_options={"regime": "joint"})).train_stream) == 2
+        len(build_benchmark(small(benchmark="rotated-digits", benchmark_options={"regime": "joint"})).train_stream) == 5
     )
     with pytest.raises(UsageError, match="no regime 'jiont': did you mean 'joint'"):
         resolve_benchmark_options(small(benchmark_options={"regime": "jiont"}))

@@ -168,7 +168,7 @@ def test_logs_go_where_they_are_sent(folder: Path, tmp_path: Path, calls: list[A
     assert not (folder / "finetune").exists()
     assert default_out(folder, StreamChoice(options={"experiences": 1})) == folder / "finetune"
     assert default_out(folder, StreamChoice(data="x")) == folder / "finetune-folder"
-    assert default_out(folder, StreamChoice("digits-domain")) == folder / "finetune-digits-domain"
+    assert default_out(folder, StreamChoice("rotated-digits")) == folder / "finetune-rotated-digits"
 
 
 def test_scratch_starts_from_an_untrained_encoder_of_its_seed(folder: Path, calls: list[Any]) -> None:

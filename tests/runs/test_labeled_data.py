@@ -39,16 +39,16 @@ def test_another_stream_has_its_own_options(tmp_path: Path, monkeypatch: pytest.
     assert (config.benchmark, config.data, config.benchmark_options["size"]) == ("folder", str(tmp_path / "images"), 16)
     assert "composites" not in config.benchmark_options
     assert (config.strategy, config.seed) == (CONFIG.strategy, CONFIG.seed)
-    config = StreamChoice("digits-domain").config(CONFIG)
-    assert (config.benchmark, config.benchmark_options["composites"]) == ("digits-domain", None)
+    config = StreamChoice("rotated-digits").config(CONFIG)
+    assert (config.benchmark, config.benchmark_options["composites"]) == ("rotated-digits", 6)
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (StreamChoice("digits-domian"), "did you mean 'digits-domain'"),
+        (StreamChoice("rotated-digts"), "did you mean 'rotated-digits'"),
         (StreamChoice("folder"), "benchmark 'folder' needs --data PATH"),
-        (StreamChoice("digits-domain", data="x"), "needs no --data: leave it out"),
+        (StreamChoice("rotated-digits", data="x"), "needs no --data: leave it out"),
         (StreamChoice(options={"composits": 3}), "no option of split-digits 'composits'"),
     ],
 )
@@ -97,8 +97,8 @@ def test_images_of_other_channels_are_refused_and_gray_ones_are_not() -> None:
 def test_another_stream_is_the_same_for_every_run() -> None:
     """Whatever the seed of the run, and whatever the run was scored on; its own stream keeps both."""
     run = RunConfig(strategy="simclr", seed=3, eval_on="val")
-    other = StreamChoice("digits-domain").config(run)
+    other = StreamChoice("rotated-digits").config(run)
     assert (other.seed_of_stream, other.eval_on) == (0, "test")
-    assert StreamChoice("digits-domain", options={"seed": 5}).config(run).seed_of_stream == 5
+    assert StreamChoice("rotated-digits", options={"seed": 5}).config(run).seed_of_stream == 5
     own = StreamChoice(options={"composites": 2}).config(run)
     assert (own.seed_of_stream, own.eval_on) == (3, "val")

@@ -8,7 +8,14 @@ import pytest
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.runs.config import RunConfig
-from avalanche_ssl.runs.stream_options import follows_seed, stream_options, validation_experiences
+from avalanche_ssl.runs.stream_options import (
+    DIGITS,
+    follows_seed,
+    stream_options,
+    unknown_benchmark,
+    unknown_benchmark_option,
+    validation_experiences,
+)
 from avalanche_ssl.streams import BENCHMARKS
 
 
@@ -54,16 +61,14 @@ def test_what_is_no_seed_is_left_to_be_refused() -> None:
 
 
 def test_checkpoints_of_former_runs_have_the_same_decisive_options() -> None:
-    """Those of before `stream_seed`, `eval_on` and `ground`: a seed among the options of the benchmark."""
+    """Those of before `stream_seed` and `eval_on`: a seed among the options of the benchmark."""
     old = {"experiences": 5, "composites": 8, "seed": 0}
-    new = config(seed=3, stream_seed=0, benchmark_options={"experiences": 5, "composites": 8, "ground": "photographs"})
+    new = config(seed=3, stream_seed=0, benchmark_options={"experiences": 5, "composites": 8})
     assert new.decisive["benchmark_options"] == old
     assert not {"stream_seed", "eval_on"} & new.decisive.keys()
     core50 = config(benchmark="core50-nc", stream_seed=0, benchmark_options={"run": 4, "cache": "x"})
     assert core50.decisive["benchmark_options"] == {"run": 4} and "stream_seed" not in core50.decisive
-    color = config(benchmark_options={"ground": "color"}, eval_on="val")
-    assert color.decisive["benchmark_options"] == {"ground": "color", "seed": 0}
-    assert color.decisive["eval_on"] == "val"
+    assert config(eval_on="val").decisive["eval_on"] == "val"
 
 
 def test_titles_tell_seeds_and_validation_apart() -> None:
@@ -82,3 +87,17 @@ def test_anything_else_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match=r"give test, val \(a part of the training data\) or val:N") as error:
         config(eval_on=value)
     assert "\n" not in str(error.value)
+
+
+def test_streams_of_digits_that_are_gone_are_refused_with_their_successors() -> None:
+    gone = str(unknown_benchmark("digits-domain"))
+    assert gone.startswith("the benchmark 'digits-domain' is gone: give rotated-digits") and "\n" not in gone
+    assert "digits-on-photographs" in gone
+    for name in DIGITS:
+        found = str(unknown_benchmark_option(name, "ground", ["seed"]))
+        assert found.startswith(f"no option of {name} 'ground'") and "\n" not in found
+        assert all(f"{other} for" in found or found.endswith(f"or {other}") for other in DIGITS)
+    assert "did you mean 'seed'" in str(unknown_benchmark_option("split-digits", "sed", ["seed"]))
+    assert "choose one" in str(unknown_benchmark_option("folder", "ground", ["seed"]))
+    assert "did you mean 'split-digits'" in str(unknown_benchmark("splitdigits"))
+    assert set(DIGITS) < BENCHMARKS.keys()

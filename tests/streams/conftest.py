@@ -10,5 +10,5 @@ from avalanche_ssl import streams
 
 
 @pytest.fixture(scope="session")
-def default() -> Any:
-    return streams.split_digits()
+def on_photographs() -> Any:
+    return streams.digits_on_photographs()

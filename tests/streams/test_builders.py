@@ -35,7 +35,8 @@ def test_every_benchmark_has_a_line_of_help() -> None:
 @pytest.mark.parametrize(
     ("build", "experiences", "own"),
     [
-        (streams.split_digits, 5, {"ground", "composites"}),
+        (streams.split_digits, 10, {"composites"}),
+        (streams.digits_on_photographs, 5, {"composites"}),
         (streams.split_cifar10, 5, {"data"}),
         (streams.split_cifar100, 10, {"data"}),
         (streams.split_tiny_imagenet, 10, {"data", "size", "damaged"}),

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.streams import check_benchmark, classes, images
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
@@ -19,21 +18,8 @@ SQUARE = np.zeros((1, 28, 28), np.float32)
 SQUARE[:, 12:16, 12:16] = 1
 
 
-@pytest.fixture(scope="module")
-def ten() -> Any:
-    return streams.split_digits(10, ground="color")
-
-
 def one(value: float) -> NDArray[np.float64]:
     return np.array([value])
-
-
-def test_ten_experiences_of_one_digit_each(ten: Any) -> None:
-    check_benchmark(ten)
-    assert [len(classes(e)) for e in ten.train_stream] == [1] * 10
-    assert images(ten.train_stream[0].dataset).shape[1:] == (3, 32, 32)
-    sizes = [sum(len(e.dataset) for e in stream) for stream in (ten.train_stream, ten.test_stream)]
-    assert sizes == [6 * (1797 - 599), 3 * 599]
 
 
 def test_a_test_digit_is_no_training_digit_and_none_of_those_on_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,41 +125,6 @@ def test_sizes_and_slants_keep_their_ranges(monkeypatch: pytest.MonkeyPatch) -> 
     assert drawn["degrees"][0::2].max() <= 10 and drawn["degrees"][1::2].min() >= 80
 
 
-def test_pixels_tell_little(ten: Any) -> None:
-    """Ridge regression on raw pixels is near chance, where it has two thirds on photographs."""
-    from sklearn.linear_model import RidgeClassifier
-
-    def data(stream: Any) -> tuple[Any, Any]:
-        x = np.concatenate([images(e.dataset)[::3].float().reshape(-1, 3, 16, 2, 16, 2).mean((3, 5)) for e in stream])
-        return x.reshape(len(x), -1), np.concatenate([e.dataset.targets[::3] for e in stream])
-
-    x, y = data(ten.train_stream)
-    tested, labels = data(ten.test_stream)
-    assert RidgeClassifier(1e6).fit(x, y).score(tested, labels) < 0.3
-
-
-def test_a_domain_is_how_far_digits_are_turned(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    made = plain_digits.draw
-    monkeypatch.setattr(plain_digits, "draw", lambda masks, rng, turns: seen.append(turns) or made(masks, rng, turns))
-    benchmark = streams.digits_domain(4, ground="color", composites=2)
-    check_benchmark(benchmark)
-    assert [classes(e) for e in benchmark.train_stream] == [set(range(10))] * 4
-    assert all(np.array_equal(turns, [0, 30, 60, 90]) for turns in seen)
-    plain = plain_digits.plain_digits(2, 0, np.array([0.0, 30, 60, 90]))[0]
-    second = images(benchmark.train_stream[1].dataset)
-    assert np.array_equal(second[3].permute(1, 2, 0), plain.data[4 * 3 + 1])
-
-
-@pytest.mark.parametrize(
-    ("builder", "options", "said"),
-    [
-        ("split_digits", {"ground": "colour"}, "no ground of digits 'colour': did you mean 'color'"),
-        ("split_digits", {"ground": "color", "composites": 0}, "composites=0 of a digit: give 1 or more"),
-        ("digits_domain", {"ground": "color", "experiences": 11}, "in 11 experiences: give 2 to 10"),
-        ("digits_domain", {"ground": "color", "experiences": 1}, "in 1 experiences: give 2 to 10"),
-    ],
-)
-def test_wrong_options_are_refused(builder: str, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        getattr(streams, builder)(**options)
+def test_no_composite_is_refused() -> None:
+    with pytest.raises(UsageError, match="composites=0 of a digit: give 1 or more"):
+        plain_digits.plain_digits(0, 0)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from avalanche_ssl.data import ArrayDataset
-from avalanche_ssl.streams import split_digits
+from avalanche_ssl.streams import digits_on_photographs
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 
 
 @pytest.fixture(scope="session")
 def digits() -> Any:
     """Three experiences of 400 small images each, 12 steps of 32; 100 test images each."""
-    benchmark = split_digits(experiences=3, composites=2)
+    benchmark = digits_on_photographs(experiences=3, composites=2)
     rng = np.random.default_rng(0)
     sets, parts = [], []
     for stream, size in ((benchmark.train_stream, 400), (benchmark.test_stream, 100)):
