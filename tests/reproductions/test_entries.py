@@ -69,9 +69,10 @@ def test_the_rows_of_results_are_these_commands() -> None:
 
     plain = command[: command.index("--plugin")]
     reservoir = ["--plugin", "replay", "--set", "replay.size=2000", "--set", "replay.batch=20"]
+    constant = ["--set", "batch_size=10", "--set", "schedule.kind=constant"]
     rows = {
         "finetune": ["--epochs", "3"],
-        "iid": ["--epochs", "3", "--benchmark-option", "regime=joint"],
+        "iid": ["--epochs", "3", "--benchmark-option", "regime=joint", "--online-batch-size", "0", *constant],
         "replay": [*reservoir, "--set", "replay.policy=reservoir"],
         "cla-e": [*command[command.index("--plugin") :], "--set", "cla-e.momentum=0.999"],
         "cassle": ["--epochs", "3", "--plugin", "cassle", "--access-task-boundaries"],
@@ -79,6 +80,22 @@ def test_the_rows_of_results_are_these_commands() -> None:
     for name, words in rows.items():
         entry = read_entries()[f"cla/cifar100/low/simclr/{name}"]
         assert complete(entry.config(data="cifar100-450")) == decisive(*words), name
+
+
+@pytest.mark.parametrize("method", ["simclr", "simsiam"])
+def test_iid_passes_over_all_images_as_often_as_the_others_have_views(method: str) -> None:
+    """Three passes over 45,000 images in batches of 10 are 270,000 views, at the constant rate of the other rows."""
+    entry, finetune = (read_entries()[f"cla/cifar100/low/{method}/{name}"] for name in ("iid", "finetune"))
+    iid, online = entry.config(data="images"), finetune.config(data="images")
+    assert (iid.online_batch_size, iid.regime, online.online_batch_size, online.regime) == (
+        0,
+        "joint",
+        10,
+        "sequential",
+    )
+    assert build_recipe(iid).settings == build_recipe(online).settings, "batches of 10, 3 epochs, constant, no warm-up"
+    assert (build_recipe(iid).batch_size, build_recipe(iid).epochs) == (10, 3)
+    assert entry.deviations == finetune.deviations
 
 
 def test_an_entry_or_all_that_begin_so() -> None:
