@@ -198,3 +198,15 @@ def test_seconds_and_experiences_go_on_after_a_resume() -> None:
     assert second.done == 1 and second.seconds > 0 and second.writing > 0
     assert [e.current_experience for e in second.stream(benchmark.train_stream)] == [experience.current_experience]
     assert second.done == 2
+
+
+def test_settings_of_a_former_version_are_compared_as_those_of_today() -> None:
+    benchmark = few_digits()
+
+    def made(config: dict[str, Any], **more: Any) -> Checkpointer:
+        return Checkpointer("checkpoint", make(benchmark), benchmark.train_stream, config=config, **more)
+
+    made({"name": "old"}).save()
+    with pytest.raises(UsageError, match="name was old, is new"):
+        made({"name": "new"}).resume()
+    assert made({"name": "new"}, config_of_today=lambda saved: saved | {"name": "new"}).resume()

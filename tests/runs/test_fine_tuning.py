@@ -201,7 +201,7 @@ def test_it_trains_on_another_stream(folder: Path, calls: list[Any]) -> None:
     stream = StreamChoice("split-digits", options={"composites": 2, "experiences": 2})
     fine_tune_run(folder, short("full"), SHORT, stream=stream)
     ((_, train, *_),) = calls
-    assert sum(map(len, train)) == 2 * 1201, "each training digit twice"
+    assert sum(map(len, train)) == 2 * 1198, "each training digit twice"
     first, *_ = log(folder / "finetune-split-digits" / "finetune-full-linear-1.0-s0.jsonl")
     assert first["settings"]["benchmark"] == "split-digits"
     assert first["settings"]["benchmark_options"]["composites"] == 2

@@ -29,6 +29,7 @@ GOOD: dict[str, Any] = {
     "online_batch_size": 0,
     "plugins": {},
     "seed": 0,
+    "stream_seed": 0,
     "device": "cpu",
     "precision": "fp32",
     "probes": "ridge",
@@ -72,7 +73,7 @@ def one_line(arguments: list[str], ran: list[Any], capsys: pytest.CaptureFixture
     (config,) = ran
     plain = config.as_dict()
     for name, default in RunConfig(strategy="simclr").as_dict().items():
-        kind = type(default) if default is not None else str | None
+        kind = type(default) if default is not None else (int if name == "stream_seed" else str) | None
         assert isinstance(plain[name], kind), f"{name} is {plain[name]!r}"
     again = yaml.safe_load(yaml.safe_dump(plain))
     assert again == plain or plain != plain, "config.yaml can be written and read"

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from crashes import comparison, process, small_run
 from helpers.encoders import tiny
 from helpers.processes import fill_disk
 
-from avalanche_ssl.checkpointing import Checkpointer
+from avalanche_ssl.checkpointing import Checkpointer, file_format
+from avalanche_ssl.checkpointing.fingerprint import settings_hash
 from avalanche_ssl.cli import run
 from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.models import ENCODERS
@@ -121,6 +123,26 @@ def test_a_run_that_was_stopped_at_its_end_can_be_resumed(original: Path, stoppe
     assert run.main(["--resume", "--out", "finished"]) == 0
     assert lines("finished") == comparison.log_of(original)
     assert (stopped / "accuracy.csv").exists()
+
+
+def test_a_run_of_digits_of_before_there_was_a_choice_of_grounds_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its files name a benchmark that is another one today, and no seed of the stream."""
+    given = ["--benchmark", "digits-on-photographs", "--experiences", "2", "--benchmark-option", "composites=2"]
+    small = ["--strategy", "simclr", "--encoder", "tiny", "--epochs", "1", "--set", "augment.size=8"]
+    machine = ["--precision", "fp32", "--device", "cpu", "--keep-checkpoints"]
+    assert run.main([*given, *small, *machine, "--out", "a"]) == 0
+    log, config, checkpoint = (Path("a", name) for name in ("log.jsonl", "config.yaml", "checkpoint"))
+    whole = lines("a")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    values = yaml.safe_load(config.read_text())
+    for name in ("stream_seed", "eval_on", "eval_precision"):
+        del values[name]
+    config.write_text(yaml.safe_dump(values | {"benchmark": "split-digits"}))
+    state = file_format.read(checkpoint)
+    saved = state["config"] | {"benchmark": "split-digits"}
+    file_format.write(checkpoint, state | {"config": saved, "hash": settings_hash(saved)})
+    assert run.main(["--resume", "--out", "a"]) == 0, capsys.readouterr().err
+    assert lines("a") == whole and yaml.safe_load(config.read_text())["benchmark"] == "digits-on-photographs"
 
 
 def test_resume_starts_what_never_began(finished: Path) -> None:
