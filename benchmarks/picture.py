@@ -2,7 +2,8 @@
 
 README's is made by
 
-python benchmarks/sweep.py --strategy cmc,moco,simclr --seeds 0,1,2 --out runs/picture
+python benchmarks/sweep.py --strategy cmc,moco,simclr --seeds 0,1,2 --out runs/picture \\
+    -- --benchmark digits-on-photographs
 python benchmarks/picture.py runs/picture/*/ --out benchmarks/report-split-digits.png
 """
 
