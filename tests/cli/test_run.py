@@ -497,6 +497,11 @@ BAD: dict[str, tuple[list[str], str]] = {
     "strategy": (["--strategy", "cmx"], "no strategy 'cmx': did you mean 'cmc'?"),
     "strategy file": (["--strategy", "a/b.py"], "no strategy file '"),
     "benchmark": (["--strategy", "cmc", "--benchmark", "splitdigits"], "did you mean 'split-digits'?"),
+    "benchmark of before": (["--strategy", "cmc", "--benchmark", "digits-domain"], "is gone: give rotated-digits"),
+    "option of before": (
+        ["--strategy", "cmc", "--benchmark-option", "ground=color"],
+        "no option of split-digits 'ground', each is a stream of its own: give --benchmark split-digits for color",
+    ),
     "encoder": (["--strategy", "cmc", "--encoder", "resnt18"], "no encoder 'resnt18': did you mean 'resnet18'?"),
     "setting": (["--strategy", "cmc", "--set", "temprature=1"], "did you mean 'temperature'?"),
     "nested setting": (["--strategy", "cmc", "--set", "augment.blurr=1"], "did you mean 'augment.blur_prob'?"),
