@@ -1,6 +1,6 @@
 """Probe the encoder of a run on another stream, beside its untrained encoder and raw pixels.
 
-avalanche-ssl probe runs/simclr-split-cifar100-s0 --benchmark split-digits --probes ridge,knn-20
+avalanche-ssl probe runs/simclr-split-cifar100-s0 --benchmark split-digits --probes ridge,ridge:2x2
 avalanche-ssl probe runs/simclr-split-digits-s0 --data path/to/images
 
 The encoder is frozen; probes are fitted on all training data of the stream. The log is in RUN/probe, and the same
@@ -9,6 +9,7 @@ command prints the table again. Without a stream it is that of the run.
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def table(found: Transfer, run: Path) -> str:
     from avalanche_ssl.runs import percent, table_lines
 
     probes = list(next(iter(found.accuracies.values())))
-    rows = [(name, [percent(each[probe]) for probe in probes]) for name, each in found.accuracies.items()]
+    rows = [(name, [percent(each.get(p, math.nan)) for p in probes]) for name, each in found.accuracies.items()]
     rows += [("chance", [percent(found.end.chance)] * len(probes))]
     tested = f"accuracy in per cent on {found.end.images_tested:,} test images, fitted on {found.end.images:,}"
     before = " (complete already)" if found.before else ""

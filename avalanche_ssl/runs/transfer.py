@@ -39,7 +39,7 @@ class Transfer:
 
     Args:
         path: of the log.
-        accuracies: of each encoder, by probe.
+        accuracies: of each encoder, by probe; raw pixels have none by a probe with a readout.
         end: what it took.
         before: whether it was there already.
     """
@@ -101,7 +101,10 @@ def probe_run(
         evaluator = Evaluator(benchmark, names, ("all",), seed=config.seed_of_stream)
         write, found = log.begin(), {}
         for name, model in _models(method, recipe, config.seed):
-            found[name] = _accuracies(evaluator, model.to(device), device)
+            of_model = evaluator
+            if name == PIXELS and len(vectors := [n for n in names if not get_protocol(n).readout]) < len(names):
+                of_model = Evaluator(benchmark, vectors, ("all",), seed=config.seed_of_stream)  # pixels have no maps
+            found[name] = _accuracies(of_model, model.to(device), device)
             for probe, accuracy in found[name].items():
                 write(TransferAccuracyEvent(encoder=name, probe=probe, accuracy=accuracy))
         end = TransferEndEvent(

@@ -14,6 +14,7 @@ from helpers.encoders import tiny
 from helpers.streams import array_stream, images
 
 from avalanche_ssl.checkpointing import write_encoder
+from avalanche_ssl.cli.probe import table
 from avalanche_ssl.data import ArrayDataset, class_labels
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
@@ -82,6 +83,16 @@ def test_each_encoder_has_its_row(folder: Path) -> None:
     right = (votes.argmax(1) == labels[1]).float()
     each = [float(right[np.isin(labels[1], group)].mean()) for group in ((0, 3), (1, 2))]
     assert found.accuracies[UNTRAINED]["knn-20"] == pytest.approx(np.mean(each))
+
+
+def test_readouts_are_of_the_encoders_alone(folder: Path) -> None:
+    """Pixels have no maps to pool; the quarters of an image are recognized by 2x2 maps of untrained features."""
+    found = probe_run(folder, StreamChoice("halves"), "ridge,ridge:2x2")
+    assert list(found.accuracies[UNTRAINED]) == ["ridge", "ridge:2x2"] and found.accuracies[PIXELS] == {"ridge": 1.0}
+    assert found.accuracies[RUN]["ridge:2x2"] == 0.25 < found.accuracies[UNTRAINED]["ridge:2x2"]
+    assert probe_run(folder, StreamChoice("halves"), "ridge,ridge:2x2") == replace(found, before=True)
+    row = next(line for line in table(found, folder).splitlines() if line.startswith(PIXELS))
+    assert row.split()[-2:] == ["100.0", "-"]
 
 
 def test_what_is_complete_is_read_from_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
