@@ -65,8 +65,8 @@ def unknown_benchmark(name: str) -> UsageError:
     if name != "digits-domain":
         return unknown_name("benchmark", name, BENCHMARKS)
     return UsageError(
-        "the benchmark 'digits-domain' is gone: give rotated-digits, what it was with ground=color; digits on "
-        "photographs are digits-on-photographs, by class"
+        "the benchmark 'digits-domain' is gone: give rotated-digits, which it was with ground=color; digits on "
+        "photographs come class by class, in digits-on-photographs"
     )
 
 
@@ -75,8 +75,8 @@ def unknown_benchmark_option(benchmark: str, option: object, known: Iterable[str
     if option != "ground" or benchmark not in DIGITS:
         return unknown_name(f"option of {benchmark}", option, known)
     return UsageError(
-        f"no option of {benchmark} 'ground', each is a stream of its own: give --benchmark split-digits for color, "
-        "rotated-digits for color and all classes at once, or digits-on-photographs"
+        f"{benchmark} has no option 'ground', each is a stream of its own: give --benchmark split-digits (color), "
+        "rotated-digits (color, all classes at once) or digits-on-photographs"
     )
 
 

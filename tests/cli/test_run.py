@@ -500,7 +500,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "benchmark of before": (["--strategy", "cmc", "--benchmark", "digits-domain"], "is gone: give rotated-digits"),
     "option of before": (
         ["--strategy", "cmc", "--benchmark-option", "ground=color"],
-        "no option of split-digits 'ground', each is a stream of its own: give --benchmark split-digits for color",
+        "split-digits has no option 'ground', each is a stream of its own: give --benchmark split-digits (color)",
     ),
     "encoder": (["--strategy", "cmc", "--encoder", "resnt18"], "no encoder 'resnt18': did you mean 'resnet18'?"),
     "setting": (["--strategy", "cmc", "--set", "temprature=1"], "did you mean 'temperature'?"),

@@ -63,7 +63,10 @@ def test_resolving_fills_what_is_open(tmp_path: Path, monkeypatch: pytest.Monkey
             {"benchmark_options": {"experience": 2}},
             "no option of split-digits 'experience': did you mean 'experiences'",
         ),
-        ({"benchmark_options": {"ground": "color"}}, "no option of split-digits 'ground', each is a stream of its own"),
+        (
+            {"benchmark_options": {"ground": "color"}},
+            "split-digits has no option 'ground', each is a stream of its own",
+        ),
         ({"benchmark_options": {"experiences": "two"}}, "'experiences' is 'two': give a whole number"),
         ({"benchmark": "split-digits", "data": "images"}, "benchmark 'split-digits' needs no --data: leave it out"),
         ({"benchmark": "folder"}, "benchmark 'folder' needs --data PATH"),
