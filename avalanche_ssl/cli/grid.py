@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from avalanche_ssl.cli.options import SHORTCUTS
+from avalanche_ssl.cli.run import parser
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.plugins import PLUGINS
 
@@ -90,6 +92,10 @@ class Axis:
         """KEY=VALUE each."""
         return [f"{self.name}={value}" for value in self.values]
 
+    def of(self, subject: Subject) -> bool:
+        """Whether it is about the strategy of a subject."""
+        return self.strategy in ("", subject.stem.replace("-", "_"))
+
 
 def _split(text: str) -> list[str]:
     """The parts between commas that stand in no brackets."""
@@ -107,32 +113,46 @@ def subjects(strategies: str, plugins: str) -> list[Subject]:
     """Every strategy with every set of plugins, of comma-separated names.
 
     Raises:
-        UsageError: a plugin is not known.
+        UsageError: a plugin is not known, or two strategies have one name.
     """
     for name in plugins.replace("+", ",").split(","):
         if name not in (NONE, *PLUGINS):
             raise unknown_name("plugin", name, (NONE, *PLUGINS))
     sets = [() if joined == NONE else tuple(joined.split("+")) for joined in plugins.split(",")]
-    return [Subject(strategy, chosen) for strategy in strategies.split(",") for chosen in sets]
+    found = [Subject(strategy, chosen) for strategy in dict.fromkeys(strategies.split(",")) for chosen in sets]
+    names: dict[str, str] = {}
+    for subject in found:
+        if names.setdefault(subject.stem, subject.strategy) != subject.strategy:
+            other = names[subject.stem]
+            raise UsageError(f"{other} and {subject.strategy} have one name, by which folders are called: rename one")
+    return found
 
 
 def axes(grid: Sequence[str], found: Sequence[Subject]) -> list[Axis]:
     """The axes of a grid.
 
     Raises:
-        UsageError: one has no values, or is of a strategy that is not run.
+        UsageError: one has no values, is of a strategy or plugin that is not run, or is given twice.
     """
     known = [subject.stem.replace("-", "_") for subject in found]
     parsed = [Axis.parse(text) for text in grid]
     for axis in parsed:
         if axis.strategy and axis.strategy not in known:
             raise unknown_name("strategy of --grid", axis.strategy, dict.fromkeys(known))
+        if not any(subject.has(axis.name) for subject in found):
+            raise UsageError(
+                f"--grid {axis.name} is about a plugin that no run has: give --plugin, too, or leave it out"
+            )
+    for subject in found:
+        names = [axis.name for axis in parsed if axis.of(subject)]
+        if again := [name for name in names if names.count(name) > 1]:
+            raise UsageError(f"--grid gives {again[0]} of {subject.stem} twice: give all of its values in one")
     return parsed
 
 
 def combinations(subject: Subject, grid: Sequence[Axis]) -> list[Settings]:
     """Every combination of the settings that a subject has, each once."""
-    own = [axis for axis in grid if axis.strategy in ("", subject.stem.replace("-", "_"))]
+    own = [axis for axis in grid if axis.of(subject)]
     each = itertools.product(*(axis.settings for axis in own))
     return list(dict.fromkeys(tuple(s for s in settings if subject.has(s)) for settings in each))
 
@@ -165,17 +185,53 @@ def trials(found: Sequence[Subject], grid: Sequence[Axis], number: int | None) -
     return {subject: [settings[place] for place in draws[subject]] for subject, settings in every.items()}
 
 
+def check_shared(rest: Sequence[str], found: Sequence[Subject], grid: Sequence[Axis], given: Sequence[str]) -> None:
+    """Refuse options of all runs that runs have from the sweep or its grid, since one of the two would be dropped.
+
+    Args:
+        rest: options of all runs.
+        found: what is run.
+        grid: values of settings.
+        given: options that the sweep gives to its runs, besides strategy, plugins, seed and folder.
+
+    Raises:
+        UsageError: one is given twice, is about a plugin that no run has, or is not known.
+    """
+    from avalanche_ssl.recipes.settings import parse_settings
+
+    strategy = found[0].strategy
+    options = parser().parse_args(["--strategy", strategy, *rest])  # the last of two counts
+    twice = {
+        "--strategy": options.strategy != strategy,
+        "--plugin": options.plugins,
+        "--seed": options.seed is not None,
+        "--out": options.out,
+        "--stream-seed": "--stream-seed" in given and options.stream_seed is not None,
+        "--eval-on": "--eval-on" in given and options.eval_on is not None,
+    }
+    if names := [name for name, is_given in twice.items() if is_given]:
+        raise UsageError(f"a sweep gives {names[0]} to its runs: leave it out after `--`; see sweep --help")
+    settings = dict(parse_settings(options.settings))
+    settings |= {
+        n: v for n, (at, *_) in SHORTCUTS.items() if at == "settings" and (v := getattr(options, n)) is not None
+    }
+    for name in settings:
+        if name in {axis.name for axis in grid}:
+            raise UsageError(f"{name} is among the options of all runs and in --grid: leave one of them out")
+        if not any(subject.has(name) for subject in found):
+            raise UsageError(f"--set {name} is about a plugin that no run has: give --plugin, too, or leave it out")
+
+
 def whole_numbers(text: str, option: str) -> list[str]:
-    """Seeds of an option, separated by commas.
+    """Seeds of an option, separated by commas, each once.
 
     Raises:
         UsageError: one is no number.
     """
-    numbers = text.split(",") if text else []
-    for number in numbers:
+    for number in text.split(","):
         if not number.isdecimal():
             raise UsageError(f"seed '{number}': give whole numbers, e.g. {option} 0,1,2")
-    return numbers
+    return list(dict.fromkeys(str(int(number)) for number in text.split(",")))
 
 
 def run_name(subject: Subject, settings: Settings, seed: str, stream_seed: str = "") -> str:

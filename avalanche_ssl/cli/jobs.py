@@ -42,6 +42,16 @@ def run_jobs(jobs: Mapping[Path, Sequence[str]], *, overwrite: bool = False, pro
     return failed
 
 
+def check_jobs(jobs: Mapping[Path, Sequence[str]], *, overwrite: bool = False) -> None:
+    """Find out whether runs can be started or go on, without doing so.
+
+    Raises:
+        UsageError: as `run_jobs`.
+    """
+    for out, words in jobs.items():
+        _mode(out, words, overwrite)
+
+
 def command_of(out: Path, words: Sequence[str]) -> str:
     """The command of a run, as a line for a shell."""
     return shlex.join(["avalanche-ssl", "run", *words, "--out", str(out)])

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from avalanche_ssl.cli.grid import Settings, Subject, axes, combinations, run_name, trials
+from avalanche_ssl.cli.grid import Settings, Subject, axes, check_shared, combinations, run_name, trials
 from avalanche_ssl.cli.jobs import run_jobs
+from avalanche_ssl.cli.options import read_options
+from avalanche_ssl.cli.run import parser
 from avalanche_ssl.errors import UsageError
+
+if TYPE_CHECKING:
+    from avalanche_ssl.runs.selection import Selection
 
 FOLDER = "trials"
 """Of the trials, in that of the sweep."""
-RESERVED = ("--eval-on", "--seed", "--stream-seed")
-"""Options of a run that a selection gives."""
+GIVEN = ("--eval-on", "--stream-seed")
+"""Options that a selection gives to its runs, besides those that every sweep gives."""
 
 
 class TrialPlan:
@@ -49,17 +55,15 @@ class TrialPlan:
         validation_experiences(eval_on)
         if eval_on == TEST:
             raise UsageError("--select test: settings are chosen on validation data, give val, or val:N")
-        for word in rest:
-            if word.partition("=")[0] in RESERVED:
-                raise UsageError(f"--select gives {', '.join(RESERVED)} to the runs: leave {word} out")
         if shared := [seed for seed in seeds if seed in reported]:
             raise UsageError(
                 f"seed {shared[0]} is one of the runs to report: give --select-seeds other ones, so that nothing that "
                 "is reported was chosen on"
             )
         parsed = axes(grid, found)
+        check_shared(rest, found, parsed, GIVEN)
         self.trials = trials(found, parsed, number)
-        self.drawn_from = {subject.name: len(combinations(subject, parsed)) for subject in found}
+        self.drawn_from = {subject.name: combinations(subject, parsed) for subject in found}
         self.eval_on, self.seeds, self.rest, self.out = eval_on, list(seeds), list(rest), out
 
     def folder(self, subject: Subject, settings: Settings, seed: str) -> Path:
@@ -81,16 +85,18 @@ class TrialPlan:
             for seed in self.seeds
         }
 
-    def run(self, *, overwrite: bool, processes: int, skip_failed: bool) -> Mapping[Subject, Settings]:
-        """Run what is missing of the trials, write what they say, and give the best settings of each strategy.
+    def run(self, *, overwrite: bool, processes: int, skip_failed: bool) -> Selection:
+        """Run what is missing of the trials, and read what they have reached.
 
         Raises:
-            UsageError: a trial failed and failures are not to be skipped, or all of a strategy did.
+            UsageError: a trial failed and failures are not to be skipped, or all of a strategy did; or trials would be
+                trained on test images of the runs to report.
         """
         from avalanche_ssl.runs import read_run
         from avalanche_ssl.runs.folder import is_finished
         from avalanche_ssl.runs.selection import Selection, Trial, validation_accuracy
 
+        self._check_test_images()
         failed = run_jobs(self.jobs, overwrite=overwrite, processes=processes)
         if failed and not skip_failed:
             raise UsageError(
@@ -109,13 +115,29 @@ class TrialPlan:
         }
         done = next((folder for folder in self.jobs if is_finished(folder)), None)
         probe = next(iter(read_run(done).accuracies))[0] if done else ""
-        selection = Selection(found, self.eval_on, self.drawn_from, probe)
-        chosen = {subject: selection.chosen(subject.name) for subject in self.trials}
-        for subject, trial in chosen.items():
-            print(f"chosen for {subject.name}: {trial.text} ({100 * trial.score:.1f} % on {self.eval_on})")
-        for path in selection.write(self.out):
-            print(f"-> {path}")
-        return {subject: trial.settings for subject, trial in chosen.items()}
+        others = {path.parent for path in (self.out / FOLDER).glob("*/log.jsonl")} - self.jobs.keys()
+        return Selection(found, self.eval_on, self.drawn_from, probe, len(others))
+
+    def chosen(self, found: Selection) -> dict[Subject, Settings]:
+        """The best settings of each strategy."""
+        return {subject: found.chosen(subject.name).settings for subject in self.trials}
+
+    def _check_test_images(self) -> None:
+        """Refuse a folder of whose images every seed draws others for testing: trials would learn from them.
+
+        Raises:
+            UsageError: says what to do.
+        """
+        from avalanche_ssl.streams import find_files
+
+        config = read_options(parser().parse_args(next(iter(self.jobs.values()))))
+        if config.benchmark != "folder" or not config.data or config.stream_seed is not None:
+            return
+        if find_files(config.data, str(config.benchmark_options.get("labels", "auto"))).test is None:
+            raise UsageError(
+                f"every seed draws other test images of {config.data}, so that trials would learn from those of the "
+                "runs to report: put some into a folder test beside train, or give `-- --benchmark-option seed=0`"
+            )
 
 
 def reported_jobs(
@@ -131,7 +153,12 @@ def reported_jobs(
     data are not scored twice without a word.
     """
     return {
-        out / run_name(subject, (), seed, stream): [*subject.shared(rest), *subject.words(settings, seed, stream)]
+        out / run_name(subject, (), seed, stream): [
+            *subject.shared(rest),
+            *subject.words(settings, seed, stream),
+            "--eval-on",
+            "test",
+        ]
         for subject, settings in chosen.items()
         for seed in seeds
         for stream in stream_seeds or [""]

@@ -15,8 +15,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from avalanche_ssl.cli.command import command
-from avalanche_ssl.cli.grid import NONE, axes, combinations, run_name, subjects, whole_numbers
-from avalanche_ssl.cli.jobs import command_of, run_jobs
+from avalanche_ssl.cli.grid import NONE, axes, check_shared, combinations, run_name, subjects, whole_numbers
+from avalanche_ssl.cli.jobs import check_jobs, command_of, run_jobs
 from avalanche_ssl.cli.run import RunParser
 from avalanche_ssl.cli.selection import TrialPlan, reported_jobs
 from avalanche_ssl.errors import UsageError, unknown_name
@@ -72,8 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(*(command_of(out, words) for out, words in jobs.items()), sep="\n")
         return 0
     if selection:
-        chosen = selection.run(overwrite=options.overwrite, processes=options.jobs, skip_failed=options.skip_failed)
-        jobs = reported_jobs(chosen, *_seeds(options), options.rest, options.out)
+        found = selection.run(overwrite=options.overwrite, processes=options.jobs, skip_failed=options.skip_failed)
+        jobs = reported_jobs(selection.chosen(found), *_seeds(options), options.rest, options.out)
+        check_jobs(jobs, overwrite=options.overwrite)  # the files tell of the selection by which runs are reported
+        found.say_and_write(options.out)
     failed = run_jobs(jobs, overwrite=options.overwrite, processes=options.jobs)
     if kinds:
         references = _references([out for out in jobs if out not in failed], kinds, options.out)
@@ -103,7 +105,11 @@ def _jobs(options: argparse.Namespace) -> tuple[dict[Path, list[str]], TrialPlan
 
 
 def _seeds(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    return whole_numbers(options.seeds, "--seeds"), whole_numbers(options.stream_seeds, "--stream-seeds")
+    return whole_numbers(options.seeds, "--seeds"), _stream_seeds(options.stream_seeds)
+
+
+def _stream_seeds(text: str) -> list[str]:
+    return whole_numbers(text, "--stream-seeds") if text else []
 
 
 def plan(
@@ -118,11 +124,13 @@ def plan(
     """The options of each run, by its folder.
 
     Raises:
-        UsageError: a seed is no number, a plugin is not known, or a grid has no values.
+        UsageError: a seed is no number, a plugin is not known, a grid has no values, or an option is given twice.
     """
     found = subjects(strategies, plugins)
-    every = [(subject, combinations(subject, axes(grid, found))) for subject in found]
-    numbers, streams = whole_numbers(seeds, "--seeds"), whole_numbers(stream_seeds, "--stream-seeds")
+    parsed = axes(grid, found)
+    every = [(subject, combinations(subject, parsed)) for subject in found]
+    numbers, streams = whole_numbers(seeds, "--seeds"), _stream_seeds(stream_seeds)
+    check_shared(rest, found, parsed, ["--stream-seed"] if streams else [])
     return {
         out / run_name(subject, settings, seed, stream): [*subject.shared(rest), *subject.words(settings, seed, stream)]
         for subject, each in every

@@ -81,14 +81,16 @@ class Selection:
     Args:
         trials: by strategy, as many of each.
         eval_on: what they were scored on, as `--eval-on` names it.
-        drawn_from: how many settings the grid of each strategy has.
+        drawn_from: all settings of the grid of each strategy.
         probe: the headline probe.
+        others: runs that lie among the trials and are none of them, e.g. of a grid of before.
     """
 
     trials: Mapping[str, Sequence[Trial]]
     eval_on: str
-    drawn_from: Mapping[str, int]
+    drawn_from: Mapping[str, Sequence[tuple[str, ...]]]
     probe: str
+    others: int = 0
 
     def chosen(self, strategy: str) -> Trial:
         """The best trial of a strategy."""
@@ -108,6 +110,8 @@ class Selection:
             f"of the training data, by probe {self.probe}: {METRIC} after the last experience, in per cent. The test "
             "data were not used."
         )
+        if self.others:
+            head += f" Not counted are runs of other settings or seeds that lie among the trials: {self.others}."
         lines = [
             "# Selection",
             "",
@@ -116,10 +120,10 @@ class Selection:
             "| strategy | ranges | trials | chosen | accuracy |",
             "|---|---|---|---|---|",
         ]
-        for name, trials in self.trials.items():
-            chosen = self.chosen(name)
-            number = f"{count} of {self.drawn_from[name]}" if self.drawn_from[name] > count else f"{count}"
-            lines.append(f"| {name} | {ranges(trials)} | {number} | {chosen.text} | {percent(chosen.score)} |")
+        for name in self.trials:
+            chosen, every = self.chosen(name), self.drawn_from[name]
+            number = f"{count} of {len(every)}" if len(every) > count else f"{count}"
+            lines.append(f"| {name} | {ranges(every)} | {number} | {chosen.text} | {percent(chosen.score)} |")
         for name, trials in self.trials.items():
             lines += ["", f"## {name}", "", f"| settings | mean | {' | '.join(f'seed {s}' for s in self.seeds)} |"]
             lines.append("|---|" + "---|" * (1 + len(self.seeds)))
@@ -141,6 +145,17 @@ class Selection:
                     write([name, " ".join(trial.settings), seed, self.eval_on, shown, int(trial == chosen)])
         return text.getvalue()
 
+    def say_and_write(self, out: Path) -> None:
+        """Print what was chosen, and write both files into a folder.
+
+        Raises:
+            UsageError: the disk refuses.
+        """
+        for name in self.trials:
+            print(f"chosen for {name}: {(best := self.chosen(name)).text} ({percent(best.score)} % on {self.eval_on})")
+        for path in self.write(out):
+            print(f"-> {path}")
+
     def write(self, out: Path) -> list[Path]:
         """Write both files into a folder.
 
@@ -155,11 +170,11 @@ class Selection:
         return paths
 
 
-def ranges(trials: Sequence[Trial]) -> str:
-    """The values of each setting among trials, as KEY=V1,V2."""
+def ranges(every: Sequence[tuple[str, ...]]) -> str:
+    """The values of each setting of a grid, as KEY=V1,V2."""
     values: dict[str, dict[str, None]] = {}
-    for trial in trials:
-        for setting in trial.settings:
+    for settings in every:
+        for setting in settings:
             key, _, value = setting.partition("=")
             values.setdefault(key, {})[value] = None
     return " ".join(f"{key}={','.join(each)}" for key, each in values.items()) or NONE

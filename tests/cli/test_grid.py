@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from avalanche_ssl.cli import grid
-from avalanche_ssl.cli.grid import Axis, Subject, axes, combinations, run_name, subjects, trials, whole_numbers
+from avalanche_ssl.cli.grid import (
+    Axis,
+    Subject,
+    axes,
+    check_shared,
+    combinations,
+    run_name,
+    subjects,
+    trials,
+    whole_numbers,
+)
 from avalanche_ssl.errors import UsageError
 
 SIMCLR, REPLAY = Subject("simclr", ()), Subject("simclr", ("replay",))
@@ -26,6 +36,66 @@ def test_every_strategy_joins_every_set_of_plugins() -> None:
     assert [subject.name for subject in found] == ["simclr", "simclr+replay+cla-e", "mine", "mine+replay+cla-e"]
     with pytest.raises(UsageError, match="no plugin 'replya': did you mean 'replay'"):
         subjects("simclr", "replya")
+
+
+def test_strategies_of_one_name_are_refused() -> None:
+    """Their folders would be one; the same strategy twice is one."""
+    assert subjects("simclr,simclr", "none") == [SIMCLR]
+    with pytest.raises(UsageError, match=r"a/mine\.py and b/mine\.py have one name, by which folders are called"):
+        subjects("a/mine.py,b/mine.py", "none")
+
+
+@pytest.mark.parametrize("again", [["lr=1", "lr=2"], ["lr=1", "moco-v1:lr=2"]])
+def test_a_setting_has_its_values_from_one_axis(again: list[str]) -> None:
+    with pytest.raises(UsageError, match="--grid gives lr of moco-v1 twice: give all of its values in one"):
+        axes(again, subjects("moco-v1", "none"))
+
+
+def test_a_setting_of_a_plugin_that_no_run_has_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--grid replay\.size is about a plugin that no run has: give --plugin, too"):
+        axes(["replay.size=5"], [SIMCLR])
+    assert axes(["replay.size=5"], [SIMCLR, REPLAY])
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        (["--seed", "3"], "a sweep gives --seed to its runs: leave it out after `--`"),
+        (["--se=3"], "ambiguous option: --se=3"),
+        (["--see", "3"], "a sweep gives --seed to its runs"),
+        (["--strategy", "cmc"], "a sweep gives --strategy to its runs"),
+        (["--plugin", "replay"], "a sweep gives --plugin to its runs"),
+        (["--out", "x"], "a sweep gives --out to its runs"),
+        (["--set", "lr=1"], "lr is among the options of all runs and in --grid: leave one of them out"),
+        (["--epochs", "5"], "epochs is among the options of all runs and in --grid"),
+        (["--set", "cla-e.weight=1"], "--set cla-e.weight is about a plugin that no run has"),
+        (["--temperature", "0.5"], "no option '--temperature': give --set temperature=0.5"),
+    ],
+)
+def test_options_of_all_runs_that_would_be_dropped_are_refused(rest: list[str], said: str) -> None:
+    grid = axes(["lr=1,2", "epochs=1,2"], [SIMCLR, REPLAY])
+    with pytest.raises(UsageError, match=said):
+        check_shared(rest, [SIMCLR, REPLAY], grid, [])
+
+
+def test_options_that_all_runs_share_are_not() -> None:
+    grid = axes(["encoder.width=4,8"], [SIMCLR, REPLAY])
+    rest = [
+        "--encoder",
+        "smallconv",
+        "--epochs",
+        "2",
+        "--set",
+        "replay.size=5",
+        "--stream-seed",
+        "1",
+        "--eval-on",
+        "val",
+    ]
+    check_shared(rest, [SIMCLR, REPLAY], grid, [])
+    for option in ("--stream-seed", "--eval-on"):
+        with pytest.raises(UsageError, match=f"a sweep gives {option} to its runs"):
+            check_shared(rest, [SIMCLR, REPLAY], grid, [option])
 
 
 def test_an_axis_of_one_strategy_is_for_that_one() -> None:
@@ -82,7 +152,9 @@ def test_shared_options_keep_what_a_run_can_have() -> None:
 
 
 def test_seeds_are_whole_numbers() -> None:
-    assert whole_numbers("0,12", "--seeds") == ["0", "12"] and whole_numbers("", "--stream-seeds") == []
+    assert whole_numbers("0,12,012", "--seeds") == ["0", "12"], "each once"
+    with pytest.raises(UsageError, match=r"seed '': give whole numbers, e\.g\. --seeds 0,1,2"):
+        whole_numbers("", "--seeds")
     with pytest.raises(UsageError, match=r"seed 'x': give whole numbers, e\.g\. --stream-seeds 0,1,2"):
         whole_numbers("0,x", "--stream-seeds")
 

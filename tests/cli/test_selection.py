@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from helpers.encoders import tiny
 from helpers.jobs import in_this_process
+from helpers.photos import write_classes
 
 from avalanche_ssl.cli import jobs, sweep
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.runs import read_run
 
@@ -61,7 +63,7 @@ def test_trials_come_first_and_the_best_are_reported(capsys: pytest.CaptureFixtu
     assert all(line.startswith("--epochs 2 --strategy ") and " --eval-on val " in line for line in trials)
     assert "--strategy moco --seed 8 --set lr=0.2 --eval-on val --out out/trials/moco-lr=0.2-s8" in trials[-1]
     assert reported == [
-        f"--epochs 2 --strategy {name} --seed {seed} --set lr=0.2 --out out/{name}-s{seed}"
+        f"--epochs 2 --strategy {name} --seed {seed} --set lr=0.2 --eval-on test --out out/{name}-s{seed}"
         for name in ("simclr", "moco")
         for seed in (0, 1)
     ]
@@ -96,7 +98,44 @@ def test_a_failed_trial_counts_and_is_not_chosen() -> None:
     assert sweep.main(given) == 2
     assert sweep.main([*given, "--skip-failed"]) == 0
     assert "| lr=9 | failed | failed |" in Path("out/selection.md").read_text()
-    assert commands()[-1] == "--strategy simclr --seed 0 --set lr=0.1 --out out/simclr-s0"
+    assert commands()[-1] == "--strategy simclr --seed 0 --set lr=0.1 --eval-on test --out out/simclr-s0"
+
+
+def test_a_refused_selection_leaves_the_record_of_the_one_that_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A smaller grid would choose otherwise, and tell of fewer trials than the reported runs were chosen among."""
+    given = ["--strategy", "simclr", "--select", "val", "--out", "out", "--grid"]
+    assert sweep.main([*given, "lr=0.1,0.2"]) == 0
+    before = {name: Path("out", name).read_text() for name in ("selection.md", "selection.csv")}
+
+    def mode(out: Path, words: list[str], overwrite: bool) -> str:
+        if out == Path("out/simclr-s0") and "lr=0.1" in words and not overwrite:
+            raise UsageError("out/simclr-s0 holds a run of other settings")
+        return "" if (out / "log.jsonl").exists() else "--resume"
+
+    monkeypatch.setattr(jobs, "_mode", mode)
+    capsys.readouterr()
+    assert sweep.main([*given, "lr=0.1"]) == 2
+    said = capsys.readouterr()
+    assert said.err.endswith("out/simclr-s0 holds a run of other settings\n") and "chosen for" not in said.out
+    assert {name: Path("out", name).read_text() for name in before} == before
+    assert sweep.main([*given, "lr=0.1", "--overwrite"]) == 0
+    page = Path("out/selection.md").read_text()
+    assert "1 trial of each strategy" in page and "other settings or seeds that lie among the trials: 1." in page
+
+
+def test_a_folder_whose_test_images_follow_the_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Trials on seed 999 would train on most of the test images of seed 0."""
+    write_classes(Path("apart"), {"train": 4, "test": 2}, classes=2)
+    write_classes(Path("one"), {".": 4}, classes=2)
+    given = ["--strategy", "simclr", "--select", "val", "--out", "out", "--", "--data"]
+    assert sweep.main([*given, "one"]) == 2
+    error = capsys.readouterr().err
+    assert "every seed draws other test images of one, so that trials would learn from" in error
+    assert error.count("\n") == 1 and not Path("out").exists()
+    assert sweep.main([*given, "one", "--benchmark-option", "seed=0"]) == 0
+    assert sweep.main([*given, "apart"]) == 0
 
 
 def test_a_drawn_budget_and_seeds_of_the_stream() -> None:
@@ -118,11 +157,9 @@ def test_a_drawn_budget_and_seeds_of_the_stream() -> None:
         (["--grid", "moco:momentum=0.9,0.99"], "different numbers of settings to try (simclr 2, moco 4)"),
         (["--trials", "3"], "--trials is 3: give 1 to 2 (simclr 2, moco 2)"),
         (["--select-seeds", "x"], "seed 'x': give whole numbers, e.g. --select-seeds 0,1,2"),
-        (
-            ["--", "--eval-on=val"],
-            "--select gives --eval-on, --seed, --stream-seed to the runs: leave --eval-on=val out",
-        ),
-        (["--", "--seed", "3"], "leave --seed out"),
+        (["--", "--eval-on=val"], "a sweep gives --eval-on to its runs: leave it out after `--`"),
+        (["--", "--stream-seed", "3"], "a sweep gives --stream-seed to its runs"),
+        (["--", "--set", "lr=1"], "lr is among the options of all runs and in --grid"),
     ],
 )
 def test_mistakes_come_before_the_first_trial(wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,11 @@ TRIALS = {
         Trial(("lr=2",), {"7": 0, "8": 0}),
     ],
 }
-SELECTION = Selection(TRIALS, "val", {"simclr": 4, "cmc": 3}, "ridge")
+GRIDS = {
+    "simclr": [(f"lr={lr}", f"t={t}") for lr in (0.1, 0.2, 0.3) for t in (1, 2)],
+    "cmc": [trial.settings for trial in TRIALS["cmc"]],
+}
+SELECTION = Selection(TRIALS, "val", GRIDS, "ridge")
 
 
 def test_the_highest_mean_over_seeds_is_chosen() -> None:
@@ -39,8 +44,8 @@ def test_the_highest_mean_over_seeds_is_chosen() -> None:
 
 
 def test_ranges_are_the_values_of_each_setting() -> None:
-    assert ranges(TRIALS["simclr"]) == "lr=0.1,0.2 t=1,2"
-    assert ranges([Trial((), {"7": 0.5})]) == "(the recipe's)"
+    assert ranges([trial.settings for trial in TRIALS["simclr"]]) == "lr=0.1,0.2 t=1,2"
+    assert ranges([()]) == "(the recipe's)"
 
 
 def test_the_page_tells_budget_ranges_and_choice() -> None:
@@ -48,7 +53,10 @@ def test_the_page_tells_budget_ranges_and_choice() -> None:
     assert lines[2].startswith(
         "3 trials of each strategy, on seeds 7, 8, scored on val, a part of the training data, by"
     )
-    assert "| simclr | lr=0.1,0.2 t=1,2 | 3 of 4 | lr=0.1 t=2 | 65.0 |" in lines
+    assert "| simclr | lr=0.1,0.2,0.3 t=1,2 | 3 of 6 | lr=0.1 t=2 | 65.0 |" in lines, "what the trials are drawn from"
+    assert lines[2].endswith("The test data were not used.")
+    more = replace(SELECTION, others=2).markdown()
+    assert "Not counted are runs of other settings or seeds that lie among the trials: 2." in more
     assert "| cmc | lr=1,2 | 3 | (the recipe's) | 30.0 |" in lines
     own = lines[lines.index("## simclr") : lines.index("## cmc")]
     assert own[2:7] == [
