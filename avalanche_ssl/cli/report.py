@@ -71,6 +71,7 @@ def _add_baselines(found: list[Stream], cache: Path, trust_strategy: bool) -> li
 
     notes = []
     for stream in found:
+        logged, stream.baselines = stream.baselines, []
         for group in stream.groups:
             try:
                 new = baselines(group.label, group.runs, cache, trust_strategy=trust_strategy)
@@ -79,4 +80,6 @@ def _add_baselines(found: list[Stream], cache: Path, trust_strategy: bool) -> li
                 continue
             known = {baseline.label for baseline in stream.baselines}
             stream.baselines += [baseline for baseline in new if baseline.label not in known]
+        known = {baseline.label for baseline in stream.baselines}  # under every scope, where runs log one
+        stream.baselines += [baseline for baseline in logged if baseline.label not in known]
     return notes

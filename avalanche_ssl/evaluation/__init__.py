@@ -2,7 +2,14 @@
 
 from avalanche_ssl.evaluation.cost import PluginCost, training_cost, views_per_image
 from avalanche_ssl.evaluation.evaluator import Evaluator
-from avalanche_ssl.evaluation.events import curve_events, full_test_events, probe_events, task_events
+from avalanche_ssl.evaluation.events import (
+    baseline_events,
+    curve_events,
+    frozen_probe_events,
+    full_test_events,
+    probe_events,
+    task_events,
+)
 from avalanche_ssl.evaluation.feature_extractor import (
     EvalPrecision,
     FeatureExtractor,
@@ -18,6 +25,7 @@ from avalanche_ssl.evaluation.fine_tuning import (
     frozen_parts,
     stages_to_freeze,
 )
+from avalanche_ssl.evaluation.frozen_probes import FrozenAccuracy, FrozenProbes
 from avalanche_ssl.evaluation.history import History, accuracy_curve
 from avalanche_ssl.evaluation.metrics import (
     Matrix,
@@ -29,9 +37,10 @@ from avalanche_ssl.evaluation.metrics import (
     forgetting_by_experience,
     forgetting_chaudhry,
     forward_transfer,
+    frozen_forgetting,
     knowledge_gain,
 )
-from avalanche_ssl.evaluation.raw_pixels import RawPixels
+from avalanche_ssl.evaluation.raw_pixels import RawPixels, reads_pixels
 from avalanche_ssl.evaluation.representation import (
     alignment,
     cluster_usage,
@@ -56,6 +65,8 @@ __all__ = [
     "FeaturePass",
     "FineTunedClassifier",
     "FineTuning",
+    "FrozenAccuracy",
+    "FrozenProbes",
     "FullTestResult",
     "History",
     "Matrix",
@@ -69,6 +80,7 @@ __all__ = [
     "average_accuracy",
     "average_anytime_accuracy",
     "backward_transfer",
+    "baseline_events",
     "cluster_usage",
     "curve_events",
     "evaluate_task",
@@ -79,13 +91,16 @@ __all__ = [
     "forgetting_by_experience",
     "forgetting_chaudhry",
     "forward_transfer",
+    "frozen_forgetting",
     "frozen_parts",
+    "frozen_probe_events",
     "full_test_events",
     "infonce_bound",
     "knowledge_gain",
     "linear_cka",
     "probe_events",
     "rankme",
+    "reads_pixels",
     "stages_to_freeze",
     "task_events",
     "training_cost",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from avalanche_ssl.evaluation.feature_extractor import EvalPrecision, FeatureExt
 from avalanche_ssl.evaluation.feature_pass import FeaturePass
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.probing_data import FullTestSet, probing_data, thinned
+from avalanche_ssl.evaluation.raw_pixels import RawPixels, reads_pixels
 from avalanche_ssl.evaluation.results import Evaluation, FullTestResult
 from avalanche_ssl.evaluation.tasks import TaskResult, evaluate_task
+from avalanche_ssl.methods import channels_of
 from avalanche_ssl.models import LabeledFeatures, eval_mode
 from avalanche_ssl.probes import (
     PROTOCOLS,
@@ -157,7 +160,31 @@ class Evaluator:
                     p.name: self._score(strategy, p, fitted.get(p.name), all_test[p.readout]) for p in self.probes
                 },
                 correct=self._correct(strategy, fitted, test) if per_image else None,
+                headline=fitted.get(self.probes[0].name, ()),
             )
+
+    def pixel_accuracies(self, strategy: Any) -> dict[str, Matrix]:
+        """Accuracies (T,) or (1,) of raw pixels by each of the probes that `reads_pixels`, in the scope "all".
+
+        They are the images that the strategy's encoder is given. Where some are smaller than 16 pixels and experiences
+        differ in their size, there are none.
+        """
+        probes = [p for p in self.probes if reads_pixels(p) and "all" in self.scopes]
+        if not probes:
+            return {}
+        pixels = SimpleNamespace(
+            model=RawPixels(channels_of(strategy.model) == 3),
+            device=strategy.device,
+            use_dataset_transforms=getattr(strategy, "use_dataset_transforms", False),
+        )
+        train, test = (self.features(pixels, part) for part in (self.train, self.test))
+        if len({x.shape[1] for x, _ in [*train, *test]}) > 1:
+            return {}
+        every = range(len(train))
+        return {
+            p.name: self._score(pixels, p, self._fit(pixels, {"": train}, every, [p], ["all"])[p.name], test)["all"]
+            for p in probes
+        }
 
     def fit_headline(self, strategy: Any, seen: Collection[int]) -> nn.Module:
         """The classifier of the first probe in the scope "all" for the current encoder, see `Evaluation`."""
@@ -171,6 +198,7 @@ class Evaluator:
         train: dict[str, list[LabeledFeatures]],
         seen: Collection[int],
         probes: Sequence[ProbeProtocol],
+        scopes: Sequence[str] = SCOPES,
     ) -> dict[str, list[Probes]]:
         """Fit every probe but those that are trained online, once for each draw of its labels, on its readout."""
 
@@ -180,8 +208,8 @@ class Evaluator:
                 views = self.features.read_out(strategy, self.train, [probe.readout], generator)
                 return [x for x, _ in views[probe.readout]]
 
-            given, scopes = train[probe.readout], self.scopes_of(probe)
-            return probe.fit(given, self.n_classes, seen, self.seed + draw, augmented, scopes, self.one_test_set)
+            given, wanted = train[probe.readout], [scope for scope in self.scopes_of(probe) if scope in scopes]
+            return probe.fit(given, self.n_classes, seen, self.seed + draw, augmented, wanted, self.one_test_set)
 
         return {p.name: [fit(p, draw) for draw in range(p.draws)] for p in probes if not p.online}
 

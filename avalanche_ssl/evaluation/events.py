@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from avalanche_ssl.evaluation.frozen_probes import FrozenAccuracy
+from avalanche_ssl.evaluation.metrics import Matrix
+from avalanche_ssl.evaluation.raw_pixels import RawPixels
 from avalanche_ssl.evaluation.results import Accuracies, FullTestResult
 from avalanche_ssl.evaluation.tasks import TaskResult
-from avalanche_ssl.logging import CurveEvent, FullTestEvent, ProbeEvent, TaskEvent
+from avalanche_ssl.logging import BaselineEvent, CurveEvent, FrozenProbeEvent, FullTestEvent, ProbeEvent, TaskEvent
 from avalanche_ssl.probes import ProbeProtocol
 
 
@@ -56,6 +59,51 @@ def probe_events(
         for j, accuracy in enumerate(row)
         if not np.isnan(accuracy)
     ]
+
+
+def frozen_probe_events(
+    found: Iterable[FrozenAccuracy], probe: str, *, experiences_trained: int, precision: str = "fp32"
+) -> list[FrozenProbeEvent]:
+    """The entries that were measured of a row of the matrix of frozen probes; the other fields as in the event."""
+    return [
+        FrozenProbeEvent(
+            experiences_trained=experiences_trained,
+            experience=each.experience + 1,
+            fitted_after=each.fitted_after,
+            probe=probe,
+            scope=each.scope,
+            accuracy=each.accuracy,
+            precision=precision,
+        )
+        for each in found
+        if not np.isnan(each.accuracy)
+    ]
+
+
+def baseline_events(
+    untrained: Accuracies, pixels: Mapping[str, Matrix], *, start: str, chance: float, precision: str = "fp32"
+) -> list[BaselineEvent]:
+    """What to compare the probes with: chance and pixels in the scope "all", the first encoder in every scope.
+
+    Args:
+        untrained: accuracies of the encoder at the start.
+        pixels: of raw pixels, by probe.
+        start: what the encoder at the start is called.
+        chance: accuracy of guessing among all classes.
+        precision: of the encoder's features; pixels are fp32.
+    """
+    of_chance = [BaselineEvent(name="chance", probe=p, scope="all", accuracy=chance) for p in untrained]
+    of_pixels = [
+        BaselineEvent(name=RawPixels.name, probe=p, scope="all", accuracy=float(np.nanmean(row)), precision="fp32")
+        for p, row in pixels.items()
+    ]
+    of_encoder = [
+        BaselineEvent(name=start, probe=p, scope=scope, accuracy=float(np.nanmean(row)), precision=precision)
+        for p, scopes in untrained.items()
+        for scope, row in scopes.items()
+        if not np.isnan(row).all()  # nothing seen yet
+    ]
+    return [*(e for e in of_chance if "all" in untrained[e.probe]), *of_pixels, *of_encoder]
 
 
 def curve_events(

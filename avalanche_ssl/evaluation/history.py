@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from avalanche_ssl.errors import unknown_name
+from avalanche_ssl.evaluation.frozen_probes import FrozenProbes
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.tasks import TaskResult
 from avalanche_ssl.logging import CurveEvent
@@ -44,6 +45,10 @@ class History:
         """Results of probing tasks on all test images, where `task_results` are on one in n."""
         self.consolidation = float("nan")
         """Of the encoder after the whole stream, see `avalanche_ssl.probes.consolidation`."""
+        self.pixels: dict[str, Matrix] = {}
+        """Accuracies (T,), or (1,), of raw pixels by probe, in the benchmark's order, scope "all"; empty: none."""
+        self.frozen = FrozenProbes(experiences)
+        """The first probe as it was right after each experience."""
 
     @property
     def trained(self) -> int:
@@ -84,6 +89,11 @@ class History:
     def untrained(self, scope: str, probe: str | None = None) -> Matrix:
         """Accuracies (T,) of the encoder before any training, in the order of the columns of `matrix`."""
         return self._row(0, scope, probe)[self.columns]
+
+    def frozen_matrix(self, scope: str) -> Matrix:
+        """F (T, T) of the first probe, in the order of training, see `FrozenProbes`; NaN: not measured."""
+        found = None if self.one_test_set else self.frozen.matrix(scope, self.columns)
+        return np.full((self.experiences, len(self.columns)), np.nan) if found is None else found
 
     def _row(self, t: int, scope: str, probe: str | None) -> Matrix:
         row, key = self.rows[t], self.key(probe or self.headline, scope)
@@ -128,6 +138,8 @@ class History:
             "task_results": json.dumps([[trained, _plain(results)] for trained, results in self.task_results]),
             "full_test": [self.full_test_accuracies, json.dumps(_plain(self.full_test_results))],
             "consolidation": self.consolidation,
+            "pixels": {name: torch.from_numpy(row) for name, row in self.pixels.items()},
+            "frozen": self.frozen.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -142,6 +154,8 @@ class History:
         accuracies, results = state["full_test"]
         self.full_test_accuracies, self.full_test_results = dict(accuracies), _results(json.loads(results))
         self.consolidation = state["consolidation"]
+        self.pixels = {name: row.numpy() for name, row in state["pixels"].items()}
+        self.frozen.load_state_dict(state["frozen"])
 
     def _measured_rows(self) -> list[int]:
         return [t for t, rows in enumerate(self.rows) if not all(np.isnan(row).all() for row in rows.values())]

@@ -81,6 +81,18 @@ def forgetting_by_experience(R: ArrayLike) -> Matrix:
     return np.where(np.isnan(R[:-1, :-1]).all(axis=0), np.nan, dropped)
 
 
+def frozen_forgetting(F: ArrayLike) -> float:
+    """Mean over j of max_{t>=j} (F[t, j] - F[T, j]), for frozen probes; never negative, NaN for T = 1.
+
+    F[t, j], t >= j, is the accuracy on the test data of experience j of the probe that was fitted after experience j,
+    on the encoder after experience t (see `avalanche_ssl.evaluation.FrozenProbes`). The mean is over the experiences
+    whose probe is older than the last encoder.
+    """
+    F = _matrix(F)
+    older = ~np.isnan(F[:-1]).all(axis=0)
+    return _mean((np.fmax.reduce(F, axis=0) - F[-1])[older])
+
+
 def knowledge_gain(R: ArrayLike) -> float:
     """K = 1/(T-1) sum_{j<T} (R[j+1, j+1] - R[j, j+1]): what training on an experience adds to its own accuracy.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from avalanche_ssl.evaluation.metrics import Matrix
 from avalanche_ssl.evaluation.tasks import TaskResult
 from avalanche_ssl.models import LabeledFeatures
+from avalanche_ssl.probes import Probes
 
 Accuracies = dict[str, dict[str, Matrix]]
 """Accuracies (T,) on the test data of each experience, or (1,) on the one test set, by probe and scope."""
@@ -42,6 +44,7 @@ class Evaluation:
         full_test: None if it was not asked for, or every probe uses all test images anyway.
         correct: of the first probe in the scope "all", for each test set which of its labeled images are classified
             correctly, (F, n) of bool for F fits on several draws of the labels; None if it was not asked for.
+        headline: the fits of the first probe, one for each draw of the labels; none of one that is trained online.
     """
 
     accuracies: Accuracies
@@ -51,3 +54,4 @@ class Evaluation:
     consolidation: float | None
     full_test: FullTestResult | None
     correct: list[Tensor] | None = None
+    headline: Sequence[Probes] = ()

@@ -19,6 +19,7 @@ from avalanche_ssl.logging.events import (
     TaskEvent,
 )
 from avalanche_ssl.logging.jsonl import JSONLinesLogger, Log, Rewindable
+from avalanche_ssl.logging.probe_events import BaselineEvent, FrozenProbeEvent
 from avalanche_ssl.logging.schema import EVENTS, parse, schema_table
 from avalanche_ssl.logging.transfer_events import TransferAccuracyEvent, TransferEndEvent, TransferEvent
 
@@ -26,6 +27,7 @@ __all__ = [
     "EVENTS",
     "EVENT_FILES",
     "HPARAMS",
+    "BaselineEvent",
     "ConsolidationEvent",
     "CostEvent",
     "CurveEvent",
@@ -38,6 +40,7 @@ __all__ = [
     "FineTuningEndEvent",
     "FineTuningEpochEvent",
     "FineTuningEvent",
+    "FrozenProbeEvent",
     "FullTestEvent",
     "JSONLinesLogger",
     "Log",

@@ -16,7 +16,7 @@ from avalanche_ssl.logging.fields import share as _share
 class DetectionEvent(Event):
     """Training of a detector starts: the first line of its log, `detection-PROTOCOL-DETECTOR-LABELS-sSEED.jsonl`."""
 
-    name = "detection"
+    event = "detection"
     protocol: str = _field("frozen, first-K, full or scratch")
     run: str = _field("folder of the run whose encoder the detector is built on")
     settings: dict[str, Any] = _field(
@@ -29,7 +29,7 @@ class DetectionEvent(Event):
 class DetectionEpochEvent(Event):
     """One epoch of training of a detector."""
 
-    name = "detection_epoch"
+    event = "detection_epoch"
     epoch: int = _count("from 1")
     loss: float = _field("mean training loss")
 
@@ -38,7 +38,7 @@ class DetectionEpochEvent(Event):
 class DetectionEndEvent(Event):
     """Training of a detector is complete, and it was tested once: the last line of its log."""
 
-    name = "detection_end"
+    event = "detection_end"
     ap: float = _share("average precision of boxes on the test images, mean over IoU 0.5, 0.55, ..., 0.95 and classes")
     ap50: float = _share("average precision at IoU 0.5")
     ap75: float = _share("average precision at IoU 0.75")

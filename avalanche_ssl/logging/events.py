@@ -28,7 +28,8 @@ CAVEAT = "what to know about the protocol before its numbers are compared"
 class Event:
     """One line of the log. A field that is None is not written."""
 
-    name: ClassVar[str]
+    event: ClassVar[str]
+    """Its name in the log."""
     former_name: ClassVar[str] = ""
     """Its name in logs of version 0.1.0, where it was another."""
     former_fields: ClassVar[Mapping[str, str]] = {}
@@ -44,7 +45,7 @@ class Event:
 class RunEvent(Event):
     """The run starts: its settings and the versions of the packages."""
 
-    name = "run"
+    event = "run"
     former_fields: ClassVar[Mapping[str, str]] = {"title": "name"}
     title: str = _field("strategy, stream and seed")
     config: dict[str, Any] = _field("all options and settings, as in `config.yaml`")
@@ -65,7 +66,7 @@ class RunEvent(Event):
 class ProbeEvent(Event):
     """One entry of the accuracy matrix: one probe, one scope, the test data of one experience."""
 
-    name = "probe"
+    event = "probe"
     former_fields: ClassVar[Mapping[str, str]] = {
         "experiences_trained": "trained",
         "experience": "evaluated",
@@ -92,7 +93,7 @@ class ProbeEvent(Event):
 class CurveEvent(Event):
     """One point of the accuracy curve over the images of the stream, with `--probe-every-images`."""
 
-    name = "curve"
+    event = "curve"
     former_name = "point"
     former_fields: ClassVar[Mapping[str, str]] = {**ProbeEvent.former_fields, "images_seen": "seen"}
     images_seen: int = _count("images of the stream so far, each counted once")
@@ -110,7 +111,7 @@ class CurveEvent(Event):
 class FullTestEvent(Event):
     """The last encoder on all test images, by a probe that otherwise uses one in n of them, such as `core50`."""
 
-    name = "full_test"
+    event = "full_test"
     former_name = "final"
     former_fields: ClassVar[Mapping[str, str]] = {**ProbeEvent.former_fields, "images_tested": "tested"}
     experiences_trained: int = _count(EXPERIENCES_TRAINED)
@@ -127,7 +128,7 @@ class FullTestEvent(Event):
 class TaskEvent(Event):
     """The result of a probing task that the stream defines, such as CORe50's objects by session."""
 
-    name = "task"
+    event = "task"
     former_name = "answer"
     former_fields: ClassVar[Mapping[str, str]] = {
         "experiences_trained": "trained",
@@ -150,7 +151,7 @@ class TaskEvent(Event):
 class ConsolidationEvent(Event):
     """How well the features of the last encoder tell the experiences apart (Osiris, arXiv:2404.19132)."""
 
-    name = "consolidation"
+    event = "consolidation"
     former_fields: ClassVar[Mapping[str, str]] = {"experiences_trained": "trained"}
     experiences_trained: int = _count(EXPERIENCES_TRAINED)
     accuracy: float = _share("share of the test images whose experience 200 nearest neighbors tell")
@@ -161,7 +162,7 @@ class ConsolidationEvent(Event):
 class ExperienceEvent(Event):
     """Training on one experience is complete."""
 
-    name = "experience"
+    event = "experience"
     former_fields: ClassVar[Mapping[str, str]] = {"experiences_trained": "trained", "images_trained": "images"}
     experiences_trained: int = _count(EXPERIENCES_TRAINED)
     images_trained: int = _count(IMAGES_TRAINED)
@@ -175,7 +176,7 @@ class ExperienceEvent(Event):
 class RepresentationEvent(Event):
     """Label-free measures of the representation after an experience, on a sample of its training images."""
 
-    name = "representation"
+    event = "representation"
     former_name = "vitals"
     former_fields: ClassVar[Mapping[str, str]] = {
         "experiences_trained": "trained",
@@ -229,7 +230,7 @@ class RepresentationEvent(Event):
 class CostEvent(Event):
     """What training has cost, to compare strategies at equal cost."""
 
-    name = "cost"
+    event = "cost"
     former_name = "spent"
     views: int = _count("views encoded, each crop, patch or group of color channels counted")
     steps: int = _count("optimizer steps")
@@ -247,7 +248,7 @@ class CostEvent(Event):
 class EndEvent(Event):
     """The whole stream was trained on."""
 
-    name = "end"
+    event = "end"
     former_fields: ClassVar[Mapping[str, str]] = {"images_trained": "images"}
     images_trained: int = _count(IMAGES_TRAINED)
     train_seconds: float = _seconds("seconds of training")
@@ -262,7 +263,7 @@ class EndEvent(Event):
 class FineTuningEvent(Event):
     """Fine-tuning starts: the first line of its log, `finetune-PROTOCOL-HEAD-LABELS-sSEED.jsonl`."""
 
-    name = "fine_tuning"
+    event = "fine_tuning"
     protocol: str = _field("frozen, first-K, full or scratch")
     run: str = _field("folder of the run whose encoder is fine-tuned")
     settings: dict[str, Any] = _field(
@@ -274,7 +275,7 @@ class FineTuningEvent(Event):
 class FineTuningEpochEvent(Event):
     """One epoch of fine-tuning."""
 
-    name = "fine_tuning_epoch"
+    event = "fine_tuning_epoch"
     epoch: int = _count("from 1")
     loss: float = _field("mean training loss")
     accuracy: float | None = _share("accuracy on all test images, of an epoch that was tested", None)
@@ -284,7 +285,7 @@ class FineTuningEpochEvent(Event):
 class FineTuningEndEvent(Event):
     """Fine-tuning is complete: the last line of its log."""
 
-    name = "fine_tuning_end"
+    event = "fine_tuning_end"
     accuracy: float = _share("accuracy on all test images, after the last epoch")
     images: int = _count("labeled images trained on, in each epoch")
     images_tested: int = _count("test images")

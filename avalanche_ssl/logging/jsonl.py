@@ -45,7 +45,7 @@ class JSONLinesLogger:
         Raises:
             UsageError: the disk is full, or refuses for another reason; no half line is left.
         """
-        line = json.dumps({"event": event.name} | _finite(event.fields()), allow_nan=False)
+        line = json.dumps({"event": event.event} | _finite(event.fields()), allow_nan=False)
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("a", encoding="utf-8") as file:

@@ -29,13 +29,16 @@ from avalanche_ssl.logging.events import (
     RunEvent,
     TaskEvent,
 )
+from avalanche_ssl.logging.probe_events import BaselineEvent, FrozenProbeEvent
 from avalanche_ssl.logging.transfer_events import TransferAccuracyEvent, TransferEndEvent, TransferEvent
 
 EVENTS: dict[str, type[Event]] = {
-    kind.name: kind
+    kind.event: kind
     for kind in (
         RunEvent,
         ProbeEvent,
+        FrozenProbeEvent,
+        BaselineEvent,
         CurveEvent,
         FullTestEvent,
         TaskEvent,
@@ -73,7 +76,7 @@ def parse(line: Any) -> Event | None:
     kind = EVENTS.get(line["event"]) or _FORMER.get(line["event"])
     if kind is None:
         return None
-    types = _types(kind.name)
+    types = _types(kind.event)
     values = {}
     for f in dataclasses.fields(kind):
         former = kind.former_fields.get(f.name, f.name)
@@ -81,7 +84,7 @@ def parse(line: Any) -> Event | None:
         if key in line:
             values[f.name] = _value(line[key], types[f.name], f)
         elif f.default is MISSING:
-            raise ValueError(f"event '{kind.name}' has no field '{f.name}'")
+            raise ValueError(f"event '{kind.event}' has no field '{f.name}'")
     return kind(**values)
 
 
@@ -116,6 +119,6 @@ def schema_table() -> str:
     lines = ["| event | field | meaning |", "|---|---|---|"]
     for kind in EVENTS.values():
         about = (kind.__doc__ or "").partition("\n")[0]
-        lines.append(f"| `{kind.name}` | | {about} |")
+        lines.append(f"| `{kind.event}` | | {about} |")
         lines += [f"| | `{f.name}` | {f.metadata['meaning']} |" for f in dataclasses.fields(kind)]
     return "\n".join(lines)

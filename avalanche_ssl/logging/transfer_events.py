@@ -16,7 +16,7 @@ from avalanche_ssl.logging.fields import share as _share
 class TransferEvent(Event):
     """Probing of a trained encoder on a stream starts: the first line of its log in `RUN/probe`."""
 
-    name = "transfer"
+    event = "transfer"
     run: str = _field("folder of the run whose encoder is probed")
     settings: dict[str, Any] = _field("the stream, what of it is scored, probes, device, seed, SHA-256 of the encoder")
 
@@ -25,7 +25,7 @@ class TransferEvent(Event):
 class TransferAccuracyEvent(Event):
     """A probe that was fitted on all training data of the stream."""
 
-    name = "transfer_accuracy"
+    event = "transfer_accuracy"
     encoder: str = _field("whose features: run, untrained (the run's encoder before any training), raw pixels 16x16")
     probe: str = _field(PROBE)
     accuracy: float = _share("share of the test images that the probe classifies correctly, mean over the experiences")
@@ -35,7 +35,7 @@ class TransferAccuracyEvent(Event):
 class TransferEndEvent(Event):
     """Probing is complete: the last line of its log."""
 
-    name = "transfer_end"
+    event = "transfer_end"
     chance: float = _share("one over the number of classes")
     images: int = _count("training images")
     images_tested: int = _count("test images")

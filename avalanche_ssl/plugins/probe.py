@@ -23,6 +23,7 @@ from avalanche_ssl.evaluation import (
     ProbeSchedule,
     curve_events,
     evaluates_in_bf16,
+    frozen_probe_events,
     full_test_events,
     probe_events,
     task_events,
@@ -196,19 +197,33 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         """
         if self.boundaries.under_way:
             self.boundaries.complete()
-        accuracies = self.accuracies(strategy, seen=self.boundaries.order)
-        self.history.add_row(accuracies, self.boundaries.order)
-        self._add_to_curve(strategy, accuracies)
-        self._publish(strategy, accuracies)
+        found, order = self._evaluate(strategy, seen=self.boundaries.order), self.boundaries.order
+        self.history.add_row(found.accuracies, order)
+        self._add_to_curve(strategy, found.accuracies)
+        self._publish(strategy, found.accuracies)
+        self._measure_frozen(strategy, found)
         if self.boundaries.all_complete and not np.isnan(self.consolidation):
             t, accuracy = self.trained, self.consolidation
             self._write([ConsolidationEvent(experiences_trained=t, accuracy=accuracy, chance=1 / t)])
+
+    def _measure_frozen(self, strategy: Any, found: Evaluation) -> None:
+        """Test the old probes on the features that were measured, unless all experiences share one test set."""
+        if self.evaluator.one_test_set:
+            return
+        probe, order = self.probes[0], self.boundaries.order
+        entries = self.history.frozen.measure(found.headline, probe.select_test(found.test), order)
+        precision = self._precision(strategy)
+        self._write(frozen_probe_events(entries, probe.name, experiences_trained=len(order), precision=precision))
 
     def accuracies(self, strategy: Any, seen: Collection[int]) -> Accuracies:
         """Evaluate the current encoder, where the experiences `seen` count as seen; its accuracies by probe and scope.
 
         Whatever else is measured is kept and logged; the first probe gives the logits of the strategy's `eval`.
         """
+        return self._evaluate(strategy, seen).accuracies
+
+    def _evaluate(self, strategy: Any, seen: Collection[int]) -> Evaluation:
+        """As `accuracies`, with all that was found."""
         start = time.perf_counter()
         at_boundary = not self.boundaries.under_way
         last = at_boundary and self.boundaries.all_complete
@@ -216,7 +231,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         self._install(strategy, found.classifier)
         self._keep(found, len(seen), self._precision(strategy))
         self.eval_seconds += time.perf_counter() - start
-        return found.accuracies
+        return found
 
     def _install(self, strategy: Any, classifier: nn.Module) -> None:
         """Make a classifier that of the strategy's `eval`."""

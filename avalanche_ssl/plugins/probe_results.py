@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from avalanche_ssl.evaluation import History, Matrix, TaskResult
 from avalanche_ssl.logging import CurveEvent
 
@@ -54,6 +56,16 @@ class ProbeResults:
     def matrix(self, scope: str, probe: str | None = None) -> Matrix:
         """The accuracy matrix (T, T) in the order of training, see `History.matrix`."""
         return self.history.matrix(scope, probe)
+
+    def frozen_matrix(self, scope: str) -> Matrix:
+        """The matrix F (T, T) of frozen probes, see `History.frozen_matrix`."""
+        return self.history.frozen_matrix(scope)
+
+    def pixels(self, probe: str | None = None) -> Matrix:
+        """Accuracies of raw pixels, scope "all", in the order of the columns of `matrix`; NaN: not measured."""
+        columns = self.history.columns
+        row = self.history.pixels.get(probe or self.history.headline)
+        return np.full(len(columns), np.nan) if row is None else row[columns]
 
     def untrained(self, scope: str, probe: str | None = None) -> Matrix:
         """Accuracies (T,) of the encoder before any training, in the order of the columns of `matrix`."""

@@ -207,8 +207,7 @@ class RawPixels(Job):
         from avalanche_ssl.evaluation import RawPixels
 
         self.model = RawPixels()
-        side = self.model.side
-        super().__init__(subject, f"raw pixels, {side}x{side}", subject.key() | {"side": side})
+        super().__init__(subject, self.model.name, subject.key() | {"side": self.model.side})
 
     def strategy(self) -> Any:
         """What the probes need of a strategy."""

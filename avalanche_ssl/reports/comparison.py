@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from avalanche_ssl.evaluation import Matrix, anytime_accuracy, forgetting_by_experience
+from avalanche_ssl.evaluation import Matrix, RawPixels, anytime_accuracy, forgetting_by_experience
 from avalanche_ssl.recipes import flatten
+from avalanche_ssl.reports.baseline_cache import ProtocolAccuracies
 from avalanche_ssl.reports.baselines import Baseline
 from avalanche_ssl.runs import METRICS, Run
 from avalanche_ssl.streams import BENCHMARKS
@@ -20,6 +21,9 @@ IDENTITY = ("benchmark", "data", "benchmark_options", "stream_seed", "eval_on", 
 
 SUPERVISED = "supervised"
 """The strategy that reads labels."""
+
+CHANCE = "chance"
+"""The baseline of guessing among all classes."""
 
 LONGEST = 200
 """Characters of the label of a group and of the title of a stream."""
@@ -48,6 +52,9 @@ class Group:
         function = METRICS[metric].function
         if function is None:
             return {run.seed: run.consolidation for run in self.runs}
+        if METRICS[metric].frozen:
+            matrices = [(run, run.frozen_matrix(probe, scope)) for run in self.having(probe, scope)]
+            return {run.seed: function(F, run.untrained(probe, scope)) for run, F in matrices if F is not None}
         return {
             run.seed: function(run.matrix(probe, scope), run.untrained(probe, scope))
             for run in self.having(probe, scope)
@@ -103,6 +110,11 @@ class Stream:
         classes = next(iter(known)) if len(known) == 1 else None
         return 1 / classes if classes and scope == "all" else None
 
+    def pixels(self, probe: str, scope: str) -> float | None:
+        """Accuracy of raw pixels, mean over the streams of the runs; None where no run has logged it."""
+        found = [value for b in self.baselines if b.label == RawPixels.name for value in b.averages(probe, scope)]
+        return float(np.mean(found)) if found else None
+
     @property
     def labels(self) -> list[str]:
         """What groups and baselines are called."""
@@ -123,9 +135,21 @@ def streams(runs: list[Run]) -> list[Stream]:
     titles = [_title(part) for part in apart.values()]
     repeated = {title for title in titles if titles.count(title) > 1}
     return [
-        Stream(_with_data(title, part) if title in repeated else title, _groups(part))
+        Stream(_with_data(title, part) if title in repeated else title, _groups(part), _logged(part))
         for title, part in zip(titles, apart.values(), strict=True)
     ]
+
+
+def _logged(runs: list[Run]) -> list[Baseline]:
+    """Raw pixels and chance, as runs log them; one repeat of pixels for each order of classes and choice of images."""
+    found = []
+    for name in (RawPixels.name, CHANCE):
+        repeats: dict[str, ProtocolAccuracies] = {}
+        for run in runs:
+            accuracies = {key: np.array([value]) for key, value in run.baselines.get(name, {}).items()}
+            repeats.setdefault("" if name == CHANCE else run.stream or str(run.seed), {}).update(accuracies)
+        found += [Baseline(name, list(repeats.values()))] if any(repeats.values()) else []
+    return found
 
 
 def _of_stream(value: Any) -> Any:

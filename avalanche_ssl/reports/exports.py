@@ -47,7 +47,7 @@ LATEX = str.maketrans(
 
 
 def csv_text(found: list[Stream]) -> str:
-    """A line for each metric of each group under each protocol; values are shares, not percent."""
+    """A line for each metric of each group, and each baseline, under each protocol; values are shares, not percent."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
     table.writerow(CSV_COLUMNS)
@@ -60,6 +60,12 @@ def csv_text(found: list[Stream]) -> str:
                     if known:
                         names = (stream.title, group.label, group.reference, probe, scope, metric)
                         table.writerow([*names, *_statistics(known), *_cost(group), _versions(group), _commits(group)])
+        for baseline in stream.baselines:
+            for probe, scope in stream.protocols:
+                if values_of_repeats := baseline.averages(probe, scope):
+                    names = (stream.title, baseline.label, "baseline", probe, scope, "average accuracy")
+                    statistics = _statistics(dict(enumerate(values_of_repeats)))
+                    table.writerow([*names, statistics[0], "", *statistics[2:], *[""] * 6])
     return file.getvalue()
 
 

@@ -30,7 +30,8 @@ from avalanche_ssl.drawing import (
     looks,
     start_axis,
 )
-from avalanche_ssl.reports.comparison import Group, Stream
+from avalanche_ssl.evaluation import RawPixels
+from avalanche_ssl.reports.comparison import CHANCE, Group, Stream
 from avalanche_ssl.reports.plugin_grid import NO_PLUGIN, grid_groups, grid_measures
 from avalanche_ssl.reports.tasks import task_curve
 
@@ -88,7 +89,10 @@ def draw_heat_map(axes: Any, stream: Stream, group: Group, probe: str, scope: st
 
 
 def anytime(stream: Stream, probe: str, scope: str) -> DataURL:
-    """Accuracy on the experiences seen so far, mean and standard deviation over seeds; the untrained encoder dashed."""
+    """Accuracy on the experiences seen so far, mean and standard deviation over seeds; the untrained encoder dashed.
+
+    Chance is dotted, raw pixels dotted and dashed.
+    """
     with _figure(4.6, 3.3) as (figure, axes):
         draw_anytime(axes, stream, probe, scope)
     return _svg(figure)
@@ -103,8 +107,9 @@ def draw_anytime(axes: Any, stream: Stream, probe: str, scope: str) -> None:
             untrained[group.label] = (100 * float(np.mean([np.nanmean(row) for row in rows])), color)
     values = [100 * group.anytime(probe, scope) for group, _ in shown]
     axes.set(xlabel="experiences trained", ylabel="accuracy on those seen (%)")
-    chance = stream.chance(scope)
-    _draw_series(axes, shown, values, untrained=untrained, chance=None if chance is None else 100 * chance)
+    known = {CHANCE: stream.chance(scope), RawPixels.name: stream.pixels(probe, scope)}
+    references = {name: 100 * level for name, level in known.items() if level is not None}
+    _draw_series(axes, shown, values, untrained=untrained, references=references)
 
 
 def forgetting(stream: Stream, probe: str, scope: str) -> DataURL:
@@ -188,7 +193,7 @@ def task(stream: Stream, name: str, chance: float) -> DataURL:
             steps.append(measured)
     with _figure(4.2, 2.9) as (figure, axes):
         axes.set(xlabel="experiences trained", ylabel="accuracy (%)")
-        _draw_series(axes, shown, values, steps, chance=100 * chance)
+        _draw_series(axes, shown, values, steps, references={CHANCE: 100 * chance})
     return _svg(figure)
 
 
@@ -204,7 +209,7 @@ def _draw_series(
     steps: Sequence[Sequence[int]] | None = None,
     *,
     untrained: Mapping[str, tuple[float, str]] | None = None,
-    chance: float | None = None,
+    references: Mapping[str, float] = {},
 ) -> None:
     """A line with a band for each group, whose name and last value stand at its end; a single group needs no name.
 
@@ -214,7 +219,7 @@ def _draw_series(
         values: (seeds, t) of each.
         steps: numbers of experiences of each; t = 1, 2, ... unless given.
         untrained: of each group by its label, and its color.
-        chance: accuracy of guessing.
+        references: accuracies that are the same for all groups, by name: chance dotted, others with dots and dashes.
     """
     places = steps or [range(1, part.shape[1] + 1) for part in values]
     bounds = [
@@ -222,7 +227,7 @@ def _draw_series(
         for (_, look), part, at in zip(shown, values, places, strict=True)
         if (bound := draw_band(axes, at, part, look))
     ]
-    levels = [level for level, _ in (untrained or {}).values()] + ([] if chance is None else [chance])
+    levels = [*(level for level, _ in (untrained or {}).values()), *references.values()]
     reach = [*levels, *(value for bound in bounds for value in bound)]
     start_axis(axes, min(reach, default=0.0), max(reach, default=1.0))
     ends = []
@@ -233,8 +238,8 @@ def _draw_series(
             name = f"{group.label} " if len(shown) > 1 else ""
             ends.append(End(last, f"{name}{last:.3g}", color, float(at[known[-1]])))
     ends += draw_levels(axes, "untrained", untrained or {})
-    if chance is not None:
-        axes.axhline(chance, color=REFERENCE, linestyle=":", linewidth=1.3, zorder=1.5)
-        ends.append(End(chance, f"chance {chance:.3g}", REFERENCE))
+    for name, level in references.items():
+        axes.axhline(level, color=REFERENCE, linestyle=":" if name == CHANCE else "-.", linewidth=1.3, zorder=1.5)
+        ends.append(End(level, f"{name} {level:.3g}", REFERENCE))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     label_ends(axes, ends)

@@ -67,7 +67,8 @@ COMPARISON = {
     "once; supervised, the same encoder trained on labels, experience by experience; supervised iid, on labels and all "
     "data at once, an upper bound.",
     "plugins": "What joined the training, such as replay; everything else is the same along a row.",
-    "baseline": "What to compare with, by the same probes: raw pixels; untrained encoders of several initializations; "
+    "baseline": "What to compare with, by the same probes: chance; raw pixels, the images themselves averaged down to "
+    "16x16 pixels, which tell how much can be read without any encoder; untrained encoders of several initializations; "
     "the same recipe on the whole stream at once (iid), on as many images; the same encoder trained on labels in the "
     "same way.",
     "probing tasks": "What a stream asks of the features besides its classes, as its documentation says. Of CORe50: "

@@ -61,7 +61,7 @@ def _figure(stream: Stream) -> Figure:
     halves = last.subplots(1, 2)
     draw_anytime(halves[0], stream, probe, scope)
     draw_forgetting(halves[1], stream, probe, scope)
-    for axes, name in zip(halves, ("anytime accuracy", "forgetting"), strict=True):
+    for axes, name in zip(halves, ("anytime accuracy", "forgetting (refitted probe)"), strict=True):
         axes.set_title(name, fontweight="bold", loc="left")
     return figure
 

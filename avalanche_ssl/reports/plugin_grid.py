@@ -10,7 +10,7 @@ from avalanche_ssl.reports.comparison import Group, Stream, mean_and_std
 
 GRID_COLUMNS = (
     "average accuracy",
-    "forgetting",
+    "forgetting (refitted probe)",
     "views",
     "teacher views",
     "training s",
@@ -54,7 +54,7 @@ def grid_measures(stream: Stream, probe: str, scope: str) -> list[Measure]:
 
     found = [
         Measure("accuracy (%)", values(lambda g: _metric(g, "average accuracy", probe, scope)), "{:.1f}".format, False),
-        Measure("forgetting (points)", values(lambda g: _metric(g, "forgetting", probe, scope)), "{:.1f}".format),
+        Measure("forgetting (points)", values(lambda g: _metric(g, GRID_COLUMNS[1], probe, scope)), "{:.1f}".format),
         Measure("views (thousand)", values(lambda g: [n / 1e3 for n in _counts(g, "views", "teacher_views")]), whole),
         Measure("training (s)", values(_seconds), whole),
         Measure("kept (MB)", values(lambda g: [n / 1e6 for n in _counts(g, "bytes_remembered")]), "{:.3g}".format),

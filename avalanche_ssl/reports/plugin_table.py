@@ -10,7 +10,7 @@ from avalanche_ssl.reports.differences import best_group, corrected, difference
 from avalanche_ssl.reports.significance import p_text
 from avalanche_ssl.reports.tables import LOWER_IS_BETTER
 
-PLUGIN_METRICS = ("average accuracy", "forgetting")
+PLUGIN_METRICS = ("average accuracy", "forgetting (refitted probe)")
 """Metrics that are shown by strategy and plugins."""
 
 

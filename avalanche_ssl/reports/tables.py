@@ -15,7 +15,8 @@ COLUMNS = (
     "average accuracy",
     "gain",
     "anytime accuracy",
-    "forgetting",
+    "forgetting (refitted probe)",
+    "forgetting (frozen probe)",
     "forward transfer",
     "knowledge gain",
     "consolidation",
@@ -23,10 +24,10 @@ COLUMNS = (
 )
 """Metrics of the table of strategies."""
 
-PAIRED = ("average accuracy", "gain", "anytime accuracy", "forgetting")
+PAIRED = ("average accuracy", "gain", "anytime accuracy", "forgetting (refitted probe)")
 """Metrics whose paired differences are shown."""
 
-LOWER_IS_BETTER = ("forgetting",)
+LOWER_IS_BETTER = ("forgetting (refitted probe)", "forgetting (frozen probe)")
 """Metrics that a strategy should keep low."""
 
 
@@ -147,13 +148,23 @@ def paired_rows(stream: Stream, probe: str, scope: str) -> list[Row]:
 
 
 def protocol_rows(stream: Stream) -> list[Row]:
-    """Average accuracy under every probe and scope; a column for each group and each baseline."""
+    """Average accuracy under every probe and scope; a column for each group and each baseline.
 
-    def cells(probe: str, scope: str) -> list[Cell]:
-        values = [list(group.values("average accuracy", probe, scope).values()) for group in stream.groups]
-        return [percent_cell(found) for found in [*values, *(b.averages(probe, scope) for b in stream.baselines)]]
+    Below it that of the groups' encoders before any training, where it was measured.
+    """
 
-    return [Row(f"{probe}, {scope}", cells(probe, scope)) for probe, scope in stream.protocols]
+    def cells(metric: str, probe: str, scope: str) -> list[Cell]:
+        return [percent_cell(list(group.values(metric, probe, scope).values())) for group in stream.groups]
+
+    rows = []
+    for probe, scope in stream.protocols:
+        of_baselines = [percent_cell(baseline.averages(probe, scope)) for baseline in stream.baselines]
+        rows.append(Row(f"{probe}, {scope}", cells("average accuracy", probe, scope) + of_baselines))
+        untrained = cells("untrained accuracy", probe, scope)
+        if any(cell.mean for cell in untrained):
+            blank = [Cell()] * len(stream.baselines)
+            rows.append(Row(f"{probe}, {scope}, untrained", untrained + blank))
+    return rows
 
 
 def full_test_rows(stream: Stream) -> list[Row]:

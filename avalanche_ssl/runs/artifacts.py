@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+import numpy as np
+
 from avalanche_ssl.evaluation import accuracy_curve
 from avalanche_ssl.plugins import ProbePlugin
 from avalanche_ssl.runs.csv_files import write_accuracies, write_curve
@@ -29,4 +31,5 @@ def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float) ->
         title = "\n".join([title, *textwrap.wrap(f"{headline.name}: {headline.caveat}", 110)])
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
     curves = {scope: accuracy_curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
-    draw(out / "accuracy.png", title, matrices, probe.untrained("all"), curves, chance=chance)
+    pixels = float(np.mean(probe.pixels()))
+    draw(out / "accuracy.png", title, matrices, probe.untrained("all"), curves, chance=chance, pixels=pixels)

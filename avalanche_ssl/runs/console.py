@@ -65,14 +65,23 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
         probe: after the last experience.
         chance: accuracy of guessing among all classes.
     """
+    import numpy as np
+
+    from avalanche_ssl.evaluation import RawPixels
     from avalanche_ssl.runs.summary import curve_table, matrix_table, protocol_table, summary_table, task_table
     from avalanche_ssl.runs.text import wrapped
 
     matrix, untrained, headline = probe.matrix("all"), probe.untrained("all"), probe.probes[0]
+    frozen = probe.frozen_matrix("all")
+    below = {"frozen": frozen[-1], RawPixels.name: probe.pixels()}
+    more = {name: row for name, row in below.items() if not np.isnan(row).all()}
     tested = "the one test set" if matrix.shape[1] < len(matrix) else "the test data of each experience"
     print()
     print(wrapped(f"accuracy (%) on {tested}; {headline.name}, fitted on the training data of all"))
-    print(matrix_table(matrix, untrained, chance=chance), end="\n\n")
+    print(matrix_table(matrix, untrained, chance=chance, more=more))
+    if "frozen" in more:
+        print(wrapped("frozen: the last encoder, read by the probe that was fitted right after each experience", 2))
+    print()
     if len(probe.probes) > 1 or headline.caveat:
         print(protocol_table(probe), end="\n\n")
     if probe.curve:
@@ -82,7 +91,7 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
         grouping = next(iter(probe.probing_tasks[0].groups), "")
         print(f"probing tasks (accuracy in %; {probe.probing_tasks[0].name} by {grouping} first)")
         print(task_table(probe.task_results, grouping, final=probe.full_test_results), end="\n\n")
-    print(summary_table(matrix, untrained, probe.consolidation))
+    print(summary_table(matrix, untrained, probe.consolidation, frozen))
 
 
 def print_end(progress: Progress, event: RepresentationEvent | None, clocks: Mapping[str, float]) -> None:

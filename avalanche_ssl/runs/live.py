@@ -68,7 +68,11 @@ class LiveLogs:
         """Add the run to TensorBoard's view of hyperparameters, with what its probe has found, after so many steps."""
         if self.board is None:
             return
-        found = summary(probe.matrix("all"), probe.untrained("all"), probe.consolidation) if probe else {}
+        found: dict[str, float] = {}
+        if probe:
+            found = summary(
+                probe.matrix("all"), probe.untrained("all"), probe.consolidation, probe.frozen_matrix("all")
+            )
         metrics = {name.replace(" ", "_"): value for name, value in found.items() if np.isfinite(value)}
         options = flatten({name: value for name, value in config.decisive.items() if name != "settings"})
         self.board.write_hyperparameters(options | flatten(config.settings), metrics, step)

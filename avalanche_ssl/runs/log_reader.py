@@ -12,7 +12,7 @@ from typing import Any
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import read_bounded
-from avalanche_ssl.logging import Event, FullTestEvent, ProbeEvent, TaskEvent, parse
+from avalanche_ssl.logging import BaselineEvent, Event, FrozenProbeEvent, FullTestEvent, ProbeEvent, TaskEvent, parse
 
 MAX_BYTES = 2**27
 """Of a log; with ten probes on a stream of 391 experiences one has 2 ** 26.5."""
@@ -30,6 +30,8 @@ MAX_TEXT = 4096
 MAX_NAME = 100
 """Characters of the name of a probe, scope, task or group of images."""
 
+NAMED = ProbeEvent | FrozenProbeEvent | BaselineEvent | FullTestEvent | TaskEvent
+"""Events with names that are shown."""
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Control characters, which move the cursor of a terminal and are not allowed in XML, and halves of characters."""
 
@@ -126,9 +128,9 @@ def _checked(event: Event | None) -> Event | None:
     Raises:
         ValueError: names the field that is not.
     """
-    if isinstance(event, ProbeEvent) and event.experience is not None and event.experience < 1:
+    if isinstance(event, ProbeEvent | FrozenProbeEvent) and event.experience is not None and event.experience < 1:
         raise ValueError("field 'experience' is 0, out of its range")
-    for name in ("probe", "scope", "task") if isinstance(event, ProbeEvent | FullTestEvent | TaskEvent) else ():
+    for name in ("name", "probe", "scope", "task") if isinstance(event, NAMED) else ():
         if len(getattr(event, name, "")) > MAX_NAME:
             raise ValueError(f"field '{name}' has more than {MAX_NAME} characters")
     return replace(event, by_group=_groups(event.by_group)) if isinstance(event, TaskEvent) else event

@@ -34,6 +34,11 @@ class Origin:
         """The encoder at the start, in words."""
         return "encoder at the start" if self.weights or self.state else "untrained encoder"
 
+    @property
+    def baseline(self) -> str:
+        """What the encoder at the start is called among baselines."""
+        return "untrained" if self.encoder == "untrained encoder" else self.encoder
+
 
 def starting_point(config: RunConfig, recipe: Recipe, out: Path, resume: bool) -> Origin:
     """Read what a run in a folder starts from, and check that it fits; nothing where it resumes from a checkpoint.

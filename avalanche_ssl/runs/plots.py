@@ -1,5 +1,6 @@
 """The figure of a run: its accuracy matrix, and its accuracies over the stream."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from avalanche_ssl.drawing import (
     looks,
     start_axis,
 )
-from avalanche_ssl.evaluation import Matrix
+from avalanche_ssl.evaluation import Matrix, RawPixels
 
 SCOPES = {"all": "probe on all classes", "seen": "probe on those seen", "task": "probe on one task"}
 """Which classes the probe of each scope is fitted on."""
@@ -34,6 +35,7 @@ def draw(
     untrained: Matrix,
     curves: Mapping[str, Curve] | None = None,
     chance: float | None = None,
+    pixels: float = math.nan,
 ) -> None:
     """Write a figure of the "all" matrix, and of the mean accuracy of each scope over the stream.
 
@@ -46,11 +48,12 @@ def draw(
         untrained: accuracies (T,) of the untrained encoder with the "all" probe.
         curves: accuracy curves by scope, to draw instead of the means after each experience.
         chance: accuracy of guessing among all classes.
+        pixels: mean accuracy of raw pixels with the "all" probe; NaN: not measured.
     """
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        _draw(path, title, matrices, untrained, curves or {}, chance)
+        _draw(path, title, matrices, untrained, curves or {}, chance, pixels)
 
 
 def _draw(
@@ -60,6 +63,7 @@ def _draw(
     untrained: Matrix,
     curves: Mapping[str, Curve],
     chance: float | None,
+    pixels: float,
 ) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
@@ -76,7 +80,7 @@ def _draw(
     )
     right.set(title="over the stream", ylabel="mean accuracy (%)")
     lines = curves or {scope: _means(matrix, measured) for scope, matrix in matrices.items()}
-    _draw_lines(right, lines, untrained, chance)
+    _draw_lines(right, lines, untrained, chance, pixels)
     right.set_xlabel("images of the stream seen" if curves else "experiences trained")
     figure.savefig(path)
 
@@ -86,7 +90,7 @@ def _means(matrix: Matrix, measured: Sequence[int]) -> Curve:
     return [(t + 1, float(np.nanmean(matrix[t]))) for t in measured if not np.isnan(matrix[t]).all()]
 
 
-def _draw_lines(axes: Any, curves: Mapping[str, Curve], untrained: Matrix, chance: float | None) -> None:
+def _draw_lines(axes: Any, curves: Mapping[str, Curve], untrained: Matrix, chance: float | None, pixels: float) -> None:
     """A line for each scope, and what to compare the scope "all" with."""
     from matplotlib.ticker import MaxNLocator
 
@@ -98,9 +102,10 @@ def _draw_lines(axes: Any, curves: Mapping[str, Curve], untrained: Matrix, chanc
             ends.append(End(100 * accuracies[-1], f"{scope} {100 * accuracies[-1]:.0f}: {name}", look[0], steps[-1]))
     start_axis(axes, 0, 100)
     ends += draw_levels(axes, "untrained, all", {"all": (100 * float(np.nanmean(untrained)), REFERENCE)})
-    if chance is not None:
-        axes.axhline(100 * chance, color=REFERENCE, linestyle=":", linewidth=1.3, zorder=1.5)
-        ends.append(End(100 * chance, f"chance, all {100 * chance:.0f}", REFERENCE))
+    for name, level, line in (("chance", chance, ":"), (RawPixels.name, pixels, "-.")):
+        if level is not None and not math.isnan(level):
+            axes.axhline(100 * level, color=REFERENCE, linestyle=line, linewidth=1.3, zorder=1.5)
+            ends.append(End(100 * level, f"{name}, all {100 * level:.0f}", REFERENCE))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     label_ends(axes, ends)

@@ -14,12 +14,14 @@ import numpy as np
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.evaluation import Matrix
 from avalanche_ssl.logging import (
+    BaselineEvent,
     ConsolidationEvent,
     CostEvent,
     CurveEvent,
     EndEvent,
     Event,
     ExperienceEvent,
+    FrozenProbeEvent,
     FullTestEvent,
     ProbeEvent,
     RepresentationEvent,
@@ -27,15 +29,16 @@ from avalanche_ssl.logging import (
     TaskEvent,
 )
 from avalanche_ssl.recipes import convert
-from avalanche_ssl.runs.accuracies import accuracy_rows, stream_length
+from avalanche_ssl.runs.accuracies import (
+    accuracy_rows,
+    baseline_accuracies,
+    check_names,
+    frozen_rows,
+    stream_length,
+)
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.config_file import former, today
 from avalanche_ssl.runs.log_reader import printable, read_log
-
-MAX_CELLS = 2**25
-"""Entries of all accuracy matrices of a run."""
-MAX_NAMES = 100
-"""Probes with their scopes, probes on all test images, or probing tasks of a run."""
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 EventOfExperience = TypeVar("EventOfExperience", ExperienceEvent, RepresentationEvent)
@@ -78,6 +81,11 @@ class Run:
     end: EndEvent | None
     notes: list[str] = field(default_factory=list)
     """What is wrong with the run, or to know about it."""
+    baselines: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict, repr=False)
+    """Mean accuracies by name ("chance", "raw pixels 16x16", "untrained", ...), then by probe and scope; empty for runs
+    of older versions."""
+    frozen: dict[tuple[str, str], Matrix] = field(default_factory=dict, repr=False)
+    """F (T, T) of frozen probes by probe and scope, in the order of training, see `FrozenProbes`."""
     log_digest: str = field(default="", compare=False, repr=False)
     """SHA-256 of its log."""
 
@@ -121,6 +129,11 @@ class Run:
     def untrained(self, probe: str, scope: str) -> Matrix:
         """Accuracies (t,) of the untrained encoder on the experiences trained on; UsageError as `matrix`."""
         return self._rows(probe, scope)[0, : self.experiences_trained]
+
+    def frozen_matrix(self, probe: str, scope: str) -> Matrix | None:
+        """F (t, t) over the experiences trained on; None where the probe was not kept."""
+        t, found = self.experiences_trained, self.frozen.get((probe, scope))
+        return None if found is None else found[:t, :t]
 
     def _rows(self, probe: str, scope: str) -> Matrix:
         if (probe, scope) not in self.accuracies:
@@ -201,7 +214,8 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
     probes, full_test = _of(events, ProbeEvent), _of(events, FullTestEvent)
     tasks = {full: _tasks(e for e in _of(events, TaskEvent) if e.full_test_set == full) for full in (False, True)}
     consolidation = _last(events, ConsolidationEvent)
-    _check_names(folder, probes, full_test, _of(events, TaskEvent), size)
+    baselines = _of(events, BaselineEvent)
+    check_names(folder, probes, full_test, _of(events, TaskEvent), baselines, size)
     return Run(
         folder=folder,
         config=_config(start.config, notes) if start else {},
@@ -222,6 +236,8 @@ def _run(folder: Path, events: list[Event], notes: list[str]) -> Run:
         cost=_last(events, CostEvent),
         end=_last(events, EndEvent),
         notes=notes,
+        baselines=baseline_accuracies(baselines, probes),
+        frozen=frozen_rows(_of(events, FrozenProbeEvent), probes, size),
     )
 
 
@@ -257,23 +273,6 @@ def _by_experience(events: Iterable[EventOfExperience]) -> list[EventOfExperienc
     """One event for each number of experiences, in order."""
     latest = {event.experiences_trained: event for event in events}
     return [latest[t] for t in sorted(latest)]
-
-
-def _check_names(
-    folder: Path, probes: list[ProbeEvent], full_test: list[FullTestEvent], tasks: list[TaskEvent], size: int
-) -> None:
-    """Refuse a run that has more than any of ours, and would fill the memory or the screen.
-
-    Raises:
-        UsageError: names what is too many.
-    """
-    protocols = len({(e.probe, e.scope) for e in probes})
-    if max(protocols, len({e.probe for e in full_test}), len({e.task for e in tasks})) > MAX_NAMES:
-        raise UsageError(f"{printable(str(folder))}: it has more than {MAX_NAMES} probes or tasks, as no run has")
-    if protocols * (size + 1) * size > MAX_CELLS:
-        raise UsageError(
-            f"{printable(str(folder))}: {size} experiences by {protocols} probes and scopes are too many for a report"
-        )
 
 
 def _tasks(events: Iterable[TaskEvent]) -> dict[int, list[TaskEvent]]:

@@ -20,6 +20,7 @@ from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.rng import seed_all
 from avalanche_ssl.runs.artifacts import write_artifacts
 from avalanche_ssl.runs.assembly import RunParts, assemble
+from avalanche_ssl.runs.baselines import chance_of, measure_baselines
 from avalanche_ssl.runs.build import build_benchmark, resolve, with_decided_options
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.console import experience_head, experience_line, print_end, print_report, status
@@ -176,6 +177,8 @@ def _begin(run: RunParts, resume: bool) -> None:
             run.progress.probe_seconds, run.progress.probed = run.probe.eval_seconds, 1  # until there are others
             if run.snapshots:
                 run.snapshots.save(0, run.probe.latest)
+            for event in measure_baselines(run.probe, run.strategy, run.benchmark, run.origin.baseline):
+                run.logs.events(event)
         print(f"{run.origin.encoder}: all {percent(float(np.mean(run.probe.untrained('all'))))} %")
     if not run.probe:
         print("the stream has no labels: nothing to probe, watch the loss")
@@ -232,7 +235,7 @@ def _finish(run: RunParts, before: Mapping[str, float]) -> None:
     run.logs.events(EndEvent(images_trained=progress.images, **times))
     run.logs.write_hyperparameters(run.config, probe, run.strategy.clock.train_iterations)
     if probe:
-        chance = 1 / len(run.benchmark.class_names or probe.classes)
+        chance = chance_of(run.benchmark, probe)
         print_report(probe, chance)
         with status("drawing"):
             distributed.on_main(lambda: write_artifacts(run.out, run.config.title, probe, chance))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,12 +28,14 @@ class Metric:
         explanation: what it is, in one sentence.
         formula: of R[t, j] and the untrained accuracies u[j]; empty for what is measured on the features.
         function: the same; None for what is measured on the features.
+        frozen: whether it is given the matrix F of frozen probes in place of R, see `FrozenProbes`.
     """
 
     name: str
     explanation: str
     formula: str
     function: Callable[[Matrix, Matrix], float] | None
+    frozen: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -59,16 +61,24 @@ METRICS: dict[str, Metric] = {
             lambda R, untrained: metrics.average_anytime_accuracy(R),
         ),
         Metric(
-            "forgetting",
-            "mean drop of an experience's accuracy from its best to the end, without the last experience (CaSSLe, "
-            "Osiris)",
+            "forgetting (refitted probe)",
+            "what the features no longer hold: mean drop of an experience's accuracy from its best to the end, where "
+            "the probe is fitted again on the features of each encoder, without the last experience (CaSSLe, Osiris)",
             "mean over j < T of max over t of R[t, j] - R[T, j]",
             lambda R, untrained: metrics.forgetting(R),
         ),
         Metric(
+            "forgetting (frozen probe)",
+            "what an old classifier loses because the features have moved: mean drop of an experience's accuracy from "
+            "its best to the end by the probe that was fitted right after training on it, and is kept as it is",
+            "mean over j < T of max over t >= j of F[t, j] - F[T, j]",
+            lambda F, untrained: metrics.frozen_forgetting(F),
+            frozen=True,
+        ),
+        Metric(
             "forgetting (Chaudhry)",
-            "as forgetting, with the best taken between training on the experience and the end; negative if the end is "
-            "best",
+            "as forgetting (refitted probe), with the best taken between training on the experience and the end; "
+            "negative if the end is best",
             "mean over j < T of max over j <= t < T of R[t, j] - R[T, j]",
             lambda R, untrained: metrics.forgetting_chaudhry(R),
         ),
@@ -110,7 +120,8 @@ METRICS: dict[str, Metric] = {
 SUMMARY = (
     "average accuracy",
     "anytime accuracy",
-    "forgetting",
+    "forgetting (refitted probe)",
+    "forgetting (frozen probe)",
     "backward transfer",
     "forward transfer",
     "untrained accuracy",
@@ -120,16 +131,33 @@ SUMMARY = (
 """Metrics that are printed at the end of a run."""
 
 
-def summary(matrix: Matrix, untrained: Matrix, consolidation: float = math.nan) -> dict[str, float]:
-    """The metrics of `SUMMARY` of an accuracy matrix R (T, T) and the untrained encoder's accuracies (T,)."""
-    functions = {name: METRICS[name].function for name in SUMMARY}
-    return {name: function(matrix, untrained) if function else consolidation for name, function in functions.items()}
+def summary(
+    matrix: Matrix, untrained: Matrix, consolidation: float = math.nan, frozen: Matrix | None = None
+) -> dict[str, float]:
+    """The metrics of `SUMMARY`.
+
+    Args:
+        matrix: R (T, T).
+        untrained: the untrained encoder's accuracies (T,).
+        consolidation: of the last encoder.
+        frozen: F (T, T) of frozen probes; None: not measured.
+    """
+    unmeasured = np.full_like(matrix, np.nan)
+    matrices = {False: matrix, True: unmeasured if frozen is None else frozen}
+    chosen = {name: METRICS[name] for name in SUMMARY}
+    return {
+        name: metric.function(matrices[metric.frozen], untrained) if metric.function else consolidation
+        for name, metric in chosen.items()
+    }
 
 
-def summary_table(matrix: Matrix, untrained: Matrix, consolidation: float = math.nan) -> str:
+def summary_table(
+    matrix: Matrix, untrained: Matrix, consolidation: float = math.nan, frozen: Matrix | None = None
+) -> str:
     """The summary in percent with explanations."""
-    found = summary(matrix, untrained, consolidation)
-    numbers = {name: f"{name:<20} {percent(value):>6} %   " for name, value in found.items()}
+    found = summary(matrix, untrained, consolidation, frozen)
+    width = max(map(len, SUMMARY))
+    numbers = {name: f"{name:<{width}} {percent(value):>6} %   " for name, value in found.items()}
     return "\n".join(wrapped(text + METRICS[name].explanation, len(text)) for name, text in numbers.items())
 
 
@@ -144,7 +172,13 @@ def percent(value: float, signed: bool = False) -> str:
     return "-" if np.isnan(value) else f"{100 * value:{'+' if signed else ''}.1f}"
 
 
-def matrix_table(matrix: Matrix, untrained: Matrix, most: int | None = None, chance: float | None = None) -> str:
+def matrix_table(
+    matrix: Matrix,
+    untrained: Matrix,
+    most: int | None = None,
+    chance: float | None = None,
+    more: Mapping[str, Matrix] = {},
+) -> str:
     """The accuracy matrix in percent: rows for the untrained encoder and each measured number of experiences.
 
     Args:
@@ -153,27 +187,36 @@ def matrix_table(matrix: Matrix, untrained: Matrix, most: int | None = None, cha
         most: show so many rows and columns at most, among them the first and the last; the mean is over all columns.
             None: as many columns as fit the screen, and 20 of either at most.
         chance: accuracy of guessing, for a last row.
+        more: accuracies (T,), or (1,), of further rows before it, by their names.
     """
-    width = max(6, len(str(len(matrix))) + 3)
+    width, beside = max(6, len(str(len(matrix))) + 3), max(10, *(len(name) + 1 for name in more), 0)
     most = most or 20
-    columns = _sample(range(matrix.shape[1]), min(most, (screen_width() - 17) // width))
+    columns = _sample(range(matrix.shape[1]), min(most, (screen_width() - beside - 7) // width))
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
-    rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in _sample(measured, most)}
+    rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in _sample(measured, most)} | dict(more)
     rows |= {} if chance is None else {"chance": np.full(matrix.shape[1], chance)}
-    lines = ["trained".ljust(10) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"]
+    lines = ["trained".ljust(beside) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"]
     for name, row in rows.items():
         mean = math.nan if np.isnan(row).all() else float(np.nanmean(row))
-        lines.append(name.ljust(10) + "".join(percent(row[j]).rjust(width) for j in columns) + percent(mean).rjust(7))
+        lines.append(
+            name.ljust(beside) + "".join(percent(row[j]).rjust(width) for j in columns) + percent(mean).rjust(7)
+        )
     return "\n".join(lines)
 
 
 def protocol_table(probe: ProbePlugin) -> str:
-    """Mean accuracy of the last encoder in percent, one line per probe with a column per scope."""
-    lines = ["probe".ljust(24) + "".join(scope.rjust(8) for scope in probe.scopes)]
+    """Mean accuracy of the last encoder in percent, one line per probe with a column per scope.
+
+    Beside it, in the scope "all", that of the encoder at the start and of raw pixels.
+    """
+    columns = {name: max(8, len(name) + 2) for name in (*probe.scopes, "untrained, all", "pixels, all")}
+    lines = ["probe".ljust(24) + "".join(name.rjust(width) for name, width in columns.items())]
     for protocol in probe.probes:
         row = {s: probe.matrix(s, protocol.name)[-1] for s in probe.scopes if s in protocol.scopes}
-        values = (percent(float(np.mean(row[s]))) if s in row else "-" for s in probe.scopes)
-        lines.append(protocol.name.ljust(24) + "".join(value.rjust(8) for value in values))
+        if "all" in row:
+            row |= {"untrained, all": probe.untrained("all", protocol.name), "pixels, all": probe.pixels(protocol.name)}
+        shown = {name: percent(float(np.mean(row[name]))) if name in row else "-" for name in columns}
+        lines.append(protocol.name.ljust(24) + "".join(shown[name].rjust(width) for name, width in columns.items()))
         if protocol.name in probe.full_test_accuracies:
             lines.append(f"  on all test images: {percent(probe.full_test_accuracies[protocol.name])}")
         if protocol.caveat:

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks import CLScenario, benchmark_from_datasets
+from avalanche.benchmarks.utils import as_classification_dataset
 from helpers.consolidation import consolidation
 from helpers.probing import corner, moco
 
 from avalanche_ssl import streams
-from avalanche_ssl.data import RawDataLoader
+from avalanche_ssl.data import ArrayDataset, RawDataLoader
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import Evaluator
 from avalanche_ssl.methods import MoCo
@@ -175,3 +177,65 @@ def test_readouts_that_are_not_there_are_refused_by_name(few: Any) -> None:
     given = Evaluator(few, ["ridge", "ridge:2x2"], extract_features=lambda model, x: x.float().mean((2, 3)))
     with pytest.raises(UsageError, match=r"readouts \(2x2\) are those of a Method: leave them out"):
         given.evaluate(moco(), seen=[])
+
+
+# -- raw pixels ------------------------------------------------------------------------------------------------------
+
+
+def of_sides(*sides: int, channels: tuple[int, ...] = (3, 3)) -> Any:
+    """A benchmark of two experiences, whose images are of these sides and channels."""
+    rng, parts = np.random.default_rng(0), []
+    for j, (side, c) in enumerate(zip(sides, channels, strict=True)):
+        shape = (20, side, side, c) if c > 1 else (20, side, side)
+        labels = 2 * j + np.arange(20) % 2
+        images = rng.integers(0, 60, shape) + 60 * (labels % 2).reshape(-1, *[1] * (len(shape) - 1))
+        parts.append(as_classification_dataset(ArrayDataset(images.astype(np.uint8), labels)))
+    return benchmark_from_datasets(train=parts, test=parts)
+
+
+@pytest.mark.parametrize("name", ["ridge", "ncm", "knn-20", "ncm@2"])
+def test_raw_pixels_by_hand(few: Any, name: str) -> None:
+    evaluator, strategy = Evaluator(few, [name, "ridge:2x2", "sgd"]), moco()
+    protocol = get_protocol(name)
+
+    def pixels(part: Any) -> Any:
+        loaded = [next(iter(RawDataLoader([d], [40], shuffle=False, drop_last=False))) for d in part]
+        return [(x.flatten(1).float() / 255, y) for x, y, *_ in loaded]
+
+    train, test = pixels(evaluator.train), pixels(evaluator.test)
+    each = [protocol.fit(train, 4, [0, 1], seed, None, ["all"]) for seed in range(protocol.draws)]
+    expected = np.mean([probe_accuracies(fit, test)["all"] for fit in each], axis=0)
+    drawn = torch.get_rng_state()
+    found = evaluator.pixel_accuracies(strategy)
+    assert found.keys() == {name}, "by probes that are exact and quick"
+    np.testing.assert_array_equal(found[name], expected)
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_pixels_on_one_test_set_and_without_the_scope_all(few: Any) -> None:
+    one = CLScenario([few.train_stream, few.test_stream[:1]])
+    assert Evaluator(one, ["ncm"]).pixel_accuracies(moco())["ncm"].shape == (1,)
+    assert Evaluator(few, ["ncm"], ["task"]).pixel_accuracies(moco()) == {}
+
+
+def test_pixels_of_images_that_differ_in_size_or_channels() -> None:
+    assert Evaluator(of_sides(32, 20), ["ncm"], batch_size=20).pixel_accuracies(moco())["ncm"].tolist() == [1.0, 1.0], (
+        "averaged"
+    )
+    assert Evaluator(of_sides(16, 8), ["ncm"], batch_size=20).pixel_accuracies(moco()) == {}, (
+        "they have different pixels"
+    )
+    mixed = Evaluator(of_sides(16, 16, channels=(3, 1)), ["ncm"], batch_size=20)
+    with pytest.warns(UserWarning, match="gray images become RGB"):
+        assert mixed.pixel_accuracies(moco())["ncm"].shape == (2,), "as the encoder is given them"
+
+
+def test_the_fits_of_the_headline_are_given(few: Any) -> None:
+    for name, draws in (("ridge", 1), ("ncm@2", 3), ("cassle-online", 0)):
+        found = Evaluator(few, [name]).evaluate(moco(), seen=[0])
+        assert len(found.headline) == draws
+        for fit in found.headline[:1]:
+            rows = probe_accuracies(fit, found.test)
+            assert rows.keys() == {"all", "seen", "task"}
+            if draws == 1:
+                np.testing.assert_array_equal(rows["task"], found.accuracies[name]["task"])

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from avalanche_ssl.evaluation import (
+    FrozenAccuracy,
     FullTestResult,
     TaskResult,
+    baseline_events,
     curve_events,
+    frozen_probe_events,
     full_test_events,
     probe_events,
     task_events,
@@ -64,3 +67,27 @@ def test_the_full_test_has_an_event_for_each_probe_that_took_it() -> None:
     (found,) = full_test_events(result, [PROTOCOLS["ridge"], PROTOCOLS["core50"]], **COUNTS, precision="bf16")
     fields = {"probe": "core50", "scope": "all", "accuracy": 0.5, "images_tested": 300, "precision": "bf16"}
     assert found == FullTestEvent(caveat=PROTOCOLS["core50"].caveat, **COUNTS, **fields)
+
+
+def test_baselines_by_name_probe_and_scope() -> None:
+    nan = math.nan
+    untrained = {
+        "ridge": {"all": np.array([0.25, 0.75]), "seen": np.array([nan, nan]), "task": np.array([0.5, nan])},
+        "lump": {"task": np.array([0.5, 1.0])},
+    }
+    pixels = {"ridge": np.array([0.25, 0.5])}
+    found = baseline_events(untrained, pixels, start="encoder at the start", chance=0.1, precision="bf16")
+    assert [(e.name, e.probe, e.scope, e.accuracy, e.precision) for e in found] == [
+        ("chance", "ridge", "all", 0.1, None),
+        ("raw pixels 16x16", "ridge", "all", 0.375, "fp32"),
+        ("encoder at the start", "ridge", "all", 0.5, "bf16"),
+        ("encoder at the start", "ridge", "task", 0.5, "bf16"),
+        ("encoder at the start", "lump", "task", 0.75, "bf16"),
+    ]
+
+
+def test_frozen_probes_that_were_measured() -> None:
+    entries = [FrozenAccuracy("all", 0, 1, 0.5), FrozenAccuracy("task", 2, 3, math.nan)]
+    (event,) = frozen_probe_events(entries, "ridge", experiences_trained=3, precision="bf16")
+    fields = {"experiences_trained": 3, "experience": 1, "fitted_after": 1, "probe": "ridge", "scope": "all"}
+    assert event.fields() == fields | {"accuracy": 0.5, "precision": "bf16"}

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import History, TaskResult, accuracy_curve, backward_transfer
 from avalanche_ssl.logging import CurveEvent
+from avalanche_ssl.probes import get_protocol
 
 
 def accuracies(*values: float) -> dict[str, dict[str, np.ndarray]]:
@@ -128,6 +130,8 @@ def test_everything_is_restored() -> None:
     history.task_results.append((3, [result]))
     history.full_test_accuracies, history.full_test_results = {"ridge": 0.75}, [result]
     history.consolidation = 0.4
+    history.pixels = {"ridge": np.array([0.1, 0.2, 0.3])}
+    keep_probes(history)
     copy = History(3, "ridge")
     copy.load_state_dict(history.state_dict())
     assert (copy.trained, copy.measured, copy.consolidation) == (3, True, 0.4)
@@ -138,6 +142,28 @@ def test_everything_is_restored() -> None:
     assert (copy.curve, copy.task_results) == (history.curve, history.task_results)
     assert copy.full_test_accuracies == history.full_test_accuracies
     assert copy.full_test_results == history.full_test_results
+    np.testing.assert_array_equal(copy.pixels["ridge"], [0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(copy.frozen_matrix("all"), history.frozen_matrix("all"))
+
+
+def keep_probes(history: History) -> None:
+    """Probes of the second and the first experience, whose encoder is turned around in between."""
+    labels = torch.tensor([0, 1])
+    train = [(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), labels)] * 3
+    for order, sign in (([1], 1), ([1, 0], -1)):
+        features = [(sign * x, y) for x, y in train]
+        history.frozen.measure([get_protocol("ncm").fit(features, 2, order)], features, order)
+
+
+def test_the_matrix_of_frozen_probes_is_in_the_order_of_training() -> None:
+    history, nan = History(3, "ncm"), math.nan
+    assert np.isnan(history.frozen_matrix("all")).all() and history.frozen_matrix("all").shape == (3, 3)
+    keep_probes(history)
+    for order in ([], [1], [1, 0]):
+        history.add_row({"ncm": {"all": np.full(3, 0.5)}}, order)
+    np.testing.assert_array_equal(history.frozen_matrix("seen"), [[1, nan, nan], [0, 1, nan], [nan] * 3])
+    one = History(3, "ncm", one_test_set=True)
+    assert np.isnan(one.frozen_matrix("all")).all() and one.frozen_matrix("all").shape == (3, 1)
 
 
 def test_an_empty_history_is_restored() -> None:

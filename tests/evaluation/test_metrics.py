@@ -109,3 +109,22 @@ def test_one_measured_row_shows_no_forgetting():
     compared = (metrics.forgetting, metrics.forgetting_chaudhry, metrics.backward_transfer, metrics.knowledge_gain)
     assert all(math.isnan(metric(joint)) for metric in compared)
     assert metrics.forgetting([[0.9, NAN], [0.8, 0.6]]) == pytest.approx(0.1)
+
+
+FROZEN = [[0.8, NAN, NAN], [0.4, 0.9, NAN], [0.6, 0.5, 0.7]]  # of probes that are kept: nothing above the diagonal
+
+
+def test_forgetting_of_frozen_probes_by_hand():
+    assert metrics.frozen_forgetting(FROZEN) == pytest.approx((0.2 + 0.4) / 2)
+    better = [[0.5, NAN, NAN], [0.7, 0.9, NAN], [0.6, 0.9, 0.7]]
+    assert metrics.frozen_forgetting(better) == pytest.approx((0.1 + 0.0) / 2), "from the best"
+    assert math.isnan(metrics.frozen_forgetting([[0.5]])), "one experience"
+    assert math.isnan(metrics.frozen_forgetting(np.full((3, 3), NAN))), "no probe was kept"
+
+
+def test_forgetting_of_frozen_probes_where_rows_were_not_measured():
+    """The probe of the third experience is that of the fourth row, and no older than the encoder."""
+    two = [[NAN] * 4, [0.8, 0.6, NAN, NAN], [NAN] * 4, [0.5, 0.5, 0.9, 0.9]]
+    assert metrics.frozen_forgetting(two) == pytest.approx((0.3 + 0.1) / 2)
+    unmeasured = [*FROZEN[:2], [NAN] * 3]
+    assert math.isnan(metrics.frozen_forgetting(unmeasured)), "the last row is needed"

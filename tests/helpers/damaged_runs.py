@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from avalanche_ssl.cli import report
 from avalanche_ssl.logging import ConsolidationEvent, CurveEvent, ExperienceEvent
-from helpers.logs import add_tasks, append, representation_event, write_run
+from helpers.logs import add_evidence, add_tasks, append, representation_event, write_run
 
 NAME = r"$x_{$ <script> & \frac"
 """A name that breaks formulas, pages and LaTeX."""
@@ -42,7 +42,7 @@ def nested(levels: int) -> Any:
 
 def write_full_run(folder: Path, **options: Any) -> Path:
     """A run with an event of every kind."""
-    add_tasks(write_run(folder, **options), full_test=0.7)
+    add_evidence(add_tasks(write_run(folder, **options), full_test=0.7))
     point = {"images_seen": 10, "images_trained": 20, "seconds": 1.0, "experiences_trained": 1}
     numbers = {"images_trained": 8, "steps": 1, "seconds": 1.0, "images_per_second": 8.0}
     append(folder, CurveEvent(**point, probe="ridge", scope="all", accuracy=0.5))

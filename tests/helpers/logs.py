@@ -9,9 +9,11 @@ import numpy as np
 
 from avalanche_ssl import __version__
 from avalanche_ssl.logging import (
+    BaselineEvent,
     CostEvent,
     EndEvent,
     Event,
+    FrozenProbeEvent,
     FullTestEvent,
     JSONLinesLogger,
     ProbeEvent,
@@ -23,6 +25,8 @@ from avalanche_ssl.logging import (
 R = [[0.8, 0.5, 0.3], [0.6, 0.9, 0.4], [0.7, 0.6, 0.5]]
 """The accuracy matrix of these runs."""
 UNTRAINED = [0.4, 0.4, 0.4]
+F = [[0.8], [0.4, 0.9], [0.2, 0.5, 0.5]]
+"""The matrix of frozen probes of those that have one: forgetting is (0.6 + 0.4) / 2."""
 SETTINGS: dict[str, Any] = {"lr": 0.1, "augment": {"size": 32}}
 
 
@@ -90,6 +94,17 @@ def write_run(
         append(folder, EndEvent(images_trained=100, train_seconds=2.0, seconds=3.0))
     with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(tail)
+    return folder
+
+
+def add_evidence(folder: Path, pixels: float = 0.25, shift: float = 0.0) -> Path:
+    """Add baselines and frozen probes, which runs of older versions do not have."""
+    levels = {"chance": 0.125, "raw pixels 16x16": pixels, "untrained": 0.4}
+    append(folder, *(BaselineEvent(name=n, probe="ridge", scope="all", accuracy=a) for n, a in levels.items()))
+    for t, row in enumerate(F, 1):
+        for j, value in enumerate(row, 1):
+            numbers = {"experiences_trained": t, "experience": j, "fitted_after": j, "accuracy": value + shift}
+            append(folder, FrozenProbeEvent(probe="ridge", scope="all", **numbers))
     return folder
 
 

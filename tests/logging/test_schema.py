@@ -15,6 +15,15 @@ from avalanche_ssl.logging import EVENTS, Event, JSONLinesLogger, ProbeEvent, pa
 SAMPLES: dict[str, dict[str, Any]] = {
     "run": {"title": "a", "config": {"seed": 1}, "device": "cpu", "precision": "fp32", "versions": {}},
     "probe": {"experiences_trained": 1, "experience": 2, "probe": "ridge", "scope": "all", "accuracy": 0.5},
+    "frozen_probe": {
+        "experiences_trained": 3,
+        "experience": 1,
+        "fitted_after": 1,
+        "probe": "ridge",
+        "scope": "all",
+        "accuracy": 0.5,
+    },
+    "baseline": {"name": "chance", "probe": "ridge", "scope": "all", "accuracy": 0.1},
     "curve": {
         "images_seen": 5,
         "images_trained": 9,

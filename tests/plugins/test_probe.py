@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metrics import accuracy_metrics
 from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
@@ -21,18 +22,21 @@ from helpers.naive_probes import features, naive_row
 from helpers.probing import Listener, corner, moco
 
 from avalanche_ssl import ProbePlugin, streams
+from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import ProbeSchedule, accuracy_curve
 from avalanche_ssl.logging import (
     ConsolidationEvent,
     CurveEvent,
     Event,
+    FrozenProbeEvent,
     FullTestEvent,
     ProbeEvent,
     TaskEvent,
 )
-from avalanche_ssl.probes import PROTOCOLS, SGDClassifier
+from avalanche_ssl.probes import PROTOCOLS, SGDClassifier, accuracy
 from avalanche_ssl.streams import digits_on_photographs, online_stream
+from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.training import AvalancheReplay
 
 
@@ -179,7 +183,9 @@ def test_events_count_images_and_seconds(few: Any) -> None:
     learner = moco(ProbePlugin(few, log=events.append), ReplayPlugin(mem_size=10), epochs=2)
     for experience in few.train_stream:
         learner.train(experience, eval_streams=[])
-    assert isinstance(events.pop(), ConsolidationEvent) and {type(e) for e in events} == {ProbeEvent}
+    assert isinstance(events.pop(), ConsolidationEvent)
+    assert {type(e) for e in events} == {ProbeEvent, FrozenProbeEvent}
+    events = of(events, ProbeEvent)
     assert {(e.experiences_trained, e.images_trained) for e in events} == {(0, 0), (1, 40), (2, 120)}, (
         "passes and replay count"
     )
@@ -334,8 +340,8 @@ def test_replayed_images_count_as_trained_but_not_as_seen(few: Any) -> None:
 def test_the_experience_under_way_counts_as_seen(few: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """But not the next one at a boundary that is no row of the matrix."""
     probe = ProbePlugin(few, schedule=ProbeSchedule(every=4), every_experiences=2)
-    measure, counted = probe.accuracies, []
-    monkeypatch.setattr(probe, "accuracies", lambda learner, seen: counted.append(len(seen)) or measure(learner, seen))
+    measure, counted = probe._evaluate, []
+    monkeypatch.setattr(probe, "_evaluate", lambda learner, seen: counted.append(len(seen)) or measure(learner, seen))
     online(probe, few)
     assert counted == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
 
@@ -475,3 +481,89 @@ def test_an_ordinary_strategy_of_avalanche_is_probed_by_a_function_of_its_model(
     assert (2, "Probe_ridge_all/eval_phase/test_stream/Exp001") in listener.values
     with pytest.raises(UsageError, match=r"Network has no method extract_features\(x\): give ProbePlugin\(\.\.\., ext"):
         naive(ProbePlugin(few)).train(few.train_stream[0])
+
+
+# -- frozen probes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def three() -> Any:
+    """Three experiences of 24 images in two classes each, which noise hides."""
+    rng = np.random.default_rng(0)
+    targets = np.repeat(np.arange(6), 12)
+    images = rng.integers(0, 200, (72, 16, 16, 3)) + 9 * targets[:, None, None, None]
+    data = ArrayDataset(images.astype(np.uint8), targets)
+    parts = [np.flatnonzero(targets // 2 == j) for j in range(3)]
+    return benchmark_from_parts(data, parts, data, parts, list("abcdef"))
+
+
+def keeping(benchmark: Any, stream: Any, order: list[int], **options: Any) -> Any:
+    """A plugin after a stream, its events, and the matrix F of probes that are fitted and kept by hand."""
+    events: list[Event] = []
+    probe = ProbePlugin(benchmark, log=events.append, **options)
+    kept: dict[int, Any] = {}
+    rows = []
+
+    def watch(learner: Any, **_: Any) -> None:
+        if not probe.measured or probe.boundaries.under_way or len(rows) == probe.trained:
+            return
+        train, test = (probe.evaluator.features(learner, part) for part in (probe.train, probe.test))
+        fitted = PROTOCOLS["ridge"].fit(train, 6, probe.boundaries.order)
+        kept.update({j: fitted["all"][j] for j in probe.boundaries.order if j not in kept})
+        rows.extend([[math.nan] * 3] * (probe.trained - len(rows) - 1))
+        rows.append([accuracy(kept[j], *test[j]) if j in kept else math.nan for j in order])
+
+    after = SupervisedPlugin()
+    after.after_training_exp = watch
+    moco(probe, after, epochs=6).train(stream, eval_streams=[])
+    return probe, of(events, FrozenProbeEvent), np.array(rows)
+
+
+@pytest.mark.parametrize("how", ["in order", "reversed", "online", "every second"])
+def test_old_probes_are_tested_on_later_encoders(three: Any, how: str) -> None:
+    order = [2, 1, 0] if how == "reversed" else [0, 1, 2]
+    stream = three.train_stream if how != "reversed" else list(reversed(three.train_stream))
+    stream = online_stream(stream, 8) if how == "online" else stream
+    probe, events, expected = keeping(three, stream, order, every_experiences=2 if how == "every second" else 1)
+    np.testing.assert_array_equal(probe.frozen_matrix("all"), expected)
+    assert {e.scope for e in events} == {"all", "seen", "task"} and {e.probe for e in events} == {"ridge"}
+    if how != "every second":
+        refitted = probe.matrix("all")
+        np.testing.assert_array_equal(expected.diagonal(), refitted.diagonal())
+        assert (expected[2, :2] != refitted[2, :2]).any(), "the encoder has changed"
+    fitted = {e.experience: e.fitted_after for e in events}
+    places = {j + 1: place for place, j in enumerate(order, 1)}
+    assert fitted == ({1: 2, 2: 2, 3: 3} if how == "every second" else places)
+    for e in events:
+        if e.scope == "all":
+            assert e.accuracy == expected[e.experiences_trained - 1, order.index(e.experience - 1)]
+
+
+@pytest.mark.parametrize("probes", [["knn-20", "ridge"], ["cassle-online", "ridge"]])
+def test_a_headline_that_is_no_linear_map_is_not_kept(few: Any, probes: list[str]) -> None:
+    events: list[Event] = []
+    probe = ProbePlugin(few, probes=probes, log=events.append)
+    moco(probe).train(few.train_stream, eval_streams=[])
+    assert not of(events, FrozenProbeEvent) and np.isnan(probe.frozen_matrix("all")).all()
+
+
+def test_on_one_test_set_no_probe_is_kept(few: Any) -> None:
+    """No test data belong to an experience."""
+    events: list[Event] = []
+    probe = ProbePlugin(CLScenario([few.train_stream, few.test_stream[:1]]), log=events.append)
+    moco(probe).train(few.train_stream, eval_streams=[])
+    assert not of(events, FrozenProbeEvent) and np.isnan(probe.frozen_matrix("all")).all()
+    assert probe.state_dict()["history"]["frozen"] == {"probes": [], "rows": {}}
+
+
+def test_old_probes_go_through_a_checkpoint(three: Any) -> None:
+    whole, _, _ = keeping(three, three.train_stream, [0, 1, 2])
+    first = ProbePlugin(three)
+    learner = moco(first, epochs=6)
+    learner.train(three.train_stream[:2], eval_streams=[])
+    second = ProbePlugin(three)
+    second.load_state_dict(first.state_dict())
+    learner.plugins[learner.plugins.index(first)] = second
+    learner.train(three.train_stream[2], eval_streams=[])
+    for scope in ("all", "seen", "task"):
+        np.testing.assert_array_equal(second.frozen_matrix(scope), whole.frozen_matrix(scope))

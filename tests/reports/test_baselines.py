@@ -68,7 +68,7 @@ def test_baselines_are_what_they_are_called_and_computed_once(monkeypatch: pytes
     monkeypatch.setattr(baselines.Subject, "measure", lambda self, s: measured.append(s) or original(self, s))
     found = of(read_run(Path("a")), said=said)
     assert [(baseline.label, len(baseline.repeats)) for baseline in found] == [
-        ("raw pixels, 16x16", 1),
+        ("raw pixels 16x16", 1),
         ("simclr: untrained", 5),
         ("simclr: iid", 1),
         ("simclr: supervised, iid", 1),
@@ -83,7 +83,7 @@ def test_baselines_are_what_they_are_called_and_computed_once(monkeypatch: pytes
     assert (type(iid.model).__name__, type(supervised.model).__name__) == ("SimCLR", "Supervised")
     assert len(supervised.model.projection_head) == 1 and supervised.optimizer.param_groups[0]["initial_lr"] == 0.001
     by_name = {baseline.label: baseline for baseline in found}
-    assert by_name["raw pixels, 16x16"].averages("ncm", "all") == [1.0], "four shades of gray"
+    assert by_name["raw pixels 16x16"].averages("ncm", "all") == [1.0], "four shades of gray"
     assert np.std(by_name["simclr: untrained"].averages("ncm", "all")) > 0
     first = read_run(Path("a")).untrained("ncm", "all").mean()
     assert by_name["simclr: untrained"].averages("ncm", "all")[0] == pytest.approx(first), "seed 0 is the run's"
@@ -109,11 +109,11 @@ def test_only_settings_that_matter_are_in_the_names_of_the_cache() -> None:
     assert differing(device="cuda", num_workers=3, logger="tensorboard") == set()
     assert differing(settings={"lr": 0.5}) == {"x: iid"}
     assert differing(settings={"temperature": 0.5}) == {"x: iid", "x: untrained"}
-    assert differing(seed=5) == {"x: iid", "x: supervised, iid", "x: untrained", "raw pixels, 16x16"}, "another stream"
+    assert differing(seed=5) == {"x: iid", "x: supervised, iid", "x: untrained", "raw pixels 16x16"}, "another stream"
     assert differing(seed=5, stream_seed=0) == {"x: iid", "x: supervised, iid"}
     other = {"fp32": "bf16", "bf16": "fp32"}[read_run(Path("a")).config["eval_precision"]]
     assert differing(eval_precision=other) == {"x: iid", "x: untrained", "x: supervised, iid"}
-    assert differing(probes="ridge") == {"raw pixels, 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
+    assert differing(probes="ridge") == {"raw pixels 16x16", "x: untrained", "x: iid", "x: supervised, iid"}
 
 
 def test_other_data_and_other_code_are_other_baselines(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_the_report_shows_them_by_name(capsys: pytest.CaptureFixture[str]) -> No
     assert row.split()[3:5] == ["1", "100.0"]
     assert "simclr: untrained" in table and "simclr: iid" in table and "caveat of cassle-online" in table
     page = Path("r.html").read_text(encoding="utf-8")
-    assert '<th scope="col">raw pixels, 16x16</th>' in page, "under every protocol, too"
+    assert '<th scope="col">raw pixels 16x16</th>' in page, "under every protocol, too"
     assert page.count('class="baseline"') == 4 and "baseline</a></small> raw pixels" in page
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.logs import append, probe_event, write_run
+from helpers.logs import add_evidence, append, changed, probe_event, write_run
 
 from avalanche_ssl.reports import comparison
 from avalanche_ssl.runs import read_run
@@ -167,3 +167,25 @@ def test_runs_with_and_without_replay_are_different_groups(tmp_path: Path) -> No
     (stream,) = comparison.streams(runs)
     assert stream.labels == ["cmc", "cmc + replay batch=10", "cmc + replay batch=20"]
     assert [(g.method, g.plugins) for g in stream.groups][:2] == [("cmc", ""), ("cmc", "replay batch=10")]
+
+
+def test_what_runs_log_is_a_baseline_of_their_stream(tmp_path: Path) -> None:
+    """Pixels once for each choice of images, chance once; a run of an older version has none."""
+    folders = [add_evidence(write_run(tmp_path / f"{m}{s}", m, s), 0.2 + 0.2 * s) for m in ("a", "b") for s in (0, 1)]
+    for folder in folders:
+        changed(folder, "run", stream=f"images {folder.name[1]}")
+    (stream,) = comparison.streams([read_run(folder) for folder in [*folders, write_run(tmp_path / "old", "c", 2)]])
+    pixels, chance = stream.baselines
+    assert (pixels.label, pixels.averages("ridge", "all")) == ("raw pixels 16x16", [0.2, 0.4])
+    assert (chance.label, chance.averages("ridge", "all")) == ("chance", [0.125])
+    assert stream.pixels("ridge", "all") == pytest.approx(0.3) and stream.pixels("ridge", "task") is None
+    (old,) = comparison.streams([read_run(tmp_path / "old")])
+    assert old.baselines == [] and old.pixels("ridge", "all") is None
+
+
+def test_forgetting_of_frozen_probes_is_that_of_their_matrix(tmp_path: Path, one_stream: Any) -> None:
+    stream = one_stream(add_evidence(write_run(tmp_path / "a")), write_run(tmp_path / "b", seed=1))
+    (group,) = stream.groups
+    found = group.values("forgetting (frozen probe)", "ridge", "all")
+    assert found == {0: pytest.approx(((0.8 - 0.2) + (0.9 - 0.5)) / 2)}, "the other run has no frozen probe"
+    assert group.values("forgetting (refitted probe)", "ridge", "all") == {s: pytest.approx(0.2) for s in (0, 1)}

@@ -164,7 +164,10 @@ def test_logs_that_would_fill_the_memory_or_the_screen(desk: Path, whole: bytes,
         write_lines(bad, [start, *lines])
         return check(desk, with_page=False)[0]
 
-    assert "more than 100 probes or tasks" in note([PROBE | {"probe": f"p{i}"} for i in range(101)])
+    assert "more than 100 probes, tasks or baselines" in note([PROBE | {"probe": f"p{i}"} for i in range(101)])
+    named = {"event": "baseline", "probe": "ridge", "scope": "all", "accuracy": 0.5}
+    baselines = [named | {"name": f"b{i}"} for i in range(101)]
+    assert "more than 100 probes, tasks or baselines" in note([*rest, *baselines])
     many = [PROBE | {"experience": i, "experiences_trained": i % 2} for i in range(1, 6000)]
     assert "5999 experiences by 1 probes and scopes are too many" in note(many)
     many_groups = {"place": {str(i): 0.5 for i in range(2000)}}

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.logs import changed, write_run
+from helpers.logs import add_evidence, changed, write_run
 
 from avalanche_ssl import __version__
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import exports
+from avalanche_ssl.reports.comparison import streams
+from avalanche_ssl.runs import read_run
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_the_csv_has_a_line_for_each_metric(found: Any) -> None:
     }
     (other,) = [row for row in rows if row["strategy"] == "my_50%|own" and row["metric"] == "gain"]
     assert (other["n"], other["seeds"], other["std"], other["low"], other["commit"]) == ("1", "1", "", "", "")
-    assert {row["metric"] for row in rows} >= {"forgetting", "anytime accuracy"}
+    assert {row["metric"] for row in rows} >= {"forgetting (refitted probe)", "anytime accuracy"}
     assert not any(row["metric"] == "consolidation" for row in rows), "not measured"
 
 
@@ -56,7 +58,7 @@ def test_markdown(found: Any) -> None:
     assert lines[0] == "note: a note" and "## digits (experiences 3)" in lines
     head, rule, cmc, other = lines[lines.index("") + 5 :][:4]
     assert head.startswith("| strategy | n | seeds | average accuracy | gain |") and head.endswith("| commit |")
-    assert rule == "|---" * 12 + "|"
+    assert rule == "|---" * 13 + "|"
     assert cmc.startswith("| cmc | 3 | 0, 1, 2 | 61.0 ± 2.5 |") and cmc.endswith("| abc abc-dirty |")
     assert other.startswith("| my_50%/own | 1 | 1 | 70.0 |") and other.endswith(f"| {__version__} |")
     text = "\n".join(lines)
@@ -73,8 +75,25 @@ def test_latex_compiles_as_far_as_can_be_seen(found: Any) -> None:
     assert "so \\& so" in text and "±" not in text
     for row in text.splitlines():
         if row.endswith("\\\\"):
-            assert row.count(" & ") in (11, 4, 8)
+            assert row.count(" & ") in (12, 4, 8)
     assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 3
+
+
+def test_baselines_and_frozen_probes(tmp_path: Path) -> None:
+    """Two seeds on two choices of images: pixels are of two, chance of one."""
+    folders = [add_evidence(write_run(tmp_path / f"{s}", seed=s), pixels=0.2 + 0.1 * s, shift=0.01 * s) for s in (0, 1)]
+    found = streams([read_run(folder) for folder in folders])
+    rows = list(csv.DictReader(exports.csv_text(found).splitlines()))
+    (frozen,) = [row for row in rows if row["metric"] == "forgetting (frozen probe)"]
+    assert (frozen["n"], frozen["mean"], frozen["std"]) == ("2", "0.500000", "0.000000")
+    pixels, chance = (row for row in rows if row["reference"] == "baseline")
+    assert (pixels["strategy"], pixels["metric"], pixels["n"]) == ("raw pixels 16x16", "average accuracy", "2")
+    assert (pixels["mean"], pixels["std"], pixels["seeds"], pixels["views"]) == ("0.250000", "0.070711", "", "")
+    assert (chance["strategy"], chance["n"], chance["mean"], chance["commit"]) == ("chance", "1", "0.125000", "")
+    lines = exports.markdown(found, []).splitlines()
+    (row,) = [line for line in lines if line.startswith("| raw pixels 16x16")]
+    assert row.startswith("| raw pixels 16x16 | 2 |  | 25.0 | - |")
+    assert "raw pixels 16x16 & 2 &  & 25.0 & - &" in exports.latex(found, [])
 
 
 def test_they_are_written_beside_the_page(found: Any, tmp_path: Path) -> None:

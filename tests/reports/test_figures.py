@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.damaged_runs import NAME
-from helpers.logs import add_tasks, append, representation_event, write_run
+from helpers.logs import add_evidence, add_tasks, append, representation_event, write_run
 from matplotlib import rc_context
 from matplotlib.text import Text
 
@@ -184,3 +184,14 @@ def test_one_experience_and_one_test_set(
     assert heat_map.images[0].get_array().shape == shape
     assert len(heat_map.patches) == {(2, 1): 1, (6, 1): 0}[shape]
     assert not forgetting.patches, "nothing to forget, or nothing known of it"
+
+
+def test_raw_pixels_are_a_line_of_their_own(tmp_path: Path, one_stream: Any, axes: list[Any]) -> None:
+    figures.anytime(one_stream(add_evidence(write_run(tmp_path / "a", classes=8))), "ridge", "all")
+    figures.anytime(one_stream(write_run(tmp_path / "b", classes=8)), "ridge", "all")
+    with_pixels, without = axes
+    (line,) = [line for line in with_pixels.lines if line.get_linestyle() == "-."]
+    assert set(line.get_ydata()) == {25.0} and "raw pixels 16x16 25" in labels(with_pixels)
+    (chance,) = [line for line in with_pixels.lines if line.get_linestyle() == ":"]
+    assert set(chance.get_ydata()) == {12.5} and "chance 12.5" in labels(with_pixels)
+    assert not [line for line in without.lines if line.get_linestyle() == "-."]

@@ -45,7 +45,7 @@ def test_rows_by_strategy_the_plain_run_first(stream: Any) -> None:
     assert list(found) == ["cmc", "cmc + replay", "moco", "moco + cassle"]
     assert found["cmc + replay"] == {
         "average accuracy": "66.0",
-        "forgetting": "20.0",
+        "forgetting (refitted probe)": "20.0",
         "views": "400",
         "teacher views": "0",
         "training s": "2",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.logs import add_tasks, append, write_run
+from helpers.logs import add_evidence, add_tasks, append, write_run
 from scipy.stats import ttest_rel
 
 from avalanche_ssl.logging import ConsolidationEvent
@@ -22,8 +22,8 @@ def test_means_and_paired_differences(tmp_path: Path, one_stream: Any) -> None:
     assert text.startswith("note: a note\n")
     assert "probe ridge, scope all" in text and "61.0 ± 2.5" in text
     difference = text.partition("\ndifference to cmc, seed by seed; percentage points")[2].splitlines()
-    assert difference[2].split() == ["strategy", "seeds", "accuracy", "gain", "accuracy", "forgetting"]
-    assert difference[3].split() == ["moco", "2", "+11.0", "±", "12.7", "+0.0", "±", "0.0", "-", "-15.0", "±", "0.0"]
+    assert difference[3].split() == ["strategy", "seeds", "accuracy", "gain", "accuracy", "probe)"]
+    assert difference[4].split() == ["moco", "2", "+11.0", "±", "12.7", "+0.0", "±", "0.0", "-", "-15.0", "±", "0.0"]
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -49,12 +49,12 @@ def test_the_best_means_are_bold(tmp_path: Path, one_stream: Any) -> None:
     rows[1].cells[1] = tables.Cell("-5.0")
     assert tables.best_rows(rows, 1, "gain") == [0]
     rows[0].cells[3], rows[1].cells[3] = tables.Cell("-2.0"), tables.Cell("-1.0", "3.0")
-    assert tables.best_rows(rows, 3, "forgetting") == [0], "the least is best"
+    assert tables.best_rows(rows, 3, "forgetting (refitted probe)") == [0], "the least is best"
     assert tables.best_rows(rows, 0, "untrained accuracy") == [], "no merit"
     rows[1].cells[3] = tables.Cell("-2.0")
-    assert tables.best_rows(rows, 3, "forgetting") == [], "they are equal"
+    assert tables.best_rows(rows, 3, "forgetting (refitted probe)") == [], "they are equal"
     rows[1].cells[3] = tables.Cell()
-    assert tables.best_rows(rows, 3, "forgetting") == [], "one has none"
+    assert tables.best_rows(rows, 3, "forgetting (refitted probe)") == [], "one has none"
     text = tables.table([stream], [], bold=True)
     assert "\x1b[1m70.0\x1b[0m" in text and "\x1b[1m60.0" not in text and "\x1b[1m99.0" not in text
     assert "\x1b" not in tables.table([stream], [])
@@ -117,6 +117,25 @@ def test_baselines_have_an_average_accuracy_only(tmp_path: Path, one_stream: Any
     (line,) = [line for line in tables.table([stream], [], width=150).splitlines() if line.startswith("raw pixels")]
     assert line.split()[2:] == ["1", "50.0"] + ["-"] * (len(tables.COLUMNS) - 1)
     assert [str(cell) for cell in tables.protocol_rows(stream)[0].cells] == ["60.0", "50.0"]
+
+
+def test_what_runs_log_to_compare_with(tmp_path: Path, one_stream: Any) -> None:
+    """Pixels and chance are rows, frozen probes a column; under every protocol there is the untrained encoder."""
+    stream = one_stream(add_evidence(write_run(tmp_path / "a")), write_run(tmp_path / "b", "moco", shift=0.1))
+    cmc, moco, pixels, chance = tables.summary_rows(stream, "ridge", "all")
+    frozen, refitted = (tables.COLUMNS.index(f"forgetting ({kind} probe)") for kind in ("frozen", "refitted"))
+    assert (cmc.cells[frozen].mean, cmc.cells[refitted].mean, moco.cells[frozen].mean) == ("50.0", "20.0", "")
+    assert [(row.label, str(row.cells[0]), row.baseline) for row in (pixels, chance)] == [
+        ("raw pixels 16x16", "25.0", True),
+        ("chance", "12.5", True),
+    ]
+    last, first = tables.protocol_rows(stream)
+    assert (last.label, [str(cell) for cell in last.cells]) == ("ridge, all", ["60.0", "70.0", "25.0", "12.5"])
+    assert (first.label, [str(c) for c in first.cells]) == ("ridge, all, untrained", ["40.0", "50.0", "-", "-"])
+    rows = [cmc, moco, pixels, chance]
+    assert tables.best_rows(rows, refitted, tables.COLUMNS[refitted]) == [], "20 points each"
+    rows[1].cells[frozen] = tables.Cell("40.0")
+    assert tables.best_rows(rows, frozen, tables.COLUMNS[frozen]) == [1], "the least is best"
 
 
 def test_accuracy_on_all_test_images(tmp_path: Path, one_stream: Any) -> None:

@@ -1,6 +1,7 @@
 """The accuracy matrices of a log: orders of training, one test set, and events that cannot be."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ from helpers.probing import few_images, moco
 
 from avalanche_ssl import ProbePlugin
 from avalanche_ssl.evaluation import backward_transfer
-from avalanche_ssl.logging import EndEvent, Event, JSONLinesLogger, ProbeEvent
+from avalanche_ssl.logging import BaselineEvent, EndEvent, Event, FrozenProbeEvent, JSONLinesLogger, ProbeEvent
 from avalanche_ssl.reports import html
 from avalanche_ssl.reports.comparison import streams
 from avalanche_ssl.runs import read_run
-from avalanche_ssl.runs.accuracies import accuracy_rows, stream_length
+from avalanche_ssl.runs.accuracies import accuracy_rows, baseline_accuracies, frozen_rows, stream_length
 
 
 def one_test_set(*accuracies: float) -> list[ProbeEvent]:
@@ -52,6 +53,7 @@ def test_the_log_of_a_reversed_stream_gives_the_matrix_of_its_plugin(tmp_path: P
     run = read_run(tmp_path)
     for scope in ("all", "seen", "task"):
         np.testing.assert_array_equal(run.matrix("ridge", scope), plugin.matrix(scope))
+        np.testing.assert_array_equal(run.frozen_matrix("ridge", scope), plugin.frozen_matrix(scope))
     np.testing.assert_array_equal(run.untrained("ridge", "all"), plugin.untrained("all"))
     assert backward_transfer(run.matrix("ridge", "all")) == backward_transfer(plugin.matrix("all"))
     assert plugin.history.columns == [1, 0]
@@ -71,3 +73,27 @@ def test_a_run_with_one_test_set_is_reported(tmp_path: Path) -> None:
     np.testing.assert_array_equal(run.matrix("ridge", "all"), [[0.4], [0.3]])
     np.testing.assert_array_equal(run.untrained("ridge", "all"), [0.1])
     assert "30.0" in html.page(streams([run]), [])
+
+
+def frozen_event(trained: int, experience: int, accuracy: float, **more: Any) -> FrozenProbeEvent:
+    named = {"probe": "ridge", "scope": "all", "fitted_after": experience} | more
+    return FrozenProbeEvent(experiences_trained=trained, experience=experience, accuracy=accuracy, **named)
+
+
+def test_frozen_probes_by_hand() -> None:
+    """In the order of training; where one was tested again, the later value; what cannot be is left out."""
+    probes = [probe_event(t, j, 0.5, trained_on=j == 2 or t == 2) for t in (0, 1, 2) for j in (1, 2)]
+    events = [frozen_event(1, 2, 0.9), frozen_event(2, 2, 0.4), frozen_event(2, 2, 0.3), frozen_event(2, 1, 0.8)]
+    events += [frozen_event(1, 9, 0.1), frozen_event(0, 1, 0.1), frozen_event(1, 1, 0.1, probe="other")]
+    found = frozen_rows(events, probes, 2)
+    assert found.keys() == {("ridge", "all")}
+    np.testing.assert_array_equal(found["ridge", "all"], [[0.9, np.nan], [0.3, 0.8]])
+    assert frozen_rows(events, one_test_set(0.1, 0.2, 0.3), 2) == {}, "no experience has test data of its own"
+
+
+def test_baselines_of_probes_that_the_run_has() -> None:
+    named = {"name": "chance", "probe": "ridge", "scope": "all"}
+    events = [BaselineEvent(**named | more, accuracy=0.1) for more in ({}, {"name": "own"}, {"probe": "x"})]
+    events += [BaselineEvent(**named, accuracy=0.2)]
+    found = baseline_accuracies(events, [probe_event(0, 1, 0.5)])
+    assert found == {"chance": {("ridge", "all"): 0.2}, "own": {("ridge", "all"): 0.1}}, "the later of two"

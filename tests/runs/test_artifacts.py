@@ -39,9 +39,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is drawn instead of a figure: path, title, matrices, untrained accuracies, curves and chance."""
+    """What is drawn instead of a figure: path, title, matrices, untrained accuracies, curves, chance and pixels."""
     found: list[Any] = []
-    monkeypatch.setattr(artifacts, "draw", lambda *given, chance: found.extend([*given, chance]))
+    monkeypatch.setattr(artifacts, "draw", lambda *given, chance, pixels: found.extend([*given, chance, pixels]))
     return found
 
 
@@ -79,12 +79,13 @@ def test_one_test_set_is_a_column_without_the_name_of_an_experience(
 
 def test_with_a_curve(tmp_path: Path, drawn: list[Any]) -> None:
     probe = trained(ProbeSchedule(every=10))
+    probe.history.pixels = {"ridge": np.array([0.25, 0.5]), "ncm": np.array([1.0, 1.0])}
     write_artifacts(tmp_path, "a run", probe, 0.25)
     assert names(tmp_path) == {"accuracy.csv", "curve.csv"}
     assert len(table(tmp_path / "curve.csv")) == len(probe.curve)
     assert {row["images_seen"] for row in table(tmp_path / "curve.csv")} == {"0", "10", "20", "30", "40"}
-    path, title, matrices, untrained, curves, chance = drawn
-    assert (path, title, chance) == (tmp_path / "accuracy.png", "a run", 0.25)
+    path, title, matrices, untrained, curves, chance, pixels = drawn
+    assert (path, title, chance, pixels) == (tmp_path / "accuracy.png", "a run", 0.25, 0.375)
     assert matrices.keys() == curves.keys() == {"all", "seen", "task"}
     np.testing.assert_array_equal(matrices["task"], probe.matrix("task"))
     np.testing.assert_array_equal(untrained, probe.untrained("all"))
@@ -97,7 +98,8 @@ def test_the_title_says_the_caveat_and_the_figure_has_the_scopes_of_the_headline
 ) -> None:
     probe = trained(None, "cassle-online-leak", "ridge")
     write_artifacts(tmp_path, "a run", probe, 0.25)
-    _, title, matrices, _, curves, _ = drawn
+    _, title, matrices, _, curves, _, pixels = drawn
+    assert np.isnan(pixels), "they were not measured"
     first, *caveat = title.split("\n")
     assert first == "a run" and all(len(line) <= 110 for line in caveat)
     assert " ".join(caveat) == f"cassle-online-leak: {probe.probes[0].caveat}"

@@ -78,7 +78,9 @@ def probed(**more: Any) -> Any:
         "probes": [SimpleNamespace(name="ridge", scopes=("all",), caveat="")],
         "scopes": ("all",),
         "matrix": lambda scope, probe="ridge": np.array([[0.5, 0.25], [0.75, 1.0]]),
-        "untrained": lambda scope: np.array([0.25, 0.25]),
+        "untrained": lambda scope, probe="ridge": np.array([0.25, 0.25]),
+        "pixels": lambda probe="ridge": np.array([0.375, 0.125]),
+        "frozen_matrix": lambda scope: np.array([[0.5, np.nan], [0.25, 1.0]]),
         "curve": [],
         "task_results": [],
         "full_test_results": [],
@@ -99,13 +101,27 @@ def test_the_report_of_a_plain_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert matrix.splitlines() == [
         "",
         "accuracy (%) on the test data of each experience; ridge, fitted on the training data of all",
-        "trained       e1    e2   mean",
-        "untrained   25.0  25.0   25.0",
-        "1           50.0  25.0   37.5",
-        "2           75.0 100.0   87.5",
-        "chance      12.5  12.5   12.5",
+        "trained              e1    e2   mean",
+        "untrained          25.0  25.0   25.0",
+        "1                  50.0  25.0   37.5",
+        "2                  75.0 100.0   87.5",
+        "frozen             25.0 100.0   62.5",
+        "raw pixels 16x16   37.5  12.5   25.0",
+        "chance             12.5  12.5   12.5",
+        "frozen: the last encoder, read by the probe that was fitted right after each experience",
     ]
-    assert metrics.startswith("average accuracy       87.5 %") and "consolidation          87.5 %" in metrics
+    assert (
+        metrics.startswith("average accuracy              87.5 %") and "consolidation                 87.5 %" in metrics
+    )
+    assert "forgetting (refitted probe)    0.0 %" in metrics and "forgetting (frozen probe)     25.0 %" in metrics
+
+
+def test_what_was_not_measured_has_no_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """A probe of nearest neighbors is not kept, and a stream may have no pixels to compare."""
+    nothing = np.full((2, 2), np.nan)
+    printed = report(capsys, frozen_matrix=lambda scope: nothing, pixels=lambda probe="knn-20": nothing[0])
+    assert "frozen" not in printed.partition("\n\n")[0] and "raw pixels" not in printed
+    assert "forgetting (frozen probe)        - %" in printed
 
 
 def test_the_report_has_a_section_for_all_that_was_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from avalanche_ssl.cli import run
 from avalanche_ssl.cli.options import read_options
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import ENCODERS
-from avalanche_ssl.runs import RunConfig
+from avalanche_ssl.runs import RunConfig, read_run
 from avalanche_ssl.runs.build import differences, resolve
 from avalanche_ssl.runs.origin import Origin, check_origin, read_origin, starting_point
 from avalanche_ssl.streams import BENCHMARKS
@@ -151,6 +151,8 @@ def test_a_run_from_weights(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "20 of 20 tensors of the encoder from 'encoder_q.' (names of: this package)" in said
     assert "encoder at the start: all " in said
+    baselines = read_run("a").baselines
+    assert baselines.keys() == {"chance", "raw pixels 16x16", "encoder at the start"}
     assert of("a")["init_sha256"] == hashlib.sha256(Path("e.pt").read_bytes()).hexdigest()
     method = resolve(RunConfig.from_mapping(of("a")))[1].build_method(0)
     assert compare(method.encoder.state_dict(), given, ""), "without the weights it would be another"

@@ -75,6 +75,15 @@ def test_lines_have_labels_instead_of_a_legend(tmp_path: Path, axes: list[Any]) 
     assert len({color for color, _ in lines}) == len({marker for _, marker in lines}) == 3
 
 
+def test_raw_pixels_are_a_line_of_their_own(tmp_path: Path, axes: list[Any]) -> None:
+    plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), chance=0.1, pixels=0.25)
+    plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), chance=0.1)
+    _, with_pixels, _, _, without, _ = axes
+    (line,) = [line for line in with_pixels.lines if line.get_linestyle() == "-."]
+    assert set(line.get_ydata()) == {25.0} and "raw pixels 16x16, all 25" in labels(with_pixels)
+    assert not [line for line in without.lines if line.get_linestyle() == "-."]
+
+
 def test_curves_are_drawn_over_the_images_seen(tmp_path: Path, axes: list[Any]) -> None:
     curves = {"all": [(0, 0.1), (40, 0.2)], "seen": [(40, 0.3)]}
     plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), curves)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.logs import UNTRAINED, R, add_tasks, append, probe_event, write_run
+from helpers.logs import UNTRAINED, R, add_evidence, add_tasks, append, probe_event, write_run
 
 from avalanche_ssl import __version__
 from avalanche_ssl.errors import UsageError
@@ -231,3 +231,23 @@ def test_a_log_of_before_the_names_changed_gives_the_same_run(tmp_path: Path) ->
     assert former.consolidation == 0.27 and [point.accuracy for point in former.curve] == [0.25, 0.65]
     assert former.config["benchmark_options"] == {"experiences": 2} and former.config["on_nan"] == "raise"
     assert former.end and former.end.seconds == 83.8 and len(former.representation) == 2
+
+
+def test_baselines_and_frozen_probes(tmp_path: Path) -> None:
+    run = read_run(add_evidence(write_run(tmp_path / "a")))
+    assert {name: found["ridge", "all"] for name, found in run.baselines.items()} == {
+        "chance": 0.125,
+        "raw pixels 16x16": 0.25,
+        "untrained": 0.4,
+    }
+    frozen = run.frozen_matrix("ridge", "all")
+    assert frozen is not None and frozen[2].tolist() == [0.2, 0.5, 0.5] and np.isnan(frozen[0, 1])
+    assert run.frozen_matrix("ridge", "task") is None
+    unfinished = read_run(add_evidence(write_run(tmp_path / "b", trained=2, end=False)))
+    part = unfinished.frozen_matrix("ridge", "all")
+    assert part is not None and part.shape == (2, 2)
+
+
+def test_runs_of_older_versions_have_neither(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "a"))
+    assert (run.baselines, run.frozen, run.frozen_matrix("ridge", "all")) == ({}, {}, None)

@@ -14,16 +14,18 @@ from avalanche_ssl.logging import CurveEvent
 from avalanche_ssl.runs import summary
 
 R = np.array([[0.8, 0.5, math.nan], [0.6, 0.9, 0.4], [0.7, 0.6, 1.0]])
+F = np.array([[0.8, math.nan, math.nan], [0.4, 0.9, math.nan], [0.2, 0.5, 1.0]])
 UNTRAINED = np.array([0.5, 0.4, 0.3])
 
 
 def test_summary_by_hand() -> None:
     matrix = np.where(np.isnan(R), 0.35, R)
-    assert summary.summary(matrix, UNTRAINED, 0.8) == pytest.approx(
+    assert summary.summary(matrix, UNTRAINED, 0.8, F) == pytest.approx(
         {
             "average accuracy": (0.7 + 0.6 + 1.0) / 3,
             "anytime accuracy": (0.8 + (0.6 + 0.9) / 2 + (0.7 + 0.6 + 1.0) / 3) / 3,
-            "forgetting": ((0.8 - 0.7) + (0.9 - 0.6)) / 2,
+            "forgetting (refitted probe)": ((0.8 - 0.7) + (0.9 - 0.6)) / 2,
+            "forgetting (frozen probe)": ((0.8 - 0.2) + (0.9 - 0.5)) / 2,
             "backward transfer": ((0.7 - 0.8) + (0.6 - 0.9)) / 2,
             "forward transfer": ((0.5 - 0.4) + (0.4 - 0.3)) / 2,
             "untrained accuracy": 0.4,
@@ -31,6 +33,7 @@ def test_summary_by_hand() -> None:
             "consolidation": 0.8,
         }
     )
+    assert math.isnan(summary.summary(matrix, UNTRAINED)["forgetting (frozen probe)"]), "no probe was kept"
     assert summary.METRICS.keys() >= summary.summary(matrix, UNTRAINED).keys()
     gain, chaudhry = (summary.METRICS[name].function for name in ("gain", "forgetting (Chaudhry)"))
     assert gain and gain(matrix, UNTRAINED) == pytest.approx((0.7 + 0.6 + 1.0) / 3 - 0.4)
@@ -46,8 +49,8 @@ def test_the_tables_of_metrics_explain_each_of_them() -> None:
         else:
             lines.append(line)
     assert len(lines) == len(summary.SUMMARY)
-    assert lines[0] == "average accuracy       76.7 %   " + summary.METRICS["average accuracy"].explanation
-    assert lines[-1].startswith("consolidation          80.0 %   share of the test images")
+    assert lines[0] == "average accuracy              76.7 %   " + summary.METRICS["average accuracy"].explanation
+    assert lines[-1].startswith("consolidation                 80.0 %   share of the test images")
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert summary.metrics_table() in text, "write the table again: it is metrics_table()"
     assert all(name == metric.name and not metric.explanation.endswith(".") for name, metric in summary.METRICS.items())
@@ -57,8 +60,8 @@ def test_explanations_are_wrapped_below_themselves(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "80")
     lines = summary.summary_table(R, UNTRAINED, 0.8).splitlines()
     assert lines[:2] == [
-        "average accuracy       76.7 %   mean of the last row of R: the accuracy of the",
-        "                                last encoder, mean over the experiences",
+        "average accuracy              76.7 %   mean of the last row of R: the accuracy",
+        "                                       of the last encoder, mean over the",
     ]
     assert max(map(len, lines)) <= 80
 
@@ -80,6 +83,13 @@ def test_table_of_the_matrix() -> None:
     assert summary.matrix_table(R, UNTRAINED, chance=0.25).splitlines() == [
         *expected,
         "chance      25.0  25.0  25.0   25.0",
+    ]
+    more = {"frozen": F[-1], "raw pixels 16x16": np.array([0.1, 0.2, math.nan])}
+    assert summary.matrix_table(R, UNTRAINED, chance=0.25, more=more).splitlines() == [
+        *(line.replace(line[:10], line[:10].ljust(17), 1) for line in expected),
+        "frozen             20.0  50.0 100.0   56.7",
+        "raw pixels 16x16   10.0  20.0     -   15.0",
+        "chance             25.0  25.0  25.0   25.0",
     ]
     assert summary.matrix_table(np.full((1, 1), math.nan), np.ones(1)).endswith("      -      -")
 
@@ -157,15 +167,22 @@ class Probed:
         ]
     )
 
+    def untrained(self, scope: str, probe: str) -> Any:
+        assert scope == "all"
+        return np.array([0.125, 0.25 if probe == "mine" else 0.5])
+
+    def pixels(self, probe: str) -> Any:
+        return np.array([0.25, 0.5 if probe == "mine" else math.nan])
+
     def matrix(self, scope: str, probe: str) -> Any:
         return np.array([[0.1, 0.1], [0.2, 0.4 if scope == "all" else 0.6]])
 
 
 def test_table_of_protocols_with_their_caveats() -> None:
     assert summary.protocol_table(Probed()).splitlines() == [  # type: ignore[arg-type]
-        "probe                        all    task",
-        "core50                      30.0    40.0",
+        "probe                        all    task  untrained, all  pixels, all",
+        "core50                      30.0    40.0            31.2            -",
         "  on all test images: 50.0",
-        "mine                        30.0       -",
+        "mine                        30.0       -            18.8         37.5",
         "  caveat: it has one",
     ]
