@@ -153,16 +153,16 @@ def _print_list() -> None:
     """Print names with the first line of their documentation, read without importing anything heavy."""
     print("strategies (--strategy NAME):")
     for path in recipe_files():
-        print(f"  {path.stem:<16} {_first_line(ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))))}")
+        print(f"  {path.stem:<21} {_first_line(ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))))}")
     print("plugins (--plugin NAME; their settings with --set NAME.KEY=VALUE):")
     for name in PLUGINS:
-        print(f"  {name:<16} {plugin_line(name)}")
-        print(f"  {'':<16}   {', '.join(plugin_settings(name))}")
+        print(f"  {name:<21} {plugin_line(name)}")
+        print(f"  {'':<21}   {', '.join(plugin_settings(name))}")
     print("benchmarks (--benchmark NAME; their options with --benchmark-option KEY=VALUE):")
     for name, builder in BENCHMARKS.items():
-        print(f"  {name:<16} {_first_line(builder.__doc__)}")
-        print(f"  {'':<16}   {', '.join(p for p in inspect.signature(builder).parameters)}")
-    print(f"  {'each of them':<16} regime ({', '.join(REGIMES)}); joint: all images at once; cumulative: all so far")
+        print(f"  {name:<21} {_first_line(builder.__doc__)}")
+        print(f"  {'':<21}   {', '.join(p for p in inspect.signature(builder).parameters)}")
+    print(f"  {'each of them':<21} regime ({', '.join(REGIMES)}); joint: all images at once; cumulative: all so far")
 
 
 def _first_line(text: str | None) -> str:
