@@ -31,8 +31,8 @@ def embedded_scenes(seed: int = 0, train: int = 500, validation: int = 100, test
     """Scenes (3, 64, 64) of one to five digits of several sizes, in color on photographs; classes are 0 to 9.
 
     A digit's mask has 14 to 34 pixels a side, and digits may cover a quarter of one another's boxes. Each part has
-    handwritten digits of its own: those of the test scenes are the test digits of `digits-on-photographs`, which
-    pre-training on it has not seen either (on `split-digits` it has). All parts share the two photographs.
+    handwritten digits of its own: those of the test scenes are the test digits of `split-digits`, which
+    pre-training on it has not seen either (on `digits-on-photographs` it has). All parts share the two photographs.
 
     Args:
         seed: decides all scenes; more scenes of a part begin with the same ones.

@@ -44,7 +44,8 @@ class Prototypes(nn.Module):
         """Similarities (..., K) of unit embeddings (..., D)."""
         with torch.autocast(z.device.type, enabled=False):
             rows = self.weight.detach() if self.frozen else self.weight
-            return z @ (rows / rows.detach().norm(dim=1, keepdim=True).clamp_min(1e-12)).T
+            lengths: Tensor = rows.detach().norm(dim=1, keepdim=True).clamp_min(1e-12)
+            return z @ (rows / lengths).T
 
     @torch.no_grad()
     def normalize(self) -> None:
@@ -55,6 +56,6 @@ class Prototypes(nn.Module):
         self.steps += 1
 
     def _apply(self, *arguments: Any, **options: Any) -> "Prototypes":
-        super()._apply(*arguments, **options)
+        super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
         self.steps = self.steps.cpu()  # which is read on the host in every step
         return self

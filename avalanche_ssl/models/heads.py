@@ -36,8 +36,8 @@ def mlp(
         in_features = hidden_dim
     head += [nn.Linear(in_features, out_features, bias=not last_norm)]
     if last_norm:
-        norm = nn.BatchNorm1d(out_features, affine=last_affine)
+        last = nn.BatchNorm1d(out_features, affine=last_affine)
         if not last_shift:
-            norm.register_parameter("bias", None)
-        head.append(norm)
+            last.register_parameter("bias", None)
+        head.append(last)
     return nn.Sequential(*head)

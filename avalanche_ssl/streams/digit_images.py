@@ -26,8 +26,8 @@ def digit_masks() -> tuple[Floats, NDArray[np.int64]]:
     return np.stack([np.asarray(image) for image in enlarged]).clip(0, 1), digits.target.astype(np.int64)
 
 
-def is_test_digit(targets: NDArray[np.int64], first: int = 2) -> NDArray[np.bool_]:
-    """A fixed test set: every third image of each class from the `first` (0, 1 or 2)."""
+def is_test_digit(targets: NDArray[np.int64], first: int = 1) -> NDArray[np.bool_]:
+    """A fixed test set: every third image of each class from the `first` (0, 1 or 2); that of `split-digits` is 1."""
     held_out = np.zeros(len(targets), bool)
     for digit in range(10):
         held_out[np.flatnonzero(targets == digit)[first::3]] = True

@@ -20,7 +20,6 @@ SATURATION = (0.1, 0.5)
 LUMA = (0.299, 0.587, 0.114)
 LEAST_LUMA, LEAST_CHROMA = 0.3, 0.15  # differences between digit and ground
 NOISE = 0.03  # standard deviation
-TEST_THIRD = 1  # other digits than those for testing on photographs
 CHUNK = 1024  # images drawn at once, which bounds the memory for floats
 
 
@@ -38,7 +37,7 @@ def plain_digits(composites: int, seed: int, turns: Doubles | None = None) -> tu
     if composites < 1:
         raise UsageError(f"cannot draw composites={composites} of a digit: give 1 or more")
     masks, targets = digit_masks()
-    held_out = is_test_digit(targets, TEST_THIRD)
+    held_out = is_test_digit(targets)
     parts = (~held_out, composites), (held_out, max(1, composites // 2))
     generators = np.random.default_rng(seed).spawn(2)
     train, test = (

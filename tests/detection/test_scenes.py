@@ -74,7 +74,7 @@ def test_no_digit_is_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(map(len, pools)) == len(set.union(*pools)) == len(masks)
     tested = torch.from_numpy(module.is_test_digit(digits)).nonzero().flatten()
     assert pools[2] == set(tested.float().tolist())
-    assert len(pools[1]) == 240
+    assert len(pools[1]) == 239
 
 
 def test_a_part_without_a_scene_is_refused() -> None:

@@ -30,7 +30,7 @@ def test_a_test_digit_is_no_training_digit_and_none_of_those_on_photographs(monk
     train, test = plain_digits.plain_digits(6, 0)
     of_train, of_test = set(train.data.tolist()), set(test.data.tolist())
     assert not of_train & of_test and len(of_train | of_test) == 1797
-    on_photographs = np.flatnonzero(streams.is_test_digit(load_digits().target))
+    on_photographs = np.flatnonzero(streams.is_test_digit(load_digits().target, 2))
     assert not of_test & set(on_photographs.tolist())
     assert train.targets == load_digits().target[train.data.astype(int)].tolist()
 
