@@ -13,7 +13,7 @@ from avalanche_ssl.evaluation import Matrix, RawPixels, anytime_accuracy, forget
 from avalanche_ssl.recipes import flatten
 from avalanche_ssl.reports.baseline_cache import ProtocolAccuracies
 from avalanche_ssl.reports.baselines import Baseline
-from avalanche_ssl.runs import METRICS, Run
+from avalanche_ssl.runs import METRICS, Run, printable
 from avalanche_ssl.streams import BENCHMARKS
 
 IDENTITY = ("benchmark", "data", "benchmark_options", "stream_seed", "eval_on", "online_batch_size")
@@ -223,10 +223,20 @@ def _groups(runs: list[Run]) -> list[Group]:
             [run.strategy, _regime(run), begun, run.settings, _plugins(run), run.experiences_trained, _features(run)]
         )
         groups.setdefault(key, []).append(run)
-    found = [_group(part, runs) for part in groups.values()]
+    found = [_group(_one_of_each_seed(part), runs) for part in groups.values()]
     for group in found:
         group.reference = _reference(group.runs[0], runs)
     return found
+
+
+def _one_of_each_seed(runs: list[Run]) -> list[Run]:
+    """The runs by seed; of several of one seed, such as on other machines, the last, which is noted of the others."""
+    latest = {run.seed: run for run in runs}
+    for run in runs:
+        if (other := latest[run.seed]) is not run:
+            note = f"not counted: {printable(str(other.folder))} is of the same settings and seed"
+            run.notes += [] if note in run.notes else [note]
+    return [latest[seed] for seed in sorted(latest, key=lambda seed: -1 if seed is None else seed)]
 
 
 def _reference(run: Run, others: list[Run]) -> str:

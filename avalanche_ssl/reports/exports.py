@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -43,7 +44,10 @@ CSV_COLUMNS = (
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}", "±": r"$\pm$"}
+    | {c: f"${c}$" for c in "<>|"}
 )
+MINUS = re.compile(r"(?<![\w.)-])-(?=[\d.])")
+"""The sign of a number, not a hyphen."""
 
 
 def csv_text(found: list[Stream]) -> str:
@@ -78,7 +82,7 @@ def latex(found: list[Stream], notes: list[str]) -> str:
     """As `markdown`, for a document with the package booktabs."""
 
     def escaped(text: str) -> str:
-        return text.translate(LATEX)
+        return MINUS.sub("$-$", text.translate(LATEX))
 
     text = _document(found, notes, lambda title: f"\\subsection*{{{escaped(title)}}}", escaped, _latex_table)
     return f"% \\usepackage{{booktabs}}\n{text}"
@@ -205,5 +209,6 @@ def _versions(group: Group) -> str:
     return " ".join(dict.fromkeys(run.version for run in group.runs))
 
 
-def _number(value: float, digits: int = 6) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
+def _number(value: float, digits: int | None = None) -> str:
+    """A number with so many decimals; None: all that it has, so that programs read the same number again."""
+    return "" if math.isnan(value) else repr(float(value)) if digits is None else f"{value:.{digits}f}"

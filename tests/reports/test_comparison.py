@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.logs import add_evidence, append, changed, probe_event, write_run
+from helpers.logs import R, add_evidence, append, changed, probe_event, write_run
 
-from avalanche_ssl.reports import comparison
+from avalanche_ssl.reports import comparison, tables
 from avalanche_ssl.runs import read_run
 
 
@@ -18,6 +18,23 @@ def test_groups_and_means_by_hand(tmp_path: Path, one_stream: Any) -> None:
     assert [list(group.values("average accuracy", "ridge", "all")) for group in (first, second)] == [[0, 1, 2], [1, 2]]
     values = list(first.values("average accuracy", "ridge", "all").values())
     assert comparison.mean_and_std(values) == pytest.approx((0.61, 0.01))
+
+
+def test_of_runs_of_one_seed_the_last_counts_in_everything(tmp_path: Path, one_stream: Any) -> None:
+    """Such as of two machines: three folders of two seeds are n = 2, in the order of the seeds, and a note."""
+    folders = [
+        write_run(tmp_path / name, "cmc", seed, shift)
+        for name, seed, shift in (("a", 1, 0.0), ("b", 0, 0.0), ("c", 0, 0.1))
+    ]
+    runs = [read_run(folder) for folder in folders]
+    (group,) = comparison.streams(runs)[0].groups
+    assert [(run.folder.name, run.seed) for run in group.runs] == [("c", 0), ("a", 1)]
+    assert [run.notes for run in runs] == [[], [f"not counted: {tmp_path / 'c'} is of the same settings and seed"], []]
+    assert group.values("average accuracy", "ridge", "all") == pytest.approx({0: 0.7, 1: 0.6})
+    assert group.mean_rows("ridge", "all")[-1] == pytest.approx(np.array(R[-1]) + 0.05)
+    assert tables.summary_rows(one_stream(*folders), "ridge", "all")[0].seeds == 2
+    comparison.streams(runs)
+    assert len(runs[1].notes) == 1
 
 
 def test_mean_and_std_of_few_values() -> None:
