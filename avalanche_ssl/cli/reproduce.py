@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     entries = find_entries(options.entry)
     seeds = _seeds(options.seeds)
+    _check_changes(rest)
     jobs = {
         entry.name: {
             options.out / f"{entry.name.replace('/', '-')}-s{seed}": _words(entry, seed, options.data, rest)
@@ -89,6 +90,16 @@ def _words(entry: Entry, seed: int, data: str | None, rest: Sequence[str]) -> li
     needed = DATA[entry.data]
     given = {"data": data or (entry.data if needed.folder else None)} if needed.taken else {}
     return [*words_of({**entry.options, **given, "seed": seed}), *rest]
+
+
+def _check_changes(rest: Sequence[str]) -> None:
+    """Refuse options of a run that are not known, and those that the command gives: all seeds would be one."""
+    from avalanche_ssl.cli.run import parser
+
+    given = parser().parse_args(list(rest))
+    for option, own in (("seed", "--seeds"), ("data", "--data"), ("out", "--out")):
+        if getattr(given, option) is not None:
+            raise UsageError(f"--{option} after `--`: give {own} before it")
 
 
 def _seeds(text: str) -> list[int]:
