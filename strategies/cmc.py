@@ -2,12 +2,13 @@
 
     avalanche-ssl run --strategy cmc
 
-Measured on split-digits, mean of three seeds: `all` accuracy from 56.7 % untrained to 73.1 ± 2.4 %.
+Figures are in strategies/README.md.
 
 Negatives come from the batch: the rows of a bank are as old as the last epoch, and a short stream has few epochs
-(`cmc_bank` is the paper's variant, with 45 of them). There is no color jitter and no gray view, as in the paper: the
-color split is the augmentation. Adam instead of the paper's SGD for 240 epochs, because an experience here has some 300
-steps.
+(`cmc_bank` is the paper's variant). There is no color jitter and no gray view, as in the paper: the color split is
+the augmentation. The head has a hidden layer and batch norm, where the paper's is linear, and a temperature that was
+chosen with it instead of 0.07. Adam instead of the paper's SGD for 240 epochs. Crops are mild and not mirrored, since
+digits are not symmetric.
 """
 
 from functools import partial
@@ -18,10 +19,15 @@ from avalanche_ssl.transforms import RandomView
 
 recipe = Recipe(
     partial(
-        CMC, negatives="batch", hidden_dim=128, temperature=0.1, augment=RandomView(jitter_prob=0.0, gray_prob=0.0)
+        CMC,
+        negatives="batch",
+        temperature=0.2,
+        hidden_dim=128,
+        augment=RandomView(scale=(0.5, 1.0), hflip_prob=0.0, jitter_prob=0.0, gray_prob=0.0),
     ),
     optimizer="adam",
     lr=0.003,
     batch_size=64,
-    epochs=10,
+    epochs=14,
+    weight_decay=0.0001,
 )

@@ -2,15 +2,14 @@
 
     avalanche-ssl run --strategy deepcluster_v1
 
-Measured on split-digits, mean of three seeds: `all` accuracy from 43.4 % untrained to 60.5 ± 1.6 %.
+Figures are in strategies/README.md.
 
-Two hidden layers follow the encoder before clustering, as in the paper. Clusters of the encoder's own features
-(`hidden_dim=0`) captured backgrounds: accuracy went from 42.6 % untrained to 48.8 % (seed 0), while the normalized
-mutual information of 64 clusters stayed at 0.05 with the digit and rose from 0.11 to 0.27 with the photograph behind
-it.
+Two hidden layers follow the encoder before clustering, as in the paper. Adam instead of the paper's SGD: a short
+stream has a few hundred steps. Three clusterings instead of one of 10,000 clusters, and a classifier that is kept,
+since a few epochs are too few to retrain it in each.
 
-Adam instead of the paper's SGD: a short stream has a few hundred steps. Three clusterings of 64 clusters instead of one
-of 10,000, and a classifier that is kept, since twelve epochs are too few to retrain it in each.
+Views are mild crops that shift the hue by any amount, since an image has two random colors that all its views would
+share, and are not mirrored, since digits are not symmetric.
 """
 
 from functools import partial
@@ -24,13 +23,14 @@ recipe = Recipe(
         DeepCluster,
         version=1,
         heads=3,
-        clusters=64,
         hidden_dim=256,
         redraw=False,
-        augment=RandomView(scale=(0.5, 1.0), hue=0.5),
+        clusters=64,
+        augment=RandomView(scale=(0.5, 1.0), hflip_prob=0.0, hue=0.5),
     ),
     optimizer="adam",
     lr=0.001,
     batch_size=64,
-    epochs=12,
+    epochs=8,
+    weight_decay=1e-05,
 )

@@ -13,6 +13,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from avalanche_ssl.memory import bank
+from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
@@ -33,10 +34,11 @@ pytestmark = pytest.mark.skipif(not fake_gpus(), reason="this torch needs a driv
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    """The order of the jitter is drawn on the host, whose tensors have no values here either; no tensor is shared."""
+    """What is drawn or counted on the host has no value here either; no tensor is shared."""
     monkeypatch.setattr(
         "avalanche_ssl.transforms.augmentation._permutation", lambda length, generator: [*range(length)]
     )
+    monkeypatch.setattr(Prototypes, "frozen", False)
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     monkeypatch.setattr(logging.getLogger("torch._subclasses.fake_tensor"), "disabled", True)
     bank._weights.cache_clear()

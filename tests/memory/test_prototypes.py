@@ -66,6 +66,15 @@ def test_a_penalty_on_all_weights_leaves_frozen_prototypes_alone():
         assert torch.equal(prototypes.weight, before) == (step_number < 2)
 
 
+def test_steps_stay_on_the_host():
+    """Else each step would wait for the device."""
+    prototypes = Prototypes(5, 4, freeze=2)
+    values = prototypes.steps
+    moved = prototypes._apply(lambda tensor: tensor.to("meta") if tensor.is_floating_point() else tensor.clone())
+    assert moved is prototypes and prototypes.weight.is_meta and prototypes.kept.is_meta
+    assert prototypes.steps.device.type == "cpu" and torch.equal(prototypes.steps, values)
+
+
 def test_frozen_steps_are_those_of_the_loaded_state():
     begun, fresh = Prototypes(5, 4, freeze=2), Prototypes(5, 4, freeze=2)
     assert fresh.frozen
