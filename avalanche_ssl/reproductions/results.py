@@ -31,8 +31,10 @@ def results_text(found: Sequence[tuple[Entry, Sequence[Run]]], width: int | None
     rows = [(entry.name, cells(entry, runs)) for entry, runs in found]
     lines = table_lines("entry", list(COLUMNS), rows, width=width)
     lines += ["", wrapped("percent; ours: mean over seeds ± 95 % interval (of three or more)", width=width)]
-    for (paper, table), entries in _by_table([entry for entry, _ in found]).items():
-        lines += ["", wrapped(f"paper: {paper}", 2, width), wrapped(f"table: {table}", 2, width)]
+    if any(entry.spread is not None for entry, _ in found):
+        lines.append(wrapped("published: ± standard deviation over the paper's seeds", width=width))
+    for about, entries in _by_table([entry for entry, _ in found]).items():
+        lines += ["", *(wrapped(f"{what}: {text}", 2, width) for what, text in about)]
         shared = [text for text in entries[0].deviations if all(text in entry.deviations for entry in entries)]
         lines += [wrapped(f"deviation: {text}", 2, width) for text in shared]
         for entry in entries:
@@ -57,8 +59,12 @@ def cells(entry: Entry, runs: Sequence[Run]) -> list[str]:
     return [published, str(percent_cell(values)), str(len(values)), percent(difference, signed=True), *counts, seconds]
 
 
-def _by_table(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
-    found: dict[tuple[str, str], list[Entry]] = {}
+def _by_table(entries: Sequence[Entry]) -> dict[tuple[tuple[str, str], ...], list[Entry]]:
+    """The entries of each table, by what is said of all of its numbers."""
+    found: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
     for entry in entries:
-        found.setdefault((entry.paper, entry.table), []).append(entry)
+        measured = f"{entry.metric} by probe {entry.probe}, scope {entry.scope}"
+        about = [("paper", entry.paper), ("table", entry.table), ("measured here", measured)]
+        about += [("seeds of the paper", entry.seeds)] if entry.seeds != "none" else []
+        found.setdefault(tuple(about), []).append(entry)
     return found

@@ -37,6 +37,14 @@ def test_a_row_by_hand(tmp_path: Path) -> None:
     assert cells(entry(), []) == ["58.0", "-", "0", "-", "-", "-", "-"]
 
 
+def test_a_spread_of_the_paper_is_a_standard_deviation_and_ours_an_interval(tmp_path: Path) -> None:
+    lines = results_text([(entry(spread=0.4), [read_run(write_run(tmp_path / "a"))])], width=200).splitlines()
+    assert lines[4:6] == [
+        "percent; ours: mean over seeds ± 95 % interval (of three or more)",
+        "published: ± standard deviation over the paper's seeds",
+    ]
+
+
 def test_what_is_said_below(tmp_path: Path) -> None:
     run = read_run(changed(write_run(tmp_path / "a"), "run", commit="abc"))
     other = entry("a/c", None, deviations=("both", "its"))
@@ -51,6 +59,8 @@ def test_what_is_said_below(tmp_path: Path) -> None:
         "",
         "paper: Paper",
         "table: Table 1",
+        "measured here: average accuracy by probe ridge, scope all",
+        "seeds of the paper: one",
         "deviation: both",
         "deviation of a/b: mine",
         "deviation of a/c: its",
