@@ -58,12 +58,13 @@ def _scopes(probe: ProbePlugin | None) -> list[str]:
     return [scope for scope in probe.scopes if scope in probe.probes[0].scopes] if probe else []
 
 
-def print_report(probe: ProbePlugin, chance: float) -> None:
+def print_report(probe: ProbePlugin, chance: float, part: str = "test") -> None:
     """Print the accuracy matrix, the probes, the curve, the probing tasks and the summary.
 
     Args:
         probe: after the last experience.
         chance: accuracy of guessing among all classes.
+        part: of the data, that probes are scored on: "test" or "validation".
     """
     import numpy as np
 
@@ -75,7 +76,7 @@ def print_report(probe: ProbePlugin, chance: float) -> None:
     frozen = probe.frozen_matrix("all")
     below = {"frozen": frozen[-1], RawPixels.name: probe.pixels()}
     more = {name: row for name, row in below.items() if not np.isnan(row).all()}
-    tested = "the one test set" if matrix.shape[1] < len(matrix) else "the test data of each experience"
+    tested = f"the one {part} set" if matrix.shape[1] < len(matrix) else f"the {part} data of each experience"
     print()
     print(wrapped(f"accuracy (%) on {tested}; {headline.name}, fitted on the training data of all"))
     print(matrix_table(matrix, untrained, chance=chance, more=more))

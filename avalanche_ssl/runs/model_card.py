@@ -16,6 +16,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import Method
 from avalanche_ssl.models import ENCODERS, get_encoder, with_channels
 from avalanche_ssl.recipes import EncoderSetting, Recipe, load_encoder
+from avalanche_ssl.runs.stream_options import TEST, scored_part
 from avalanche_ssl.runs.summary import percent
 
 
@@ -54,6 +55,7 @@ def card(
     ]
     before = "at the start %" if config.get("init") or config.get("continue_from") else "untrained %"
     table = [f"| probe | scope | {before} | trained % |", "|---|---|---|---|", *rows]
+    part = scored_part(config.get("eval_on", TEST))
     parts = [
         f"# Encoder of {title}",
         f"{sum(p.numel() for p in method.encoder.parameters()):,} parameters, after {trained}.",
@@ -61,7 +63,7 @@ def card(
         loading or _loading(method, made, file.name, Path(config["strategy"]).name),
         f"Its input: {_input(method)}.",
         _features(method),
-        "Mean accuracy of probes on its frozen features, over the test data of the experiences:" if rows else
+        f"Mean accuracy of probes on its frozen features, over the {part} data of the experiences:" if rows else
         "The stream was not probed.",
         "\n".join(table) if rows else "",
         "All settings:",

@@ -80,6 +80,11 @@ def unknown_benchmark_option(benchmark: str, option: object, known: Iterable[str
     )
 
 
+def scored_part(eval_on: str) -> str:
+    """What probes are scored on, in a word before "data": "test" or "validation"."""
+    return TEST if eval_on == TEST else "validation"
+
+
 def validation_experiences(eval_on: str) -> int | None:
     """The number N of "val:N", the first experiences that are used; None: all.
 

@@ -116,6 +116,11 @@ def test_the_report_of_a_plain_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "forgetting (refitted probe)    0.0 %" in metrics and "forgetting (frozen probe)     25.0 %" in metrics
 
 
+def test_a_validation_part_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(probed(), 0.125, "validation")
+    assert "accuracy (%) on the validation data of each experience; ridge, fitted" in capsys.readouterr().out
+
+
 def test_what_was_not_measured_has_no_row(capsys: pytest.CaptureFixture[str]) -> None:
     """A probe of nearest neighbors is not kept, and a stream may have no pixels to compare."""
     nothing = np.full((2, 2), np.nan)

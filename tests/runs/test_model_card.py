@@ -24,7 +24,7 @@ def of(recipe: Recipe, file: str = "e.pt", results: Any = (), weights: Any = Non
     return card(recipe, CONFIG, weights, Path("there") / file, "2 of 5 experiences", results)
 
 
-def test_numbers_settings_and_input() -> None:
+def test_numbers_settings_and_input(monkeypatch: pytest.MonkeyPatch) -> None:
     text = of(RECIPE, results=[("ridge", "all", 0.25, 0.5), ("<i>", "task", float("nan"), 1.0)])
     for line in (
         "# Encoder of simclr on &lt;b&gt;digits&lt;/b&gt;, seed 3",
@@ -35,6 +35,9 @@ def test_numbers_settings_and_input() -> None:
         "      lr: 0.1",
     ):
         assert line in text.splitlines(), line
+    assert "over the test data of the experiences:" in text
+    monkeypatch.setitem(CONFIG, "eval_on", "val:2")
+    assert "over the validation data of the experiences:" in of(RECIPE, results=[("ridge", "all", 0.25, 0.5)])
     assert "parameters, after 2 of 5 experiences." in text
     assert "images (B, 3, H, W) as float in [0, 1], minus 0.5, divided by 0.25" in text
     assert "The stream was not probed." not in text and "The stream was not probed." in of(RECIPE)

@@ -11,6 +11,7 @@ from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.stream_options import (
     DIGITS,
     follows_seed,
+    scored_part,
     stream_options,
     unknown_benchmark,
     unknown_benchmark_option,
@@ -80,6 +81,7 @@ def test_titles_tell_seeds_and_validation_apart() -> None:
 @pytest.mark.parametrize(("value", "number"), [("test", None), ("val", None), ("val:2", 2)])
 def test_what_probes_are_scored_on(value: str, number: int | None) -> None:
     assert validation_experiences(value) == number
+    assert scored_part(value) == ("test" if value == "test" else "validation")
 
 
 @pytest.mark.parametrize("value", ["train", "val:", "val:0", "val:x", "test:2", ""])
