@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     failed = run_jobs(jobs, overwrite=options.overwrite, processes=options.jobs)
     if kinds:
         references = _references([out for out in jobs if out not in failed], kinds, options.out)
-        failed += run_jobs(references, processes=options.jobs)
+        failed += run_jobs(references, overwrite=options.overwrite, processes=options.jobs)
     print(f"next: avalanche-ssl report {options.out}/{'*-s*' if selection else '*'}/")
     return 1 if failed else 0
 
@@ -156,17 +156,23 @@ def _kinds(text: str) -> list[str]:
 
 
 def _references(folders: Sequence[Path], kinds: Collection[str], out: Path) -> dict[Path, list[str]]:
-    """The options of the references of finished runs, by their folders; each once, and in a file next to its folder."""
+    """The options of the references of finished runs, by their folders; each once, and in a file next to its folder.
+
+    One that is finished keeps its own options, since its name says all that decides: its images may lie elsewhere now.
+    """
     import yaml
 
     from avalanche_ssl.runs import read_run, reference_of_run
+    from avalanche_ssl.runs.folder import is_finished
 
     jobs: dict[Path, list[str]] = {}
     for run in map(read_run, folders):
         for kind in kinds:
             reference = reference_of_run(run, kind)
             if reference is not None and out / reference.name not in jobs:
-                file = out / f"{reference.name}.yaml"
-                file.write_text(yaml.safe_dump(reference.config, sort_keys=False), encoding="utf-8")
+                file = out / reference.name / "config.yaml"
+                if not is_finished(file.parent):
+                    file = out / f"{reference.name}.yaml"
+                    file.write_text(yaml.safe_dump(reference.config, sort_keys=False), encoding="utf-8")
                 jobs[out / reference.name] = ["--config", str(file), "--trust-strategy"]
     return jobs

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from helpers.encoders import tiny
 from helpers.jobs import in_this_process
+from helpers.logs import changed, config, write_run
 from helpers.photos import write_classes
 
 from avalanche_ssl.cli import jobs, run, sweep
@@ -183,6 +184,19 @@ def test_the_commands_are_printed_and_nothing_is_run(stand_in, capsys):
         "avalanche-ssl run --set 'cmc=a b' --strategy moco --seed 0 --plugin replay --out 'out dir/moco+replay-s0'",
     ]
     assert not Path("out dir").exists()
+
+
+def test_a_reference_is_found_again_where_its_images_lie_elsewhere(stand_in, tmp_path, capsys):
+    """Its name says all that decides, and that is not the path of the images."""
+    for data in ("here", "moved"):
+        options = config("simclr") | {"benchmark": "folder", "data": str(tmp_path / data), "settings": {"epochs": 2}}
+        changed(write_run(tmp_path / data[0], "simclr"), "run", config=options, images=50, stream="abc")
+    (before,) = sweep._references([tmp_path / "h"], ["iid"], tmp_path).items()
+    assert before[1][:2] == ["--config", f"{before[0]}.yaml"]
+    make(str(before[0]), *before[1], tail=END)
+    again = sweep._references([tmp_path / "m"], ["iid"], tmp_path)
+    assert again == {before[0]: ["--config", str(before[0] / "config.yaml"), "--trust-strategy"]}
+    assert jobs.run_jobs(again) == [] and "1 runs, 1 finished already" in capsys.readouterr().out
 
 
 @pytest.mark.slow
