@@ -32,7 +32,7 @@ TRAINED_PARAMETERS = {
     "barlow_twins": 586784,
     "byol": 652320,
     "cmc": 261232,
-    "cmc_bank": 261488,
+    "cmc_bank": 327536,
     "cmc_full": 306507,
     "cpc": 615520,
     "cpc_v2": 1246240,
