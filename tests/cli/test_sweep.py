@@ -13,6 +13,7 @@ from helpers.photos import write_classes
 from avalanche_ssl.cli import jobs, run, sweep
 from avalanche_ssl.cli.options import read_options
 from avalanche_ssl.models.encoders import ENCODERS
+from avalanche_ssl.recipes import load_recipe
 from avalanche_ssl.reports import comparison
 from avalanche_ssl.reports.references import unequal_notes
 from avalanche_ssl.runs import read_run
@@ -92,6 +93,7 @@ with (out / "log.jsonl").open("a") as log: log.write('\\n{"event": "end"}\\n')
 """
 """Instead of the command of a run: it prints its options, and fails for one seed."""
 END = '{"event": "end"}\n'
+EPOCHS = load_recipe("simclr").epochs
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_finished_runs_are_skipped_and_others_are_resumed(stand_in, capsys):
 @pytest.mark.parametrize(
     ("now", "difference"),
     [
-        (["--epochs", "3"], "settings.epochs was 5, is 3"),
+        (["--epochs", f"{EPOCHS + 1}"], f"settings.epochs was {EPOCHS}, is {EPOCHS + 1}"),
         (["--set", "lr=1", "--benchmark-option", "seed=4"], "benchmark_options.seed was 0, is 4; settings.lr was "),
         (["--probes", "knn-20"], "probes was ridge, is knn-20"),
         (["--device", "cuda"], "device was cpu, is cuda"),
