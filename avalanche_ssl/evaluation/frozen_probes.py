@@ -69,13 +69,13 @@ class FrozenProbes:
             row = np.full(self.experiences, np.nan)
             for j in order:
                 if (scope, j) not in self._probes:
-                    draws = [probe for each in fits if isinstance(probe := each[scope][j], LinearProbe)]
+                    draws = [_known_classes(fit) for each in fits if isinstance(fit := each[scope][j], LinearProbe)]
                     if len(draws) < len(fits):
                         continue
-                    self._probes[scope, j] = _Frozen(len(order), [_known_classes(probe) for probe in draws])
-                probe = self._probes[scope, j]
-                row[j] = probe.accuracy(*test[j])
-                found.append(FrozenAccuracy(scope, j, probe.fitted_after, float(row[j])))
+                    self._probes[scope, j] = _Frozen(len(order), draws)
+                kept = self._probes[scope, j]
+                row[j] = kept.accuracy(*test[j])
+                found.append(FrozenAccuracy(scope, j, kept.fitted_after, float(row[j])))
             if not np.isnan(row).all():
                 empty = np.full((self.experiences, self.experiences), np.nan)
                 self._rows.setdefault(scope, empty)[len(order) - 1] = row

@@ -154,8 +154,9 @@ class History:
         accuracies, results = state["full_test"]
         self.full_test_accuracies, self.full_test_results = dict(accuracies), _results(json.loads(results))
         self.consolidation = state["consolidation"]
-        self.pixels = {name: row.numpy() for name, row in state["pixels"].items()}
-        self.frozen.load_state_dict(state["frozen"])
+        if "frozen" in state:  # which checkpoints of version 0.1.0 do not have
+            self.pixels = {name: row.numpy() for name, row in state["pixels"].items()}
+            self.frozen.load_state_dict(state["frozen"])
 
     def _measured_rows(self) -> list[int]:
         return [t for t, rows in enumerate(self.rows) if not all(np.isnan(row).all() for row in rows.values())]

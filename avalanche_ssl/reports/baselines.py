@@ -31,10 +31,17 @@ TRAINING = ("batch_size", "epochs", "optimizer", "lr", "weight_decay", "schedule
 
 @dataclass
 class Baseline:
-    """ProtocolAccuracies to compare with, of one or several repeats."""
+    """Accuracies to compare with.
+
+    Args:
+        label: what they are of.
+        repeats: accuracies of one or several repeats.
+        logged: whether every run logs it, so that a page has it in its text and not as a row.
+    """
 
     label: str
     repeats: list[ProtocolAccuracies]
+    logged: bool = False
 
     def averages(self, probe: str, scope: str) -> list[float]:
         """Average accuracy of each repeat that has a probe."""

@@ -148,7 +148,7 @@ def _logged(runs: list[Run]) -> list[Baseline]:
         for run in runs:
             accuracies = {key: np.array([value]) for key, value in run.baselines.get(name, {}).items()}
             repeats.setdefault("" if name == CHANCE else run.stream or str(run.seed), {}).update(accuracies)
-        found += [Baseline(name, list(repeats.values()))] if any(repeats.values()) else []
+        found += [Baseline(name, list(repeats.values()), logged=True)] if any(repeats.values()) else []
     return found
 
 

@@ -115,6 +115,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
     sheet = ThumbnailSheet()
     views = [view_embeddings(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}", sheet) for g in stream.groups]
     embeddings = [view for view in views if view]
+    rows, logged = summary_rows(stream, probe, scope), {b.label for b in stream.baselines if b.logged}
     measures = [(name, figures.representation(stream, field)) for field in MEASURES for name, _ in [measure(field)]]
     shown = {
         "title": stream.title,
@@ -128,7 +129,8 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "reference_columns": REFERENCE_COLUMNS,
         "references": reference_rows(stream, probe, scope),
         "unequal": unequal_notes(stream),
-        "summary": _marked(summary_rows(stream, probe, scope)),
+        "summary": _marked([row for row in rows if row.label not in logged]),
+        "logged": [(row.label, row.cells[0]) for row in rows if row.label in logged and row.cells[0].mean],
         "plugin_tables": plugin_tables(stream, probe, scope),
         "grid_columns": GRID_COLUMNS,
         "grid": grid_rows(stream, probe, scope),

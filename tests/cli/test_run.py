@@ -108,7 +108,7 @@ def test_a_run_leaves_its_files_and_a_table(photos: Path, capsys: pytest.Capture
         "forward transfer ",
         "untrained accuracy ",
         "images/s; everything ",
-        "\nchance      25.0  25.0   25.0",
+        "\nchance             25.0  25.0   25.0",
         "files in a/b: .avalanche-ssl-run, accuracy.csv, accuracy.png, config.yaml, correct.json, embeddings/, ",
         "encoder.pt, lock, log.jsonl\n",
     ):

@@ -166,6 +166,14 @@ def test_the_matrix_of_frozen_probes_is_in_the_order_of_training() -> None:
     assert np.isnan(one.frozen_matrix("all")).all() and one.frozen_matrix("all").shape == (3, 1)
 
 
+def test_a_checkpoint_of_before_has_no_pixels_and_no_frozen_probes() -> None:
+    state = {name: value for name, value in filled().state_dict().items() if name not in ("pixels", "frozen")}
+    copy = History(3, "ridge")
+    copy.load_state_dict(state)
+    np.testing.assert_array_equal(copy.matrix("all"), filled().matrix("all"))
+    assert copy.pixels == {} and np.isnan(copy.frozen_matrix("all")).all()
+
+
 def test_an_empty_history_is_restored() -> None:
     copy = History(3, "ridge")
     copy.load_state_dict(History(3, "ridge").state_dict())

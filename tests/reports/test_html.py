@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.logs import add_embeddings, add_tasks, write_run
+from helpers.logs import add_embeddings, add_evidence, add_tasks, write_run
 
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports import html
@@ -55,6 +55,18 @@ def test_the_page_speaks_plain_english(page: Path) -> None:
 def test_caveats_and_notes_are_escaped(tmp_path: Path, one_stream: Any) -> None:
     text = html.page([one_stream(write_run(tmp_path / "a", probe="mine", caveat="<not> so"))], ["<b>"])
     assert "</a> of <b>mine</b>: &lt;not&gt; so" in text and "&lt;b&gt;" in text
+
+
+def test_baselines_that_runs_log_stand_in_the_text_and_under_every_protocol(tmp_path: Path, one_stream: Any) -> None:
+    text = html.page([one_stream(add_evidence(write_run(tmp_path / "a")))], [])
+    (said,) = [line for line in text.splitlines() if line.startswith("<p>3 experiences.")]
+    assert ">raw pixels 16x16</a> 25.0; <a " in said and ">chance</a> 12.5.</p>" in said
+    results = text.partition('id="s1-results"')[2].partition("</section>")[0]
+    assert "raw pixels" not in results and "<td>50.0</td>" in results, "forgetting of the frozen probe"
+    protocols = text.partition('id="s1-protocols"')[2].partition("</details>")[0]
+    assert '<th scope="row">ridge, all</th><td>60.0</td><td>25.0</td><td>12.5</td>' in protocols
+    assert '<th scope="row">ridge, all, untrained</th><td>40.0</td><td></td><td></td>' in protocols
+    assert "raw pixels" not in html.page([one_stream(write_run(tmp_path / "old"))], []).partition("glossary")[0]
 
 
 def test_task_results_on_the_page(tmp_path: Path, one_stream: Any) -> None:
@@ -172,16 +184,16 @@ def test_nothing_sticks_out_of_the_page_folded_or_not(page: Path, browser: Any, 
 def test_every_link_of_the_page_leads_to_something_that_it_opens(page: Path, browser: Any) -> None:
     with opened(browser, page) as tab:
         links = tab.evaluate("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
-        assert {"#s1", "#s1-results", "#s1-matrices", "#glossary", "#term-forgetting"} <= set(links)
+        assert {"#s1", "#s1-results", "#s1-matrices", "#glossary", "#term-forgetting-refitted-probe"} <= set(links)
         assert all(link.startswith("#") and tab.locator(link).count() == 1 for link in links)
         for link in ("#s1-embeddings", "#s1-cost"):
             assert not tab.locator(link).evaluate("e => e.open")
             tab.locator(f"nav a[href='{link}']").click()
             tab.wait_for_function("link => document.querySelector(link).open", arg=link)
             assert tab.locator(link).evaluate("e => Math.abs(e.getBoundingClientRect().top)") < 800
-        tab.locator("thead a[href='#term-forgetting']").first.click()
+        tab.locator("thead a[href='#term-forgetting-refitted-probe']").first.click()
         tab.wait_for_function("document.querySelector('#glossary').open")
-        assert tab.locator("#term-forgetting").is_visible()
+        assert tab.locator("#term-forgetting-refitted-probe").is_visible()
 
 
 @pytest.mark.slow
@@ -236,7 +248,7 @@ def test_every_text_has_contrast_in_light_and_in_dark(page: Path, browser: Any, 
 def test_three_streams_fit_in_a_third_of_20_000_pixels_and_ten_runs_in_3_mb(tmp_path: Path, browser: Any) -> None:
     """Ten runs, on three streams; the images of the embeddings are noise, which is the worst to keep."""
     folders = [
-        add_embeddings(write_run(tmp_path / f"{name}{i}", f"m{i}", benchmark=name))
+        add_embeddings(add_evidence(write_run(tmp_path / f"{name}{i}", f"m{i}", benchmark=name)))
         for name, groups in {"a": 4, "b": 3, "c": 3}.items()
         for i in range(groups)
     ]
