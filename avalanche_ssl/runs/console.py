@@ -74,8 +74,9 @@ def print_report(probe: ProbePlugin, chance: float, part: str = "test") -> None:
 
     matrix, untrained, headline = probe.matrix("all"), probe.untrained("all"), probe.probes[0]
     frozen = probe.frozen_matrix("all")
+    older = not np.isnan(frozen[:-1]).all()  # than the last encoder: others were fitted on it
     below = {"frozen": frozen[-1], RawPixels.name: probe.pixels()}
-    more = {name: row for name, row in below.items() if not np.isnan(row).all()}
+    more = {name: row for name, row in below.items() if not np.isnan(row).all() and (older or name != "frozen")}
     tested = f"the one {part} set" if matrix.shape[1] < len(matrix) else f"the {part} data of each experience"
     print()
     print(wrapped(f"accuracy (%) on {tested}; {headline.name}, fitted on the training data of all"))

@@ -1,8 +1,10 @@
 """Nearest neighbors and layout of the embeddings that a run kept."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers.logs import add_embeddings, write_run
 
 from avalanche_ssl.reports import neighbors
@@ -30,6 +32,15 @@ def test_what_a_report_shows_of_embeddings(tmp_path: Path) -> None:
     assert all(len(row.before) == len(row.after) == 5 for row in view.rows)
     assert view.same_before < 0.6 and view.same_after == 1.0, "the classes have moved apart"
     assert all(thumbnail.same for row in view.rows for thumbnail in row.after)
+
+
+def test_of_a_long_stream_six_layouts_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = add_embeddings(write_run(tmp_path / "a"))
+    for t in range(4, 11):
+        shutil.copy(folder / "embeddings" / "003.npy", folder / "embeddings" / f"{t:03d}.npy")
+    monkeypatch.setattr(neighbors, "layout", lambda features: [x[:, :2] for x in features])
+    view = neighbors.view_embeddings(folder, "a", ThumbnailSheet())
+    assert view and [frame.trained for frame in view.frames] == [0, 2, 4, 6, 8, 10]
 
 
 def test_embeddings_that_cannot_be_read_are_none(tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def test_what_was_not_measured_has_no_row(capsys: pytest.CaptureFixture[str]) ->
     printed = report(capsys, frozen_matrix=lambda scope: nothing, pixels=lambda probe="knn-20": nothing[0])
     assert "frozen" not in printed.partition("\n\n")[0] and "raw pixels" not in printed
     assert "forgetting (frozen probe)        - %" in printed
+    last = np.array([[np.nan, np.nan], [0.25, 1.0]])
+    assert "frozen  " not in report(capsys, frozen_matrix=lambda scope: last), "all were fitted on the last encoder"
 
 
 def test_the_report_has_a_section_for_all_that_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
