@@ -77,7 +77,8 @@ class Evaluator:
         if len({p.name for p in protocols}) < max(1, len(protocols)):
             raise UsageError(f"probes {', '.join(p.name for p in protocols) or 'none'}: name at least one, each once")
         if protocols[0].readout:
-            raise UsageError(f"probe '{protocols[0].name}' has a readout: put another first, whose logits eval() gives")
+            name = protocols[0].name
+            raise UsageError(f"probe '{name}' has a readout: put one of the features first, e.g. ridge,{name}")
         sparse = [p.name for p in protocols if p.every > 1 and "all" in self.scopes_of(p)]
         used = [scope for scope in self.scopes if any(scope in p.scopes for p in protocols)]
         data, self.probes = thinned(probing_data(benchmark, sparse, classes, used), protocols)
