@@ -2,8 +2,7 @@
 
 README's is made by
 
-python benchmarks/sweep.py --strategy cmc,moco,simclr --seeds 0,1,2 --out runs/picture \\
-    -- --benchmark digits-on-photographs
+python benchmarks/sweep.py --strategy cmc,moco,simclr --seeds 0,1,2 --out runs/picture
 python benchmarks/picture.py runs/picture/*/ --out benchmarks/report-split-digits.png
 """
 

@@ -126,12 +126,24 @@ def _bar(axes: Any, image: Any, percents: NDArray[np.float64], scale: Scale) -> 
 
 def _write(axes: Any, image: Any, percents: NDArray[np.float64]) -> None:
     """The numbers, if they fit."""
-    box, dots = axes.get_window_extent(), axes.figure.dpi / 72
-    rows, columns = percents.shape
-    size = min(10.0, box.width / dots / columns / 2.0, box.height / dots / rows / 1.3)
+    size = _number_size(axes, *percents.shape)
     if size < LEGIBLE:
         return
     for (t, j), value in np.ndenumerate(percents):
         if not np.isnan(value):
             color = text_color(image.to_rgba(value))
             axes.text(j, t, f"{value:.0f}", ha="center", va="center_baseline", color=color, fontsize=size)
+
+
+def _number_size(axes: Any, rows: int, columns: int) -> float:
+    """Points of numbers that fit the entries."""
+    box, dots = axes.get_window_extent(), axes.figure.dpi / 72
+    return float(min(10.0, box.width / dots / columns / 2.0, box.height / dots / rows / 1.3))
+
+
+def fit_numbers(figure: Any, maps: Sequence[Any]) -> None:
+    """Write the numbers of several matrices of a figure in one size that fits all, or none; when all else is drawn."""
+    figure.draw_without_rendering()
+    size = min(_number_size(axes, *axes.images[0].get_array().shape) for axes in maps)
+    for text in (text for axes in maps for text in axes.texts):
+        text.set(fontsize=size, visible=size >= LEGIBLE)

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no dis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from avalanche_ssl.drawing import STYLE, wrapped
+from avalanche_ssl.drawing import STYLE, fit_numbers, wrapped
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.reports.comparison import Stream
 from avalanche_ssl.reports.figures import draw_anytime, draw_forgetting, draw_heat_map
@@ -53,16 +53,19 @@ def _figure(stream: Stream) -> Figure:
     FigureCanvasAgg(figure)
     figure.suptitle(_title(stream, probe, scope), fontsize=12)
     *parts, last = figure.subfigures(rows + 1, 1, squeeze=False)[:, 0]
+    maps = []
     for number, group in enumerate(groups):
         row, column = divmod(number, across)
-        axes = parts[row].add_subplot(1, across, column + 1)
+        maps.append(axes := parts[row].add_subplot(1, across, column + 1))
         draw_heat_map(axes, stream, group, probe, scope)
         axes.set_title(wrapped(group.label), fontweight="bold")
     halves = last.subplots(1, 2)
     draw_anytime(halves[0], stream, probe, scope)
     draw_forgetting(halves[1], stream, probe, scope)
-    for axes, name in zip(halves, ("anytime accuracy", "forgetting (refitted probe)"), strict=True):
+    for axes, name in zip(halves, ("anytime accuracy", "forgetting"), strict=True):
         axes.set_title(name, fontweight="bold", loc="left")
+    halves[1].set_ylabel(f"{halves[1].get_ylabel()} (refitted probe)")
+    fit_numbers(figure, maps)
     return figure
 
 

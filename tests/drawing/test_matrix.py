@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from avalanche_ssl.drawing import Scale, draw_matrix
+from avalanche_ssl.drawing import Scale, draw_matrix, fit_numbers
 from avalanche_ssl.drawing.palette import contrast
 
 
@@ -75,6 +75,23 @@ def test_twenty_experiences_keep_their_numbers() -> None:
     left, right = (axes.texts[j].get_window_extent() for j in (0, 1))
     assert left.x1 < right.x0, "numbers are apart"
     assert [label.get_text() for label in axes.get_xticklabels()] == [str(j) for j in range(2, 21, 2)]
+
+
+def test_numbers_of_several_matrices_have_one_size_that_fits_all() -> None:
+    """Each was written when those to its right were not there yet, and took no room."""
+    figure = Figure(figsize=(12, 4), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    maps = []
+    for number in (1, 2, 3):
+        maps.append(figure.add_subplot(1, 3, number))
+        draw_matrix(maps[-1], rising(10, 10), list(range(1, 11)), Scale.of([rising(10, 10)]))
+    assert len({axes.texts[0].get_fontsize() for axes in maps}) > 1
+    fit_numbers(figure, maps)
+    (size,) = {text.get_fontsize() for axes in maps for text in axes.texts}
+    assert 5 <= size < 8 and all(text.get_visible() for axes in maps for text in axes.texts)
+    for axes in maps:
+        left, right = (axes.texts[j].get_window_extent() for j in (0, 1))
+        assert left.x1 < right.x0, "numbers are apart"
 
 
 def test_a_hundred_experiences_have_a_line_instead_of_frames_and_numbers() -> None:

@@ -26,8 +26,9 @@ def test_picture_of_a_stream(tmp_path: Path, one_stream: Any) -> None:
         "moco",
         NAME[:16] + "\n" + NAME[17:],
         "anytime accuracy",
-        "forgetting (refitted probe)",
+        "forgetting",
     ]
+    assert "points lost at the end (refitted probe)" in [axes.get_ylabel() for axes in figure.axes]
     assert sum(len(axes.images) for axes in figure.axes) == 3
     assert "mean of 2 seeds" in figure.get_suptitle() and "probe ridge, scope all" in figure.get_suptitle()
     overview.write_overview(tmp_path / "new" / "a.png", stream)
