@@ -2,8 +2,8 @@
 
 An epoch of a reference encodes each training image of the stream once for every view that its method makes of it; it
 has as many epochs as make its views equal to those of the run, rounded. So a supervised reference, of which a step sees
-one view of an image, has twice the epochs of a method that compares two. The reference of a run in mini-batches comes in
-mini-batches, too, of all data in random order, with as many passes over each as a run otherwise has epochs.
+one view of an image, has twice the epochs of a method that compares two. The reference of a run in mini-batches comes
+in mini-batches, too, of all data in random order, with as many passes over each as a run otherwise has epochs.
 """
 
 from __future__ import annotations
