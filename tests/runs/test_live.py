@@ -75,13 +75,17 @@ def test_the_view_of_hyperparameters_gets_settings_and_metrics(tmp_path: Path) -
     logs.board = SimpleNamespace(write_hyperparameters=lambda *given: written.append(given))  # type: ignore[assignment]
     matrix = np.array([[0.5, 0.25], [0.75, 1.0]])
     probe: Any = SimpleNamespace(
-        matrix=lambda scope: matrix, untrained=lambda scope: np.array([0.25, 0.25]), consolidation=float("nan")
+        matrix=lambda scope: matrix,
+        untrained=lambda scope: np.array([0.25, 0.25]),
+        frozen_matrix=lambda scope: np.array([[0.5, np.nan], [0.25, 1.0]]),
+        consolidation=float("nan"),
     )
     logs.write_hyperparameters(BOARD, probe, 9)
     ((settings, metrics, step),) = written
     assert settings["lr"] == 0.5 and settings["augment.size"] == 32 and settings["strategy"] == "moco"
     assert not settings.keys() & {"logger", "num_workers", "data", "settings"}
-    assert metrics["average_accuracy"] == pytest.approx(0.875) and "consolidation" not in metrics
+    assert metrics["average_accuracy"] == pytest.approx(0.875)
+    assert metrics["forgetting_(frozen_probe)"] == pytest.approx(0.25) and "consolidation" not in metrics
     assert step == 9
 
 
