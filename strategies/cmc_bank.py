@@ -2,13 +2,13 @@
 
     avalanche-ssl run --strategy cmc_bank
 
-Figures are in strategies/README.md.
+Measured on split-digits, seed 0: `all` accuracy from 45.6 % untrained to 67.0 %.
 
 It trains more slowly than `cmc`, which contrasts within the batch, probably because an anchor is compared with its
 image's row of the other view, written an epoch ago from another crop, and only the anchor's encoder gets a gradient:
 each encoder follows a past state of the other. More epochs help (the paper has 240). Batch norm at the end of the
-heads is not in the paper; without it most trials ended below the untrained encoder. 2,048 rows are about three
-experiences. Crops are mild and not mirrored, since digits are not symmetric.
+heads is not in the paper, and makes no difference on validation digits (51.1 %, 53.3 without). 2,048 rows are about
+three experiences. Crops are mild and not mirrored, since digits are not symmetric.
 """
 
 from functools import partial

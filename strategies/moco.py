@@ -2,11 +2,12 @@
 
     avalanche-ssl run --strategy moco
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 72.6 ± 3.3 %.
 
 For short streams: an experience here has some hundred steps, where the paper has millions. Hence Adam instead of SGD,
 a queue of 1,024 keys, a fast momentum encoder, and batch norm in the head. Queries and keys take the statistics of
-their whole batch, where the paper shuffles keys between GPUs so that statistics give nothing away.
+their whole batch, where the paper shuffles keys between GPUs so that statistics give nothing away: batch norm in
+groups (`split_norm=true`) changes accuracy on validation digits by -5.3, +2.7 and -1.6 points in three seeds.
 
 Views are mild crops that shift the hue by any amount, since an image has two random colors that all its views would
 share, and are not mirrored, since digits are not symmetric.

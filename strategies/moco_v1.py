@@ -2,11 +2,11 @@
 
     avalanche-ssl run --strategy moco_v1
 
-Figures are in strategies/README.md.
+Measured on split-digits, seed 0: `all` accuracy from 41.5 % untrained to 73.3 %.
 
 Adam, where the paper has SGD: a short stream has a few hundred steps, too few for it. Queue as in `moco`, and batch
-statistics, too. The linear head ends in batch norm, which the paper does not have: without it a short stream is
-learned at half the speed.
+statistics, too. The linear head ends in batch norm, which the paper does not have: without it 52.6 % on validation
+digits, with it 61.4.
 
 Views are mild crops that shift the hue by any amount, since an image has two random colors that all its views would
 share, and are not mirrored, since digits are not symmetric.

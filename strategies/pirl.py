@@ -2,12 +2,12 @@
 
     avalanche-ssl run --strategy pirl
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 81.5 ± 1.4 %.
 
 The positive is the image's row in the memory bank, as in the paper; the negatives are the other images of the batch,
-since rows of the bank are as old as an epoch. `negatives=bank objective=paper` is exactly eq. 5. Adam, where the
-paper has SGD: a short stream has a few hundred steps, too few for it. For the same reason the heads have a hidden
-layer and batch norm.
+since rows of the bank are as old as an epoch. `negatives=bank objective=paper` is exactly eq. 5: 56.8 % on validation
+digits, beside 76.1. Adam, where the paper has SGD: a short stream has a few hundred steps, too few for it. For the
+same reason the heads have a hidden layer and batch norm.
 
 Views are mild crops that shift the hue by any amount, since an image has two random colors that all its views would
 share, and are not mirrored, since digits are not symmetric.

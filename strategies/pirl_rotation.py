@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy pirl_rotation
 
-Figures are in strategies/README.md.
+Measured on split-digits, seed 0: `all` accuracy from 41.5 % untrained to 82.9 %.
 
 Otherwise as `pirl`, for the same reasons.
 

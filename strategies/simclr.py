@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy simclr
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 83.0 ± 1.6 %.
 
 Adam and batches of 64, where the paper has LARS and 4,096: an experience here has some hundred steps.
 

@@ -2,10 +2,11 @@
 
     avalanche-ssl run --strategy supervised
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 27.8 ± 1.7 %.
 
-Trained on one class at a time, an encoder forgets whatever does not separate it from nothing: it ends below the
-untrained one. `--experiences 5` shows learning and forgetting of two classes at a time.
+Trained on one class at a time, an encoder forgets whatever its loss does not need: it ends below the untrained one.
+`--experiences 5 --set lr=0.001` shows it learning and forgetting two classes at a time. A hidden layer before the
+classifier (`hidden_dim=256`) changes nothing here.
 
 Views are mild crops that shift the hue by any amount, since an image has two random colors that all its views would
 share, and are not mirrored, since digits are not symmetric.

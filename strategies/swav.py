@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy swav
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 61.7 ± 2.8 %.
 
 Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. Some 100 prototypes for
 batches of 64, instead of 3,000 for 4,096.

