@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy deepcluster_v1
 
-Measured on split-digits, seed 0: `all` accuracy from 41.5 % untrained to 65.8 %.
+Measured on split-digits, two seeds: `all` accuracy from 42.2 ± 1.0 % untrained to 65.9 ± 0.2 %.
 
 Two hidden layers follow the encoder before clustering, as in the paper. Adam instead of the paper's SGD: a short
 stream has a few hundred steps. Three clusterings instead of one of 10,000 clusters, and a classifier that is kept,

@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy moco_symmetric
 
-Measured on split-digits, seed 0: `all` accuracy from 41.5 % untrained to 69.8 %.
+Measured on split-digits, two seeds: `all` accuracy from 42.2 ± 1.0 % untrained to 71.3 ± 2.0 %.
 
 Otherwise as `moco`, for the same reasons; batch norm in groups, as in the demo.
 
