@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy deepcluster_v1
 
-Measured on split-digits, two seeds: `all` accuracy from 42.2 ± 1.0 % untrained to 65.9 ± 0.2 %.
+Measured on split-digits, mean of three seeds: `all` accuracy from 43.1 ± 1.8 % untrained to 67.3 ± 2.4 %.
 
 Two hidden layers follow the encoder before clustering, as in the paper. Adam instead of the paper's SGD: a short
 stream has a few hundred steps. Three clusterings instead of one of 10,000 clusters, and a classifier that is kept,

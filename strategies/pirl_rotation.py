@@ -2,7 +2,7 @@
 
     avalanche-ssl run --strategy pirl_rotation
 
-Measured on split-digits, seed 0: `all` accuracy from 41.5 % untrained to 82.9 %.
+Measured on split-digits, two seeds: `all` accuracy from 42.2 ± 1.0 % untrained to 83.7 ± 1.0 %.
 
 Otherwise as `pirl`, for the same reasons.
 
