@@ -30,5 +30,5 @@ recipe = Recipe(
     lr=0.003,
     batch_size=64,
     epochs=14,
-    weight_decay=0.0001,
+    weight_decay=1e-4,
 )

@@ -31,5 +31,5 @@ recipe = Recipe(
     lr=0.003,
     batch_size=64,
     epochs=24,
-    weight_decay=0.0001,
+    weight_decay=1e-4,
 )

@@ -24,5 +24,5 @@ recipe = Recipe(
     lr=0.003,
     batch_size=64,
     epochs=8,
-    weight_decay=1e-06,
+    weight_decay=1e-6,
 )

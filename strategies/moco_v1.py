@@ -32,5 +32,5 @@ recipe = Recipe(
     lr=0.003,
     batch_size=64,
     epochs=8,
-    weight_decay=0.0001,
+    weight_decay=1e-4,
 )

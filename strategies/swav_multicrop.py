@@ -31,5 +31,5 @@ recipe = Recipe(
     lr=0.003,
     batch_size=64,
     epochs=6,
-    weight_decay=1e-06,
+    weight_decay=1e-6,
 )

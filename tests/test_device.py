@@ -18,6 +18,9 @@ from avalanche_ssl.models.encoders import ENCODERS
 from avalanche_ssl.recipes.installed import recipe_names
 from avalanche_ssl.recipes.loading import load_recipe
 
+FROZEN = 1000
+"""Steps of a freeze that is under way; others are over, since the host's count has no value here either."""
+
 
 def fake_gpus():
     """Whether this torch computes on a GPU that does not exist; 2.6 asks for its driver even then."""
@@ -38,7 +41,7 @@ def alone(monkeypatch):
     monkeypatch.setattr(
         "avalanche_ssl.transforms.augmentation._permutation", lambda length, generator: [*range(length)]
     )
-    monkeypatch.setattr(Prototypes, "frozen", False)
+    monkeypatch.setattr(Prototypes, "frozen", property(lambda prototypes: prototypes.freeze == FROZEN))
     monkeypatch.setitem(ENCODERS, "smallconv", tiny)
     monkeypatch.setattr(logging.getLogger("torch._subclasses.fake_tensor"), "disabled", True)
     bank._weights.cache_clear()
@@ -69,6 +72,13 @@ def train(method, steps=2):
         loss = method.loss(outputs | labels)
         assert loss.device.type == "cuda"
         method.update({name: output.detach() for name, output in outputs.items()})
+
+
+@pytest.mark.parametrize("name", ["swav", "swav_multicrop"])
+def test_a_step_with_frozen_prototypes_does_neither(name):
+    method = load_recipe(name).override({"freeze": FROZEN}).build_method()
+    with FakeTensorMode():
+        train(on_gpu(method).train())
 
 
 @pytest.mark.contract

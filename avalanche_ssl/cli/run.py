@@ -153,16 +153,20 @@ def _print_list() -> None:
     """Print names with the first line of their documentation, read without importing anything heavy."""
     print("strategies (--strategy NAME):")
     for path in recipe_files():
-        print(f"  {path.stem:<21} {_first_line(ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))))}")
+        _print_entry(path.stem, _first_line(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))))
     print("plugins (--plugin NAME; their settings with --set NAME.KEY=VALUE):")
     for name in PLUGINS:
-        print(f"  {name:<21} {plugin_line(name)}")
-        print(f"  {'':<21}   {', '.join(plugin_settings(name))}")
+        _print_entry(name, plugin_line(name))
+        _print_entry("", f"  {', '.join(plugin_settings(name))}")
     print("benchmarks (--benchmark NAME; their options with --benchmark-option KEY=VALUE):")
     for name, builder in BENCHMARKS.items():
-        print(f"  {name:<21} {_first_line(builder.__doc__)}")
-        print(f"  {'':<21}   {', '.join(p for p in inspect.signature(builder).parameters)}")
-    print(f"  {'each of them':<21} regime ({', '.join(REGIMES)}); joint: all images at once; cumulative: all so far")
+        _print_entry(name, _first_line(builder.__doc__))
+        _print_entry("", f"  {', '.join(inspect.signature(builder).parameters)}")
+    _print_entry("each of them", f"regime ({', '.join(REGIMES)}); joint: all images at once; cumulative: all so far")
+
+
+def _print_entry(name: str, text: str) -> None:
+    print(f"  {name:<21} {text}")
 
 
 def _first_line(text: str | None) -> str:

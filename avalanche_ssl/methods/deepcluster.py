@@ -158,11 +158,11 @@ class DeepCluster(Method):
     def _prepared(self, x: Tensor, ids: Tensor) -> Tensor:
         """The rows (B, V, D) by which images are clustered; embedded here, an image has one for all views."""
         slots, known = self.bank.find(ids)
-        if not self.reembed and known.all():
-            return self.bank.rows[slots]
-        z = divided(lambda images: self.projection_head(self.extract_features(images)), x)
-        rows = l2_normalize(z)[:, None].expand(-1, len(self.names), -1)
-        return rows if self.reembed else self.bank.read(ids, rows)
+        rows, stale = self.bank.rows[slots], ~known | self.reembed
+        if stale.any():
+            z = divided(lambda images: self.projection_head(self.extract_features(images)), x[stale])
+            rows[stale] = l2_normalize(z)[:, None].to(rows.dtype)
+        return rows
 
     def _rows(self, outputs: Outputs) -> Tensor:
         """Unit embeddings (B, V, D), without gradient."""

@@ -14,9 +14,10 @@ from avalanche_ssl.reports.comparison import Stream
 from avalanche_ssl.reports.embedding_files import Features, read_embeddings
 from avalanche_ssl.reports.scatter import ClassPoints, Look, class_points
 from avalanche_ssl.reports.thumbnails import ThumbnailSheet
+from avalanche_ssl.runs import evenly_spread
 
 MOST_FRAMES = 6
-"""Layouts of a run."""
+"""Layouts of a run at most: each takes seconds."""
 
 
 @dataclass
@@ -90,7 +91,7 @@ def view_embeddings(
     classes, numbers = np.unique(kept.labels, return_inverse=True)
     names = [kept.class_name(int(label)) for label in classes]
     features = list(kept.features.values())
-    times = _spread(list(kept.features))
+    times = evenly_spread(list(kept.features), MOST_FRAMES)
     places = layout([kept.features[t] for t in times])
     frames = [Frame(t, class_points(points, numbers, names)) for t, points in zip(times, places, strict=True)]
     before, after = nearest_neighbors(features[0], neighbors), nearest_neighbors(features[-1], neighbors)
@@ -103,12 +104,6 @@ def view_embeddings(
     shares = [float((numbers[found] == numbers[:, None]).mean()) for found in (before, after)]
     legend = [(name, Look.of(number)) for number, name in enumerate(names)]
     return EmbeddingView(title, legend, frames, rows, *shares)
-
-
-def _spread(times: list[int]) -> list[int]:
-    """The first, the last and at most four between, since a layout takes seconds."""
-    places = np.linspace(0, len(times) - 1, min(MOST_FRAMES, len(times)))
-    return [times[int(place + 0.5)] for place in places]
 
 
 def nearest_neighbors(features: Features, k: int) -> NDArray[np.int64]:

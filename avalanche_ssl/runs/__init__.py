@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.references import reference_of_run as reference_of_run
     from avalanche_ssl.runs.runner import run as run
     from avalanche_ssl.runs.summary import METRICS as METRICS
+    from avalanche_ssl.runs.summary import evenly_spread as evenly_spread
     from avalanche_ssl.runs.summary import percent as percent
     from avalanche_ssl.runs.text import shows_bold as shows_bold
     from avalanche_ssl.runs.text import table_lines as table_lines
@@ -39,6 +40,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "build_benchmark",
+    "evenly_spread",
     "percent",
     "printable",
     "read_correctness",
@@ -66,6 +68,7 @@ __getattr__, __dir__ = lazy_names(
         "Run": "reader",
         "RunConfig": "config",
         "build_benchmark": "build",
+        "evenly_spread": "summary",
         "percent": "summary",
         "printable": "log_reader",
         "read_correctness": "correctness",

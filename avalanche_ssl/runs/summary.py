@@ -191,9 +191,9 @@ def matrix_table(
     """
     width, beside = max(6, len(str(len(matrix))) + 3), max(10, *(len(name) + 1 for name in more), 0)
     most = most or 20
-    columns = _sample(range(matrix.shape[1]), min(most, (screen_width() - beside - 7) // width))
+    columns = evenly_spread(range(matrix.shape[1]), min(most, (screen_width() - beside - 7) // width))
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
-    rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in _sample(measured, most)} | dict(more)
+    rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in evenly_spread(measured, most)} | dict(more)
     rows |= {} if chance is None else {"chance": np.full(matrix.shape[1], chance)}
     lines = ["trained".ljust(beside) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"]
     for name, row in rows.items():
@@ -230,7 +230,7 @@ def curve_table(curve: Sequence[CurveEvent], probe: str, most: int = 20) -> str:
     curves = {scope: dict(accuracy_curve(curve, probe, scope)) for scope in scopes}
     seen = sorted({images for found in curves.values() for images in found})
     lines = ["images seen".rjust(12) + "".join(scope.rjust(8) for scope in scopes)]
-    for images in _sample(seen, most):
+    for images in evenly_spread(seen, most):
         values = (percent(curves[scope].get(images, math.nan)) for scope in scopes)
         lines.append(f"{images:>12,}" + "".join(value.rjust(8) for value in values))
     return "\n".join(lines)
@@ -261,13 +261,15 @@ def task_table(
         values += [known[one.task].accuracy if one.task in known else math.nan for one in first]
         return name, [percent(value) for value in values]
 
-    rows = [row(str(trained) if trained else "untrained", results) for trained, results in _sample(task_results, most)]
+    rows = [
+        row(str(trained) if trained else "untrained", results) for trained, results in evenly_spread(task_results, most)
+    ]
     rows += [row("all images", final)] if final else []
     rows += [("chance", ["" for _ in groups] + [percent(result.chance) for result in first])]
     return "\n".join(table_lines("trained", columns, rows))
 
 
-def _sample(values: Sequence[Item], most: int) -> list[Item]:
+def evenly_spread(values: Sequence[Item], most: int) -> list[Item]:
     """So many of the values at most, evenly spread, with the first and the last."""
     places = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
     return [values[place] for place in places]

@@ -82,13 +82,13 @@ def test_features_stay_as_they_came():
 
 def test_it_keeps_embeddings_near_the_stored_ones_and_weight_zero_changes_nothing():
     losses, runs = [], []
-    for weight in (0.0, 1000.0):
+    for weight in (0.0, 100.0):
         der, seen = DER(weight), []
         spy = Spy(after_update=lambda strategy, der=der, seen=seen: seen.append(der.loss))
-        runs.append(learn(strategy_with(replay(), der, spy), steps=15))
+        runs.append(learn(strategy_with(replay(), der, spy, model=METHODS["cmc"]()), steps=15))
         losses.append(sum(map(float, seen[-5:])))
-    assert losses[1] < 0.95 * losses[0]
-    assert_same(state(runs[0]), state(learn(strategy_with(replay()), steps=15)))
+    assert losses[1] < 0.9 * losses[0]
+    assert_same(state(runs[0]), state(learn(strategy_with(replay(), model=METHODS["cmc"]()), steps=15)))
 
 
 def test_weights_follow_the_scale_of_embeddings():
