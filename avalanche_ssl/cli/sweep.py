@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     jobs, selection = _jobs(options)
     kinds = _kinds(options.reference)
     if options.dry_run:
-        print(*(command_of(out, words) for out, words in jobs.items()), sep="\n")
+        print(*(command_of(out, words) for out, words in jobs.items()), *_to_follow(options, kinds), sep="\n")
         return 0
     if selection:
         found = selection.run(overwrite=options.overwrite, processes=options.jobs, skip_failed=options.skip_failed)
@@ -102,6 +102,13 @@ def _jobs(options: argparse.Namespace) -> tuple[dict[Path, list[str]], TrialPlan
         out=options.out,
     )
     return selection.jobs, selection
+
+
+def _to_follow(options: argparse.Namespace, kinds: Sequence[str]) -> list[str]:
+    """What runs after the commands that can be said beforehand, as comments of a shell."""
+    chosen = f"# then each strategy with its chosen settings, of seeds {', '.join(_seeds(options)[0])}"
+    references = f"# then references, with as many views as the runs: {', '.join(kinds)}"
+    return [*([chosen] if options.select else []), *([references] if kinds else [])]
 
 
 def _seeds(options: argparse.Namespace) -> tuple[list[str], list[str]]:

@@ -13,7 +13,7 @@ from avalanche_ssl.data.loader import RawDataLoader, from_replay
 from avalanche_ssl.data.loader_processes import dead_worker_message, is_dead_worker
 from avalanche_ssl.data.pixels import ValueRange, check_value_range, to_uint8
 from avalanche_ssl.data.readers import ArrayReader, array_reader, make_reader
-from avalanche_ssl.data.shapes import Shape, common_channels, image_shape, stream_shapes
+from avalanche_ssl.data.shapes import Shape, common_channels, dataset_shapes, image_shape, stream_shapes
 from avalanche_ssl.data.shard_images import ShardImages, shard_images
 from avalanche_ssl.data.shard_index import CLASS_FILE, ShardIndex, find_index, index_shards
 from avalanche_ssl.data.shard_writer import write_shards
@@ -51,6 +51,7 @@ __all__ = [
     "class_labels",
     "common_channels",
     "concat_datasets",
+    "dataset_shapes",
     "dead_worker_message",
     "decode_files",
     "decode_image",

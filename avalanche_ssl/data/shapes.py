@@ -43,7 +43,12 @@ def image_shape(dataset: Any, use_dataset_transforms: bool = False) -> Shape | N
 def stream_shapes(stream: Sequence[Any], use_dataset_transforms: bool = False) -> list[Shape]:
     """The different shapes of the images of a stream's experiences, in order of appearance."""
     step = max(1, -(-len(stream) // EXPERIENCES))
-    shapes = [image_shape(stream[i].dataset, use_dataset_transforms) for i in range(0, len(stream), step)]
+    return dataset_shapes([stream[i].dataset for i in range(0, len(stream), step)], use_dataset_transforms)
+
+
+def dataset_shapes(datasets: Sequence[Any], use_dataset_transforms: bool = False) -> list[Shape]:
+    """The different shapes of the images of several datasets, in order of appearance."""
+    shapes = [image_shape(dataset, use_dataset_transforms) for dataset in datasets]
     return list(dict.fromkeys(shape for shape in shapes if shape))
 
 

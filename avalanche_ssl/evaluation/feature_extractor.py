@@ -9,7 +9,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from avalanche_ssl.data import RawDataLoader, check_same_transforms, class_labels, distinct_images_if_cheaper
+from avalanche_ssl.data import (
+    RawDataLoader,
+    check_same_transforms,
+    class_labels,
+    dataset_shapes,
+    distinct_images_if_cheaper,
+)
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.methods import channels_of
 from avalanche_ssl.models import FeatureModel, LabeledFeatures, read_out
@@ -62,7 +68,7 @@ class FeatureExtractor:
         self.extract_features = extract_features
         self.precision = precision
         self._shared = {id(part): distinct_images_if_cheaper(part, batch_size or 512) for part in parts}
-        self._uncompared = set(self._shared)  # whose datasets may differ in transforms
+        self._uncompared = set(self._shared)  # whose datasets may differ in transforms and sizes of images
 
     def model(self, strategy: Any) -> FeatureModel:
         """The strategy's model, as one that has `extract_features`, in the precision of evaluation.
@@ -102,10 +108,12 @@ class FeatureExtractor:
         """
         # networks of strategies other than ours expect the transforms of the benchmark
         use_dataset_transforms = getattr(strategy, "use_dataset_transforms", True)
-        shared = None if use_dataset_transforms else self._shared.get(id(datasets))
         if not use_dataset_transforms and id(datasets) in self._uncompared:
             check_same_transforms(datasets, "eval")
+            if len({shape[1:] for shape in dataset_shapes(datasets)}) > 1:
+                self._shared[id(datasets)] = None  # a batch has one size
             self._uncompared.discard(id(datasets))
+        shared = None if use_dataset_transforms else self._shared.get(id(datasets))
 
         size = self.batch_size or (128 if strategy.device.type == "cpu" else 512)
 

@@ -25,7 +25,7 @@ def write_accuracies(
     caveats: Mapping[str, str],
     one_test_set: bool = False,
 ) -> None:
-    """Write all accuracies that were measured, one per line.
+    """Write all entries of the accuracy matrices, one per line.
 
     Args:
         path: the file.

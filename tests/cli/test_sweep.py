@@ -188,6 +188,15 @@ def test_the_commands_are_printed_and_nothing_is_run(stand_in, capsys):
     assert not Path("out dir").exists()
 
 
+def test_what_only_the_runs_decide_is_named_after_the_commands(stand_in, capsys):
+    given = ["--strategy", "cmc", "--grid", "lr=0.1,0.2", "--select", "val", "--seeds", "0,1", "--dry-run"]
+    assert sweep.main([*given, "--reference", "iid,supervised"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "# then each strategy with its chosen settings, of seeds 0, 1",
+        "# then references, with as many views as the runs: iid, supervised",
+    ]
+
+
 def test_a_reference_is_found_again_where_its_images_lie_elsewhere(stand_in, tmp_path, capsys):
     """Its name says all that decides, and that is not the path of the images."""
     for data in ("here", "moved"):

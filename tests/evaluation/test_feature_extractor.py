@@ -32,6 +32,19 @@ def test_images_that_experiences_share_are_encoded_once(core50_root: Path) -> No
     assert all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(shared, each, strict=True))
 
 
+def test_small_datasets_whose_images_differ_in_size_are_not_read_in_one_batch() -> None:
+    """As those of domains at their own resolutions; small ones of one size share batches."""
+    datasets = [as_classification_dataset(PictureDataset(4, size=size)) for size in (8, 12, 8)]
+    strategy, encoded = corner(part=slice(0, 8)), []
+    extract_features = strategy.model.extract_features
+    strategy.model.extract_features = lambda x: encoded.append(tuple(x.shape[2:])) or extract_features(x)
+    found = FeatureExtractor([datasets], batch_size=512)(strategy, datasets)
+    assert encoded == [(8, 8), (12, 12), (8, 8)]
+    for (x, y), dataset in zip(found, datasets, strict=True):
+        (alone, labels), *_ = FeatureExtractor([], batch_size=512)(strategy, [dataset])
+        assert torch.equal(x, alone) and torch.equal(y, labels)
+
+
 def test_crops_are_those_of_the_generator(few: Any) -> None:
     datasets, strategy = [e.dataset for e in few.test_stream], moco()
     extractor = FeatureExtractor([datasets], batch_size=4)

@@ -30,9 +30,9 @@ RANDOM = T.Compose([T.RandomCrop(8, padding=2), T.ToTensor()])
 class PictureDataset:
     """Like torchvision's CIFAR: PIL items out of an array, and a transform."""
 
-    def __init__(self, n: int, seed: int = 0, transform: Any = None) -> None:
+    def __init__(self, n: int, seed: int = 0, transform: Any = None, size: int = 8) -> None:
         rng = np.random.default_rng(seed)
-        self.data = rng.integers(0, 256, (n, 8, 8, 3), np.uint8)
+        self.data = rng.integers(0, 256, (n, size, size, 3), np.uint8)
         self.targets = [i % 5 for i in range(n)]
         self.transform = transform
 
