@@ -128,7 +128,7 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as plain values and tensors."""
-        measured = self._measured_rows()
+        measured = sorted({0, *self._measured_rows()}) if self.rows else []  # the first has the keys of all
         return {
             "rows": [{key: torch.from_numpy(row) for key, row in self.rows[t].items()} for t in measured],
             "measured": measured,

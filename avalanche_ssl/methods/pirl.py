@@ -44,7 +44,7 @@ class PIRL(Method):
         weight: lambda, of the transformed image's term.
         output_dim: length of an embedding, also of a patch before the patches are joined.
         hidden_dim: width of a head's hidden layer, 0 for the paper's linear heads.
-        head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of a
+        head_norm: batch norm in the heads, also at their end. The paper has none; without it the embeddings of an
             untrained encoder are nearly all the same.
         temperature: similarities are divided by it.
         capacity: images in the bank; the oldest are replaced first.

@@ -76,7 +76,8 @@ class ProbeProtocol:
     def select_labels(self, labels: Sequence[Tensor], seed: int = 0) -> Sequence[Tensor]:
         """The labels (N,) of each experience, -1 for those that this protocol does not get."""
         labels = [_every_nth(y, self.every) for y in labels]
-        return labels if self.labels == 1.0 else keep_labels(labels, self.labels, seed)
+        everything = isinstance(self.labels, float) and self.labels == 1.0  # the whole number 1 is one of each class
+        return labels if everything else keep_labels(labels, self.labels, seed)
 
     def select_test(self, test: Sequence[LabeledFeatures]) -> Sequence[LabeledFeatures]:
         """The part of the test data that this protocol scores."""

@@ -101,7 +101,7 @@ def probe_accuracies(probes: Probes, test: Sequence[LabeledFeatures]) -> dict[st
 
 
 def correct(probe: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
-    """Which of the labeled samples the probe classifies correctly, of bool (n,), in their order."""
+    """Which of the labeled samples the probe classifies correctly, in their order; (n,) bool."""
     known = labels >= 0
     return torch.as_tensor(probe(features[known]).argmax(1) == labels[known]) if known.any() else known[known]
 

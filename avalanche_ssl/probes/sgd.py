@@ -133,6 +133,8 @@ class SGDClassifier:
     ) -> None:
         held = hold_out(y, 0.1, seed) if self.schedule == "plateau" else torch.zeros(len(y), dtype=torch.bool)
         rows = (~held).nonzero().flatten()
+        if len(rows) == 1:  # of the only class there is: batch norm could not handle it, and nothing depends on weights
+            return
         optimizer = self._optimizer(network)
         rate = _LearningRate(optimizer, self.schedule, self.epochs)
         for epoch in range(self.epochs):
@@ -200,5 +202,5 @@ def _score(network: ScaledNetwork, x: Tensor, y: Tensor) -> float:
 def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
     """Batches in random order; a last one of a single sample, which batch norm cannot handle, is left out."""
     for batch in torch.split(rows[torch.randperm(len(rows))], size):
-        if len(batch) > 1 or len(rows) == 1:
+        if len(batch) > 1:
             yield batch

@@ -180,6 +180,15 @@ def test_an_empty_history_is_restored() -> None:
     assert (copy.trained, copy.rows) == (0, [])
 
 
+def test_nothing_but_what_was_not_measured_yet_is_restored() -> None:
+    """The untrained encoder has no accuracy in the scope "seen"."""
+    history, copy = History(2, "ridge"), History(2, "ridge")
+    history.add_row({"ridge": {"seen": np.full(2, math.nan)}})
+    copy.load_state_dict(history.state_dict())
+    assert (copy.counts, copy.measured, list(copy.rows[0])) == ([0], False, ["seen"])
+    np.testing.assert_array_equal(copy.rows[0]["seen"], [math.nan, math.nan])
+
+
 def test_the_curve_of_a_probe_and_scope() -> None:
     points = [point(20, 0.5), point(0, 0.1), point(20, 0.6), point(20, 0.9, "knn-20"), point(20, 0.9, scope="task")]
     assert accuracy_curve(points, "ridge", "all") == [(0, 0.1), (20, 0.6)], "the later one at the same number of images"

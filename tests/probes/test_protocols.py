@@ -41,6 +41,12 @@ def test_a_protocol_with_few_labels_is_its_classifier_on_them():
     assert not torch.equal(found["all"][0](TEST[0]), get_protocol("ridge").fit([TRAIN], 5, [0])["all"][0](TEST[0]))
 
 
+@pytest.mark.parametrize(("name", "kept"), [("knn-20@1", 4), ("knn-20@2", 8), ("knn-20@100%", 20), ("knn-20", 20)])
+def test_a_whole_number_is_of_each_class_also_one(name, kept):
+    (labels,) = get_protocol(name).select_labels([torch.arange(20) % 4])
+    assert int((labels >= 0).sum()) == kept
+
+
 def test_lumps_slip_is_kept():
     assert [PROTOCOLS["lump"].classifier_for(trained).k for trained in (0, 1, 7, 500)] == [1, 1, 7, 200]
     assert "slip" in PROTOCOLS["lump"].caveat

@@ -55,6 +55,14 @@ def test_plateaus_lower_the_rate_and_the_best_weights_are_kept():
     assert score(model) > 0.3
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_a_single_sample_to_train_on_needs_no_batch_norm(schedule):
+    """One sample, or two of one class of which one is held out: nothing but its class is predicted."""
+    count = 2 if schedule == "plateau" else 1
+    model = fitted(SGDClassifier(8, schedule=schedule, epochs=2), (TRAIN[0][:count], torch.full((count,), 3)))
+    assert model(TEST[0]).argmax(1).unique().tolist() == [3]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"lr": 0}, {"epochs": 0}, {"schedule": "cosin"}, {"features": "x"}, {"optimizer": "x"}]
 )
