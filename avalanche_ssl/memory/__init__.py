@@ -9,7 +9,7 @@ from avalanche_ssl.memory.image_buffer import ImageBuffer
 from avalanche_ssl.memory.min_redundancy import MinRed
 from avalanche_ssl.memory.momentum import MomentumEncoder, cosine_momentum
 from avalanche_ssl.memory.nce_normalizer import NCENormalizer
-from avalanche_ssl.memory.policies import FIFO, POLICIES, ClassBalanced, Reservoir, make_policy
+from avalanche_ssl.memory.policies import FIFO, POLICIES, WITHOUT_LABELS, ClassBalanced, Reservoir, make_policy
 from avalanche_ssl.memory.policy import Policy
 from avalanche_ssl.memory.prototypes import Prototypes
 from avalanche_ssl.memory.queue import Queue
@@ -17,6 +17,7 @@ from avalanche_ssl.memory.queue import Queue
 __all__ = [
     "FIFO",
     "POLICIES",
+    "WITHOUT_LABELS",
     "ClassBalanced",
     "Climb",
     "ClusterBalanced",

@@ -13,7 +13,8 @@ def parse_bytes(value: int | str) -> int:
     Raises:
         UsageError: the text is no size, or the size is not above 0.
     """
-    match = re.fullmatch(r"\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)\s*([a-zA-Z]*)\s*", str(value))
+    whole = r"\d{1,3}(?:,\d{3})+|\d[\d_]*"  # a comma stands before three digits, and is no decimal point
+    match = re.fullmatch(rf"\s*((?:{whole})(?:\.\d+)?|\.\d+)\s*([a-zA-Z]*)\s*", str(value))
     unit = UNITS.get((match[2] or "B").upper()) if match else None
     if match is None or unit is None or isinstance(value, bool):
         raise UsageError(f"'{value}' is no size: give a number of bytes, such as 6000000, '6MB' or '512 KiB'")

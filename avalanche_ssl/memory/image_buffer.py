@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.memory.byte_size import format_bytes, parse_bytes
-from avalanche_ssl.memory.policies import make_policy
+from avalanche_ssl.memory.policies import WITHOUT_LABELS, make_policy
 from avalanche_ssl.memory.policy import Policy
 
 
@@ -143,8 +143,7 @@ class ImageBuffer(nn.Module):
         """
         if self.policy.reads_labels and labels is None:
             raise UsageError(
-                "the policy of the memory reads labels, and the stream has none: "
-                "choose 'reservoir', 'fifo', 'cluster' or 'minred'"
+                f"the policy of the memory reads labels, and the stream has none: choose one of {WITHOUT_LABELS}"
             )
         self.reserve(images.shape[1:], images.dtype)
         features = self._checked(features, len(images))

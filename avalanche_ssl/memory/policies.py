@@ -59,6 +59,9 @@ POLICIES: dict[str, type[Policy]] = {
 }
 """Policies by the names that settings give."""
 
+WITHOUT_LABELS = ", ".join(name for name, policy in POLICIES.items() if not policy.reads_labels)
+"""The names of those that read no labels, for messages."""
+
 
 def make_policy(policy: str | Policy) -> Policy:
     """The policy with a name of `POLICIES`, with its default settings; a policy is returned as it is.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from avalanche_ssl.data import class_labels
 from avalanche_ssl.errors import UsageError, require_range
-from avalanche_ssl.memory import POLICIES, ImageBuffer, Policy
+from avalanche_ssl.memory import POLICIES, WITHOUT_LABELS, ImageBuffer, Policy
 from avalanche_ssl.methods import Method, Outputs, trial_mode
 from avalanche_ssl.plugins.continual import ContinualPlugin, embedding_dims
 
@@ -145,8 +145,7 @@ class Replay(ContinualPlugin):
         super().before_training_exp(strategy, **kwargs)
         if self.reads_labels and not self.buffer.seen and (class_labels(_whole_dataset(strategy)) < 0).all():
             raise UsageError(
-                f"policy '{self._policy_name()}' reads labels, and the stream has none: choose reservoir, fifo, "
-                "cluster or minred"
+                f"policy '{self._policy_name()}' reads labels, and the stream has none: choose one of {WITHOUT_LABELS}"
             )
 
     def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:

@@ -24,7 +24,7 @@ def test_sizes_are_read(text, number):
     assert parse_bytes(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "MB", "6XB", "-6MB", "6MB6", True, "1e400", "nan"])
+@pytest.mark.parametrize("text", ["", "MB", "6XB", "-6MB", "6MB6", True, "1e400", "nan", "1,5 GB", "10,00"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(UsageError, match=f"'{text}' is no size: give a number of bytes, such as 6000000, '6MB'"):
         parse_bytes(text)

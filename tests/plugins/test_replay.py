@@ -288,7 +288,7 @@ def test_classes_of_a_stream_without_labels_are_refused(online):
     with pytest.raises(UsageError) as error:
         strategy.train(online_stream(stream, 8) if online else stream, eval_streams=[])
     assert str(error.value) == (
-        "policy 'class' reads labels, and the stream has none: choose reservoir, fifo, cluster or minred"
+        "policy 'class' reads labels, and the stream has none: choose one of reservoir, fifo, cluster, minred, climb"
     )
     assert strategy.clock.train_iterations == 0
 
