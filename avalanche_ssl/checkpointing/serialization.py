@@ -107,7 +107,7 @@ def serialize(value: Any, stream: StreamIndex, name: str) -> Any:
         packed = [serialize(v, stream, f"{name}[{i}]") for i, v in enumerate(value)]
         return packed if isinstance(value, list) else tuple(packed)
     if isinstance(value, set | frozenset) and all(isinstance(v, int | str) for v in value):
-        return {_KIND: "set", "values": list(value)}
+        return {_KIND: "set", "values": sorted(value, key=repr)}  # in one order in all processes, whatever their hashes
     if isinstance(value, _CODE):
         return None  # code stays what it is in the object that the values are restored into
     if not hasattr(value, "__dict__"):

@@ -139,7 +139,7 @@ class HoldoutSplit:
         return cls(fit, held_out, held_features, held_labels, few)
 
 
-def fit_splits(splits: Sequence[HoldoutSplit], grid: Sequence[float] = GRID) -> LinearProbe:
+def fit_splits(splits: Sequence[HoldoutSplit], grid: Sequence[float]) -> LinearProbe:
     """Ridge probe of the pooled data of the splits, with lambda chosen on their held-out parts."""
     fit = reduce(add, (split.fit for split in splits))
     held_out = reduce(add, (split.held_out for split in splits))

@@ -18,7 +18,7 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import read_bounded, replacing
 
 ProtocolAccuracies = dict[tuple[str, str], NDArray[np.float64]]
-"""ProtocolAccuracies (T,) by probe and scope."""
+"""Accuracies (T,) by probe and scope."""
 
 MAX_BYTES = 2**24
 """Of a file of the cache."""

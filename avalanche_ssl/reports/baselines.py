@@ -162,7 +162,7 @@ class Subject:
         return key | {"stream": self.stream, "probes": self.probes}
 
     def measure(self, strategy: Any) -> ProtocolAccuracies:
-        """ProtocolAccuracies of the run's probes on the features of a strategy."""
+        """Accuracies (T,) of the run's probes on the features of a strategy."""
         from avalanche_ssl.evaluation import Evaluator
         from avalanche_ssl.probes import get_protocol
 

@@ -18,6 +18,8 @@ from avalanche_ssl.runs import evenly_spread
 
 MOST_FRAMES = 6
 """Layouts of a run at most: each takes seconds."""
+NEIGHBORS, QUERIES = 5, 6
+"""Nearest images that are shown of one, and of how many they are shown, each of another class."""
 
 
 @dataclass
@@ -78,9 +80,7 @@ def note_unreadable(found: list[Stream]) -> None:
             run.notes.append(str(error))
 
 
-def view_embeddings(
-    folder: Path, title: str, sheet: ThumbnailSheet, neighbors: int = 5, queries: int = 6
-) -> EmbeddingView | None:
+def view_embeddings(folder: Path, title: str, sheet: ThumbnailSheet) -> EmbeddingView | None:
     """The embeddings of a run, whose images are added to the sheet; None if there are none, or none can be read."""
     try:
         kept = read_embeddings(folder)
@@ -94,8 +94,8 @@ def view_embeddings(
     times = evenly_spread(list(kept.features), MOST_FRAMES)
     places = layout([kept.features[t] for t in times])
     frames = [Frame(t, class_points(points, numbers, names)) for t, points in zip(times, places, strict=True)]
-    before, after = nearest_neighbors(features[0], neighbors), nearest_neighbors(features[-1], neighbors)
-    chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(queries, len(classes)))]
+    before, after = nearest_neighbors(features[0], NEIGHBORS), nearest_neighbors(features[-1], NEIGHBORS)
+    chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(QUERIES, len(classes)))]
 
     def show(i: int, query: int) -> Thumbnail:
         return Thumbnail(sheet.add(kept.images[i]), names[numbers[i]], bool(numbers[i] == numbers[query]))

@@ -30,9 +30,7 @@ def today(values: Mapping[str, Any]) -> dict[str, Any]:
     return known | ({"on_nan": "raise"} if known.get("on_nan") == "stop" else {})
 
 
-COMPLETE = {
-    *("strategy", "benchmark", "data", "benchmark_options", "probes", "seed", "device", "precision", "settings"),
-}
+COMPLETE = {"strategy", "benchmark", "data", "benchmark_options", "probes", "seed", "device", "precision", "settings"}
 """What the configuration of a run has at least, as the run leaves it; a file written by hand names some of them."""
 
 FORMER_DIGITS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from torch import Tensor
 from avalanche_ssl.checkpointing import read_encoder
 from avalanche_ssl.data.pixels import ValueRange
 from avalanche_ssl.errors import UsageError
+from avalanche_ssl.functional import state_sha256
 from avalanche_ssl.methods import Method, channels_of
 from avalanche_ssl.models import load_weights, read_weights
 from avalanche_ssl.recipes import Recipe, load_recipe
@@ -133,11 +133,7 @@ class Embedder:
                 f"the encoder takes images of {self.channels} channels, and files have 1 or 3: give another"
             )
         about = [recipe.settings, recipe.feature_layer, self.size, torch.device(device).type, torch.__version__]
-        found = hashlib.sha256(json.dumps(about, default=str).encode())
-        for name, value in method.encoder.state_dict().items():
-            content = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-            found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + content)
-        self.key = found.hexdigest()
+        self.key = state_sha256([json.dumps(about, default=str), method.encoder.state_dict()])
 
     def features(self, images: Tensor) -> Tensor:
         """Features (B, D) float32 on the CPU, of uint8 images (B, 3, H, W)."""

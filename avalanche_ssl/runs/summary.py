@@ -175,7 +175,7 @@ def percent(value: float, signed: bool = False) -> str:
 def matrix_table(
     matrix: Matrix,
     untrained: Matrix,
-    most: int | None = None,
+    most: int = 20,
     chance: float | None = None,
     more: Mapping[str, Matrix] = {},
 ) -> str:
@@ -184,13 +184,12 @@ def matrix_table(
     Args:
         matrix: R (T, T), or (T, 1) on one test set.
         untrained: accuracies (T,), or (1,), of the untrained encoder.
-        most: show so many rows and columns at most, among them the first and the last; the mean is over all columns.
-            None: as many columns as fit the screen, and 20 of either at most.
+        most: show so many rows, and columns if the screen is wide enough, at most, among them the first and the last;
+            the mean is over all columns.
         chance: accuracy of guessing, for a last row.
         more: accuracies (T,), or (1,), of further rows before it, by their names.
     """
     width, beside = max(6, len(str(len(matrix))) + 3), max(10, *(len(name) + 1 for name in more), 0)
-    most = most or 20
     columns = evenly_spread(range(matrix.shape[1]), min(most, (screen_width() - beside - 7) // width))
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
     rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in evenly_spread(measured, most)} | dict(more)

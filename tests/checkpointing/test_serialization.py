@@ -40,6 +40,12 @@ def test_plain_values_come_back(value: Any, stream: StreamIndex) -> None:
     assert back == value and type(back) is type(value)
 
 
+def test_a_set_is_saved_in_one_order(stream: StreamIndex) -> None:
+    """Processes compare what they would save, and each has hashes of its own."""
+    names = {f"name {number:02d}" for number in range(30)}
+    assert serialize(names, stream, "value")["values"] == sorted(names)
+
+
 def test_arrays_and_tensors_come_back(stream: StreamIndex) -> None:
     array, tensor = np.arange(6).reshape(2, 3), torch.arange(9.0)[2:4]
     packed = serialize({"array": array, "tensor": tensor, "number": np.float32(1.5)}, stream, "value")
