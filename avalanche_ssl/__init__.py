@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from avalanche_ssl.checks.plugin_contract import check_plugin as check_plugin
     from avalanche_ssl.methods.base import Method as Method
     from avalanche_ssl.optim.lr_schedule import LRSchedule as LRSchedule
+    from avalanche_ssl.plugins.matrix_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
-    from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.recipes.build import build_strategy as build_strategy
     from avalanche_ssl.recipes.recipe import Recipe as Recipe
     from avalanche_ssl.training.strategy import SelfSupervised as SelfSupervised
@@ -43,6 +43,6 @@ __getattr__, __dir__ = lazy_names(
         "build_strategy": "recipes.build",
         "check_method": "checks.contract",
         "check_plugin": "checks.plugin_contract",
-        "probe_metrics": "plugins.probe_metrics",
+        "probe_metrics": "plugins.matrix_metrics",
     },
 )

@@ -126,7 +126,7 @@ def measure(way: str, folder: Path, batches: int) -> tuple[float, float, float]:
     from avalanche_ssl.streams import shards
 
     torch.set_num_threads(1)
-    import_module("avalanche_ssl.streams.shards")  # what the builder would import, before memory is measured
+    import_module("avalanche_ssl.streams.shard_stream")  # what the builder would import, before memory is measured
     own, mapped = resident_mib()
     if way == "files":
         dataset: Any = AvalancheDataset([ImageFolder(folder / "files")])

@@ -2,6 +2,10 @@
 
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import walk_packages
+from types import ModuleType
 
 import pytest
 
@@ -24,6 +28,17 @@ def test_all_names_of_a_lazy_room_exist(package):
     room = getattr(__import__(f"avalanche_ssl.{package}"), package)
     assert all(getattr(room, name) is not None for name in room.__all__)
     assert dir(room) == sorted(room.__all__)
+
+
+@pytest.mark.parametrize(
+    "package", [p.name for p in walk_packages(avalanche_ssl.__path__, "avalanche_ssl.") if p.ispkg]
+)
+def test_importing_a_module_hides_no_name_of_its_room(package):
+    room = import_module(package)
+    for name in getattr(room, "__all__", ()):
+        if find_spec(f"{package}.{name}"):
+            import_module(f"{package}.{name}")
+            assert not isinstance(getattr(room, name), ModuleType), f"from {package} import {name} gives the module"
 
 
 def test_all_names_of_the_package_exist():

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from avalanche_ssl.plugins.continual import embedding_dims as embedding_dims
     from avalanche_ssl.plugins.der import DER as DER
     from avalanche_ssl.plugins.lump import LUMP as LUMP
+    from avalanche_ssl.plugins.matrix_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.plugins.monitor import RepresentationMonitor as RepresentationMonitor
     from avalanche_ssl.plugins.osiris import Osiris as Osiris
     from avalanche_ssl.plugins.pfr import FD as FD
     from avalanche_ssl.plugins.pfr import PFR as PFR
     from avalanche_ssl.plugins.probe import ProbePlugin as ProbePlugin
-    from avalanche_ssl.plugins.probe_metrics import probe_metrics as probe_metrics
     from avalanche_ssl.plugins.progress import Progress as Progress
     from avalanche_ssl.plugins.progress import planned_probes as planned_probes
     from avalanche_ssl.plugins.registry import PLUGINS as PLUGINS
@@ -92,6 +92,6 @@ __getattr__, __dir__ = lazy_names(
         "plugin_class": "registry",
         "plugin_line": "registry",
         "plugin_settings": "registry",
-        "probe_metrics": "probe_metrics",
+        "probe_metrics": "matrix_metrics",
     },
 )

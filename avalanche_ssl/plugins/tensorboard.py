@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from avalanche_ssl.logging import EVENT_FILES, HPARAMS, cut_event_files, event_file_sizes
-from avalanche_ssl.plugins.probe_metrics import probe_metrics
+from avalanche_ssl.plugins.matrix_metrics import probe_metrics
 
 
 class RunTensorBoard(TensorboardLogger):  # type: ignore[misc]

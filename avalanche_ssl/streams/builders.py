@@ -165,7 +165,7 @@ def shards(
         probe_images: labeled training images, spread evenly, that probes are fitted on.
         value_range: of images with more than 8 bits a channel, the values that become 0 and 255.
     """
-    from avalanche_ssl.streams.shards import ShardOptions, shards_benchmark
+    from avalanche_ssl.streams.shard_stream import ShardOptions, shards_benchmark
 
     options = ShardOptions(size, block, labels, probe_images, value_range)
     return shards_benchmark(Path(data).expanduser(), experiences, options)

@@ -14,7 +14,7 @@ from helpers.probing import Listener, moco
 from avalanche_ssl import ProbePlugin, probe_metrics
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.evaluation import average_accuracy, average_anytime_accuracy, forgetting
-from avalanche_ssl.plugins.probe_metrics import CELL, EmbeddingProjection, matrix_image
+from avalanche_ssl.plugins.matrix_metrics import CELL, EmbeddingProjection, matrix_image
 
 
 def test_the_values_are_those_of_the_matrix(few: Any) -> None:
