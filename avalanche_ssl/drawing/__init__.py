@@ -2,7 +2,7 @@
 
 from avalanche_ssl.drawing.axis import start_axis
 from avalanche_ssl.drawing.grid import Measure, draw_grid, grid_size
-from avalanche_ssl.drawing.labels import End, label_ends, wrapped
+from avalanche_ssl.drawing.labels import End, label_ends, shortened, wrapped
 from avalanche_ssl.drawing.lines import draw_band, draw_levels
 from avalanche_ssl.drawing.matrix import Scale, draw_matrix, fit_numbers
 from avalanche_ssl.drawing.palette import COLORS, DARK, PAPER, REFERENCE, STYLE, looks
@@ -24,6 +24,7 @@ __all__ = [
     "grid_size",
     "label_ends",
     "looks",
+    "shortened",
     "start_axis",
     "wrapped",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avalanche_ssl.drawing.labels import wrapped
+from avalanche_ssl.drawing.labels import shortened, wrapped
 from avalanche_ssl.drawing.palette import INK, REFERENCE, looks
 
 ROOM = 0.42
@@ -72,7 +72,7 @@ def draw_grid(figure: Any, groups: Sequence[tuple[str, Sequence[str]]], measures
         axes.spines["left"].set_visible(measure.from_zero)
         axes.xaxis.get_major_locator().set_params(nbins=3)
     first = panels[0]
-    first.set_yticks([y for _, y in shown], [_short(name) for name, _ in shown])
+    first.set_yticks([y for _, y in shown], [shortened(name, LONGEST) for name, _ in shown])
     first.set_ylim(place - 0.7, -0.7)
     for (group, _), y in zip(groups, heads, strict=True):
         first.annotate(
@@ -118,7 +118,3 @@ def _limits(axes: Any, measure: Measure, known: Sequence[tuple[str, float, float
     low = min(0.0, *ends) if measure.from_zero else min(ends)
     reach = (high - low) or abs(high) or 1.0
     axes.set_xlim(low - (0.0 if measure.from_zero and low == 0 else 0.12 * reach), high + ROOM * reach)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -19,6 +19,11 @@ LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 1.2, "shrinkA": 1, "sh
 """The line from a label, the middle of its left side, to the end that it names."""
 
 
+def shortened(name: str, most: int) -> str:
+    """The name in so many letters at most, the last of which stands for what is left out."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 @dataclass(frozen=True)
 class End:
     """The end of a line, and its label.

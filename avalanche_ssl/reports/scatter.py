@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.drawing import COLORS
+from avalanche_ssl.drawing import COLORS, shortened
 
 WIDTH, HEIGHT, MARGIN = 400, 300, 12
 """Of the panel, in units of the SVG; a point is some eight units wide."""
@@ -94,7 +94,7 @@ def class_points(points: NDArray[np.float64], labels: NDArray[np.int64], names: 
 
 def shown_name(name: str) -> str:
     """The name as a label shows it."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return shortened(name, LONGEST)
 
 
 def _labels(places: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str]) -> dict[int, tuple[int, int]]:

@@ -12,7 +12,8 @@ import pytest
 import torch
 from helpers.encoders import tiny
 from helpers.methods import SMALL
-from helpers.plugins import Centered, Tether, memory, simclr
+from helpers.plugins import Centered, Tether, memory
+from helpers.strategies import simclr
 
 from avalanche_ssl import methods
 from avalanche_ssl.checks import (

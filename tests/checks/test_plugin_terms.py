@@ -4,7 +4,8 @@ import copy
 
 import pytest
 import torch
-from helpers.plugins import BrokenPlugins, Centered, Tether, assert_caught, assert_complete, distance, simclr
+from helpers.plugins import BrokenPlugins, Centered, Tether, assert_caught, assert_complete, distance
+from helpers.strategies import simclr
 from torch import nn
 
 from avalanche_ssl.checks import check_plugin, plugin_terms

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from helpers.encoders import tiny
-from helpers.plugins import Centered, Tether, memory, simclr
+from helpers.plugins import Centered, Tether, memory
+from helpers.strategies import simclr
 from torch import nn
 
 from avalanche_ssl.checks.harness import require_unchanged

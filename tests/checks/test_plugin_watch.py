@@ -1,7 +1,8 @@
 """What is seen of a plugin in each step."""
 
 import torch
-from helpers.plugins import Centered, Tether, memory, simclr
+from helpers.plugins import Centered, Tether, memory
+from helpers.strategies import simclr
 from torch import nn
 
 from avalanche_ssl.checks.plugin_trial import PluginTrial

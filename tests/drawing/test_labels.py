@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from avalanche_ssl.drawing import End, label_ends
+from avalanche_ssl.drawing import End, label_ends, shortened
 from avalanche_ssl.drawing.labels import spread, wrapped
 
 
@@ -104,3 +104,7 @@ def test_no_label_is_no_error() -> None:
 )
 def test_long_names_keep_their_beginning_and_end(text: str, lines: list[str]) -> None:
     assert wrapped(text).split("\n") == lines
+
+
+def test_a_shortened_name_keeps_its_beginning() -> None:
+    assert [shortened("moco", most) for most in (5, 4, 3)] == ["moco", "moco", "mo…"]

@@ -3,7 +3,6 @@
 import inspect
 import io
 
-import torch
 from avalanche.core import BasePlugin
 from avalanche.evaluation import Metric, metrics
 from avalanche.logging import TextLogger
@@ -11,9 +10,7 @@ from avalanche.training import plugins
 from crashes.small_run import few_digits
 
 from avalanche_ssl import ProbePlugin
-from avalanche_ssl.methods import SimCLR
-from helpers.encoders import tiny
-from helpers.strategies import make, moco
+from helpers.strategies import make, moco, simclr
 
 
 def _classes(module, base):
@@ -23,11 +20,6 @@ def _classes(module, base):
 
 PLUGINS = _classes(plugins, BasePlugin)
 METRICS = _classes(metrics, Metric)
-
-
-def simclr():
-    torch.manual_seed(0)
-    return SimCLR(tiny, output_dim=8)
 
 
 METHODS = {"simclr": simclr, "moco": moco}

@@ -5,21 +5,14 @@ from functools import partial
 from types import ModuleType
 
 import pytest
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from avalanche_ssl.checks import PLUGIN_CHECKS, ContractError, check_plugin
-from avalanche_ssl.methods import SimCLR
 from avalanche_ssl.plugins import ContinualPlugin, Replay, Teacher
-from helpers.encoders import tiny
+from helpers.strategies import simclr
 
 memory = partial(Replay, size=24)
-
-
-def simclr():
-    torch.manual_seed(0)
-    return SimCLR(tiny, output_dim=8)
 
 
 def distance(strategy, past):

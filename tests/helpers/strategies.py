@@ -5,7 +5,7 @@ from avalanche.training import plugins as av
 from torch.optim import SGD
 
 from avalanche_ssl import SelfSupervised
-from avalanche_ssl.methods import CMC, MoCo
+from avalanche_ssl.methods import CMC, CPC, MoCo, SimCLR
 from helpers.encoders import tiny
 
 
@@ -17,6 +17,16 @@ def moco(seed=0, **settings):
 def cmc(**settings):
     torch.manual_seed(0)
     return CMC(tiny, output_dim=8, **{"capacity": 2048, "count": 64} | settings)
+
+
+def cpc():
+    torch.manual_seed(0)
+    return CPC(tiny, output_dim=8)
+
+
+def simclr():
+    torch.manual_seed(0)
+    return SimCLR(tiny, output_dim=8)
 
 
 def make(model=None, **settings):

@@ -7,25 +7,15 @@ import torch
 from crashes.small_run import few_digits
 from helpers import resuming
 from helpers.encoders import tiny
-from helpers.strategies import Spy, assert_same, cmc, make, state
+from helpers.strategies import Spy, assert_same, cmc, cpc, make, simclr, state
 
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.methods import BYOL, CPC, SimCLR
+from avalanche_ssl.methods import BYOL
 from avalanche_ssl.plugins.cla import CLA
 from avalanche_ssl.plugins.replay import Replay, mean_embeddings
 from avalanche_ssl.streams import online_stream
 
 TARGETS = ("stream", "ema", "stored")
-
-
-def simclr():
-    torch.manual_seed(0)
-    return SimCLR(tiny, output_dim=8)
-
-
-def cpc():
-    torch.manual_seed(0)
-    return CPC(tiny, output_dim=8)
 
 
 METHODS = {"simclr": simclr, "cmc": lambda: cmc(capacity=100, count=16), "cpc": cpc}

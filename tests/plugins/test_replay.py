@@ -9,22 +9,17 @@ from avalanche.training import plugins as av
 from crashes.small_run import few_digits
 from helpers import resuming
 from helpers.encoders import tiny
-from helpers.strategies import Spy, assert_same, cmc, make, moco, state
+from helpers.strategies import Spy, assert_same, cmc, make, moco, simclr, state
 from helpers.streams import array_stream, images
 
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.memory import ImageBuffer, MemoryBank, MinRed, content_hash
-from avalanche_ssl.methods import SimCLR, Supervised
+from avalanche_ssl.methods import Supervised
 from avalanche_ssl.plugins import CLIMB
 from avalanche_ssl.plugins.replay import Replay, mean_embeddings
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
-
-
-def simclr():
-    torch.manual_seed(0)
-    return SimCLR(tiny, output_dim=8)
 
 
 def learn(replay, size=4, steps=10, model=None, look=None, plugins=(), passes=1, benchmark=None):

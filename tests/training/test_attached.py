@@ -7,7 +7,7 @@ import torch
 from crashes.small_run import few_digits
 from helpers.encoders import tiny
 from helpers.plugins import Centered
-from helpers.strategies import Spy, assert_same, make, moco, state
+from helpers.strategies import Spy, assert_same, make, moco, simclr, state
 from torch import nn
 
 from avalanche_ssl.errors import UsageError
@@ -26,11 +26,6 @@ from avalanche_ssl.plugins import (
 )
 from avalanche_ssl.training import DivergedError
 from avalanche_ssl.training.attached import objective, trained_modules
-
-
-def simclr():
-    torch.manual_seed(0)
-    return SimCLR(tiny, output_dim=8)
 
 
 def learn(*plugins, model=None, **settings):
