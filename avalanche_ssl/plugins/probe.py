@@ -28,6 +28,7 @@ from avalanche_ssl.evaluation import (
     probe_events,
     task_events,
 )
+from avalanche_ssl.functional import state_sha256
 from avalanche_ssl.logging import ConsolidationEvent, Event, Log
 from avalanche_ssl.models import LabeledFeatures
 from avalanche_ssl.plugins.boundaries import BoundaryPlugin
@@ -114,7 +115,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         self.images_trained = 0
         """Images trained on so far, each pass and each replayed image counted."""
         self.train_seconds = self.eval_seconds = self._since = 0.0
-        self._fitted_at = -1
+        self._fitted_for = ""  # hash of the model behind the classifier for `eval`: weights can be loaded, too
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the results, the counts, and the probes that are trained while the encoder is."""
@@ -132,7 +133,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         self.boundaries.load_state_dict(state["boundaries"])
         self.images_seen, self.images_trained, self.train_seconds, self.eval_seconds = state["counts"]
         self._since = time.perf_counter() - state["running"]
-        self._fitted_at = -1
+        self._fitted_for = ""
         for name, online in self.online.items():
             online.load_state_dict(state["online"][name])
 
@@ -186,7 +187,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
 
     def before_eval(self, strategy: Any, **kwargs: Any) -> None:
         """Have the logits of the current encoder ready for Avalanche's metrics."""
-        if self._fitted_at != strategy.clock.train_iterations:
+        if self._fitted_for != state_sha256(strategy.model.state_dict()):
             self._install(strategy, self.evaluator.fit_headline(strategy, seen=self.boundaries.order))
 
     def measure(self, strategy: Any) -> None:
@@ -238,7 +239,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         on_cpu = strategy.device.type == "cpu"  # else a copy, because the features of probes stay on the CPU
         strategy.probe = classifier if on_cpu else copy.deepcopy(classifier).to(strategy.device)
         strategy.eval_precision = self._precision(strategy)
-        self._fitted_at = strategy.clock.train_iterations
+        self._fitted_for = state_sha256(strategy.model.state_dict())
 
     def _precision(self, strategy: Any) -> str:
         """Precision of the features: "fp32" or "bf16"."""

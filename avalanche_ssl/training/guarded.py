@@ -10,7 +10,12 @@ from avalanche_ssl.errors import UsageError
 from avalanche_ssl.optim import match_layouts
 from avalanche_ssl.training.device import get_device
 from avalanche_ssl.training.nonfinite import NonFiniteGuard, OnNan
-from avalanche_ssl.training.preconditions import check_experiences, check_images_differ, check_steps
+from avalanche_ssl.training.preconditions import (
+    check_experiences,
+    check_images_differ,
+    check_loader_options,
+    check_steps,
+)
 from avalanche_ssl.training.resumable import ResumableTemplate
 
 
@@ -45,9 +50,10 @@ class GuardedTemplate(ResumableTemplate):
         """Train as `ResumableTemplate` does.
 
         Raises:
-            UsageError: there was no experience, or several made no step.
+            UsageError: there was no experience, or several made no step; an option has no effect on batches.
         """
         check_experiences(experiences)
+        check_loader_options(kwargs)
         results = super().train(experiences, eval_streams, **kwargs)
         if not self._experiences_finished:
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avalanche.benchmarks import CLScenario, CLStream, OnlineCLExperience
@@ -13,6 +13,14 @@ from torch.utils.data import DataLoader
 from avalanche_ssl.errors import UsageError, require_positive
 from avalanche_ssl.methods import Method
 from avalanche_ssl.rng import isolated
+
+FIXED_BY_STRATEGY = {
+    "batch_size": "give SelfSupervised(..., train_mb_size=..., eval_mb_size=...)",
+    **dict.fromkeys(("sampler", "batch_sampler"), "leave it out, and take shuffle=False for images in order"),
+    **dict.fromkeys(("collate_fn", "worker_init_fn"), "leave it out: batches are made of raw images"),
+    **dict.fromkeys(("generator", "prefetch_factor", "timeout", "multiprocessing_context"), "leave it out"),
+}
+"""Arguments of a `DataLoader` that have no effect here, and what to do."""
 
 FEW = 8
 """Images below which an experience may well hold the same image only, e.g. frames of a video."""
@@ -30,6 +38,24 @@ def check_experiences(experiences: Any) -> None:
             f"train() takes an experience or a stream, not a {type(experiences).__name__}: give "
             "benchmark.train_stream; benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
         )
+
+
+def check_loader_options(options: Mapping[str, Any], training: bool = True) -> None:
+    """Refuse options of a loader that have no effect here; any other may be read by a plugin.
+
+    Args:
+        options: what `train` or `eval` was given beside the experiences.
+        training: whether it was `train`, which always drops the last partial batch of an epoch; `eval` never does.
+
+    Raises:
+        UsageError: names the first of them, and what to do.
+    """
+    refused = FIXED_BY_STRATEGY
+    if training and not options.get("drop_last", True):
+        refused = {"drop_last": "the last partial batch of an epoch is always dropped; leave it out"} | refused
+    for name, remedy in refused.items():
+        if name in options:
+            raise UsageError(f"{name}={options[name]!r} has no effect on the batches of SelfSupervised: {remedy}")
 
 
 def check_steps(model: Method, batch_size: int, epochs: int, plugins: Sequence[Any]) -> None:

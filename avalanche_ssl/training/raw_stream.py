@@ -19,6 +19,7 @@ from avalanche_ssl.data import (
     same_chain,
 )
 from avalanche_ssl.methods import channels_of
+from avalanche_ssl.training.preconditions import check_loader_options
 from avalanche_ssl.training.resumable import ResumableTemplate
 
 
@@ -63,7 +64,12 @@ class RawStreamTemplate(ResumableTemplate):
         )
 
     def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
-        """Raw batches of a test experience, in order."""
+        """Raw batches of a test experience, in order.
+
+        Raises:
+            UsageError: an option of `eval` has no effect on them.
+        """
+        check_loader_options(kwargs, training=False)
         self.dataloader = self._raw_batches(self.eval_mb_size, shuffle=False, drop_last=False, num_workers=num_workers)
 
     def images(self, dataset: Any = None) -> Iterator[Tensor]:

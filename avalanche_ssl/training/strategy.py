@@ -29,6 +29,7 @@ from avalanche_ssl.training.compatibility import (
 )
 from avalanche_ssl.training.failures import explain
 from avalanche_ssl.training.guarded import GuardedTemplate
+from avalanche_ssl.training.learning_rates import LearningRates
 from avalanche_ssl.training.malloc import keep_freed_memory
 from avalanche_ssl.training.nonfinite import OnNan
 from avalanche_ssl.training.precision import PRECISIONS, Precision
@@ -59,7 +60,8 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         evaluator: Avalanche's evaluation plugin, or a function that makes it; None logs nothing. Loggers get the loss
             and the learning rate of each epoch, without a metric for them.
         eval_every: as in Avalanche; -1 evaluates on request only.
-        schedule: learning-rate schedule within an experience; it scales the rates of the optimizer.
+        schedule: learning-rate schedule within an experience; it scales the rates of the optimizer, each group's
+            `initial_lr`. A scheduler of torch beside it is refused when it changes a rate.
         max_grad_norm: largest norm of the gradient; None does not clip it.
         precision: "fp32", or "bf16" for embeddings under autocast with losses in fp32.
         compile: let `torch.compile` generate code for the training passes of the encoders, see `Encoder.compile`.
@@ -143,8 +145,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         with attached_plugins(self):  # before the encoders are compiled: copies of them are not
             if compile:
                 compile_encoders(model, self.device)
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
+        self._rates = LearningRates(optimizer)
 
     def progress(self) -> dict[str, Any]:
         """Where training stands, as plain values."""
@@ -262,10 +263,9 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
         super()._after_training_epoch(**kwargs)
 
     def _before_training_iteration(self, **kwargs: Any) -> None:
-        factor = self.schedule.factor(self._step, self._steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        self._rates.set(self.optimizer, self.schedule.factor(self._step, self._steps))
         super()._before_training_iteration(**kwargs)
+        self._rates.note(self.optimizer)
         self._fix_plugins()
 
     def _fix_plugins(self) -> None:

@@ -156,6 +156,21 @@ def test_eval_in_the_middle_of_an_experience_fits_the_encoder_as_it_is(few: Any)
     assert len({id(p) for p in fitted.values()}) == 3
 
 
+def test_eval_fits_a_probe_for_weights_that_were_loaded_after_training(few: Any) -> None:
+    metrics = accuracy_metrics(experience=True)
+    learner = moco(ProbePlugin(few), evaluator=EvaluationPlugin(metrics, loggers=[Listener()]))
+    learner.train(few.train_stream[0], eval_streams=[])
+    (clock, fitted), weights = (learner.clock.train_iterations, learner.probe), learner.model.encoder.state_dict()
+    turned = {k: -v if k.endswith("weight") else v for k, v in weights.items()}
+    learner.model.encoder.load_state_dict(turned)
+    found = learner.eval(few.test_stream)
+    assert learner.clock.train_iterations == clock and learner.probe is not fitted
+    fresh = ProbePlugin(few)
+    fresh.measure(learner)
+    scores = [found[f"Top1_Acc_Exp/eval_phase/test_stream/Task000/Exp{j:03d}"] for j in range(2)]
+    np.testing.assert_allclose(scores, fresh.untrained("all"))
+
+
 def test_eval_gives_the_accuracy_of_the_all_probe(few: Any) -> None:
     probe = ProbePlugin(few)
     learner = moco(probe, evaluator=EvaluationPlugin(accuracy_metrics(experience=True), loggers=[Listener()]))

@@ -8,9 +8,10 @@ import pytest
 import torch
 from avalanche.training.plugins import ReplayPlugin
 from helpers.encoders import tiny
-from helpers.strategies import make
+from helpers.strategies import Spy, make
 from torch.utils.data import DataLoader
 
+from avalanche_ssl import ProbePlugin
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import CPC, SimCLR
@@ -124,3 +125,34 @@ def test_data_and_benchmarks_in_the_place_of_experiences_are_refused() -> None:
             f"train() takes an experience or a stream, not a {type(given).__name__}: give benchmark.train_stream; "
             "benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
         )
+
+
+OPTIONS = [
+    ({"drop_last": False}, "drop_last=False has no effect .*: the last partial batch of an epoch is always dropped"),
+    (
+        {"batch_size": 4},
+        "batch_size=4 has no effect .*: give SelfSupervised(.*, train_mb_size=.*, eval_mb_size=.*)",
+    ),
+    ({"collate_fn": len}, "collate_fn=.* has no effect .*: leave it out: batches are made of raw images"),
+    ({"sampler": None}, "sampler=None has no effect .*: leave it out, and take shuffle=False"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), OPTIONS)
+def test_options_of_a_loader_without_effect_are_refused(digits: Any, options: dict[str, Any], message: str) -> None:
+    strategy = make(train_mb_size=32)
+    with pytest.raises(UsageError, match=message):
+        strategy.train(digits.train_stream[0], **options)
+    assert strategy.clock.train_iterations == 0
+
+
+def test_other_options_of_a_loader_are_taken(digits: Any) -> None:
+    spy = Spy(before_forward=lambda strategy: first.append(strategy.mb_x[0].clone()))
+    first: list[torch.Tensor] = []
+    strategy = make(train_mb_size=32, plugins=[spy, ProbePlugin(digits)], eval_every=0)
+    options = {"drop_last": True, "shuffle": False, "pin_memory": True, "persistent_workers": True, "mine": 3}
+    strategy.train(digits.train_stream[0], eval_streams=[digits.test_stream], **options)
+    assert torch.equal(first[0], digits.train_stream[0].dataset[0][0])
+    strategy.eval(digits.test_stream, drop_last=False, num_workers=0)
+    with pytest.raises(UsageError, match="batch_size=4 has no effect"):
+        strategy.eval(digits.test_stream, batch_size=4)
