@@ -10,6 +10,7 @@ from itertools import cycle
 
 import pytest
 import torch
+from check_plugins import OWN_REPLAY, small_plugin
 from helpers.encoders import tiny
 from helpers.methods import SMALL
 from helpers.plugins import Centered, Tether, memory
@@ -25,13 +26,10 @@ from avalanche_ssl.checks import (
     run_plugin_check,
 )
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.plugins import PLUGINS, build_plugins, complete_plugins
+from avalanche_ssl.plugins import PLUGINS
 
 INTERRUPTED = {"goes_on_bit_for_bit", "counters_are_tensors"}
 """Rules that take two more runs."""
-
-SMALL_PLUGINS = {"size": 24, "hidden_dim": 16, "output_dim": 8}
-"""Settings of plugins that have them."""
 
 REFUSED = {
     "lump": {"Supervised": "reads their labels"},
@@ -51,9 +49,6 @@ REFUSED = {
 }
 """Combinations that are refused, with words of the reason."""
 
-OWN_REPLAY = {"der": {"refresh": False}}
-"""Settings of the replay that a plugin needs."""
-
 METHODS = {cls.__name__: cls for cls in SMALL}
 PAIRS = [(plugin, method) for plugin in PLUGINS for method in METHODS]
 SOUND = [(plugin, method) for plugin, method in PAIRS if method not in REFUSED.get(plugin, {})]
@@ -67,14 +62,6 @@ def covering() -> list[tuple[str, str]]:
         sound = [method for name, method in SOUND if name == plugin]
         chosen.append((plugin, next(method for method in order if method in sound)))
     return list(dict.fromkeys(chosen))
-
-
-def small_plugin(name, replayed=False):
-    settings = complete_plugins({name: {}})[name]
-    small = {key: value for key, value in SMALL_PLUGINS.items() if key in settings}
-    if replayed:
-        small.pop("size", None)  # LUMP takes its images from the replay
-    return build_plugins({name: small})[0]
 
 
 def small_method(name):
