@@ -69,6 +69,9 @@ class Evaluator:
         classes: str | None = None,
         precision: EvalPrecision = "auto",
     ) -> None:
+        for kind, names in {"probes": probes, "scopes": scopes}.items():
+            if isinstance(names, str):
+                raise UsageError(f"{kind} is the string '{names}': give a list of names, {kind}=['{names}']")
         for scope in scopes:
             if scope not in SCOPES:
                 raise unknown_name("scope", scope, SCOPES)

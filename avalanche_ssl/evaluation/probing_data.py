@@ -79,9 +79,14 @@ def probing_data(
         identity, scopes: see `avalanche_ssl.streams.class_index`.
 
     Raises:
-        UsageError: there is no test stream, it has neither one experience nor as many as the other, there are no
-            labels, or they do not say which images are of the same class.
+        UsageError: it is no benchmark, there is no test stream, it has neither one experience nor as many as the
+            other, there are no labels, or they do not say which images are of the same class.
     """
+    if not hasattr(benchmark, "train_stream"):
+        raise UsageError(
+            f"probes need a benchmark, with a train_stream and a test_stream, not a {type(benchmark).__name__}: give "
+            "the benchmark that the stream belongs to"
+        )
     train = list(getattr(benchmark, "probing_stream", ())) or [e.dataset for e in benchmark.train_stream]
     test = [e.dataset for e in getattr(benchmark, "test_stream", ())]
     if not test:

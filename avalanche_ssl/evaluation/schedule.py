@@ -33,6 +33,17 @@ class ProbeSchedule:
             raise UsageError(f"'{text}' is no probe schedule: give e.g. 5000 (every so many images) or 100,1000")
         return cls(every=numbers[0]) if len(numbers) == 1 else cls(at=tuple(numbers))
 
+    @classmethod
+    def check(cls, schedule: "ProbeSchedule | None") -> "ProbeSchedule | None":
+        """The schedule, or None for none.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        if schedule is not None and not isinstance(schedule, cls):
+            raise UsageError(f"schedule is {schedule!r}: give ProbeSchedule(every=5000), or ProbeSchedule(at=[100])")
+        return schedule
+
     def passed(self, before: int, now: int) -> bool:
         """Whether one of the numbers lies in (before, now]."""
         crossed = self.every > 0 and now // self.every > before // self.every

@@ -58,6 +58,13 @@ def matrix_image(matrix: Matrix) -> TensorImage:
     return TensorImage(torch.from_numpy(shades.repeat(CELL, 1).repeat(CELL, 2)).float())
 
 
+def _probe_plugin(strategy: Any) -> ProbePlugin:
+    plugin = next((p for p in strategy.plugins if isinstance(p, ProbePlugin)), None)
+    if plugin is None:
+        raise UsageError("probe_metrics() read the strategy's ProbePlugin: add ProbePlugin(benchmark) to its plugins")
+    return plugin
+
+
 class _BoundaryMetric(PluginMetric):  # type: ignore[misc]
     """Gives values when the strategy's `ProbePlugin` has measured a row."""
 
@@ -75,11 +82,7 @@ class _BoundaryMetric(PluginMetric):  # type: ignore[misc]
 
     def after_training_exp(self, strategy: Any) -> Any:
         """Values to log."""
-        plugin = next((p for p in strategy.plugins if isinstance(p, ProbePlugin)), None)
-        if plugin is None:
-            raise UsageError(
-                "probe_metrics() read the strategy's ProbePlugin: add ProbePlugin(benchmark) to its plugins"
-            )
+        plugin = _probe_plugin(strategy)
         rows = len(plugin.rows) - 1  # without that of the untrained encoder
         if rows <= self._logged or not plugin.trained:
             return None
@@ -103,6 +106,27 @@ class _NamedMetric(_BoundaryMetric):
     def __init__(self, name: str, scope: str, probe: str | None) -> None:
         super().__init__()
         self.name, self.scope, self.probe = name, scope, probe
+
+    def before_training_exp(self, strategy: Any) -> Any:
+        """As others, after a look at whether the plugin has what is read.
+
+        Raises:
+            UsageError: it has no such probe, or fits it in no such scope.
+        """
+        plugin = _probe_plugin(strategy)
+        scopes = {probe.name: plugin.evaluator.scopes_of(probe) for probe in plugin.probes}
+        probe = self.probe or plugin.probes[0].name
+        if probe not in scopes:
+            raise UsageError(
+                f"probe_metrics(probe='{probe}') reads a probe that ProbePlugin does not fit: give one of "
+                f"{', '.join(scopes)}, or add it there, ProbePlugin(benchmark, probes=[...])"
+            )
+        if self.scope not in scopes[probe]:
+            raise UsageError(
+                f"probe_metrics(scope='{self.scope}') reads a scope that {probe} is not fitted in: give one of "
+                f"{', '.join(scopes[probe])}"
+            )
+        return super().before_training_exp(strategy)
 
     def value(self, plugin: ProbePlugin) -> Any:
         """The value; NaN is left out."""

@@ -105,7 +105,7 @@ class ProbePlugin(ProbeResults, BoundaryPlugin):
         self.online, self.probing_tasks = self.evaluator.online, self.evaluator.tasks
         super().__init__(benchmark.train_stream)
         self.history = History(len(self.train), self.probes[0].name, one_test_set=self.evaluator.one_test_set)
-        self.schedule, self.log, self.every_experiences = schedule, log, every_experiences
+        self.schedule, self.log, self.every_experiences = ProbeSchedule.check(schedule), log, every_experiences
         self.latest: list[LabeledFeatures] = []
         """Features and labels of each experience's test data, or of the one test set, as they were measured last."""
         self.correct: list[Tensor] | None = None

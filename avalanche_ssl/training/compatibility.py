@@ -37,6 +37,10 @@ def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         raise UsageError(
             f"the model is a {type(model).__name__}, not a Method: wrap the network in one, e.g. SimCLR(encoder)"
         )
+    if not hasattr(optimizer, "param_groups"):
+        raise UsageError(
+            f"the optimizer is {optimizer!r}: give one of torch, e.g. SGD(model.parameters(), lr=0.03, momentum=0.9)"
+        )
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     missing = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
     if missing:

@@ -13,6 +13,8 @@ from avalanche.logging import CSVLogger, InteractiveLogger, TextLogger
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.plugins.evaluation import default_evaluator
 
+from avalanche_ssl.errors import UsageError
+
 
 class EpochMean(PluginMetric):  # type: ignore[misc]
     """Mean of a value over the images of an epoch."""
@@ -84,6 +86,9 @@ def complete_evaluator(evaluator: EvaluationPlugin | Callable[[], EvaluationPlug
     Args:
         evaluator: as the user gave it. None logs nothing, without the warning that nothing will be logged. Avalanche's
             `default_evaluator` becomes one without the training accuracy, which needs labels.
+
+    Raises:
+        UsageError: it is something else.
     """
     if evaluator is None:
         with warnings.catch_warnings():
@@ -98,6 +103,10 @@ def complete_evaluator(evaluator: EvaluationPlugin | Callable[[], EvaluationPlug
     elif callable(evaluator):
         evaluator = evaluator()
     found: Any = evaluator
+    if not isinstance(found, EvaluationPlugin):
+        raise UsageError(
+            f"evaluator is a {type(found).__name__}: give EvaluationPlugin(*metrics, loggers=[InteractiveLogger()])"
+        )
     if found.loggers:
         more: list[Any] = [EpochLoss(), EpochLearningRate()]
         for logger in found.loggers:

@@ -68,6 +68,15 @@ class GuardedTemplate(ResumableTemplate):
         self.nonfinite_guard.check_skipped(self)
         return results
 
+    def eval(self, exp_list: Any, **kwargs: Any) -> Any:
+        """Evaluate as Avalanche does.
+
+        Raises:
+            UsageError: they are no experiences.
+        """
+        check_experiences(exp_list, "eval")
+        return super().eval(exp_list, **kwargs)
+
     n_images: int
     """Images of the batch, in all processes."""
 

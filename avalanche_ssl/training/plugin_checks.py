@@ -55,8 +55,12 @@ REFUSED: dict[type, str] = {
 
 
 def check_plugins(plugins: Sequence[Any]) -> None:
-    """Refuse plugins that cannot work with a method, and GEM without its solver."""
+    """Refuse plugins that cannot work with a method, classes in the place of plugins, and GEM without its solver."""
     for plugin in plugins:
+        if isinstance(plugin, type):
+            raise UsageError(
+                f"plugins has the class {plugin.__name__}: give an object, plugins=[{plugin.__name__}(...)]"
+            )
         reason = next((reason for kind, reason in REFUSED.items() if isinstance(plugin, kind)), None)
         if reason is not None:
             raise UsageError(f"{type(plugin).__name__} {reason}")

@@ -26,17 +26,22 @@ FEW = 8
 """Images below which an experience may well hold the same image only, e.g. frames of a video."""
 
 
-def check_experiences(experiences: Any) -> None:
+def check_experiences(experiences: Any, function: str = "train") -> None:
     """Refuse data and benchmarks in the place of experiences.
+
+    Args:
+        experiences: what was given.
+        function: to which, "train" or "eval".
 
     Raises:
         UsageError: names what was given, and what to give.
     """
     is_dataset = hasattr(experiences, "__getitem__") and not isinstance(experiences, Sequence | CLStream)
     if is_dataset or isinstance(experiences, CLScenario | DataLoader):
+        stream = {"train": "train_stream", "eval": "test_stream"}[function]
         raise UsageError(
-            f"train() takes an experience or a stream, not a {type(experiences).__name__}: give "
-            "benchmark.train_stream; benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
+            f"{function}() takes an experience or a stream, not a {type(experiences).__name__}: give "
+            f"benchmark.{stream}; benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
         )
 
 

@@ -102,6 +102,15 @@ def test_an_unknown_scope_is_refused(few: Any) -> None:
         Evaluator(few, ["ridge"], ["al"])
 
 
+@pytest.mark.parametrize("names", [{"probes": "ridge"}, {"probes": ["ridge"], "scopes": "all"}])
+def test_a_string_in_the_place_of_names_is_refused(few: Any, names: dict[str, Any]) -> None:
+    ((kind, value),) = [item for item in names.items() if isinstance(item[1], str)]
+    with pytest.raises(
+        UsageError, match=rf"{kind} is the string .{value}.: give a list .*{kind}=\['{value}'\]"
+    ):
+        Evaluator(few, **names)
+
+
 def test_probes_named_twice_or_not_at_all_or_unknown_are_refused(few: Any) -> None:
     for wrong, message in (
         ([], "name at least one"),

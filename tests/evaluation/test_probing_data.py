@@ -53,6 +53,8 @@ def test_a_benchmark_without_a_test_stream_or_targets_cannot_be_probed() -> None
     benchmark.train_stream[1].dataset = [0, 1]
     with pytest.raises(UsageError, match=r"no targets .*: make them with as_classification_dataset"):
         probing_data(benchmark, [])
+    with pytest.raises(UsageError, match=r"probes need a benchmark, .* not a list: give the benchmark that the stream"):
+        probing_data([benchmark.train_stream], [])
     del benchmark.test_stream
     with pytest.raises(UsageError, match="no test stream to score probes on"):
         probing_data(benchmark, [])

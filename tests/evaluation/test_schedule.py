@@ -26,3 +26,10 @@ def test_the_numbers_in_a_range_are_counted() -> None:
 def test_what_is_no_schedule_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match="is no probe schedule: give"):
         ProbeSchedule.parse(wrong)
+
+
+def test_a_number_is_no_schedule() -> None:
+    assert ProbeSchedule.check(None) is None
+    assert ProbeSchedule.check(ProbeSchedule(every=5)) == ProbeSchedule(every=5)
+    with pytest.raises(UsageError, match=r"schedule is 20: give ProbeSchedule\(every=5000\)"):
+        ProbeSchedule.check(20)  # type: ignore[arg-type]

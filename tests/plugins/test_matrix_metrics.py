@@ -101,3 +101,26 @@ def test_the_projector_gets_features_with_their_classes(few: Any) -> None:
     assert torch.equal(x, torch.cat([x for x, _ in plugin.latest]))
     assert y == [0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3]
     assert named == {"tag": "test_features", "global_step": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"probe": "knn-20"},
+            r"probe_metrics\(probe='knn-20'\) reads a probe that ProbePlugin does not .* ridge, or",
+        ),
+        (
+            {"scope": "mine"},
+            r"probe_metrics\(scope='mine'\) reads a scope that ridge is not .* all, seen, task",
+        ),
+        ({"scope": "task"}, r"probe_metrics\(scope='task'\) reads a scope that ridge is not fitted in: .* all, seen"),
+    ],
+)
+def test_what_is_not_measured_is_refused_before_training(few: Any, options: dict[str, str], message: str) -> None:
+    scopes = ["all", "seen"] if options == {"scope": "task"} else ["all", "seen", "task"]
+    metrics = EvaluationPlugin(*probe_metrics(**options), loggers=[Listener()])  # type: ignore[arg-type]
+    learner = moco(ProbePlugin(few, scopes=scopes), evaluator=metrics)
+    with pytest.raises(UsageError, match=message):
+        learner.train(few.train_stream[0], eval_streams=[])
+    assert learner.clock.train_iterations == 0

@@ -25,6 +25,8 @@ def test_other_mistakes_are_refused_before_training():
         make(torch.nn.Linear(2, 2))
     with pytest.raises(UsageError, match="precision 'fp16'"):
         make(precision="fp16")
+    with pytest.raises(UsageError, match=r"the optimizer is 'sgd': give one of torch, e\.g\. SGD\(model"):
+        make(optimizer="sgd")
 
 
 @pytest.mark.filterwarnings("ignore::avalanche.training.templates.base.PositionalArgumentsDeprecatedWarning")

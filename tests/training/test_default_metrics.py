@@ -17,6 +17,7 @@ from helpers.strategies import Spy, assert_same, make, small, state
 
 from avalanche_ssl import LRSchedule, ProbePlugin
 from avalanche_ssl.checkpointing.serialization import StreamIndex, serialize
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.training.default_metrics import EpochLearningRate, EpochLoss, complete_evaluator
 
 LOSS = "Loss_Epoch/train_phase/train_stream/Task000"
@@ -170,3 +171,8 @@ def test_the_sums_of_an_epoch_can_be_saved() -> None:
     assert loss["_images"] == 2 * 16 and isinstance(loss["_sum"], torch.Tensor)
     assert not compare(saved[2][1]["fields"]["_images"], 32, "")
     assert str(EpochLearningRate()) == "LearningRate_Epoch"
+
+
+def test_what_is_no_evaluator_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"evaluator is a list: give EvaluationPlugin\(\*metrics, loggers="):
+        make(evaluator=loss_metrics(epoch=True))

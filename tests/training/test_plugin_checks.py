@@ -119,3 +119,9 @@ def test_early_stopping_stops_and_restores_the_best_epoch():
     steps = 72 // 16
     assert strategy.clock.train_iterations == 2 * steps  # of 5 epochs of 2 experiences, one each
     assert strategy.model.queue.n_enqueued == 0  # before any training
+
+
+def test_a_class_in_the_place_of_a_plugin_is_refused():
+    message = r"plugins has the class ReplayPlugin: give an object.*, plugins=\[ReplayPlugin\(\.\.\.\)\]"
+    with pytest.raises(UsageError, match=message):
+        make(plugins=[av.ReplayPlugin])

@@ -125,6 +125,8 @@ def test_data_and_benchmarks_in_the_place_of_experiences_are_refused() -> None:
             f"train() takes an experience or a stream, not a {type(given).__name__}: give benchmark.train_stream; "
             "benchmark_from_datasets(train=[...], test=[...]) makes a benchmark of datasets"
         )
+        with pytest.raises(UsageError, match=rf"eval\(\) takes .* not a {type(given).__name__}: give .*test_stream"):
+            make(plugins=[ProbePlugin(benchmark)]).eval(given)
 
 
 OPTIONS = [
