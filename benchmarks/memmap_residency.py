@@ -74,7 +74,7 @@ def train(path: Path, options: argparse.Namespace) -> None:
     from avalanche_ssl.memory import MemoryBank
     from avalanche_ssl.models import ENCODERS, smallconv
     from avalanche_ssl.recipes import load_recipe
-    from avalanche_ssl.streams.benchmark import benchmark_from_parts
+    from avalanche_ssl.streams import benchmark_from_parts
 
     ENCODERS["smallconv"] = partial(smallconv, width=options.width)
     dataset = MappedDataset(path, np.zeros(options.images, int).tolist())

@@ -78,7 +78,7 @@ def plan(device: str, benchmark: str, data: str | None, out: Path) -> dict[str, 
 def _chosen(options: argparse.Namespace) -> dict[str, list[str]]:
     """The commands of the tables that the options ask for."""
     from avalanche_ssl.errors import unknown_name
-    from avalanche_ssl.runs.build import resolve_machine
+    from avalanche_ssl.runs import resolve_machine
 
     jobs = plan(resolve_machine(options.device, "fp32")[0], options.benchmark, options.data, options.out)
     names = options.only.split(",") if options.only else [*jobs]

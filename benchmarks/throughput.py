@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.augment:
         from speed.components import measure_augmentation
 
-        from avalanche_ssl.runs.build import resolve_machine
+        from avalanche_ssl.runs import resolve_machine
 
         measure_augmentation(resolve_machine(options.device, "fp32")[0])
     if options.memory:
@@ -140,7 +140,7 @@ def _plugins(options: argparse.Namespace, cases: list[Case]) -> dict[str, Any]:
     from speed.machine import describe_machine, versions
     from speed.plugin_steps import PLUGIN_HEAD, compare_plugins, plugin_lines, plugin_sets
 
-    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.recipes import parse_settings
 
     sets, machine = plugin_sets(options.plugin), describe_machine(cases[0].device)
     what = "full steps, plain and with plugins"
@@ -158,7 +158,7 @@ def _row(case: Case, options: argparse.Namespace) -> dict[str, Any] | None:
     """The figures of one case; None if it does not fit into the memory."""
     from speed.rows import compare_with_bare, compare_with_peer
 
-    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.recipes import parse_settings
     from avalanche_ssl.training import out_of_memory
 
     measured = (case, options.steps, options.rounds, parse_settings(options.set))
@@ -208,9 +208,8 @@ def _cases(options: argparse.Namespace, strategies: str) -> list[Case]:
     from speed.case import Case
 
     from avalanche_ssl.plugins import PLUGINS
-    from avalanche_ssl.recipes import recipe_names
-    from avalanche_ssl.recipes.settings import parse_settings
-    from avalanche_ssl.runs.build import resolve_machine
+    from avalanche_ssl.recipes import parse_settings, recipe_names
+    from avalanche_ssl.runs import resolve_machine
 
     names = recipe_names() if strategies == "all" else strategies.split(",")
     cases = [

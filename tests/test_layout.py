@@ -108,6 +108,28 @@ def test_tests_mirror_modules() -> None:
     assert others == INTEGRATION, "test files of no module: rename them, or say that they test integration"
 
 
+def exported(folder: Path) -> set[str]:
+    """The names in `__all__` of a room."""
+    for node in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def test_what_a_room_exports_is_imported_from_the_room() -> None:
+    """By other rooms and by measurements; what it does not export they take from the file that defines it."""
+    names = {folder.name: exported(folder) for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    past = []
+    for path in [*PACKAGE.glob("*/**/*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        own = room(path) if path.is_relative_to(PACKAGE) else ""
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("avalanche_ssl."):
+                other, _, file = str(node.module).removeprefix("avalanche_ssl.").partition(".")
+                found = {alias.name for alias in node.names} & names.get(other, set())
+                past += [f"{path}:{node.lineno} {name}" for name in found] if file and other != own else []
+    assert not past
+
+
 def test_users_import_rooms() -> None:
     """README and the recipes import from rooms, never from a file in one."""
     texts = [*(ROOT / "strategies").glob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]

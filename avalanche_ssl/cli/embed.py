@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_strategy_of_run(parser)
     options = parser.parse_args(arguments)
 
-    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.recipes import parse_settings
     from avalanche_ssl.runs import resolve_machine
     from avalanche_ssl.runs.feature_source import FeatureSource
 

@@ -82,10 +82,9 @@ def export(
     """
     from avalanche_ssl.checkpointing import read_encoder
     from avalanche_ssl.files import replacing
-    from avalanche_ssl.runs.build import run_of_folder
+    from avalanche_ssl.runs import read_run, run_of_folder
     from avalanche_ssl.runs.exporting import check_folder, method_with, write_folder, write_weights
     from avalanche_ssl.runs.model_card import card
-    from avalanche_ssl.runs.reader import read_run
 
     kind = _format(out, format)
     if not source.exists():

@@ -197,7 +197,7 @@ def check_shared(rest: Sequence[str], found: Sequence[Subject], grid: Sequence[A
     Raises:
         UsageError: one is given twice, is about a plugin that no run has, or is not known.
     """
-    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.recipes import parse_settings
 
     strategy = found[0].strategy
     options = parser().parse_args(["--strategy", strategy, *rest])  # the last of two counts

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from avalanche_ssl.cli.trust import add_trust
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.plugins import PLUGINS
-from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs import RunConfig
 from avalanche_ssl.runs.config_file import read_config
 
 SHORTCUTS: dict[str, tuple[str, Any, str, str]] = {
@@ -81,10 +81,12 @@ def read_options(options: argparse.Namespace) -> RunConfig:
     Raises:
         UsageError: an option is not known or its value is wrong.
     """
-    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.recipes import parse_settings
 
     values = read_config(options.config) if options.config else {}
     settings, benchmark_options = (_mapping(values, name) for name in ("settings", "benchmark_options"))
+    if twice := [name for name in options.plugins if options.plugins.count(name) > 1]:
+        raise UsageError(f"--plugin {twice[0]} is given twice: give it once")
     plugins: dict[str, Any] = {name: {} for name in options.plugins} | _mapping(values, "plugins")
     given = {
         f.name: value
@@ -96,7 +98,7 @@ def read_options(options: argparse.Namespace) -> RunConfig:
             values |= dict.fromkeys(notes)
     changes = {
         "settings": parse_settings(options.settings),
-        "benchmark_options": parse_settings(options.benchmark_options),
+        "benchmark_options": parse_settings(options.benchmark_options, "--benchmark-option"),
     }
     for name, (target, *_) in SHORTCUTS.items():
         if (value := getattr(options, name)) is not None:

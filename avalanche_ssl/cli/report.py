@@ -16,7 +16,7 @@ from avalanche_ssl.cli.trust import add_trust
 from avalanche_ssl.errors import UsageError
 
 if TYPE_CHECKING:
-    from avalanche_ssl.reports.comparison import Stream
+    from avalanche_ssl.reports import Stream
 
 
 @command("avalanche-ssl report")
@@ -38,11 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     add_trust(parser)
     options = parser.parse_args(arguments)
 
-    from avalanche_ssl.reports import exports
-    from avalanche_ssl.reports.comparison import streams
-    from avalanche_ssl.reports.html import check_writable, page, write
+    from avalanche_ssl.reports import exports, page, streams, table
+    from avalanche_ssl.reports.html import check_writable, write
     from avalanche_ssl.reports.neighbors import note_unreadable
-    from avalanche_ssl.reports.tables import table
     from avalanche_ssl.runs import printable, read_runs, shows_bold
 
     check_writable(options.out)

@@ -26,9 +26,8 @@ from avalanche_ssl.cli.options import add_options, misplaced, read_options
 from avalanche_ssl.distributed import is_main, launched, on_main
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.plugins import PLUGINS, plugin_line, plugin_settings
-from avalanche_ssl.recipes.encoder_setting import file_of
-from avalanche_ssl.recipes.installed import recipe_files
-from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.recipes import file_of, recipe_files
+from avalanche_ssl.runs import RunConfig
 from avalanche_ssl.runs.folder import check_out, default_out, is_finished
 from avalanche_ssl.streams import BENCHMARKS, REGIMES
 
@@ -92,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
 
             import_avalanche()
             from avalanche_ssl.checkpointing import RunInterruptedError
-            from avalanche_ssl.runs.runner import run
+            from avalanche_ssl.runs import run
         try:
             run(
                 config,

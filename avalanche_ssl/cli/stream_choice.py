@@ -21,9 +21,9 @@ def add_stream(parser: argparse.ArgumentParser, benchmark: str) -> None:
 
 def chosen_stream(options: argparse.Namespace) -> StreamChoice:
     """The stream that the options of `add_stream` name."""
-    from avalanche_ssl.recipes.settings import parse_settings
+    from avalanche_ssl.recipes import parse_settings
     from avalanche_ssl.runs.labeled_data import StreamChoice
 
-    given = parse_settings(options.benchmark_option)
+    given = parse_settings(options.benchmark_option, "--benchmark-option")
     data = given.pop("data", options.data)
     return StreamChoice(options.benchmark, None if data is None else str(data), given)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.plugins import build_plugins, complete_plugins, plugin_class
-from avalanche_ssl.recipes.settings import arguments, convert, to_plain
+from avalanche_ssl.recipes import arguments, convert, to_plain
 from avalanche_ssl.runs.config import RunConfig
 from avalanche_ssl.runs.config_file import read_config
 from avalanche_ssl.runs.origin import noted
@@ -178,8 +178,8 @@ def resolve_machine(device: str, precision: str) -> tuple[str, str]:
     import torch
 
     from avalanche_ssl import distributed
+    from avalanche_ssl.training import fastest_precision
     from avalanche_ssl.training.device import get_device, no_device
-    from avalanche_ssl.training.precision import fastest_precision
 
     if device == "auto":
         device = "cuda" if torch.cuda.device_count() else "cpu"

@@ -138,7 +138,7 @@ class RunConfig:
     lineage: list[str] | None = option("the runs that it continues, oldest first", None, noted=True)
 
     def __post_init__(self) -> None:
-        from avalanche_ssl.recipes.settings import convert  # YAML is loaded when it is needed
+        from avalanche_ssl.recipes import convert  # YAML is loaded when it is needed
 
         for name, kind in get_type_hints(type(self)).items():
             value = getattr(self, name)

@@ -93,7 +93,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or holds no options.
     """
-    from avalanche_ssl.recipes.settings import read_yaml
+    from avalanche_ssl.recipes import read_yaml
 
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))

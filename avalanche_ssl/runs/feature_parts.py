@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avalanche_ssl.data.image_decoding import Findings, ImageDecodingError, decode_image
-from avalanche_ssl.data.pixels import PixelError, ValueRange
+from avalanche_ssl.data import ValueRange, decode_image
+from avalanche_ssl.data.image_decoding import Findings, ImageDecodingError
+from avalanche_ssl.data.pixels import PixelError
 from avalanche_ssl.files import replacing
 from avalanche_ssl.models import check_magnitude
 from avalanche_ssl.runs.feature_source import Embedder

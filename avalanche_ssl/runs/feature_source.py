@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from avalanche_ssl.checkpointing import read_encoder
-from avalanche_ssl.data.pixels import ValueRange
+from avalanche_ssl.data import ValueRange
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.functional import state_sha256
 from avalanche_ssl.methods import Method, channels_of
 from avalanche_ssl.models import load_weights, read_weights
-from avalanche_ssl.recipes import Recipe, load_recipe
-from avalanche_ssl.recipes.encoder_setting import EncoderSetting
+from avalanche_ssl.recipes import EncoderSetting, Recipe, load_recipe
 from avalanche_ssl.runs.build import run_of_folder
 from avalanche_ssl.runs.exporting import method_with
 

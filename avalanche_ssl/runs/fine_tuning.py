@@ -23,7 +23,7 @@ from avalanche_ssl.evaluation import FineTuning, fine_tune, frozen_parts
 from avalanche_ssl.files import file_sha256, locked
 from avalanche_ssl.logging import FineTuningEndEvent, FineTuningEpochEvent, FineTuningEvent
 from avalanche_ssl.methods import Method
-from avalanche_ssl.probes.label_subsets import keep_labels
+from avalanche_ssl.probes import keep_labels
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.build import build_benchmark, resolve_machine, run_of_folder
 from avalanche_ssl.runs.config import RunConfig

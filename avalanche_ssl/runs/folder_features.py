@@ -26,9 +26,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from avalanche_ssl.data import ValueRange, check_value_range
 from avalanche_ssl.data.image_decoding import Findings, check_damaged_option, report_damaged
 from avalanche_ssl.data.image_files import find_images, warn_of_skipped
-from avalanche_ssl.data.pixels import ValueRange, check_value_range
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.files import locked
 from avalanche_ssl.rng import isolated

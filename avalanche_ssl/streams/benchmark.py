@@ -9,7 +9,7 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskLabe
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence
 
-from avalanche_ssl.data.datasets import Indices, LabeledDataset
+from avalanche_ssl.data import Indices, LabeledDataset
 
 
 def benchmark_from_parts(

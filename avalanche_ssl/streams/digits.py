@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from avalanche.benchmarks import CLScenario
 
-from avalanche_ssl.data.datasets import ArrayDataset, Indices
+from avalanche_ssl.data import ArrayDataset, Indices
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.photograph_digits import photograph_digits

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from avalanche.benchmarks import CLScenario
 
-from avalanche_ssl.data.datasets import ArrayDataset, Indices
+from avalanche_ssl.data import ArrayDataset, Indices, ValueRange, check_memory, check_value_range
 from avalanche_ssl.data.decoded_folders import decoded_files
-from avalanche_ssl.data.image_decoding import check_damaged_option, check_memory
-from avalanche_ssl.data.pixels import ValueRange, check_value_range
+from avalanche_ssl.data.image_decoding import check_damaged_option
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.folder_layout import LabeledFiles, find_files

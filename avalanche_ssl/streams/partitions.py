@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data import Indices
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.splits import IncrementalSplit
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from avalanche_ssl.data.datasets import ArrayDataset
+from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.digit_images import (
     DIGIT,

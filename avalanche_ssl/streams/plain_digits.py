@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from avalanche_ssl.data.datasets import ArrayDataset
+from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.digit_images import DIGIT, Doubles, Floats, colors_of, digit_masks, is_test_digit
 

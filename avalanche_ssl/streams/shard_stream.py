@@ -15,9 +15,8 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskLabe
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence
 
-from avalanche_ssl.data import ShardImages, ShardIndex, ValueRange, check_value_range, find_index
+from avalanche_ssl.data import CLASS_FILE, ShardImages, ShardIndex, ValueRange, check_value_range, find_index
 from avalanche_ssl.data.block_order import check_block
-from avalanche_ssl.data.shard_index import CLASS_FILE
 from avalanche_ssl.errors import UsageError, require_positive, unknown_name
 from avalanche_ssl.streams.folder_layout import TEST_FOLDERS
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, get_type_hints
 from avalanche_ssl.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from avalanche_ssl.data.datasets import Indices
+    from avalanche_ssl.data import Indices
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 

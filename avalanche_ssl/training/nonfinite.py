@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from avalanche_ssl.errors import UsageError, unknown_name
-from avalanche_ssl.models.norms import STATISTICS
+from avalanche_ssl.models import STATISTICS
 from avalanche_ssl.training.attached import trained_modules
 
 OnNan = Literal["raise", "skip"]

@@ -13,10 +13,8 @@ from avalanche_ssl.checkpointing import Checkpointer
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.models import ENCODERS, smallconv
 from avalanche_ssl.plugins import complete_plugins
-from avalanche_ssl.recipes import load_recipe
-from avalanche_ssl.recipes.settings import arguments
-from avalanche_ssl.streams import BENCHMARKS, digits_on_photographs
-from avalanche_ssl.streams.benchmark import benchmark_from_parts
+from avalanche_ssl.recipes import arguments, load_recipe
+from avalanche_ssl.streams import BENCHMARKS, benchmark_from_parts, digits_on_photographs
 
 IMAGES = 72
 """Training images per experience."""

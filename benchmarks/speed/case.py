@@ -9,7 +9,7 @@ import numpy as np
 
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.recipes import Recipe, load_recipe
-from avalanche_ssl.streams.benchmark import benchmark_from_parts
+from avalanche_ssl.streams import benchmark_from_parts
 from avalanche_ssl.training import SelfSupervised
 
 

@@ -87,9 +87,9 @@ def operations(raw: Any) -> dict[str, Callable[[], object]]:
     import torch
 
     from avalanche_ssl.rng import uniform
-    from avalanche_ssl.transforms import color
-    from avalanche_ssl.transforms.augmentation import BLOCK, RandomView
-    from avalanche_ssl.transforms.geometry import gaussian_blur, random_boxes, resized_crop
+    from avalanche_ssl.transforms import RandomView, color, gaussian_blur, resized_crop
+    from avalanche_ssl.transforms.augmentation import BLOCK
+    from avalanche_ssl.transforms.geometry import random_boxes
 
     block = BLOCK // (3 * 32 * 32) if raw.device.type == "cpu" else BATCH
     x, generator = color.to_float(raw), torch.Generator().manual_seed(0)

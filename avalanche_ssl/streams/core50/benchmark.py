@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 from avalanche.benchmarks import CLScenario
 
-from avalanche_ssl.data.datasets import MappedDataset
-from avalanche_ssl.data.image_archive import ImageFiles
-from avalanche_ssl.data.image_cache import cached_images
+from avalanche_ssl.data import ImageFiles, MappedDataset, cached_images
 from avalanche_ssl.errors import UsageError, unknown_name
 from avalanche_ssl.streams.benchmark import benchmark_from_parts
 from avalanche_ssl.streams.core50.file_lists import EXPERIENCES

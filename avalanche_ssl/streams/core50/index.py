@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avalanche_ssl.data.datasets import Indices
-from avalanche_ssl.data.image_archive import ImageFiles, find_image_files
+from avalanche_ssl.data import ImageFiles, Indices, find_image_files
 from avalanche_ssl.errors import UsageError
 
 SITE = "https://vlomonaco.github.io/core50"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data import Indices
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.streams.core50.file_lists import FOLDERS, read_frame_lists
 from avalanche_ssl.streams.core50.index import SITE, FrameIndex

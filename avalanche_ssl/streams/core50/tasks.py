@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from avalanche_ssl.data.datasets import Indices
+from avalanche_ssl.data import Indices
 from avalanche_ssl.streams.core50.index import CATEGORIES, OBJECTS, OBJECTS_PER_CATEGORY, TEST_SESSIONS, FrameIndex
 from avalanche_ssl.streams.tasks import Codes, ProbingTask
 
