@@ -73,7 +73,7 @@ def weights_path(source: str | Path) -> Path:
     found = next((path / name for name in FOLDER_FILES if (path / name).is_file()), None) if path.is_dir() else path
     if found is None or not found.is_file():
         inside = f" that holds {' or '.join(FOLDER_FILES)}" if path.is_dir() else ""
-        raise UsageError(f"no weights '{source}': give a file, a folder{inside or ''}, torchvision:NAME or timm:NAME")
+        raise UsageError(f"no weights '{source}': give a file, a folder{inside}, torchvision:NAME or timm:NAME")
     return found
 
 
