@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from avalanche.training.plugins import AGEMPlugin, EWCPlugin, GEMPlugin
+from avalanche.training.plugins import AGEMPlugin, EWCPlugin, GEMPlugin, ReplayPlugin
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from avalanche_ssl.data import as_rgb, make_reader
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.methods import channels_of
 
 LOAD_THE_EXPERIENCE = (EWCPlugin, AGEMPlugin, GEMPlugin)
@@ -85,8 +86,38 @@ def trigger_plugins(strategy: Any, event: str, **kwargs: Any) -> None:
             continue
         experience = strategy.experience
         channels = channels_of(strategy.model)
-        strategy.experience = RawExperience(experience, strategy.use_dataset_transforms, channels)
+        raw = RawExperience(experience, strategy.use_dataset_transforms, channels)
+        if isinstance(plugin, EWCPlugin):
+            raw.dataset = _without_small_batch(raw.dataset, strategy)
+        strategy.experience = raw
         try:
             callback(strategy, **kwargs)
         finally:
             strategy.experience = experience
+
+
+def check_not_empty(strategy: Any) -> None:
+    """Refuse an experience of no image for plugins of Avalanche that load it all the same.
+
+    Raises:
+        UsageError: names the plugin; its loader, or the importances of nothing, would fail in another place.
+    """
+    if len(strategy.experience.dataset):
+        return
+    for plugin in strategy.plugins:
+        replays = isinstance(plugin, ReplayPlugin) and len(plugin.storage_policy.buffer) > 0
+        if replays or isinstance(plugin, EWCPlugin):
+            remedy = "Replay" if replays else "Anchor('fisher')"
+            raise UsageError(
+                f"experience {strategy.clock.train_exp_counter + 1} has no image, and Avalanche's "
+                f"{type(plugin).__name__} takes none like that: leave it out of the stream, or use {remedy} of "
+                "avalanche_ssl.plugins"
+            )
+
+
+def _without_small_batch(items: RawItems, strategy: Any) -> RawItems:
+    """Without the last images, if they would be a batch of their own that is too small for the method's loss."""
+    rest = len(items) % strategy.train_mb_size
+    if 0 < rest < min(strategy.model.min_batch_size, len(items)):
+        return items.subset(range(len(items) - rest))
+    return items

@@ -20,6 +20,7 @@ from avalanche_ssl.data import (
 )
 from avalanche_ssl.methods import channels_of
 from avalanche_ssl.training.preconditions import check_loader_options
+from avalanche_ssl.training.raw_experience import check_not_empty
 from avalanche_ssl.training.resumable import ResumableTemplate
 
 
@@ -139,6 +140,7 @@ class RawStreamTemplate(ResumableTemplate):
         )
 
     def _before_training_exp(self, **kwargs: Any) -> None:
+        check_not_empty(self)
         if not self.use_dataset_transforms:
             self._check_transforms(self.experience)
         super()._before_training_exp(**kwargs)

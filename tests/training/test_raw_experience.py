@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import qpsolvers
 import torch
-from avalanche.benchmarks import nc_benchmark
+from avalanche.benchmarks import benchmark_from_datasets, nc_benchmark
+from avalanche.benchmarks.utils import as_classification_dataset
 from avalanche.training import plugins as av
 from helpers.encoders import tiny
 from helpers.strategies import Spy, make
@@ -15,7 +16,8 @@ from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
 from avalanche_ssl.data import ArrayDataset
-from avalanche_ssl.methods import SimCLR
+from avalanche_ssl.errors import UsageError
+from avalanche_ssl.methods import SimCLR, VICReg
 from avalanche_ssl.training.raw_experience import RawItems
 
 RAW = torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -87,6 +89,34 @@ def pixels(images):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:avalanche")
+def test_importances_of_ewc_have_no_batch_that_is_too_small_for_the_loss() -> None:
+    def importances(images: int) -> list[torch.Tensor]:
+        plugin = av.EWCPlugin(1.0)
+        torch.manual_seed(0)
+        strategy = make(VICReg(tiny, output_dim=8), plugins=[plugin], train_mb_size=16)
+        strategy.train(
+            benchmark_from_datasets(
+                train=[as_classification_dataset(Images("tensor")).subset(range(images))]
+            ).train_stream,
+            shuffle=False,
+        )
+        return [importance.data for importance in plugin.importances[0].values()]
+
+    even, odd = importances(32), importances(33)
+    assert sum(float(importance.sum()) for importance in even) > 0
+    for one, other in zip(even, odd, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("plugin", [av.EWCPlugin(0.1), av.ReplayPlugin(8)])
+def test_an_experience_of_no_image_is_refused_for_plugins_that_load_it(plugin: av.SupervisedPlugin) -> None:
+    data = as_classification_dataset(Images("tensor"))
+    benchmark = benchmark_from_datasets(train=[data.subset(range(32)), data.subset([]), data.subset(range(32, 64))])
+    strategy = make(SimCLR(tiny, output_dim=8), plugins=[plugin], train_mb_size=16)
+    with pytest.raises(UsageError, match=f"experience 2 has no image, and Avalanche's {type(plugin).__name__} takes"):
+        strategy.train(benchmark.train_stream)
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_memories_of_agem_and_gem_are_raw_images(name: str) -> None:
     first = pixels(RAW[[i for i, y in enumerate(LABELS) if y < 2]])
