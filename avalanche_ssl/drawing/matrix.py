@@ -46,8 +46,10 @@ class Scale:
         return cls(low, max(best, low + 1), chance, bool(least < low))
 
 
-def draw_matrix(axes: Any, percents: NDArray[np.float64], measured: Sequence[int], scale: Scale) -> None:
-    """Draw rows (1 + measured, T) in percent, the untrained encoder first and set apart, and a bar of the colors.
+def draw_matrix(
+    axes: Any, percents: NDArray[np.float64], measured: Sequence[int], scale: Scale, start: str = "untrained"
+) -> None:
+    """Draw rows (1 + measured, T) in percent, the encoder at the start first and set apart, and a bar of the colors.
 
     The entries of the experience trained on last have a frame. Numbers are written where there is room for them, in
     black or white.
@@ -57,6 +59,7 @@ def draw_matrix(axes: Any, percents: NDArray[np.float64], measured: Sequence[int
         percents: rows of the accuracy matrix; one column is a test set that all experiences share.
         measured: for each row but the first, how many experiences the encoder was trained on.
         scale: of the colors.
+        start: what the encoder of the first row is called.
     """
     from matplotlib import colormaps
 
@@ -64,10 +67,10 @@ def draw_matrix(axes: Any, percents: NDArray[np.float64], measured: Sequence[int
         percents, cmap=colormaps[COLOR_MAP], vmin=scale.low, vmax=scale.high, aspect="auto", interpolation="nearest"
     )
     axes.set_facecolor(EMPTY)
-    _ticks(axes, ["untrained", *map(str, measured)], percents.shape[1])
+    _ticks(axes, [start, *map(str, measured)], percents.shape[1])
     axes.axhline(0.5, color=PAPER, linewidth=min(4.0, max(1.0, 60 / len(percents))), zorder=0.9)
     _mark_diagonal(axes, image, percents, measured)
-    _bar(axes, image, percents, scale)  # also makes the layout, which the size of the numbers depends on
+    _bar(axes, image, percents, scale, start)  # also makes the layout, which the size of the numbers depends on
     _write(axes, image, percents)
 
 
@@ -108,8 +111,8 @@ def _mark_diagonal(axes: Any, image: Any, percents: NDArray[np.float64], measure
     axes.plot(*np.transpose(steps), color="black", linewidth=1, path_effects=effects, scalex=False, scaley=False)
 
 
-def _bar(axes: Any, image: Any, percents: NDArray[np.float64], scale: Scale) -> None:
-    """The bar of the colors, with the names of its ends and the untrained encoder's mean."""
+def _bar(axes: Any, image: Any, percents: NDArray[np.float64], scale: Scale, start: str) -> None:
+    """The bar of the colors, with the names of its ends and the mean of the first row."""
     bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, extend="min" if scale.lower else "neither")
     bar.outline.set_visible(False)
     bar.ax.grid(False)
@@ -117,10 +120,10 @@ def _bar(axes: Any, image: Any, percents: NDArray[np.float64], scale: Scale) -> 
     ends = [End(scale.high, f"best {scale.high:.0f}", REFERENCE)]
     ends.append(End(scale.low, f"{'lowest' if scale.chance is None else 'chance'} {scale.low:.0f}", REFERENCE))
     if not np.isnan(percents[0]).all():
-        untrained = float(np.nanmean(percents[0]))
-        if scale.low <= untrained <= scale.high:
-            bar.ax.axhline(untrained, color=text_color(image.to_rgba(untrained)), linewidth=1.3)
-            ends.append(End(untrained, f"untrained {untrained:.0f}", REFERENCE))
+        mean = float(np.nanmean(percents[0]))
+        if scale.low <= mean <= scale.high:
+            bar.ax.axhline(mean, color=text_color(image.to_rgba(mean)), linewidth=1.3)
+            ends.append(End(mean, f"{start} {mean:.0f}", REFERENCE))
     label_ends(bar.ax, ends, fontsize=8.5)
 
 

@@ -15,8 +15,12 @@ import yaml
 from avalanche_ssl.errors import UsageError, unknown_name
 
 
-def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+def parse_settings(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:
     """A mapping of `["lr=1e-4", "augment.blur_prob=0.5"]`, values read as YAML.
+
+    Args:
+        pairs: of the command line.
+        option: that they were given by, for errors.
 
     Raises:
         UsageError: a pair has no `=`, or its value is not YAML.
@@ -25,11 +29,11 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"setting '{pair}' has no value: give --set name=value")
+            raise UsageError(f"{option} {pair} has no value: give {option} {name or 'name'}=value")
         try:
             settings[name.strip()] = read_yaml(value)
         except ValueError as error:
-            raise UsageError(f"setting '{pair[:200]}' is not YAML: {str(error)[:200]}") from error
+            raise UsageError(f"{option} {pair[:200]} is not YAML: {str(error)[:200]}") from error
     return settings
 
 
@@ -211,4 +215,6 @@ def _words(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", types.NoneType: "null"}
     if get_origin(kind) in (tuple, list, Sequence):
         return "a list"
+    if get_origin(kind) is Literal:
+        return ", ".join(map(str, get_args(kind)))
     return names.get(kind, getattr(kind, "__name__", str(kind)))

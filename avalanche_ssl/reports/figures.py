@@ -34,6 +34,7 @@ from avalanche_ssl.evaluation import RawPixels
 from avalanche_ssl.reports.comparison import CHANCE, Group, Stream
 from avalanche_ssl.reports.plugin_grid import NO_PLUGIN, grid_groups, grid_measures
 from avalanche_ssl.reports.tasks import task_curve
+from avalanche_ssl.runs import start_name
 
 MOST_BARS = 60
 """Bars of a figure at most; beyond, lines are drawn."""
@@ -85,7 +86,7 @@ def draw_heat_map(axes: Any, stream: Stream, group: Group, probe: str, scope: st
     scale = Scale.of(every, None if chance is None else 100 * chance)
     percents = 100 * group.mean_rows(probe, scope)
     measured = [t for t, row in enumerate(percents) if t > 0 and not np.isnan(row).all()]
-    draw_matrix(axes, percents[[0, *measured]], measured, scale)
+    draw_matrix(axes, percents[[0, *measured]], measured, scale, start_name(group.runs[0].config))
 
 
 def anytime(stream: Stream, probe: str, scope: str) -> DataURL:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.summary import METRICS as METRICS
     from avalanche_ssl.runs.summary import evenly_spread as evenly_spread
     from avalanche_ssl.runs.summary import percent as percent
+    from avalanche_ssl.runs.summary import start_name as start_name
     from avalanche_ssl.runs.text import shows_bold as shows_bold
     from avalanche_ssl.runs.text import table_lines as table_lines
     from avalanche_ssl.runs.text import wrapped as wrapped
@@ -51,6 +52,7 @@ __all__ = [
     "run",
     "run_of_folder",
     "shows_bold",
+    "start_name",
     "table_lines",
     "wrapped",
 ]
@@ -79,6 +81,7 @@ __getattr__, __dir__ = lazy_names(
         "run": "runner",
         "run_of_folder": "build",
         "shows_bold": "text",
+        "start_name": "summary",
         "table_lines": "text",
         "wrapped": "text",
     },

@@ -13,7 +13,7 @@ from avalanche_ssl.runs.csv_files import write_accuracies, write_curve
 from avalanche_ssl.runs.plots import draw
 
 
-def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float) -> None:
+def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float, start: str = "untrained") -> None:
     """Write what a run has measured.
 
     Args:
@@ -21,6 +21,7 @@ def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float) ->
         title: what was run.
         probe: after the last experience.
         chance: accuracy of guessing among all classes.
+        start: what the encoder at the start is called.
     """
     headline = probe.probes[0]
     caveats, one_test_set = {p.name: p.caveat for p in probe.probes}, probe.history.one_test_set
@@ -31,5 +32,5 @@ def write_artifacts(out: Path, title: str, probe: ProbePlugin, chance: float) ->
         title = "\n".join([title, *textwrap.wrap(f"{headline.name}: {headline.caveat}", 110)])
     matrices = {scope: probe.matrix(scope) for scope in probe.scopes if scope in headline.scopes}
     curves = {scope: accuracy_curve(probe.curve, headline.name, scope) for scope in matrices} if probe.curve else None
-    pixels = float(np.mean(probe.pixels()))
-    draw(out / "accuracy.png", title, matrices, probe.untrained("all"), curves, chance=chance, pixels=pixels)
+    levels = {"chance": chance, "pixels": float(np.mean(probe.pixels()))}
+    draw(out / "accuracy.png", title, matrices, probe.untrained("all"), curves, **levels, start=start)

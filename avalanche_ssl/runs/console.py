@@ -58,13 +58,14 @@ def _scopes(probe: ProbePlugin | None) -> list[str]:
     return [scope for scope in probe.scopes if scope in probe.probes[0].scopes] if probe else []
 
 
-def print_report(probe: ProbePlugin, chance: float, part: str = "test") -> None:
+def print_report(probe: ProbePlugin, chance: float, part: str = "test", start: str = "untrained") -> None:
     """Print the accuracy matrix, the probes, the curve, the probing tasks and the summary.
 
     Args:
         probe: after the last experience.
         chance: accuracy of guessing among all classes.
         part: of the data, that probes are scored on: "test" or "validation".
+        start: what the encoder at the start is called.
     """
     import numpy as np
 
@@ -80,19 +81,19 @@ def print_report(probe: ProbePlugin, chance: float, part: str = "test") -> None:
     tested = f"the one {part} set" if matrix.shape[1] < len(matrix) else f"the {part} data of each experience"
     print()
     print(wrapped(f"accuracy (%) on {tested}; {headline.name}, fitted on the training data of all"))
-    print(matrix_table(matrix, untrained, chance=chance, more=more))
+    print(matrix_table(matrix, untrained, chance=chance, more=more, start=start))
     if "frozen" in more:
         print(wrapped("frozen: the last encoder, read by the probe that was fitted right after each experience", 2))
     print()
     if len(probe.probes) > 1 or headline.caveat:
-        print(protocol_table(probe), end="\n\n")
+        print(protocol_table(probe, start), end="\n\n")
     if probe.curve:
         print(f"mean accuracy (%) by images of the stream seen; {headline.name}")
         print(curve_table(probe.curve, headline.name), end="\n\n")
     if probe.task_results:
         grouping = next(iter(probe.probing_tasks[0].groups), "")
         print(f"probing tasks (accuracy in %; {probe.probing_tasks[0].name} by {grouping} first)")
-        print(task_table(probe.task_results, grouping, final=probe.full_test_results), end="\n\n")
+        print(task_table(probe.task_results, grouping, final=probe.full_test_results, start=start), end="\n\n")
     print(summary_table(matrix, untrained, probe.consolidation, frozen))
 
 

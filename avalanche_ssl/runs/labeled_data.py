@@ -66,13 +66,18 @@ class LabeledData:
     n_classes: int
 
 
+def stream_name(config: RunConfig) -> str:
+    """What the stream of a run is called in an error."""
+    return config.benchmark if config.data is None else f"{config.benchmark} ({config.data})"
+
+
 def labeled_data(benchmark: Any, method: Method, config: RunConfig) -> LabeledData:
     """The labeled data of a benchmark, for the encoder of a method.
 
     Raises:
         UsageError: there are no labels, or the images have other channels than the encoder takes.
     """
-    name = config.benchmark if config.data is None else f"{config.benchmark} ({config.data})"
+    name = stream_name(config)
     train, test = ([e.dataset for e in s] for s in (benchmark.train_stream, benchmark.test_stream))
     if not all(any((class_labels(d) >= 0).any() for d in part) for part in (train, test)):
         raise UsageError(f"the stream {name} has no labels to fine-tune on: give --benchmark or --data of one that has")

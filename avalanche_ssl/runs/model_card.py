@@ -17,7 +17,7 @@ from avalanche_ssl.methods import Method
 from avalanche_ssl.models import ENCODERS, get_encoder, with_channels
 from avalanche_ssl.recipes import EncoderSetting, Recipe, load_encoder
 from avalanche_ssl.runs.stream_options import TEST, scored_part
-from avalanche_ssl.runs.summary import percent
+from avalanche_ssl.runs.summary import percent, start_name
 
 
 def card(
@@ -53,7 +53,7 @@ def card(
         f"| {html.escape(probe)} | {html.escape(scope)} | {percent(start)} | {percent(after)} |"
         for probe, scope, start, after in results
     ]
-    before = "at the start %" if config.get("init") or config.get("continue_from") else "untrained %"
+    before = f"{start_name(config)} %"
     table = [f"| probe | scope | {before} | trained % |", "|---|---|---|---|", *rows]
     part = scored_part(config.get("eval_on", TEST))
     parts = [

@@ -36,6 +36,7 @@ def draw(
     curves: Mapping[str, Curve] | None = None,
     chance: float | None = None,
     pixels: float = math.nan,
+    start: str = "untrained",
 ) -> None:
     """Write a figure of the "all" matrix, and of the mean accuracy of each scope over the stream.
 
@@ -45,15 +46,16 @@ def draw(
         path: PNG to write.
         title: what was run.
         matrices: R (T, T), or (T, 1), by scope.
-        untrained: accuracies (T,) of the untrained encoder with the "all" probe.
+        untrained: accuracies (T,) of the encoder at the start with the "all" probe.
         curves: accuracy curves by scope, to draw instead of the means after each experience.
         chance: accuracy of guessing among all classes.
         pixels: mean accuracy of raw pixels with the "all" probe; NaN: not measured.
+        start: what the encoder at the start is called.
     """
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        _draw(path, title, matrices, untrained, curves or {}, chance, pixels)
+        _draw(path, title, matrices, untrained, curves or {}, chance, pixels, start)
 
 
 def _draw(
@@ -64,6 +66,7 @@ def _draw(
     curves: Mapping[str, Curve],
     chance: float | None,
     pixels: float,
+    start: str,
 ) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: no display, no global state
     from matplotlib.figure import Figure
@@ -75,12 +78,11 @@ def _draw(
     measured = [t for t, row in enumerate(matrices["all"]) if not np.isnan(row).all()]
     percents = 100 * np.vstack([untrained, matrices["all"][measured]])
     left.set_title("accuracy, probe on all classes (%)")
-    draw_matrix(
-        left, percents, [t + 1 for t in measured], Scale.of([percents], None if chance is None else 100 * chance)
-    )
+    scale = Scale.of([percents], None if chance is None else 100 * chance)
+    draw_matrix(left, percents, [t + 1 for t in measured], scale, start)
     right.set(title="over the stream", ylabel="mean accuracy (%)")
     lines = curves or {scope: _means(matrix, measured) for scope, matrix in matrices.items()}
-    _draw_lines(right, lines, untrained, chance, pixels)
+    _draw_lines(right, lines, (start, float(np.nanmean(untrained))), chance, pixels)
     right.set_xlabel("images of the stream seen" if curves else "experiences trained")
     figure.savefig(path)
 
@@ -90,7 +92,9 @@ def _means(matrix: Matrix, measured: Sequence[int]) -> Curve:
     return [(t + 1, float(np.nanmean(matrix[t]))) for t in measured if not np.isnan(matrix[t]).all()]
 
 
-def _draw_lines(axes: Any, curves: Mapping[str, Curve], untrained: Matrix, chance: float | None, pixels: float) -> None:
+def _draw_lines(
+    axes: Any, curves: Mapping[str, Curve], start: tuple[str, float], chance: float | None, pixels: float
+) -> None:
     """A line for each scope, and what to compare the scope "all" with."""
     from matplotlib.ticker import MaxNLocator
 
@@ -101,7 +105,7 @@ def _draw_lines(axes: Any, curves: Mapping[str, Curve], untrained: Matrix, chanc
             draw_band(axes, steps, 100 * np.array([accuracies]), look)
             ends.append(End(100 * accuracies[-1], f"{scope} {100 * accuracies[-1]:.0f}: {name}", look[0], steps[-1]))
     start_axis(axes, 0, 100)
-    ends += draw_levels(axes, "untrained, all", {"all": (100 * float(np.nanmean(untrained)), REFERENCE)})
+    ends += draw_levels(axes, f"{start[0]}, all", {"all": (100 * start[1], REFERENCE)})
     for name, level, line in (("chance", chance, ":"), (RawPixels.name, pixels, "-.")):
         if level is not None and not math.isnan(level):
             axes.axhline(100 * level, color=REFERENCE, linestyle=line, linewidth=1.3, zorder=1.5)

@@ -39,7 +39,7 @@ from avalanche_ssl.runs.folder import (
 from avalanche_ssl.runs.origin import Origin, begin_from, starting_point
 from avalanche_ssl.runs.stream_images import say_images
 from avalanche_ssl.runs.stream_options import scored_part
-from avalanche_ssl.runs.summary import percent
+from avalanche_ssl.runs.summary import percent, start_name
 from avalanche_ssl.streams import has_labels, online_stream, training_stream
 
 
@@ -236,8 +236,8 @@ def _finish(run: RunParts, before: Mapping[str, float]) -> None:
     run.logs.events(EndEvent(images_trained=progress.images, **times))
     run.logs.write_hyperparameters(run.config, probe, run.strategy.clock.train_iterations)
     if probe:
-        chance = chance_of(run.benchmark, probe)
-        print_report(probe, chance, scored_part(run.config.eval_on))
+        chance, start = chance_of(run.benchmark, probe), start_name(vars(run.config))
+        print_report(probe, chance, scored_part(run.config.eval_on), start)
         with status("drawing"):
-            distributed.on_main(lambda: write_artifacts(run.out, run.config.title, probe, chance))
+            distributed.on_main(lambda: write_artifacts(run.out, run.config.title, probe, chance, start))
     print_end(progress, run.monitor.events[-1] if run.monitor.events else None, clocks)

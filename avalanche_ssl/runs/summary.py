@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -90,7 +90,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "forward transfer",
-            "mean gain over the untrained encoder on an experience right before training on it",
+            "mean gain over the encoder at the start on an experience right before training on it",
             "mean over j > 1 of R[j - 1, j] - u[j]",
             metrics.forward_transfer,
         ),
@@ -102,7 +102,8 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "untrained accuracy",
-            "accuracy of the encoder before any training, mean over the experiences",
+            "accuracy of the encoder at the start: before any training, or as --init or --continue-from gave it; mean "
+            "over the experiences",
             "mean over j of u[j]",
             lambda R, untrained: float(np.mean(untrained)),
         ),
@@ -172,27 +173,34 @@ def percent(value: float, signed: bool = False) -> str:
     return "-" if np.isnan(value) else f"{100 * value:{'+' if signed else ''}.1f}"
 
 
+def start_name(config: Mapping[str, Any]) -> str:
+    """What the encoder before the stream is called in tables and figures: it is untrained, or was given."""
+    return "at the start" if config.get("init") or config.get("continue_from") else "untrained"
+
+
 def matrix_table(
     matrix: Matrix,
     untrained: Matrix,
     most: int = 20,
     chance: float | None = None,
     more: Mapping[str, Matrix] = {},
+    start: str = "untrained",
 ) -> str:
-    """The accuracy matrix in percent: rows for the untrained encoder and each measured number of experiences.
+    """The accuracy matrix in percent: rows for the encoder at the start and each measured number of experiences.
 
     Args:
         matrix: R (T, T), or (T, 1) on one test set.
-        untrained: accuracies (T,), or (1,), of the untrained encoder.
+        untrained: accuracies (T,), or (1,), of the encoder at the start.
         most: show so many rows, and columns if the screen is wide enough, at most, among them the first and the last;
             the mean is over all columns.
         chance: accuracy of guessing, for a last row.
         more: accuracies (T,), or (1,), of further rows before it, by their names.
+        start: what the encoder at the start is called, see `start_name`.
     """
-    width, beside = max(6, len(str(len(matrix))) + 3), max(10, *(len(name) + 1 for name in more), 0)
+    width, beside = max(6, len(str(len(matrix))) + 3), max(10, *(len(name) + 1 for name in (start, *more)))
     columns = evenly_spread(range(matrix.shape[1]), min(most, (screen_width() - beside - 7) // width))
     measured = [t for t, row in enumerate(matrix) if not np.isnan(row).all() or t == len(matrix) - 1]
-    rows = {"untrained": untrained} | {f"{t + 1}": matrix[t] for t in evenly_spread(measured, most)} | dict(more)
+    rows = {start: untrained} | {f"{t + 1}": matrix[t] for t in evenly_spread(measured, most)} | dict(more)
     rows |= {} if chance is None else {"chance": np.full(matrix.shape[1], chance)}
     lines = ["trained".ljust(beside) + "".join(f"e{j + 1}".rjust(width) for j in columns) + "   mean"]
     for name, row in rows.items():
@@ -203,17 +211,18 @@ def matrix_table(
     return "\n".join(lines)
 
 
-def protocol_table(probe: ProbePlugin) -> str:
+def protocol_table(probe: ProbePlugin, start: str = "untrained") -> str:
     """Mean accuracy of the last encoder in percent, one line per probe with a column per scope.
 
-    Beside it, in the scope "all", that of the encoder at the start and of raw pixels.
+    Beside it, in the scope "all", that of the encoder at the start, under its name, and of raw pixels.
     """
-    columns = {name: max(8, len(name) + 2) for name in (*probe.scopes, "untrained, all", "pixels, all")}
+    first = f"{start}, all"
+    columns = {name: max(8, len(name) + 2) for name in (*probe.scopes, first, "pixels, all")}
     lines = ["probe".ljust(24) + "".join(name.rjust(width) for name, width in columns.items())]
     for protocol in probe.probes:
         row = {s: probe.matrix(s, protocol.name)[-1] for s in probe.scopes if s in protocol.scopes}
         if "all" in row:
-            row |= {"untrained, all": probe.untrained("all", protocol.name), "pixels, all": probe.pixels(protocol.name)}
+            row |= {first: probe.untrained("all", protocol.name), "pixels, all": probe.pixels(protocol.name)}
         shown = {name: percent(float(np.mean(row[name]))) if name in row else "-" for name in columns}
         lines.append(protocol.name.ljust(24) + "".join(shown[name].rjust(width) for name, width in columns.items()))
         if protocol.name in probe.full_test_accuracies:
@@ -240,6 +249,7 @@ def task_table(
     grouping: str,
     most: int = 12,
     final: Sequence[TaskResult] = (),
+    start: str = "untrained",
 ) -> str:
     """Accuracies of probing tasks in percent over the stream: a column per task, and per group of the first task.
 
@@ -248,6 +258,7 @@ def task_table(
         grouping: of the first task.
         most: show so many rows at most, among them the first and the last.
         final: results on all test images, where the others are on one in n, for a row of their own.
+        start: what the encoder at the start is called.
     """
     first = task_results[0][1]
     groups = list(first[0].by_group.get(grouping, {}))
@@ -260,9 +271,7 @@ def task_table(
         values += [known[one.task].accuracy if one.task in known else math.nan for one in first]
         return name, [percent(value) for value in values]
 
-    rows = [
-        row(str(trained) if trained else "untrained", results) for trained, results in evenly_spread(task_results, most)
-    ]
+    rows = [row(str(trained) if trained else start, results) for trained, results in evenly_spread(task_results, most)]
     rows += [row("all images", final)] if final else []
     rows += [("chance", ["" for _ in groups] + [percent(result.chance) for result in first])]
     return "\n".join(table_lines("trained", columns, rows))

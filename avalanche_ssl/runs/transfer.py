@@ -26,8 +26,9 @@ from avalanche_ssl.runs.build import build_benchmark, check_probes, resolve_mach
 from avalanche_ssl.runs.config import HEADLINE_PROBES, RunConfig
 from avalanche_ssl.runs.fine_tuning import pretrained_method
 from avalanche_ssl.runs.grid_log import GridLog, make_folder
-from avalanche_ssl.runs.labeled_data import StreamChoice, check_image_channels
+from avalanche_ssl.runs.labeled_data import StreamChoice, check_image_channels, stream_name
 from avalanche_ssl.runs.stream_options import decisive_stream
+from avalanche_ssl.streams import has_labels
 
 RUN, UNTRAINED, PIXELS = "run", "untrained", RawPixels.name
 """Encoders that are probed."""
@@ -97,6 +98,9 @@ def probe_run(
             return before
         start = time.perf_counter()
         benchmark = build_benchmark(config)
+        if not has_labels(benchmark):
+            name = stream_name(config)
+            raise UsageError(f"the stream {name} has no labels to probe on: give --benchmark or --data of one that has")
         check_image_channels(benchmark, method, config.benchmark)
         evaluator = Evaluator(benchmark, names, ("all",), seed=config.seed_of_stream)
         write, found = log.begin(), {}

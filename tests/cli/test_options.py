@@ -82,8 +82,16 @@ def test_a_newly_cut_stream_changes_the_settings_of_a_file(tmp_path: Path) -> No
 
 
 def test_a_pair_without_value_is_refused() -> None:
-    with pytest.raises(UsageError, match="setting 'lr' has no value"):
+    """By the option that it was given with."""
+    with pytest.raises(UsageError, match=r"^--set lr has no value: give --set lr=value$"):
         read("--strategy", "cmc", "--set", "lr")
+    with pytest.raises(UsageError, match=r"^--benchmark-option leak has no value: give --benchmark-option leak=value$"):
+        read("--strategy", "cmc", "--benchmark-option", "leak")
+
+
+def test_a_plugin_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^--plugin replay is given twice: give it once$"):
+        read("--strategy", "cmc", "--plugin", "replay", "--plugin", "cla-e", "--plugin", "replay")
 
 
 def test_the_settings_of_another_strategy_are_named(tmp_path: Path) -> None:

@@ -505,7 +505,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "encoder": (["--strategy", "cmc", "--encoder", "resnt18"], "no encoder 'resnt18': did you mean 'resnet18'?"),
     "setting": (["--strategy", "cmc", "--set", "temprature=1"], "did you mean 'temperature'?"),
     "nested setting": (["--strategy", "cmc", "--set", "augment.blurr=1"], "did you mean 'augment.blur_prob'?"),
-    "setting without value": (["--strategy", "cmc", "--set", "lr"], "setting 'lr' has no value"),
+    "setting without value": (["--strategy", "cmc", "--set", "lr"], "--set lr has no value"),
     "setting type": (["--strategy", "cmc", "--set", "lr=fast"], "setting 'lr' is 'fast': give a number"),
     "setting range": (["--strategy", "cmc", "--set", "lr=-1"], "lr -1.0 must be above 0"),
     "setting NaN": (["--strategy", "cmc", "--set", "lr=.nan"], "setting 'lr' is nan: give a number"),

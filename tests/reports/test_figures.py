@@ -37,6 +37,9 @@ def test_figures_of_a_long_stream_show_what_was_measured_where_it_was(
     assert rankme.lines[0].get_xdata().tolist() == [1, 2, 4]
     assert [text.get_text() for text in heat_map.get_yticklabels()] == ["untrained", "2", "4"]
     assert heat_map.images[0].get_array().shape == (3, 4)
+    stream.groups[0].runs[0].config["init"] = "e.pt"
+    figures.heat_map(stream, stream.groups[0], "ridge", "all")
+    assert drawn[-1].get_yticklabels()[0].get_text() == "at the start", "it was given, and is not untrained"
     assert len(heat_map.patches) == 2, "frames of the experiences trained on last"
 
 

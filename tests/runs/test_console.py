@@ -121,6 +121,14 @@ def test_a_validation_part_is_called_so(capsys: pytest.CaptureFixture[str]) -> N
     assert "accuracy (%) on the validation data of each experience; ridge, fitted" in capsys.readouterr().out
 
 
+def test_an_encoder_that_was_given_is_not_called_untrained(capsys: pytest.CaptureFixture[str]) -> None:
+    probes = [SimpleNamespace(name=name, scopes=("all",), caveat="") for name in ("ridge", "ncm")]
+    print_report(probed(probes=probes), 0.125, start="at the start")
+    matrix, protocols, _ = capsys.readouterr().out.split("\n\n")
+    assert "at the start       25.0  25.0   25.0" in matrix.splitlines()
+    assert "at the start, all" in protocols and "untrained" not in matrix + protocols
+
+
 def test_what_was_not_measured_has_no_row(capsys: pytest.CaptureFixture[str]) -> None:
     """A probe of nearest neighbors is not kept, and a stream may have no pixels to compare."""
     nothing = np.full((2, 2), np.nan)

@@ -84,6 +84,15 @@ def test_raw_pixels_are_a_line_of_their_own(tmp_path: Path, axes: list[Any]) -> 
     assert not [line for line in without.lines if line.get_linestyle() == "-."]
 
 
+def test_an_encoder_that_was_given_is_not_called_untrained(tmp_path: Path, axes: list[Any]) -> None:
+    plots.draw(tmp_path / "a.png", "a title", matrices(2), np.full(2, 0.5), start="at the start")
+    left, right, *_ = axes
+    assert left.get_yticklabels()[0].get_text() == "at the start"
+    texts = [text.get_text() for text in left.figure.findobj(Text)]
+    assert "at the start 50" in texts and "at the start, all 50" in labels(right)
+    assert not [text for text in texts if "untrained" in text]
+
+
 def test_curves_are_drawn_over_the_images_seen(tmp_path: Path, axes: list[Any]) -> None:
     curves = {"all": [(0, 0.1), (40, 0.2)], "seen": [(40, 0.3)]}
     plots.draw(tmp_path / "a.png", "a title", matrices(3), np.full(3, 0.5), curves)

@@ -92,6 +92,16 @@ def test_table_of_the_matrix() -> None:
         "chance             25.0  25.0  25.0   25.0",
     ]
     assert summary.matrix_table(np.full((1, 1), math.nan), np.ones(1)).endswith("      -      -")
+    given = summary.matrix_table(R, UNTRAINED, start="at the start").splitlines()
+    assert given[:2] == ["trained          e1    e2    e3   mean", "at the start   50.0  40.0  30.0   40.0"]
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [({}, "untrained"), ({"init": "e.pt"}, "at the start"), ({"continue_from": "runs/a"}, "at the start")],
+)
+def test_what_the_encoder_before_the_stream_is_called(config: Any, name: str) -> None:
+    assert summary.start_name({"init": None, "continue_from": None} | config) == name
 
 
 def test_of_a_long_stream_some_rows_and_columns_are_shown() -> None:

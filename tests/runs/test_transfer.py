@@ -49,6 +49,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(ENCODERS, "tiny", tiny)
     monkeypatch.setitem(BENCHMARKS, "halves", halves)
     monkeypatch.setitem(BENCHMARKS, "gray", lambda: array_stream(2, size=16, n=8))
+    unlabeled, parts = ArrayDataset(np.zeros((8, 16, 16, 3), np.uint8), [-1] * 8), [np.arange(4), np.arange(4, 8)]
+    monkeypatch.setitem(BENCHMARKS, "unlabeled", lambda: benchmark_from_parts(unlabeled, parts, unlabeled, [], None))
     out = tmp_path / "run"
     out.mkdir()
     given = {"benchmark": "split-digits", "device": "cpu", "settings": {"encoder": "tiny", "output_dim": 8}}
@@ -126,6 +128,11 @@ def test_what_is_complete_is_read_from_the_log(folder: Path, monkeypatch: pytest
         (StreamChoice("halves"), "rigde", "did you mean 'ridge'"),
         (StreamChoice("halves"), "cassle-online", "is not fitted on all data of frozen features"),
         (StreamChoice("halvse"), "", "did you mean 'halves'"),
+        (
+            StreamChoice("unlabeled"),
+            "",
+            "^the stream unlabeled has no labels to probe on: give --benchmark or --data of",
+        ),
         (StreamChoice("gray"), "", "have 2 channels, and the encoder of the run takes 3"),
     ],
 )
