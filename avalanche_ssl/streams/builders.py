@@ -100,7 +100,8 @@ def split_tiny_imagenet(
     from avalanche_ssl.streams.image_folder import ReadOptions
     from avalanche_ssl.streams.tiny_imagenet import tiny_imagenet_benchmark
 
-    return tiny_imagenet_benchmark(Path(data), ReadOptions(size, damaged), IncrementalSplit(experiences, **split))
+    root, read = Path(data).expanduser(), ReadOptions(size, damaged)
+    return tiny_imagenet_benchmark(root, read, IncrementalSplit(experiences, **split))
 
 
 @with_split_options
@@ -199,9 +200,8 @@ def core50_stream(
     """
     from avalanche_ssl.streams.core50 import core50_benchmark
 
-    return core50_benchmark(
-        Path(data), scenario, run, size, labels, order, damaged, None if cache is None else Path(cache)
-    )
+    root, cache = Path(data).expanduser(), None if cache is None else Path(cache).expanduser()
+    return core50_benchmark(root, scenario, run, size, labels, order, damaged, cache)
 
 
 def _core50(scenario: str, summary: str) -> Callable[..., CLScenario]:

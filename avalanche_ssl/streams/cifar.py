@@ -22,7 +22,7 @@ def cifar_benchmark(name: Name, data: str | Path | None, split: IncrementalSplit
     """The stream of CIFAR-10 or CIFAR-100; options are checked before images are read."""
     n_classes = 10 if name == "CIFAR10" else 100
     split.check(n_classes)
-    root = Path(data if data is not None else default_dataset_location(name.lower()))
+    root = Path(data if data is not None else default_dataset_location(name.lower())).expanduser()
     train, test = _load(name, root, train=True), _load(name, root, train=False)
     parts = split.train_parts(train.targets, n_classes), split.test_parts(test.targets, n_classes)
     return benchmark_from_parts(train, parts[0], test, parts[1], train.classes)

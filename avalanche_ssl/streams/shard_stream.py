@@ -123,11 +123,20 @@ def _layout(index: ShardIndex) -> tuple[list[_Part], list[_Part]]:
 
 
 def _parts(index: ShardIndex, folders: dict[int, tuple[str, ...]]) -> list[_Part]:
-    """The shards by the folder that they lie in, at any depth; a single part where they lie in none."""
+    """The shards by the folder that they lie in, at any depth; a single part where they lie in none.
+
+    Raises:
+        UsageError: some lie in a folder and some in none, or others come between those of a part.
+    """
     found: list[_Part] = []
     for number, parts in folders.items():
         name = parts[0] if parts else ""
         if found and found[-1].name == name:
+            if found[-1].last != number:  # a part is consecutive shards, and would hold those between
+                raise UsageError(
+                    f"'{index.folder / index.names[number]}' comes after the test shards and others before them: move "
+                    "all that are for training into 'train'"
+                )
             found[-1] = _Part(name, found[-1].first, number + 1)
         else:
             found.append(_Part(name, number, number + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from helpers.docs import block
 from helpers.streams import check_benchmark
 
 from avalanche_ssl import streams
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.recipes import arguments
 
 SPLIT = {"experiences", "incremental", "imbalance", "leak", "repeats", "seed", "class_order"}
@@ -75,6 +77,17 @@ def test_unknown_options_are_refused() -> None:
         streams.split_digits(experience=3)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="'scenario'"):
         streams.BENCHMARKS["core50-ni"](Path("nowhere"), scenario="nc")
+
+
+@pytest.mark.parametrize("name", ["split-cifar10", "split-cifar100", "tiny-imagenet", "folder", "shards", "core50-nc"])
+def test_a_folder_may_be_in_the_home_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", lambda *args, **options: None)
+    monkeypatch.chdir(tmp_path)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    with pytest.raises(UsageError, match=re.escape(str(tmp_path / "home" / "data"))):
+        streams.BENCHMARKS[name](data="~/data")
+    assert not (tmp_path / "~").exists()
 
 
 def test_the_stream_that_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,16 @@ def test_shards_that_lie_where_they_say_nothing(tmp_path: Path) -> None:
     refused("experiences is 3, and the shards lie in 2 folders: leave it out", "train/a", "train/b", experiences=3)
 
 
+def test_test_shards_between_others_are_not_trained_on(tmp_path: Path) -> None:
+    for name, number in (("a", 0), ("z", 10)):
+        pack(tmp_path, [number])
+        (tmp_path / "000.tar").rename(tmp_path / f"{name}.tar")
+    pack(tmp_path / "test", [1000])
+    index_shards(tmp_path)
+    with pytest.raises(UsageError, match=r"'.*z\.tar' comes after the test shards .* into 'train'"):
+        shards(tmp_path, size=8)
+
+
 def test_a_field_that_is_no_image_shows_before_training(tmp_path: Path) -> None:
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as writer:
         writer.write({"__key__": "1", "jpg": b"no image"})
