@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from avalanche_ssl.cli.command import Parser, command
 from avalanche_ssl.cli.detection import add_detection_options, check_task, detect
 from avalanche_ssl.cli.stream_choice import add_stream, chosen_stream
 from avalanche_ssl.cli.trust import add_strategy_of_run
+from avalanche_ssl.errors import UsageError
 
 if TYPE_CHECKING:
     from avalanche_ssl.logging import FineTuningEpochEvent
@@ -33,6 +35,29 @@ if TYPE_CHECKING:
 
 TABLE = "finetune"
 """Name of the files of the table, without `.csv` and `.md`."""
+
+
+class Numbers(argparse.Action):
+    """Several numbers of one option, with spaces or, as in a sweep, commas between them."""
+
+    def __init__(self, *names: Any, kind: Callable[[str], float], **settings: Any) -> None:
+        super().__init__(*names, nargs="+", **settings)
+        self.kind = kind
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Set the numbers.
+
+        Raises:
+            UsageError: one is none.
+        """
+        words = ",".join(values).split(",")
+        try:
+            setattr(namespace, self.dest, [self.kind(word) for word in words])
+        except ValueError as error:
+            what = "whole numbers, e.g. 0 1 2" if self.kind is int else "numbers, e.g. 0.1 1"
+            raise UsageError(f"{option_string} {' '.join(values)}: give {what}") from error
 
 
 @command("avalanche-ssl finetune")
@@ -53,8 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--head", nargs="+", choices=("linear", "mlp"), default=["linear"], help="on the features (linear)")
     add(
         "--labels",
-        nargs="+",
-        type=float,
+        action=Numbers,
+        kind=float,
         default=[1.0],
         metavar="SHARE",
         help="of the training labels, class-balanced (1.0)",
@@ -62,16 +87,16 @@ def main(arguments: list[str] | None = None) -> int:
     add(
         "--seeds",
         "--seed",
-        nargs="+",
-        type=int,
+        action=Numbers,
+        kind=int,
         default=[0],
         metavar="N",
         help="of the labels that are kept, head, crops, order, and weights of scratch (0)",
     )
     add(
         "--epochs",
-        nargs="+",
-        type=int,
+        action=Numbers,
+        kind=int,
         metavar="N",
         help="passes over the labeled data: one number, or one for each share of --labels (10; of detection 16 of all "
         "images, and with fewer labels as many more)",

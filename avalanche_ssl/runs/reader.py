@@ -170,7 +170,9 @@ def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
         logs[run.log_digest] = folder
         runs.append(run)
     if not runs:
-        raise UsageError(f"no run to report: {'; '.join(notes) or 'give folders of runs, e.g. runs/*'}")
+        above = [printable(str(folder)) for folder in folders if any(folder.glob("*/log.jsonl"))]
+        remedy = [f"give the runs in it, {above[0]}/*/"] if above else []
+        raise UsageError(f"no run to report: {'; '.join(notes + remedy) or 'give folders of runs, e.g. runs/*'}")
     return runs, notes
 
 

@@ -10,7 +10,22 @@ import pytest
 from helpers.encoders import tiny
 
 from avalanche_ssl.cli import finetune, run
+from avalanche_ssl.cli.command import Parser
+from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models.encoders import ENCODERS
+
+
+def test_numbers_have_spaces_or_commas_between_them() -> None:
+    parser = Parser()
+    parser.add_argument("--seeds", action=finetune.Numbers, kind=int, default=[0])
+    parser.add_argument("--labels", action=finetune.Numbers, kind=float)
+    given = [parser.parse_args(words) for words in ([], ["--seeds", "0", "1", "2"], ["--seeds", "0,1,2"])]
+    assert [options.seeds for options in given] == [[0], [0, 1, 2], [0, 1, 2]]
+    assert parser.parse_args(["--labels", "0.1,1"]).labels == [0.1, 1.0]
+    with pytest.raises(UsageError, match=r"^--labels 10%: give numbers, e\.g\. 0\.1 1$"):
+        parser.parse_args(["--labels", "10%"])
+    with pytest.raises(UsageError, match=r"^--seeds 0,: give whole numbers, e\.g\. 0 1 2$"):
+        parser.parse_args(["--seeds", "0,"])
 
 
 @pytest.mark.slow

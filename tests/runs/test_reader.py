@@ -115,6 +115,8 @@ def test_a_folder_without_a_run_is_refused_or_noted(tmp_path: Path) -> None:
     assert [run.folder for run in runs] == [good] and len(notes) == 2
     with pytest.raises(UsageError, match=r"no run to report: .*holds no run.*; .*nothing to report"):
         read_runs([tmp_path / "empty", young])
+    with pytest.raises(UsageError, match=r"no run to report: .* holds no run .*; give the runs in it, .*/\*/$"):
+        read_runs([tmp_path])
     with pytest.raises(UsageError, match="no run to report: give folders of runs"):
         read_runs([])
 
