@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -94,7 +95,11 @@ def _every_nth(labels: Tensor, every: int) -> Tensor:
 
 
 def _always(classifier: Classifier) -> Callable[[int], Classifier]:
-    return lambda experiences_trained: classifier
+    return partial(_same, classifier)  # which can be pickled, with the strategy whose plugin holds it
+
+
+def _same(classifier: Classifier, experiences_trained: int) -> Classifier:
+    return classifier
 
 
 def _lump(experiences_trained: int) -> Classifier:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -582,3 +583,14 @@ def test_old_probes_go_through_a_checkpoint(three: Any) -> None:
     learner.train(three.train_stream[2], eval_streams=[])
     for scope in ("all", "seen", "task"):
         np.testing.assert_array_equal(second.frozen_matrix(scope), whole.frozen_matrix(scope))
+
+
+def test_a_strategy_with_probes_can_be_pickled(few: Any) -> None:
+    learner = moco(ProbePlugin(few))
+    learner.train(few.train_stream[0], eval_streams=[])
+    copied = pickle.loads(pickle.dumps(learner))
+    for each in (learner, copied):
+        each.train(few.train_stream[1], eval_streams=[])
+    np.testing.assert_array_equal(*(each.plugins[0].matrix("all") for each in (learner, copied)))
+    states = [each.model.state_dict() for each in (learner, copied)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
