@@ -23,6 +23,8 @@ Features = NDArray[np.float64]
 MAX_BYTES = 2**28
 """Of an array, and of a file with arrays."""
 MAX_IMAGES = 1000
+FEW = 10
+"""Images that a figure takes at least."""
 """Images of the sample; a run keeps 400."""
 MAX_DIM = 2**14
 """Dimension of features."""
@@ -58,6 +60,8 @@ def read_embeddings(run: Path) -> Embeddings | None:
     folder = run / EMBEDDINGS
     try:
         return _read(folder) if folder.is_dir() else None
+    except UsageError:
+        raise
     except Exception as error:  # numpy and zipfile raise many kinds for damaged files
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UsageError(f"its embeddings cannot be read ({reason}), and are left out") from error
@@ -98,8 +102,10 @@ def _images(content: bytes) -> tuple[NDArray[np.uint8], NDArray[Any], list[str]]
                 names = [str(name) for name in _array(member, "U").ravel()]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise ValueError("images.npz holds no images")
-    if not 10 <= len(images) <= MAX_IMAGES or labels.shape != (len(images),):
-        raise ValueError(f"images.npz holds {len(images)} images and {labels.size} labels, not 10 to {MAX_IMAGES} each")
+    if len(images) > MAX_IMAGES or labels.shape != (len(images),):
+        raise ValueError(f"images.npz holds {len(images)} images and {labels.size} labels, not 1 to {MAX_IMAGES} each")
+    if len(images) < FEW:
+        raise UsageError(f"embeddings of {len(images)} test images are left out: a figure takes {FEW} or more")
     return images, labels, names
 
 

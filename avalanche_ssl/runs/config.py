@@ -68,7 +68,7 @@ class RunConfig:
         "an option of the benchmark; repeatable", {}, "KEY=VALUE", flag="--benchmark-option"
     )
     online_batch_size: int = option(
-        "cut the stream into mini-batches of N images that come once", 0, "N", const=10, shown="off; 10 without N"
+        "cut the stream into mini-batches of N images that come once", 0, "N", const=10, shown="off (0); 10 without N"
     )
     access_task_boundaries: bool = option(
         "with --online-batch-size: let plugins know where experiences end", False, shown="off"

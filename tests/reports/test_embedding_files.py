@@ -104,6 +104,13 @@ def test_what_is_wrong_with_embeddings_is_said(run: Path, put: Any, name: str) -
     assert reason in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
+def test_embeddings_of_a_few_images_are_not_called_damaged(run: Path, put: Any) -> None:
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    put("images.npz", npz(images=array(images), labels=array(np.zeros(4, int))))
+    with pytest.raises(UsageError, match=r"^embeddings of 4 test images are left out: a figure takes 10 or more$"):
+        read_embeddings(run)
+
+
 def test_too_many_snapshots(run: Path, put: Any) -> None:
     for i in range(4, 600):
         put(f"{i:03d}.npy", b"")
