@@ -173,6 +173,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
     # -- model and optimizer -------------------------------------------------------------------------------------
 
     def _before_training(self, **kwargs: Any) -> None:
+        check_model(self.model, self.optimizer)  # a part may have been exchanged, or let learn, since
         self._is_dynamic = any(isinstance(module, DynamicModule) for module in self.model.modules())
         super()._before_training(**kwargs)
 

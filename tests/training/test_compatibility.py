@@ -54,6 +54,19 @@ def test_a_parameter_missing_from_the_optimizer_is_named():
 
 
 @pytest.mark.slow
+def test_a_part_that_was_exchanged_after_training_is_named(digits):
+    strategy = train(make(SimCLR(tiny, output_dim=8)), digits, 1)
+    strategy.model.projection_head[0] = torch.nn.Linear(*strategy.model.projection_head[0].weight.shape[::-1])
+    steps = strategy.clock.train_iterations
+    with pytest.raises(UsageError, match=r"the optimizer holds no projection_head.0.weight, projection_head.0.bias"):
+        strategy.train(digits.train_stream[1])
+    assert strategy.clock.train_iterations == steps
+    strategy.optimizer.add_param_group({"params": strategy.model.projection_head[0].parameters(), "lr": 0.1})
+    before = strategy.model.projection_head[0].weight.clone()
+    strategy.train(digits.train_stream[1])
+    assert not torch.equal(strategy.model.projection_head[0].weight, before)
+
+
 def test_images_that_change_from_epoch_to_epoch_are_reported(digits):
     def disturb(strategy):
         strategy.mbatch[0][:, 0, 0, 0] = torch.randint(0, 256, (32,))
