@@ -60,6 +60,14 @@ def test_a_source_distribution_has_what_tests_read() -> None:
     assert {"benchmarks", "tests"} <= set(grafted)
 
 
+def test_warnings_of_measurements_are_errors() -> None:
+    filters = re.findall(r"error:::\((.*)\)", setup()["tool:pytest"]["filterwarnings"])
+    named = {name for line in filters for name in line.split("|")}
+    paths = [path for path in (ROOT / "benchmarks").iterdir() if path.suffix == ".py" or any(path.glob("*.py"))]
+    callers = {path.stem for path in paths if path.is_file() and len(path.read_text("utf-8").splitlines()) < 10}
+    assert {path.stem for path in paths} - callers - {"avalanche_examples"} <= named
+
+
 def test_the_console_command_is_installed() -> None:
     (found,) = entry_points(group="console_scripts", name="avalanche-ssl")
     assert callable(found.load())
