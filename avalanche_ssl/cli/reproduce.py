@@ -49,11 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.entry:
         raise UsageError("no entry: give the name of one, see --list")
 
+    from avalanche_ssl.cli.grid import whole_numbers
     from avalanche_ssl.cli.jobs import command_of, run_jobs
     from avalanche_ssl.reproductions import check_data, find_entries, results_text
 
     entries = find_entries(options.entry)
-    seeds = _seeds(options.seeds)
+    seeds = [int(number) for number in whole_numbers(options.seeds, "--seeds")]
     _check_changes(rest)
     jobs = {
         entry.name: {
@@ -100,12 +101,6 @@ def _check_changes(rest: Sequence[str]) -> None:
     for option, own in (("seed", "--seeds"), ("data", "--data"), ("out", "--out")):
         if getattr(given, option) is not None:
             raise UsageError(f"--{option} after `--`: give {own} before it")
-
-
-def _seeds(text: str) -> list[int]:
-    if not all(word.isdecimal() for word in text.split(",")):
-        raise UsageError(f"--seeds {text}: give whole numbers, e.g. --seeds 0,1,2")
-    return list(dict.fromkeys(map(int, text.split(","))))
 
 
 def _check_gpu(entries: Sequence[Entry], rest: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ def test_the_commands_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
             ["tiny/digits/simclr/replya"],
             "no entry 'tiny/digits/simclr/replya': did you mean 'tiny/digits/simclr/replay'?",
         ),
-        (["tiny/digits/simclr", "--seeds", "x"], "--seeds x: give whole numbers, e.g. --seeds 0,1,2"),
+        (["tiny/digits/simclr", "--seeds", "x"], "seed 'x': give whole numbers, e.g. --seeds 0,1,2"),
         (["tiny/digits/simclr", "--", "--seed", "3"], "--seed after `--`: give --seeds before it"),
         (["tiny/digits/simclr", "--", "--data=x"], "--data after `--`: give --data before it"),
         (["cla", "--dry-run", "--", "--encodr", "x"], "unrecognized arguments: --encodr x; see --help"),
