@@ -101,7 +101,8 @@ class RawDataLoader:
     def __iter__(self) -> Iterator[Batch]:
         if len(self) == 0:
             size = "a single image" if self.batches.readers else "no image"
-            warnings.warn(f"an experience of {size} is skipped: training takes two", stacklevel=2)
+            why = ": training takes two" if self.drop_last else ""  # an evaluation takes any number but none
+            warnings.warn(f"an experience of {size} is skipped{why}", stacklevel=2)
             return
         self._start = self._random_state()
         self._shares.clear()

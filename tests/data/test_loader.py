@@ -146,7 +146,13 @@ def test_one_image_alone_makes_a_batch_when_others_join_it() -> None:
 def test_one_image_is_skipped_with_a_warning(n: int, size: str) -> None:
     loader = RawDataLoader([Subset(PictureDataset(4), range(n))], [8], shuffle=True)
     assert len(loader) == 0
-    with pytest.warns(UserWarning, match=f"experience of {size} is skipped"):
+    with pytest.warns(UserWarning, match=f"experience of {size} is skipped: training takes two"):
+        assert list(loader) == []
+
+
+def test_an_evaluation_of_no_image_says_nothing_of_training() -> None:
+    loader = RawDataLoader([Subset(PictureDataset(4), [])], [8], shuffle=False, drop_last=False)
+    with pytest.warns(UserWarning, match="experience of no image is skipped$"):
         assert list(loader) == []
 
 
