@@ -82,7 +82,7 @@ def export(
     """
     from avalanche_ssl.checkpointing import read_encoder
     from avalanche_ssl.files import replacing
-    from avalanche_ssl.runs import read_run, run_of_folder
+    from avalanche_ssl.runs import encoder_file, read_run, run_of_folder
     from avalanche_ssl.runs.exporting import check_folder, method_with, write_folder, write_weights
     from avalanche_ssl.runs.model_card import card
 
@@ -93,7 +93,7 @@ def export(
     if source != folder and out is None:
         raise UsageError(f"{source} is one of several checkpoints: say with --out where its encoder goes")
     config, recipe = run_of_folder(folder, strategy=strategy, trust_strategy=trust_strategy)
-    weights = read_encoder(folder / "encoder.pt" if source == folder else source)
+    weights = read_encoder(encoder_file(folder) if source == folder else source)
     target = out or folder / "encoder.pt"
     try:
         probed = read_run(folder)

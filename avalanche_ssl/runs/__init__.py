@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from avalanche_ssl.runs.correctness import Correctness as Correctness
     from avalanche_ssl.runs.correctness import read_correctness as read_correctness
     from avalanche_ssl.runs.folder import EMBEDDINGS as EMBEDDINGS
+    from avalanche_ssl.runs.folder import encoder_file as encoder_file
     from avalanche_ssl.runs.log_reader import printable as printable
     from avalanche_ssl.runs.reader import Run as Run
     from avalanche_ssl.runs.reader import read_run as read_run
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "build_benchmark",
+    "encoder_file",
     "evenly_spread",
     "percent",
     "printable",
@@ -70,6 +72,7 @@ __getattr__, __dir__ = lazy_names(
         "Run": "reader",
         "RunConfig": "config",
         "build_benchmark": "build",
+        "encoder_file": "folder",
         "evenly_spread": "summary",
         "percent": "summary",
         "printable": "log_reader",

@@ -20,6 +20,7 @@ from avalanche_ssl.models import load_weights, read_weights
 from avalanche_ssl.recipes import EncoderSetting, Recipe, load_recipe
 from avalanche_ssl.runs.build import run_of_folder
 from avalanche_ssl.runs.exporting import method_with
+from avalanche_ssl.runs.folder import encoder_file
 
 GRAY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue (ITU-R 601), as Pillow has them."""
@@ -70,7 +71,7 @@ class FeatureSource:
         if self.encoder or self.settings:
             raise UsageError(f"{folder} is a run, which knows its encoder and settings: leave out --encoder and --set")
         config, recipe = run_of_folder(folder, strategy=self.strategy, trust_strategy=self.trust_strategy)
-        weights = read_encoder(folder / "encoder.pt" if self.path == folder else self.path)
+        weights = read_encoder(encoder_file(folder) if self.path == folder else self.path)
         range_ = config.benchmark_options.get("value_range")
         method = method_with(recipe, weights)
         return Embedder(method, recipe, self.device, tuple(range_) if range_ else None)

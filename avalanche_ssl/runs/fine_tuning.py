@@ -27,6 +27,7 @@ from avalanche_ssl.probes import keep_labels
 from avalanche_ssl.recipes import Recipe
 from avalanche_ssl.runs.build import build_benchmark, resolve_machine, run_of_folder
 from avalanche_ssl.runs.config import RunConfig
+from avalanche_ssl.runs.folder import encoder_file
 from avalanche_ssl.runs.grid_log import GridLog, complete_cells, make_folder
 from avalanche_ssl.runs.labeled_data import LabeledData, StreamChoice, labeled_data
 from avalanche_ssl.runs.stream_options import decisive_stream
@@ -261,9 +262,7 @@ def pretrained_method(recipe: Recipe, weights: Path) -> Method:
     Raises:
         UsageError: there are no weights yet, they cannot be read, or they are of another encoder.
     """
-    if not weights.exists():
-        raise UsageError(f"no {weights}: the run is not over; finish it with run --resume --out {weights.parent}")
-    encoder, method = read_encoder(weights), untrained_method(recipe, 0)
+    encoder, method = read_encoder(encoder_file(weights.parent)), untrained_method(recipe, 0)
     own = method.encoder.state_dict()
     wrong = [name for name in {**own, **encoder} if name not in own or name not in encoder]
     wrong += [name for name in own if name in encoder and own[name].shape != encoder[name].shape]

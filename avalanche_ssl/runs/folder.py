@@ -54,6 +54,11 @@ def check_out(out: Path, overwrite: bool) -> None:
     try:
         _check_owner(out)
         if (out / "log.jsonl").exists() and not overwrite:
+            if not is_finished(out) and any((out / name).exists() for name in (CHECKPOINT, PREVIOUS)):
+                raise UsageError(
+                    f"{out} holds a run that is not finished: give --resume to continue it, another --out, or "
+                    "--overwrite to replace it"
+                )
             raise UsageError(f"{out} already holds a run: give another --out, or --overwrite to replace it")
         parent = next(p for p in (out, *out.absolute().parents) if p.exists())
     except OSError as error:
@@ -71,6 +76,17 @@ def is_finished(out: Path) -> bool:
     except OSError:
         return False
     return bool(lines) and lines[-1].startswith('{"event": "end"')
+
+
+def encoder_file(folder: Path) -> Path:
+    """The weights of the encoder in the folder of a run, written after each experience.
+
+    Raises:
+        UsageError: there are none yet.
+    """
+    if not (path := folder / "encoder.pt").exists():
+        raise UsageError(f"no {path}: the run is not over; finish it with run --resume --out {folder}")
+    return path
 
 
 def claim(out: Path) -> None:

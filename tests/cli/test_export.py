@@ -131,6 +131,9 @@ def test_what_is_no_run_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.C
     write_encoder("a/encoder.pt", {"x": torch.zeros(2)})
     assert export.main(["a"]) == 2
     assert "the weights are not of this run's encoder" in capsys.readouterr().err
+    (tmp_path / "a" / "encoder.pt").unlink()
+    assert export.main(["a"]) == 2
+    assert capsys.readouterr().err.endswith("the run is not over; finish it with run --resume --out a\n")
     assert export.main([str(runs / "simclr"), "--out", "/dev/null/e.pt"]) == 2
     assert "cannot write /dev/null/e.pt" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from avalanche_ssl.cli import run
 from avalanche_ssl.errors import UsageError
 from avalanche_ssl.models import ENCODERS
 from avalanche_ssl.runs import RunConfig
-from avalanche_ssl.runs.folder import MARKER, check_out, claim, is_finished, start_folder
+from avalanche_ssl.runs.folder import MARKER, check_out, claim, encoder_file, is_finished, start_folder
 from avalanche_ssl.streams import BENCHMARKS
 
 FOREIGN = {
@@ -59,6 +59,22 @@ def test_a_folder_that_is_empty_or_new_is_claimed(tmp_path: Path) -> None:
         check_out(out, True)
         with pytest.raises(UsageError, match="already holds a run: give another --out, or --overwrite"):
             check_out(out, False)
+
+
+def test_a_run_that_is_not_finished_can_be_resumed(tmp_path: Path) -> None:
+    write(tmp_path, {MARKER: "", "log.jsonl": "", "checkpoint": ""})
+    with pytest.raises(UsageError, match="a run that is not finished: give --resume to continue it, another --out, or"):
+        check_out(tmp_path, False)
+    (tmp_path / "log.jsonl").write_text('{"event": "end"}\n')
+    with pytest.raises(UsageError, match="already holds a run"):
+        check_out(tmp_path, False)
+
+
+def test_an_encoder_that_is_not_written_yet(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the run is not over; finish it with run --resume --out"):
+        encoder_file(tmp_path)
+    (tmp_path / "encoder.pt").touch()
+    assert encoder_file(tmp_path) == tmp_path / "encoder.pt"
 
 
 def test_a_new_run_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
