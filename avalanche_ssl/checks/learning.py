@@ -30,7 +30,7 @@ def gradient_reaches_the_encoder(method: Method, images: Tensor) -> None:
     require(trainable, "the encoder has no trainable parameter")
     for name, parameter in trainable.items():
         require(parameter.grad is not None, f"no gradient reaches 'encoder.{name}': is it detached or unused?")
-    for part in {name.split(".")[0] for name in trainable}:
+    for part in dict.fromkeys(name.split(".")[0] for name in trainable):
         gradients = [p.grad for name, p in trainable.items() if name.split(".")[0] == part]
         alive = any(g is not None and g.count_nonzero() for g in gradients)
         require(alive, f"all gradients of 'encoder.{part}' are 0: does the loss depend on its embeddings?")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from avalanche_ssl import rng
 from avalanche_ssl.checkpointing import Checkpointer
 from avalanche_ssl.checks.harness import SEED, full_state, isolated_randomness, textured, trial_optimizer
-from avalanche_ssl.checks.plugin_watch import Arrival, Step, Watch
+from avalanche_ssl.checks.plugin_watch import Step, Watch
 from avalanche_ssl.checks.snapshot import Snapshot, attributes
 from avalanche_ssl.data import ArrayDataset
 from avalanche_ssl.methods import Method, channels_of
@@ -186,15 +186,14 @@ class PluginTrial:
     def _start(self, plugin: ContinualPlugin | None) -> Run:
         """A new strategy; the same plugins have the same place in its list, which decides about their random start."""
         method = copy.deepcopy(self.method)
-        arrival = Arrival()
-        watch = Watch(arrival, plugin)
+        watch = Watch(plugin)
         others = [copy.deepcopy(other) for other in self.before]
         strategy = SelfSupervised(
             model=method,
             optimizer=trial_optimizer(method),
             train_mb_size=BATCH,
             device=self.device,
-            plugins=[arrival, *others, *([plugin] if plugin is not None else []), watch],
+            plugins=[*others, *([plugin] if plugin is not None else []), watch],
             evaluator=None,
             seed=SEED,
         )

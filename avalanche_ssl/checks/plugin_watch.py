@@ -1,4 +1,4 @@
-"""What can be seen of a plugin in each step, by two others that stand before and behind it in the list of plugins."""
+"""What can be seen of a plugin in each step, by another that stands behind it in the list of plugins."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ class Step:
 
     experience: int
     """Number of its experience, from 0."""
-    arrived: Tensor
-    """Raw images of the batch as the stream has them."""
     images: Tensor
     """Raw images of the batch that was trained on."""
     n_new: int
@@ -43,38 +41,15 @@ class Step:
     """Modules of the method and the plugin that have hooks after the step."""
 
 
-class _Observer:
-    """A plugin without a state."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing."""
-
-
-class Arrival(_Observer):
-    """Keeps the batch as it comes, before other plugins change it."""
-
-    def __init__(self) -> None:
-        self.images = torch.empty(0)
-
-    def before_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        """Keep the images."""
-        self.images = strategy.mb_x.clone()
-
-
-class Watch(_Observer):
+class Watch:
     """Notes what the plugin does in each step; switches it and the method to eval mode and back between steps.
 
     Args:
-        arrival: has the batch as it came.
         plugin: that is watched; None: nothing is noted.
     """
 
-    def __init__(self, arrival: Arrival, plugin: ContinualPlugin | None) -> None:
-        self.arrival, self.plugin = arrival, plugin
+    def __init__(self, plugin: ContinualPlugin | None) -> None:
+        self.plugin = plugin
         self.steps: list[Step] = []
         self._seen: dict[str, Any] = {}
         self._experience = -1
@@ -89,6 +64,13 @@ class Watch(_Observer):
             return value
 
         object.__setattr__(plugin, "term", term)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: it has no state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing."""
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         """Count the experiences."""
@@ -139,7 +121,6 @@ class Watch(_Observer):
         self._seen["term"] = None if term is None else term.detach()
         step = Step(
             experience=self._experience,
-            arrived=self.arrival.images.cpu(),
             shapes={n: _shape(value) for n, value in self.plugin.state_dict().items()},
             hooks=hooked(strategy.model, "method") | hooked(self.plugin, "plugin"),
             **self._seen,

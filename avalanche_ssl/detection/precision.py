@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
@@ -13,11 +13,10 @@ from avalanche_ssl.detection.boxes import Target
 from avalanche_ssl.detection.dataset import metric_target
 from avalanche_ssl.errors import UsageError
 
-BACKENDS: dict[str, Literal["pycocotools", "faster_coco_eval"]] = {
-    "pycocotools": "pycocotools",
-    "faster_coco_eval": "faster_coco_eval",
-}
-"""Packages that compute the precision, by the name that is imported; the first one that is installed is used."""
+Backend = Literal["pycocotools", "faster_coco_eval"]
+"""A package that computes the precision, by the name that is imported."""
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+"""The first one that is installed is used."""
 
 
 class AveragePrecision(NamedTuple):
@@ -31,7 +30,7 @@ class AveragePrecision(NamedTuple):
     """At IoU 0.75."""
 
 
-def find_backend() -> Literal["pycocotools", "faster_coco_eval"]:
+def find_backend() -> Backend:
     """The package that computes average precision.
 
     Raises:
@@ -41,7 +40,7 @@ def find_backend() -> Literal["pycocotools", "faster_coco_eval"]:
     if not found or not importlib.util.find_spec("torchmetrics"):
         missing = "torchmetrics" if found else "pycocotools (or faster-coco-eval)"
         raise UsageError(f'average precision of boxes needs {missing}: pip install "avalanche-ssl[detection]"')
-    return BACKENDS[found[0]]
+    return found[0]
 
 
 def average_precision(predictions: Sequence[Mapping[str, Tensor]], targets: Sequence[Target]) -> AveragePrecision:

@@ -73,7 +73,6 @@ def test_a_replay_is_added_where_it_is_needed():
     trial = PluginTrial(NeedsReplay(), simclr(), [own])
     assert [step.n_new for step in trial.on.steps] == [8] * 6
     assert [len(step.images) for step in trial.on.steps] == [8, 8, 16, 16, 16, 16]
-    assert [len(step.arrived) for step in trial.on.steps] == [8] * 6
 
 
 class Mixing(ContinualPlugin):
