@@ -40,8 +40,8 @@ TABLE = "finetune"
 class Numbers(argparse.Action):
     """Several numbers of one option, with spaces or, as in a sweep, commas between them."""
 
-    def __init__(self, *names: Any, kind: Callable[[str], float], **settings: Any) -> None:
-        super().__init__(*names, nargs="+", **settings)
+    def __init__(self, option_strings: list[str], dest: str, kind: Callable[[str], float], **settings: Any) -> None:
+        super().__init__(option_strings, dest, nargs="+", **settings)
         self.kind = kind
 
     def __call__(
