@@ -50,6 +50,14 @@ def check_model(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         )
 
 
+def check_experience(strategy: Any) -> None:
+    """Check the labels and the boundaries of the experience that comes, and whether it fits into a memory bank."""
+    model, dataset = strategy.model, strategy.adapted_dataset
+    check_labels(model, dataset, strategy.experience.logging())
+    check_boundaries(model, strategy.experience)
+    warn_if_bank_is_small(model, len(dataset), strategy.train_epochs)
+
+
 def check_labels(model: Method, dataset: Any, experience: Any = None) -> None:
     """Refuse labels that a method reads and has no class for, or which stand for several classes."""
     if model.num_classes_read:
@@ -90,6 +98,23 @@ def check_boundaries(model: Method, experience: Any) -> None:
         )
 
 
+def warn_if_bank_is_small(model: nn.Module, images: int, epochs: int) -> None:
+    """Warn before several passes over more images than a memory bank has rows: each row is gone before it is read.
+
+    Args:
+        model: the method.
+        images: of the experience.
+        epochs: passes over it.
+    """
+    smallest = min((len(m.rows) for m in model.modules() if isinstance(m, MemoryBank)), default=images)
+    if epochs > 1 and smallest < images:
+        warnings.warn(
+            f"the memory bank holds {smallest:,} images and the experience has {images:,}: most of their rows are "
+            f"replaced before the next epoch reads them; raise the method's capacity to {images} or more",
+            stacklevel=2,
+        )
+
+
 def count_bank_hits(model: nn.Module) -> int | None:
     """How often the memory banks of a method have recognized an image so far; None if it has no bank."""
     banks = [m for m in model.modules() if isinstance(m, MemoryBank)]
@@ -106,7 +131,6 @@ def warn_if_unrecognized(model: nn.Module, hits: int | None) -> None:
     if hits is not None and count_bank_hits(model) == hits:
         warnings.warn(
             "no image of a repeated epoch was recognized by the memory bank: the stream's images change "
-            "from epoch to epoch (pass raw images and leave augmentation to the method), or its experience "
-            "is larger than the bank (raise its capacity)",
+            "from epoch to epoch (pass raw images and leave augmentation to the method)",
             stacklevel=2,
         )

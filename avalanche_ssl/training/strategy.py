@@ -20,8 +20,7 @@ from avalanche_ssl.optim import LRSchedule
 from avalanche_ssl.training.attached import KnownHooks, attached_plugins, objective, trained_modules
 from avalanche_ssl.training.avalanche_fixes import unalias_synaptic_intelligence
 from avalanche_ssl.training.compatibility import (
-    check_boundaries,
-    check_labels,
+    check_experience,
     check_model,
     check_targets,
     count_bank_hits,
@@ -192,8 +191,7 @@ class SelfSupervised(GuardedTemplate, TrialTemplate):
 
     def _before_training_exp(self, **kwargs: Any) -> None:
         super()._before_training_exp(**kwargs)
-        check_labels(self.model, self.adapted_dataset, self.experience.logging())
-        check_boundaries(self.model, self.experience)
+        check_experience(self)
         check_loader(self)
         self._step, self._steps = 0, len(self.dataloader) * self.train_epochs
         self._fix_plugins()

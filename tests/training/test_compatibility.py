@@ -1,6 +1,7 @@
 """What cannot work with a method is refused before any training, or warned of."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch.optim import SGD
 from avalanche_ssl import ProbePlugin, SelfSupervised
 from avalanche_ssl.data import with_labels
 from avalanche_ssl.errors import UsageError
-from avalanche_ssl.methods import DeepCluster, SimCLR, Supervised
+from avalanche_ssl.methods import PIRL, DeepCluster, SimCLR, Supervised
 from avalanche_ssl.streams import online_stream
 from avalanche_ssl.training.compatibility import check_boundaries, check_labels, count_bank_hits
 
@@ -77,6 +78,19 @@ def test_images_that_change_from_epoch_to_epoch_are_reported(digits):
         train(make(cmc(), train_epochs=3), digits, experiences=2)
     with pytest.warns(UserWarning, match="no image of a repeated epoch was recognized"):
         train(make(cmc(), train_epochs=2, plugins=[Spy(before_training_iteration=disturb)]), digits, experiences=1)
+
+
+def test_a_bank_that_loses_rows_before_the_next_epoch_is_reported(digits):
+    """An experience of the fixture has 192 images; one epoch reads no row a second time."""
+    size, makers = len(digits.train_stream[0].dataset), (cmc, partial(PIRL, tiny, output_dim=8, count=64))
+    for make_method in makers:
+        message = f"the memory bank holds {size - 1} images and the experience has {size}: .* capacity to {size} or"
+        with pytest.warns(UserWarning, match=message):
+            train(make(make_method(capacity=size - 1), train_epochs=2), digits, experiences=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            train(make(make_method(capacity=size), train_epochs=2), digits, experiences=1)
+            train(make(make_method(capacity=size - 1), train_epochs=1), digits, experiences=1)
 
 
 def test_labels_without_a_class_are_refused(digits):
