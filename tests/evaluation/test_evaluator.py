@@ -105,9 +105,7 @@ def test_an_unknown_scope_is_refused(few: Any) -> None:
 @pytest.mark.parametrize("names", [{"probes": "ridge"}, {"probes": ["ridge"], "scopes": "all"}])
 def test_a_string_in_the_place_of_names_is_refused(few: Any, names: dict[str, Any]) -> None:
     ((kind, value),) = [item for item in names.items() if isinstance(item[1], str)]
-    with pytest.raises(
-        UsageError, match=rf"{kind} is the string .{value}.: give a list .*{kind}=\['{value}'\]"
-    ):
+    with pytest.raises(UsageError, match=rf"{kind} is the string .{value}.: give a list .*{kind}=\['{value}'\]"):
         Evaluator(few, **names)
 
 
