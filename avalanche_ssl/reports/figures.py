@@ -90,7 +90,7 @@ def draw_heat_map(axes: Any, stream: Stream, group: Group, probe: str, scope: st
 
 
 def anytime(stream: Stream, probe: str, scope: str) -> DataURL:
-    """Accuracy on the experiences seen so far, mean and standard deviation over seeds; the untrained encoder dashed.
+    """Accuracy on the experiences seen so far, mean and standard deviation over seeds; the encoder at the start dashed.
 
     Chance is dotted, raw pixels dotted and dashed.
     """
@@ -110,7 +110,8 @@ def draw_anytime(axes: Any, stream: Stream, probe: str, scope: str) -> None:
     axes.set(xlabel="experiences trained", ylabel="accuracy on those seen (%)")
     known = {CHANCE: stream.chance(scope), RawPixels.name: stream.pixels(probe, scope)}
     references = {name: 100 * level for name, level in known.items() if level is not None}
-    _draw_series(axes, shown, values, untrained=untrained, references=references)
+    start = start_name(*(run.config for group, _ in shown for run in group.runs))
+    _draw_series(axes, shown, values, starts=(start, untrained), references=references)
 
 
 def forgetting(stream: Stream, probe: str, scope: str) -> DataURL:
@@ -209,7 +210,7 @@ def _draw_series(
     values: Sequence[NDArray[np.float64]],
     steps: Sequence[Sequence[int]] | None = None,
     *,
-    untrained: Mapping[str, tuple[float, str]] | None = None,
+    starts: tuple[str, Mapping[str, tuple[float, str]]] = ("", {}),
     references: Mapping[str, float] = {},
 ) -> None:
     """A line with a band for each group, whose name and last value stand at its end; a single group needs no name.
@@ -219,7 +220,7 @@ def _draw_series(
         shown: the groups.
         values: (seeds, t) of each.
         steps: numbers of experiences of each; t = 1, 2, ... unless given.
-        untrained: of each group by its label, and its color.
+        starts: what the encoders at the start are called, and their accuracy and color by the label of the group.
         references: accuracies that are the same for all groups, by name: chance dotted, others with dots and dashes.
     """
     places = steps or [range(1, part.shape[1] + 1) for part in values]
@@ -228,7 +229,7 @@ def _draw_series(
         for (_, look), part, at in zip(shown, values, places, strict=True)
         if (bound := draw_band(axes, at, part, look))
     ]
-    levels = [*(level for level, _ in (untrained or {}).values()), *references.values()]
+    levels = [*(level for level, _ in starts[1].values()), *references.values()]
     reach = [*levels, *(value for bound in bounds for value in bound)]
     start_axis(axes, min(reach, default=0.0), max(reach, default=1.0))
     ends = []
@@ -238,7 +239,7 @@ def _draw_series(
             last = float(part[:, known[-1]].mean())
             name = f"{group.label} " if len(shown) > 1 else ""
             ends.append(End(last, f"{name}{last:.3g}", color, float(at[known[-1]])))
-    ends += draw_levels(axes, "untrained", untrained or {})
+    ends += draw_levels(axes, *starts)
     for name, level in references.items():
         axes.axhline(level, color=REFERENCE, linestyle=":" if name == CHANCE else "-.", linewidth=1.3, zorder=1.5)
         ends.append(End(level, f"{name} {level:.3g}", REFERENCE))

@@ -113,7 +113,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
     """What the template shows of a stream."""
     probe, scope = stream.protocols[0]
     sheet = ThumbnailSheet()
-    views = [view_embeddings(g.runs[0].folder, f"{g.label}, seed {g.runs[0].seed}", sheet) for g in stream.groups]
+    views = [view_embeddings(g.runs[0], f"{g.label}, seed {g.runs[0].seed}", sheet) for g in stream.groups]
     embeddings = [view for view in views if view]
     rows, logged = summary_rows(stream, probe, scope), {b.label for b in stream.baselines if b.logged}
     measures = [(name, figures.representation(stream, field)) for field in MEASURES for name, _ in [measure(field)]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from avalanche_ssl.reports.comparison import Stream
 from avalanche_ssl.reports.embedding_files import Features, read_embeddings
 from avalanche_ssl.reports.scatter import ClassPoints, Look, class_points
 from avalanche_ssl.reports.thumbnails import ThumbnailSheet
-from avalanche_ssl.runs import evenly_spread
+from avalanche_ssl.runs import Run, evenly_spread, start_name
 
 MOST_FRAMES = 6
 """Layouts of a run at most: each takes seconds."""
@@ -28,12 +27,9 @@ class Frame:
 
     trained: int
     """Experiences that the encoder was trained on."""
+    title: str
+    """What the encoder is called."""
     classes: list[ClassPoints]
-
-    @property
-    def title(self) -> str:
-        """The name of the encoder that they are of."""
-        return f"after experience {self.trained}" if self.trained else "untrained encoder"
 
 
 @dataclass
@@ -49,7 +45,7 @@ class Thumbnail:
 
 @dataclass
 class QueryRow:
-    """A query and its nearest neighbors by cosine, untrained and at the end."""
+    """A query and its nearest neighbors by cosine, at the start and at the end."""
 
     query: Thumbnail
     before: list[Thumbnail]
@@ -61,12 +57,14 @@ class EmbeddingView:
     """What a report shows of the embeddings of a run."""
 
     title: str
+    start: str
+    """What the encoder at the start is called."""
     legend: list[tuple[str, Look]]
     """Every class with its look."""
     frames: list[Frame]
     rows: list[QueryRow]
     same_before: float
-    """Share of the nearest neighbors that have the same class, mean over all images; of the untrained encoder."""
+    """Share of the nearest neighbors that have the same class, mean over all images; of the encoder at the start."""
     same_after: float
     """The same at the end."""
 
@@ -80,10 +78,10 @@ def note_unreadable(found: list[Stream]) -> None:
             run.notes.append(str(error))
 
 
-def view_embeddings(folder: Path, title: str, sheet: ThumbnailSheet) -> EmbeddingView | None:
+def view_embeddings(run: Run, title: str, sheet: ThumbnailSheet) -> EmbeddingView | None:
     """The embeddings of a run, whose images are added to the sheet; None if there are none, or none can be read."""
     try:
-        kept = read_embeddings(folder)
+        kept = read_embeddings(run.folder)
     except UsageError:  # `read_embeddings` says why
         return None
     if kept is None:
@@ -93,7 +91,10 @@ def view_embeddings(folder: Path, title: str, sheet: ThumbnailSheet) -> Embeddin
     features = list(kept.features.values())
     times = evenly_spread(list(kept.features), MOST_FRAMES)
     places = layout([kept.features[t] for t in times])
-    frames = [Frame(t, class_points(points, numbers, names)) for t, points in zip(times, places, strict=True)]
+    start = start_name(run.config)
+    titles = [f"after experience {t}" if t else start for t in times]
+    points = [class_points(each, numbers, names) for each in places]
+    frames = [Frame(*each) for each in zip(times, titles, points, strict=True)]
     before, after = nearest_neighbors(features[0], NEIGHBORS), nearest_neighbors(features[-1], NEIGHBORS)
     chosen = [int(np.flatnonzero(numbers == c)[0]) for c in range(min(QUERIES, len(classes)))]
 
@@ -103,7 +104,7 @@ def view_embeddings(folder: Path, title: str, sheet: ThumbnailSheet) -> Embeddin
     rows = [QueryRow(show(q, q), [show(i, q) for i in before[q]], [show(i, q) for i in after[q]]) for q in chosen]
     shares = [float((numbers[found] == numbers[:, None]).mean()) for found in (before, after)]
     legend = [(name, Look.of(number)) for number, name in enumerate(names)]
-    return EmbeddingView(title, legend, frames, rows, *shares)
+    return EmbeddingView(title, start, legend, frames, rows, *shares)
 
 
 def nearest_neighbors(features: Features, k: int) -> NDArray[np.int64]:

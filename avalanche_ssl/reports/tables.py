@@ -9,7 +9,7 @@ from avalanche_ssl.reports.comparison import Group, Stream
 from avalanche_ssl.reports.differences import apart_notes, corrected, difference
 from avalanche_ssl.reports.references import REFERENCE_COLUMNS, reference_rows, unequal_notes
 from avalanche_ssl.reports.tasks import LatestTasks, latest_tasks
-from avalanche_ssl.runs import table_lines, wrapped
+from avalanche_ssl.runs import start_name, table_lines, wrapped
 
 COLUMNS = (
     "average accuracy",
@@ -156,14 +156,14 @@ def protocol_rows(stream: Stream) -> list[Row]:
     def cells(metric: str, probe: str, scope: str) -> list[Cell]:
         return [percent_cell(list(group.values(metric, probe, scope).values())) for group in stream.groups]
 
-    rows = []
+    rows, start = [], start_name(*(run.config for group in stream.groups for run in group.runs))
     for probe, scope in stream.protocols:
         of_baselines = [percent_cell(baseline.averages(probe, scope)) for baseline in stream.baselines]
         rows.append(Row(f"{probe}, {scope}", cells("average accuracy", probe, scope) + of_baselines))
         untrained = cells("untrained accuracy", probe, scope)
         if any(cell.mean for cell in untrained):
             blank = [Cell()] * len(stream.baselines)
-            rows.append(Row(f"{probe}, {scope}, untrained", untrained + blank))
+            rows.append(Row(f"{probe}, {scope}, {start}", untrained + blank))
     return rows
 
 

@@ -173,9 +173,10 @@ def percent(value: float, signed: bool = False) -> str:
     return "-" if np.isnan(value) else f"{100 * value:{'+' if signed else ''}.1f}"
 
 
-def start_name(config: Mapping[str, Any]) -> str:
-    """What the encoder before the stream is called in tables and figures: it is untrained, or was given."""
-    return "at the start" if config.get("init") or config.get("continue_from") else "untrained"
+def start_name(*configs: Mapping[str, Any]) -> str:
+    """What the encoders before the stream are called in tables and figures: untrained, unless one was given."""
+    given = any(config.get("init") or config.get("continue_from") for config in configs)
+    return "at the start" if given else "untrained"
 
 
 def matrix_table(

@@ -164,7 +164,7 @@ def test_a_browser_moves_the_slider(page: Path, browser: Any) -> None:
         assert tab.evaluate(shown) == ["embeddings, after experience 3"] * 2
         slider = tab.locator(".slider input")
         slider.press("Home")
-        assert tab.evaluate(shown) == ["embeddings, untrained encoder"] * 2
+        assert tab.evaluate(shown) == ["embeddings, untrained"] * 2
         slider.press("ArrowRight")
         assert tab.locator(".slider output").inner_text() == "after experience 1"
         assert tab.evaluate(shown) == ["embeddings, after experience 1"] * 2

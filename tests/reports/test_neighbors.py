@@ -9,6 +9,11 @@ from helpers.logs import add_embeddings, write_run
 
 from avalanche_ssl.reports import neighbors
 from avalanche_ssl.reports.thumbnails import ThumbnailSheet
+from avalanche_ssl.runs import Run, read_run
+
+
+def view(run: Run) -> neighbors.EmbeddingView | None:
+    return neighbors.view_embeddings(run, "mine", ThumbnailSheet())
 
 
 def test_neighbors_are_those_of_a_naive_search() -> None:
@@ -20,18 +25,24 @@ def test_neighbors_are_those_of_a_naive_search() -> None:
 
 
 def test_what_a_report_shows_of_embeddings(tmp_path: Path) -> None:
-    view = neighbors.view_embeddings(add_embeddings(write_run(tmp_path / "a")), "mine", sheet := ThumbnailSheet())
-    assert view and view.title == "mine"
-    shown = {t.image for row in view.rows for t in (row.query, *row.before, *row.after)}
+    run = read_run(add_embeddings(write_run(tmp_path / "a")))
+    found = neighbors.view_embeddings(run, "mine", sheet := ThumbnailSheet())
+    assert found and (found.title, found.start) == ("mine", "untrained")
+    shown = {t.image for row in found.rows for t in (row.query, *row.before, *row.after)}
     assert shown == set(range(len(shown))) and sheet.columns * sheet.rows >= len(shown), "each image once"
-    assert [frame.title for frame in view.frames] == [
-        "untrained encoder",
-        *(f"after experience {t}" for t in (1, 2, 3)),
-    ]
-    assert [row.query.class_name for row in view.rows] == ["0", "1", "2", "3"]
-    assert all(len(row.before) == len(row.after) == 5 for row in view.rows)
-    assert view.same_before < 0.6 and view.same_after == 1.0, "the classes have moved apart"
-    assert all(thumbnail.same for row in view.rows for thumbnail in row.after)
+    later = [f"after experience {t}" for t in (1, 2, 3)]
+    assert [frame.title for frame in found.frames] == ["untrained", *later]
+    assert [row.query.class_name for row in found.rows] == ["0", "1", "2", "3"]
+    assert all(len(row.before) == len(row.after) == 5 for row in found.rows)
+    assert found.same_before < 0.6 and found.same_after == 1.0, "the classes have moved apart"
+    assert all(thumbnail.same for row in found.rows for thumbnail in row.after)
+
+
+def test_an_encoder_that_was_given_is_not_called_untrained(tmp_path: Path) -> None:
+    run = read_run(add_embeddings(write_run(tmp_path / "a")))
+    run.config |= {"init": "encoder.pt"}
+    found = view(run)
+    assert found and (found.start, found.frames[0].title) == ("at the start", "at the start")
 
 
 def test_of_a_long_stream_six_layouts_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,22 +50,22 @@ def test_of_a_long_stream_six_layouts_are_shown(tmp_path: Path, monkeypatch: pyt
     for t in range(4, 11):
         shutil.copy(folder / "embeddings" / "003.npy", folder / "embeddings" / f"{t:03d}.npy")
     monkeypatch.setattr(neighbors, "layout", lambda features: [x[:, :2] for x in features])
-    view = neighbors.view_embeddings(folder, "a", ThumbnailSheet())
-    assert view and [frame.trained for frame in view.frames] == [0, 2, 4, 6, 8, 10]
+    found = view(read_run(folder))
+    assert found and [frame.trained for frame in found.frames] == [0, 2, 4, 6, 8, 10]
 
 
 def test_embeddings_that_cannot_be_read_are_none(tmp_path: Path) -> None:
     folder = add_embeddings(write_run(tmp_path / "a"))
     (folder / "embeddings" / "002.npy").write_bytes(b"cut off")
-    assert neighbors.view_embeddings(folder, "a", ThumbnailSheet()) is None
+    assert view(read_run(folder)) is None
     np.save(folder / "embeddings" / "002.npy", np.zeros((3, 5)))
-    assert neighbors.view_embeddings(folder, "a", ThumbnailSheet()) is None, "of other images"
-    assert neighbors.view_embeddings(write_run(tmp_path / "b"), "b", ThumbnailSheet()) is None
+    assert view(read_run(folder)) is None, "of other images"
+    assert view(read_run(write_run(tmp_path / "b"))) is None
 
 
 def test_classes_are_called_by_their_names_where_the_run_kept_them(tmp_path: Path) -> None:
     names = ["apple", "bottle", "castle"]
     folder = add_embeddings(write_run(tmp_path / "a"), class_names=names)
-    view = neighbors.view_embeddings(folder, "a", ThumbnailSheet())
-    assert view and [name for name, _ in view.legend] == [*names, "3"], "the fourth has no name"
-    assert [row.query.class_name for row in view.rows] == [*names, "3"]
+    found = view(read_run(folder))
+    assert found and [name for name, _ in found.legend] == [*names, "3"], "the fourth has no name"
+    assert [row.query.class_name for row in found.rows] == [*names, "3"]

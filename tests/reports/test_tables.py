@@ -119,6 +119,13 @@ def test_baselines_have_an_average_accuracy_only(tmp_path: Path, one_stream: Any
     assert [str(cell) for cell in tables.protocol_rows(stream)[0].cells] == ["60.0", "50.0"]
 
 
+def test_encoders_at_the_start_are_called_untrained_unless_one_was_given(tmp_path: Path, one_stream: Any) -> None:
+    stream = one_stream(write_run(tmp_path / "a"), write_run(tmp_path / "b", "moco", shift=0.1))
+    assert tables.protocol_rows(stream)[1].label == "ridge, all, untrained"
+    stream.groups[1].runs[0].config |= {"init": "encoder.pt"}
+    assert tables.protocol_rows(stream)[1].label == "ridge, all, at the start"
+
+
 def test_what_runs_log_to_compare_with(tmp_path: Path, one_stream: Any) -> None:
     """Pixels and chance are rows, frozen probes a column; under every protocol there is the untrained encoder."""
     stream = one_stream(add_evidence(write_run(tmp_path / "a")), write_run(tmp_path / "b", "moco", shift=0.1))
