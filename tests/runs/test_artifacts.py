@@ -39,9 +39,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is drawn instead of a figure: path, title, matrices, untrained accuracies, curves, chance and pixels."""
+    """What `draw` is given instead of a figure: its arguments in order, then the named ones."""
     found: list[Any] = []
-    monkeypatch.setattr(artifacts, "draw", lambda *given, chance, pixels: found.extend([*given, chance, pixels]))
+    monkeypatch.setattr(artifacts, "draw", lambda *given, **named: found.extend([*given, *named.values()]))
     return found
 
 
@@ -80,12 +80,13 @@ def test_one_test_set_is_a_column_without_the_name_of_an_experience(
 def test_with_a_curve(tmp_path: Path, drawn: list[Any]) -> None:
     probe = trained(ProbeSchedule(every=10))
     probe.history.pixels = {"ridge": np.array([0.25, 0.5]), "ncm": np.array([1.0, 1.0])}
-    write_artifacts(tmp_path, "a run", probe, 0.25)
+    write_artifacts(tmp_path, "a run", probe, 0.25, "at the start")
     assert names(tmp_path) == {"accuracy.csv", "curve.csv"}
     assert len(table(tmp_path / "curve.csv")) == len(probe.curve)
     assert {row["images_seen"] for row in table(tmp_path / "curve.csv")} == {"0", "10", "20", "30", "40"}
-    path, title, matrices, untrained, curves, chance, pixels = drawn
+    path, title, matrices, untrained, curves, chance, pixels, start = drawn
     assert (path, title, chance, pixels) == (tmp_path / "accuracy.png", "a run", 0.25, 0.375)
+    assert start == "at the start"
     assert matrices.keys() == curves.keys() == {"all", "seen", "task"}
     np.testing.assert_array_equal(matrices["task"], probe.matrix("task"))
     np.testing.assert_array_equal(untrained, probe.untrained("all"))
@@ -98,7 +99,8 @@ def test_the_title_says_the_caveat_and_the_figure_has_the_scopes_of_the_headline
 ) -> None:
     probe = trained(None, "cassle-online-leak", "ridge")
     write_artifacts(tmp_path, "a run", probe, 0.25)
-    _, title, matrices, _, curves, _, pixels = drawn
+    _, title, matrices, _, curves, _, pixels, start = drawn
+    assert start == "untrained"
     assert np.isnan(pixels), "they were not measured"
     first, *caveat = title.split("\n")
     assert first == "a run" and all(len(line) <= 110 for line in caveat)
