@@ -106,8 +106,10 @@ def warn_if_bank_is_small(model: nn.Module, images: int, epochs: int) -> None:
         images: of the experience.
         epochs: passes over it.
     """
+    if epochs == 1:
+        return
     smallest = min((len(m.rows) for m in model.modules() if isinstance(m, MemoryBank)), default=images)
-    if epochs > 1 and smallest < images:
+    if smallest < images:
         warnings.warn(
             f"the memory bank holds {smallest:,} images and the experience has {images:,}: most of their rows are "
             f"replaced before the next epoch reads them; raise the method's capacity to {images} or more",
