@@ -23,9 +23,9 @@ Features = NDArray[np.float64]
 MAX_BYTES = 2**28
 """Of an array, and of a file with arrays."""
 MAX_IMAGES = 1000
+"""Images of the sample; a run keeps 400."""
 FEW = 10
 """Images that a figure takes at least."""
-"""Images of the sample; a run keeps 400."""
 MAX_DIM = 2**14
 """Dimension of features."""
 MAX_SNAPSHOTS = 500

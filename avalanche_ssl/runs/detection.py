@@ -153,7 +153,7 @@ def detect_run(
     find_backend()
     settings = replace(settings, device=resolve_machine(settings.device, "fp32")[0])
     _, recipe = run_of_folder(folder, strategy=strategy, trust_strategy=trust_strategy)
-    pretrained = pretrained_method(recipe, folder / "encoder.pt")
+    pretrained = pretrained_method(recipe, folder)
     for cell in cells:
         frozen_parts(pretrained.encoder, cell.freezing)
     with isolated():

@@ -183,7 +183,7 @@ def fine_tune_run(
     settings = replace(settings, device=resolve_machine(settings.device, "fp32")[0])
     config, recipe = run_of_folder(folder, strategy=strategy, trust_strategy=trust_strategy)
     config = stream.config(config)
-    pretrained = pretrained_method(recipe, folder / "encoder.pt")
+    pretrained = pretrained_method(recipe, folder)
     for cell in cells:
         frozen_parts(pretrained.encoder, cell.settings(settings).protocol)
     out = out or default_out(folder, stream)
@@ -256,13 +256,14 @@ def untrained_method(recipe: Recipe, seed: int) -> Method:
         return recipe.build_method()
 
 
-def pretrained_method(recipe: Recipe, weights: Path) -> Method:
-    """The method with the encoder of the run.
+def pretrained_method(recipe: Recipe, folder: Path) -> Method:
+    """The method with the encoder of the run in a folder.
 
     Raises:
         UsageError: there are no weights yet, they cannot be read, or they are of another encoder.
     """
-    encoder, method = read_encoder(encoder_file(weights.parent)), untrained_method(recipe, 0)
+    weights = encoder_file(folder)
+    encoder, method = read_encoder(weights), untrained_method(recipe, 0)
     own = method.encoder.state_dict()
     wrong = [name for name in {**own, **encoder} if name not in own or name not in encoder]
     wrong += [name for name in own if name in encoder and own[name].shape != encoder[name].shape]

@@ -80,7 +80,7 @@ def probe_run(
     config = stream.config(config)
     config = replace(config, probes=probes or HEADLINE_PROBES.get(config.benchmark, "ridge"))
     names = _frozen_probes(config)
-    method = pretrained_method(recipe, folder / "encoder.pt")
+    method = pretrained_method(recipe, folder)
     settings = {
         "benchmark": config.benchmark,
         "data": config.data,

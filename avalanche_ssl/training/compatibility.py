@@ -133,6 +133,7 @@ def warn_if_unrecognized(model: nn.Module, hits: int | None) -> None:
     if hits is not None and count_bank_hits(model) == hits:
         warnings.warn(
             "no image of a repeated epoch was recognized by the memory bank: the stream's images change "
-            "from epoch to epoch (pass raw images and leave augmentation to the method)",
+            "from epoch to epoch (pass raw images and leave augmentation to the method), or its experience "
+            "is larger than the bank (raise its capacity)",
             stacklevel=2,
         )
